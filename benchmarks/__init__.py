@@ -1,0 +1,1 @@
+"""What is asked: one pytest-benchmark module per question."""

@@ -1,0 +1,151 @@
+"""The command line: `ftbench run`, `ftbench list`, `ftbench report`.
+
+Exit codes: 0 all jobs gave their figures or are excluded with a reason; 1 a job failed, was
+killed or hung; 2 bad input; 130 stopped by Ctrl-C. Only the parsing is imported at the start, so
+that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+FAILURES = {"failed", "killed", "timeout", "interrupted"}
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="ftbench",
+        description="Fine-tunes the same text classifier in every framework and tells which one "
+        "is fast, what fits, and whether they are equally right.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND",
+                                     parser_class=Parser)
+    run = commands.add_parser(
+        "run", help="measure: all jobs of a profile, and a report",
+        description="Runs every job of a profile, each in a process of its own, keeps each "
+        "measurement as a file and writes a report. Example: "
+        "ftbench run --profile cpu --data dir:PATH --backend hf_torch",
+    )
+    run.add_argument("--resume", metavar="RUN", help="go on with a stopped run (its name, or "
+                     "'last'); what is done is not done again, and what failed is tried again")
+    from benchmarks.harness.options import add_options
+
+    add_options(run.add_argument)
+    commands.add_parser("list", help="backends, tasks, checkpoints, profiles and devices",
+                        description="Shows what there is to choose from and what is installed.")
+    report = commands.add_parser(
+        "report", help="write a run's report again",
+        description="Writes report.md and report.html from a run's measurements; several runs "
+        "stand side by side.",
+    )
+    report.add_argument("runs", nargs="*", metavar="RUN",
+                        help="a run's name or folder; default: the last one")
+    report.add_argument("--results", default="results", metavar="FOLDER",
+                        help="runs are kept in FOLDER/runs")
+    report.add_argument("--out", metavar="FOLDER", help="write the report there instead")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = make_parser().parse_args(arguments)
+    from benchmarks.harness.errors import UserError
+
+    try:
+        return {"run": run, "list": show_list, "report": report}[options.command](
+            options, ["ftbench", *arguments])
+    except UserError as error:
+        print(f"ftbench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ftbench: stopped; `ftbench run --resume last` goes on", file=sys.stderr)
+        return 130
+
+
+def run(options: argparse.Namespace, command: list[str]) -> int:
+    from benchmarks.harness.options import read_choice
+    from benchmarks.harness.plan import command_line, make_plan
+    from benchmarks.harness.profiles import load_profile
+    from benchmarks.harness.progress import Display
+    from benchmarks.harness.run import Run
+    from benchmarks.harness.tasks import task_names
+
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    root = Path(options.results)
+    if options.resume:
+        the_run = Run.resume(root, options.resume)
+    else:
+        choice = read_choice(lambda name: getattr(options, name))
+        plan = make_plan(choice, load_profile(choice.profile), task_names(), command_line(command))
+        the_run = Run.new(root, plan)
+    pending = the_run.pending()
+    with Display(len(pending)) as display:
+        the_run.prepare(pending, display.say)
+        the_run.create()
+        the_run.execute(display.watch, display.begin)
+    return summary(the_run)
+
+
+def _as_interrupt(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def summary(the_run: Any) -> int:
+    """Prints the table, what failed and where the report is; the exit code."""
+    from results import report as reporting
+
+    measurements = the_run.measurements()
+    paths = reporting.render([the_run.folder])
+    print(reporting.table(measurements))
+    failed = [m for m in measurements if m.status in FAILURES]
+    for m in failed:
+        print(f"{m.job.id}: {m.status}: {m.reason}", file=sys.stderr)
+    print(f"report: {paths.html}\n        {paths.markdown}")
+    return 1 if failed else 0
+
+
+def show_list(options: argparse.Namespace, command: list[str]) -> int:
+    from benchmarks.harness.listing import listing
+
+    print(listing())
+    return 0
+
+
+def report(options: argparse.Namespace, command: list[str]) -> int:
+    from benchmarks.harness.errors import UserError, unknown
+    from results import report as reporting
+    from results import store
+
+    root = Path(options.results)
+    known = {path.name: path for path in store.runs(root)}
+    latest = store.latest_run(root)
+    if not options.runs and latest is None:
+        raise UserError(f"there is no run in {root / 'runs'}: --results names another folder")
+    folders = []
+    for name in options.runs or [str(latest)]:
+        if name in known:
+            folders.append(known[name])
+        elif (Path(name) / store.RUN_FILE).is_file():
+            folders.append(Path(name))
+        else:
+            raise unknown("run", name, known)
+    for folder in folders:
+        for problem in store.read_run(folder)[2]:
+            print(f"left out: {problem}", file=sys.stderr)
+    paths = reporting.render(folders, Path(options.out) if options.out else None)
+    print(f"report: {paths.html}\n        {paths.markdown}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""The one JSON file that a worker process is given, and that says all it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.harness.profiles import MemoryPlan, ThroughputPlan
+from frameworks.contract import Architecture, Recipe, Session, Start
+from results.schema import JobKey
+
+
+class StartFile(BaseModel):
+    """`frameworks.contract.Start`, as it stands in a job's file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    architecture: Architecture
+    label_count: int
+    vocabulary_size: int
+    max_length: int
+
+    def start(self) -> Start:
+        return Start(**self.model_dump())
+
+
+class Job(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: JobKey
+    recipe: Recipe
+    start: StartFile
+    train: Path  # tokenised examples
+    evaluations: dict[str, Path]
+    environment: dict[str, str]
+    time_limit_seconds: float
+    throughput: ThroughputPlan
+    memory: MemoryPlan
+    predictions: Path  # where an accuracy job leaves its logits
+
+
+@dataclass(frozen=True)
+class Built:
+    """A session ready to train, and what building it took."""
+
+    session: Session
+    seconds: float  # model, optimizer and data; the framework's import left out
+    before_model_bytes: int | None  # memory jobs only: the high-water mark before it was built

@@ -1,0 +1,29 @@
+"""What there is to choose from, and what of it is installed."""
+
+from __future__ import annotations
+
+from benchmarks.harness import checkpoints, installed, profiles, tasks
+from benchmarks.harness.devices import describe
+from frameworks.contract import BACKENDS
+
+
+def listing() -> str:
+    backends = {name: f"{info.title}, {info.loop}: {installed.missing(name) or 'installed'}"
+                for name, info in BACKENDS.items()}
+    named_tasks = {name: f"{tasks.find_task(name).title}: "
+                   f"{', '.join(tasks.find_task(name).label_names)}"
+                   for name in tasks.task_names()}
+    described = {name: profiles.load_profile(name).description
+                 for name in profiles.profile_names()}
+    device = describe()
+    devices = {device.kind: f"{device.name}, {device.memory_bytes / 2**30:.1f} GiB, "
+               f"{device.cores} cores"}
+    sections = {"backends": backends, "tasks": named_tasks,
+                "checkpoints": checkpoints.checkpoint_names(), "profiles": described,
+                "devices": devices}
+    width = max(len(name) for section in sections.values() for name in section)
+    lines = []
+    for title, section in sections.items():
+        lines.append(title)
+        lines += [f"  {name:<{width}}  {text}" for name, text in section.items()]
+    return "\n".join(lines)

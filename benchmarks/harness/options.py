@@ -1,0 +1,75 @@
+"""The options that `ftbench run` and `pytest benchmarks` share, said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.harness import tasks
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.plan import Choice
+from benchmarks.harness.profiles import parse_overrides
+
+OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("--profile", {"default": "quick", "metavar": "NAME",
+                   "help": "which work: a name that `ftbench list` shows, or a TOML file"}),
+    ("--backend", {"action": "append", "default": [], "metavar": "NAME",
+                   "help": "only this backend; may be given again"}),
+    ("--task", {"action": "append", "default": [], "metavar": "NAME",
+                "help": "only this task; may be given again"}),
+    ("--question", {"action": "append", "default": [], "metavar": "NAME",
+                    "help": "only throughput, memory or accuracy; may be given again"}),
+    ("--data", {"metavar": "SOURCE", "help": "embedded (generated text), hub, or dir:PATH with "
+                "parquet files in the hub's column convention"}),
+    ("--checkpoint", {"metavar": "NAME", "help": "a name that `ftbench list` shows, a folder, a "
+                      "hub id, or random:ARCHITECTURE (speed and memory only)"}),
+    ("--device", {"default": "auto", "choices": ["auto", "cpu", "gpu"],
+                  "help": "auto takes the GPU where there is one"}),
+    ("--recipe", {"action": "append", "default": [], "metavar": "FIELD=VALUE",
+                  "help": "replaces a field of every job's recipe, such as batch_size=8; may be "
+                  "given again"}),
+    ("--results", {"default": "results", "metavar": "FOLDER",
+                   "help": "runs are kept in FOLDER/runs"}),
+    ("--allow-pickle", {"action": "store_true", "help": "read weights from a pickle "
+                        "(pytorch_model.bin) where a checkpoint has no safetensors"}),
+    ("--dataset", {"metavar": "FILE", "help": "your own task: a CSV, JSONL or parquet file, or a "
+                   "hub id; needs --text-column and --label-column"}),
+    ("--text-column", {"metavar": "COLUMN", "help": "its text"}),
+    ("--second-column", {"metavar": "COLUMN", "help": "its second text, for sentence pairs"}),
+    ("--label-column", {"metavar": "COLUMN", "help": "its label, an integer or a string"}),
+]
+CHOICES = {"throughput", "memory", "accuracy"}
+
+
+def add_options(add: Callable[..., Any]) -> None:
+    """Registers all options through `add`: argparse's or pytest's."""
+    for flag, settings in OPTIONS:
+        add(flag, **settings)
+
+
+def read_choice(get: Callable[[str], Any]) -> Choice:
+    """The choice that the options make; `get` gives an option by its name.
+
+    Errors: UserError for options that do not fit together or hold a wrong value."""
+    for question in get("question"):
+        if question not in CHOICES:
+            raise UserError(f"unknown question {question!r}: known: {', '.join(sorted(CHOICES))}")
+    columns = {name: get(f"{name}_column") for name in ("text", "second", "label")}
+    custom = None
+    if get("dataset"):
+        for name in ("text", "label"):
+            if columns[name] is None:
+                raise UserError(f"--dataset {get('dataset')}: --{name}-column is missing; name "
+                                f"the column that holds the {name}")
+        custom = {"path_or_hub_id": get("dataset"), **columns}
+        custom["name"] = tasks.custom_task(**custom).name
+    elif any(columns.values()):
+        raise UserError("--text-column, --second-column and --label-column go with --dataset")
+    if custom and get("task"):
+        raise UserError("--task and --dataset exclude each other: --dataset is the task")
+    return Choice(
+        profile=get("profile"), backends=get("backend"), tasks=get("task"),
+        questions=get("question"), data=get("data"), checkpoint=get("checkpoint"),
+        device=get("device"), recipe=parse_overrides(get("recipe")),
+        allow_pickle=get("allow_pickle"), custom_task=custom,
+    )

@@ -1,0 +1,150 @@
+"""From a profile to the list of jobs. A job is one backend x task x question x shape."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.profiles import (
+    AccuracyPlan,
+    Fields,
+    MemoryPlan,
+    Profile,
+    ThroughputPlan,
+    explain,
+)
+from frameworks.contract import BACKENDS, Recipe
+from results.schema import JobKey
+
+
+class JobSpec(BaseModel):
+    """What a job is, before anything is loaded for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: JobKey
+    recipe: Recipe
+
+    @property
+    def comparison(self) -> str:
+        """Jobs that differ in nothing but the backend take turns; this names their group."""
+        return self.key.id.replace(f"-{self.key.backend}", "", 1)
+
+
+class Plan(BaseModel):
+    """All that a run does: kept as `plan.json`, so that a stopped run can go on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: str
+    checkpoint: str
+    data: str | None  # None: the custom task's own file
+    data_seed: int
+    device: str
+    allow_pickle: bool
+    custom_task: dict[str, Any] | None
+    sizes: dict[str, tuple[int | None, int | None]]  # task: training, evaluation examples
+    job_seconds: int
+    throughput: ThroughputPlan
+    memory: MemoryPlan
+    accuracy: AccuracyPlan
+    jobs: list[JobSpec]
+    command: str
+
+
+class Choice(BaseModel):
+    """What the command line chose over the profile."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: str = "quick"
+    backends: list[str] = []
+    tasks: list[str] = []
+    questions: list[str] = []
+    data: str | None = None
+    checkpoint: str | None = None
+    device: str = "auto"
+    recipe: Fields = {}
+    allow_pickle: bool = False
+    custom_task: dict[str, Any] | None = None  # the arguments of tasks.custom_task
+
+
+def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], command: str) -> Plan:
+    """The jobs of a profile under the command line's choices, in the order they are run:
+    question by question, so that all timing is over before the long trainings begin.
+
+    Errors: UserError for a backend, task or question that is not known, and for a recipe that
+    is invalid once all its layers are put together."""
+    backends = choice.backends or profile.backends
+    for backend in backends:
+        if backend not in BACKENDS:
+            raise unknown("backend", backend, BACKENDS)
+    tasks = choice.tasks or list(profile.tasks)
+    if choice.custom_task:
+        name = str(choice.custom_task["name"])
+        tasks, known_tasks = [name], [*known_tasks, name]
+        first = next(iter(profile.tasks.values()))
+        profile = profile.model_copy(update={"tasks": {**profile.tasks, name: first.model_copy(
+            update={"train_examples": None, "evaluation_examples": None})}})
+    for task in tasks:
+        if task not in known_tasks:
+            raise unknown("task", task, known_tasks)
+        if task not in profile.tasks:
+            raise UserError(f"profile {choice.profile!r} has no task {task!r}; it has "
+                            f"{', '.join(profile.tasks)}: choose one, or add [tasks.{task}]")
+    try:
+        jobs = list(_jobs(choice, profile, backends, tasks))
+    except ValidationError as error:
+        raise UserError(f"recipe: {explain(error, Recipe)}") from None
+    if not jobs:
+        raise UserError(f"nothing to do: profile {choice.profile!r} asks "
+                        f"{', '.join(profile.questions)}, chosen was {', '.join(choice.questions)}")
+    sizes = {task: (profile.tasks[task].train_examples, profile.tasks[task].evaluation_examples)
+             for task in tasks}
+    return Plan(
+        profile=Path(choice.profile).stem, checkpoint=choice.checkpoint or profile.checkpoint,
+        data=choice.data or (None if choice.custom_task else profile.data), data_seed=profile.data_seed, device=choice.device,
+        allow_pickle=choice.allow_pickle, custom_task=choice.custom_task, sizes=sizes,
+        job_seconds=profile.job_seconds, throughput=profile.throughput, memory=profile.memory,
+        accuracy=profile.accuracy, jobs=jobs, command=command,
+    )
+
+
+def _jobs(choice: Choice, profile: Profile, backends: Sequence[str],
+          tasks: Sequence[str]) -> Iterator[JobSpec]:
+    questions = [q for q in profile.questions if not choice.questions or q in choice.questions]
+    for question, task in itertools.product(questions, tasks):
+        varied = {"seed": profile.accuracy.seeds} if question == "accuracy" else profile.vary
+        # A field on the command line replaces all values that the profile has for it.
+        varied = {name: values for name, values in varied.items() if name not in choice.recipe}
+        shapes = [dict(zip(varied, values, strict=True))
+                  for values in itertools.product(*varied.values())]
+        for shape, backend in itertools.product(shapes, backends):
+            recipe = profile.recipe_for(backend, task, shape, choice.recipe)
+            label = "".join(f"-{field}_{getattr(recipe, field)}" for field in shape)
+            key = JobKey(id=f"{question}-{task}-{backend}{label}", backend=backend, task=task,
+                         question=question)
+            yield JobSpec(key=key, recipe=_for_question(recipe, question, profile))
+
+
+def _for_question(recipe: Recipe, question: str, profile: Profile) -> Recipe:
+    """What a question fixes in the recipe: how many steps, and full-length batches where memory
+    is read, so that its peak does not hang on which examples were drawn."""
+    if question == "throughput":
+        changes: Fields = {"steps": profile.throughput.training_steps}
+    elif question == "memory":
+        changes = {"steps": profile.memory.steps, "padding": "max"}
+    else:
+        return recipe
+    changes |= {"evaluation_interval": 0, "keep_best": None}
+    return recipe.model_copy(update=changes)
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    return shlex.join(arguments)

@@ -1,0 +1,92 @@
+"""The processor and memory that this process may use, from /proc and its control group.
+
+Limits hold along the whole path of the control group, so the smallest one counts. Both layouts
+are read: version 2 (one tree) and version 1 (one tree per controller).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+
+ROOT = Path("/")
+
+
+def name(root: Path = ROOT) -> str:
+    """The processor's model, or the architecture where the kernel names none."""
+    return _cpuinfo(root).get("model name") or platform.machine()
+
+
+def usable_cores(root: Path = ROOT) -> int:
+    """Cores that this process may run on: its affinity, cut by its group's quota, rounded up."""
+    cores = len(os.sched_getaffinity(0))
+    for folder in _group_folders(root, "cpu"):
+        quota, period = _quota(folder)
+        if quota is not None:
+            cores = min(cores, max(1, ceil(quota / period)))
+    return cores
+
+
+def memory_bytes(root: Path = ROOT) -> int:
+    """Bytes that this process may use: the machine's, or its group's limit where it is less."""
+    memory = _machine_memory(root)
+    for folder in _group_folders(root, "memory"):
+        for file in ("memory.max", "memory.limit_in_bytes"):
+            text = _read(folder / file)
+            if text and text.isdigit():  # 'max' is no limit
+                memory = min(memory, int(text))
+    return memory
+
+
+def _cpuinfo(root: Path) -> dict[str, str]:
+    """The fields of the first processor."""
+    fields = {}
+    for line in (root / "proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines():
+        key, _, value = line.partition(":")
+        fields[key.strip()] = value.strip()
+    return fields
+
+
+def _machine_memory(root: Path) -> int:
+    for line in (root / "proc/meminfo").read_text().splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError("/proc/meminfo has no MemTotal")
+
+
+def _group_folders(root: Path, controller: str) -> Iterator[Path]:
+    """The folders of this process's control group and of all groups above it."""
+    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            top = root / "sys/fs/cgroup"
+        elif controller in controllers.split(","):
+            top = root / "sys/fs/cgroup" / controller
+        else:
+            continue
+        # A container sees its own group as the top, under a path that only the host knows.
+        folder = top / path.strip("/")
+        yield from (top, *(f for f in (folder, *folder.parents) if top in f.parents))
+
+
+def _quota(folder: Path) -> tuple[float | None, float]:
+    """Microseconds of processor time per period, and the period; None where it is not limited."""
+    text = _read(folder / "cpu.max")
+    if text:
+        quota, period = text.split()
+        return (None if quota == "max" else float(quota)), float(period)
+    quota_text = _read(folder / "cpu.cfs_quota_us")
+    period_text = _read(folder / "cpu.cfs_period_us")
+    if quota_text and period_text and int(quota_text) > 0:
+        return float(quota_text), float(period_text)
+    return None, 1.0
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None

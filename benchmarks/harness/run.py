@@ -1,0 +1,217 @@
+"""A run: all measurements of one call on one machine, in one folder, and how it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from pydantic import ValidationError
+
+from benchmarks.harness import installed
+from benchmarks.harness.devices import NvmlFailed, describe
+from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.plan import JobSpec, Plan
+from benchmarks.harness.prepare import Excluded, Ready, prepare
+from benchmarks.harness.process import WorkerEnded
+from benchmarks.harness.runner import (
+    WHOLE_JOBS,
+    Attempt,
+    SpeedJob,
+    Watch,
+    excluded_measurement,
+)
+from results import store
+from results.schema import Device, Measurement, RunInfo
+
+# What a resumed run does not do again. What failed, was killed or hung is tried once more.
+SETTLED = {"ok", "unsupported", "not_installed", "refused"}
+
+
+class Run:
+    """The folder of a run and what is still to do in it."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+        self.device = choose_device(plan.device)
+        self.prepared: dict[str, Ready | Excluded] = {}
+
+    @classmethod
+    def new(cls, root: Path, plan: Plan, name: str | None = None) -> Run:
+        """A run whose folder is not made yet: first its input is prepared, so that bad input
+        leaves nothing behind."""
+        return cls(root / "runs" / (name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{plan.profile}"),
+                   plan)
+
+    @classmethod
+    def join(cls, root: Path, plan: Plan) -> Run:
+        """The one run of all environments of a single parent process, such as one call of tox:
+        named after that process, made by whichever comes first."""
+        parent = psutil.Process(os.getppid())
+        began = datetime.fromtimestamp(parent.create_time(), UTC)
+        return cls.new(root, plan, f"{began:%Y%m%d-%H%M%S}-{plan.profile}-{parent.pid}")
+
+    def create(self) -> None:
+        """Makes the run's folder with run.json and plan.json, if it is not there yet.
+
+        Errors: UserError when the folder cannot be written."""
+        if self.folder.is_dir():
+            return
+        info = RunInfo(
+            run=self.folder.name, profile=self.plan.profile, command=self.plan.command,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            ftbench_version=installed.version("ftbench") or "not installed", device=self.device,
+        )
+        try:
+            store.create_run(self.folder.parents[1], info)
+            store.write_record(self.folder / "plan.json", self.plan)
+        except store.StoreError as error:
+            raise UserError(f"{error}; choose another folder with --results") from None
+
+    @classmethod
+    def resume(cls, root: Path, name: str) -> Run:
+        """A stopped run, by name or as 'last'.
+
+        Errors: UserError where there is no such run or its plan cannot be read."""
+        known = {path.name: path for path in store.runs(root)}
+        latest = store.latest_run(root)
+        if name == "last" and latest:
+            name = latest.name
+        if name not in known:
+            raise unknown("run", name, known) if known else UserError(
+                f"there is no run in {root / 'runs'}: --results names another folder")
+        plan_file = known[name] / "plan.json"
+        try:
+            plan = Plan.model_validate_json(plan_file.read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            raise UserError(f"{plan_file} cannot be read, so the run cannot go on: "
+                            f"{str(error).splitlines()[0]}") from None
+        return cls(known[name], plan)
+
+    def measurements(self) -> list[Measurement]:
+        if not self.folder.is_dir():
+            return []
+        return store.read_run(self.folder)[1]
+
+    def pending(self) -> list[JobSpec]:
+        settled = {m.job.id for m in self.measurements() if m.status in SETTLED}
+        return [spec for spec in self.plan.jobs if spec.key.id not in settled]
+
+    def prepare(self, specs: Sequence[JobSpec], say: Callable[[str], None]) -> None:
+        """Reads data and makes job files for `specs`; once, before the first of them runs."""
+        self.prepared = prepare(self.plan, list(specs), self.folder, self.device, say)
+
+    def record(self, measurement: Measurement) -> None:
+        """Keeps a measurement. That a framework is absent from this environment never replaces
+        what another environment measured with it.
+
+        Errors: UserError when it cannot be written, such as on a full disk."""
+        path = self.folder / f"{measurement.job.id}.json"
+        if measurement.status == "not_installed" and path.exists():
+            return
+        try:
+            store.write_measurement(self.folder, measurement)
+        except store.StoreError as error:
+            raise UserError(f"{error}; what was measured before is kept, and "
+                            f"`ftbench run --resume {self.folder.name}` goes on") from None
+
+    @contextlib.contextmanager
+    def attempt(self, ready: Ready, watch: Watch) -> Iterator[Attempt]:
+        """A job's worker; a worker that ends early, or a run that is stopped, is recorded."""
+        with Attempt(ready, self.folder, self.device, watch) as attempt:
+            try:
+                yield attempt
+            except WorkerEnded as error:
+                self.record(attempt.ended(error))
+                raise
+            except KeyboardInterrupt:
+                self.record(attempt.interrupted())
+                raise
+
+    def run_whole(self, ready: Ready, watch: Watch) -> Measurement:
+        """A memory or accuracy job. Errors: WorkerEnded, after it was recorded."""
+        with self.attempt(ready, watch) as attempt:
+            measurement = WHOLE_JOBS[ready.job.key.question](attempt)
+        self.record(measurement)
+        return measurement
+
+    def run_race(self, group: Sequence[Ready], watch: Watch) -> None:
+        """The throughput jobs of one comparison, in turns: each backend takes its windows of
+        round 1, then each its windows of round 2. One that ends early leaves the race."""
+        with contextlib.ExitStack() as stack:
+            racing: list[SpeedJob] = []
+
+            def each(action: Callable[[SpeedJob], object]) -> None:
+                for job in list(racing):
+                    try:
+                        action(job)
+                    except WorkerEnded as error:
+                        self.record(job.attempt.ended(error))
+                        racing.remove(job)
+
+            for ready in group:
+                attempt = stack.enter_context(Attempt(ready, self.folder, self.device, watch))
+                racing.append(SpeedJob(attempt))
+                try:
+                    racing[-1].start()
+                except WorkerEnded as error:
+                    self.record(attempt.ended(error))
+                    racing.pop()
+            try:
+                plan = self.plan.throughput
+                take_turns(each, plan.rounds, plan.windows, SpeedJob.training_window)
+                take_turns(each, plan.rounds, plan.evaluation_windows, SpeedJob.evaluation_window)
+                each(lambda job: self.record(job.finish()))
+            except KeyboardInterrupt:
+                for job in racing:
+                    self.record(job.attempt.interrupted())
+                raise
+
+    def execute(self, watch: Watch, begin: Callable[[Ready], None] = lambda ready: None) -> None:
+        """All prepared jobs. A job that fails is recorded and the others go on."""
+        for outcome in self.prepared.values():
+            if isinstance(outcome, Excluded):
+                self.record(excluded_measurement(outcome, self.device))
+        for _, specs in itertools.groupby(self.plan.jobs, key=lambda spec: spec.comparison):
+            found = (self.prepared.get(spec.key.id) for spec in specs)
+            group = [outcome for outcome in found if isinstance(outcome, Ready)]
+            if group and group[0].job.key.question == "throughput":
+                begin(group[0])
+                self.run_race(group, watch)
+                continue
+            for ready in group:
+                begin(ready)
+                with contextlib.suppress(WorkerEnded):  # recorded; the summary says it
+                    self.run_whole(ready, watch)
+
+
+def choose_device(word: str) -> Device:
+    """The device of a run: 'cpu' hides all GPUs from this process and its workers.
+
+    Errors: UserError for 'gpu' where there is none, and for a driver that does not answer."""
+    if word == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    try:
+        device = describe()
+    except NvmlFailed as error:
+        raise UserError(f"the GPU cannot be read ({error}); mend its driver or choose "
+                        "--device cpu") from None
+    if word == "gpu" and device.kind != "gpu":
+        raise UserError("--device gpu: no NVIDIA GPU is visible; choose --device cpu or auto")
+    return device
+
+
+def take_turns(each: Callable[[Callable[[SpeedJob], object]], None], rounds: int, windows: int,
+               window: Callable[[SpeedJob], None]) -> None:
+    """Round by round, every job in turn takes its windows."""
+    for round_ in range(rounds):
+        def turn(job: SpeedJob, round_: int = round_) -> None:
+            job.round = round_
+            for _ in range(windows):
+                window(job)
+
+        each(turn)

@@ -1,0 +1,187 @@
+"""Runs jobs and records what came of them. Used alike by `ftbench run` and by pytest."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.harness import installed, load
+from benchmarks.harness.devices import DeviceMemory
+from benchmarks.harness.prepare import Excluded, Ready
+from benchmarks.harness.process import Event, WorkerEnded, WorkerProcess
+from results.schema import (
+    Accuracy,
+    Device,
+    JobKey,
+    Measurement,
+    Memory,
+    Status,
+    Throughput,
+    Window,
+)
+
+Watch = Callable[[JobKey, Event], None]  # shown every event of every worker
+
+
+@dataclass
+class Attempt:
+    """One job's worker, from its start to its measurement; a context manager that leaves no
+    process behind."""
+
+    ready: Ready
+    folder: Path  # the run's
+    device: Device
+    watch: Watch
+    worker: WorkerProcess = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._began = time.monotonic()
+        key = self.ready.job.key
+        self.worker = WorkerProcess(self.ready.job, self.folder, lambda e: self.watch(key, e))
+
+    def measurement(self, status: Status, **fields: Any) -> Measurement:
+        """This job's measurement with what is known of its input and its machine."""
+        job = self.ready.job
+        return Measurement(
+            job=job.key, status=status, started_at=self.started_at,
+            seconds=time.monotonic() - self._began, recipe=job.recipe.model_dump(),
+            data=self.ready.data, checkpoint=self.ready.checkpoint, device=self.device,
+            versions=installed.versions(), environment=job.environment, **fields,
+        )
+
+    def ended(self, error: WorkerEnded) -> Measurement:
+        return self.measurement(error.status, reason=error.reason, stderr_tail=error.stderr_tail)
+
+    def interrupted(self) -> Measurement:
+        return self.measurement("interrupted", reason="the run was stopped while this job ran",
+                                stderr_tail=self.worker.stderr_tail())
+
+    def __enter__(self) -> Attempt:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.worker.__exit__(kind, error, trace)
+
+
+def excluded_measurement(excluded: Excluded, device: Device) -> Measurement:
+    return Measurement(
+        job=excluded.spec.key, status=excluded.status, reason=excluded.reason,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=0.0,
+        recipe=excluded.spec.recipe.model_dump(), device=device, versions=installed.versions(),
+    )
+
+
+def run_memory(attempt: Attempt) -> Measurement:
+    """The memory pass, with the GPU's use sampled from here while the worker runs."""
+    if attempt.device.kind == "cpu":
+        result, device_bytes, gaps = attempt.worker.expect("result"), None, {
+            "peak_device_bytes": "no_gpu"}
+    else:
+        # The worker has begun, but it takes nothing of the GPU until it says 'building'.
+        with DeviceMemory() as device_memory:
+            result = attempt.worker.expect("result")
+        if device_memory.shared:
+            device_bytes, gaps = None, {"peak_device_bytes": "failed"}
+        else:
+            device_bytes, gaps = device_memory.peak_bytes, {}
+    attempt.worker.close()
+    memory = Memory(**result["memory"], peak_device_bytes=device_bytes)
+    return attempt.measurement("ok", memory=memory, gaps=result["gaps"] | gaps,
+                               effective=result["effective"])
+
+
+def run_accuracy(attempt: Attempt) -> Measurement:
+    result = attempt.worker.expect("result")
+    attempt.worker.close()
+    return attempt.measurement("ok", accuracy=Accuracy.model_validate(result["accuracy"]),
+                               effective=result["effective"])
+
+
+WHOLE_JOBS = {"memory": run_memory, "accuracy": run_accuracy}
+
+
+class SpeedJob:
+    """A throughput job that takes turns: its worker lives from `start` to `finish` and waits
+    between windows inside its framework's training loop, using no processor time."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt, self.round = attempt, 0
+        self._warmup: list[Window] = []
+        self._windows: list[Window] = []
+        self._evaluation_warmup: list[Window] = []
+        self._evaluation: list[Window] = []
+        self._idle_since: float | None = None
+
+    def start(self) -> None:
+        """Until the first step and the warm-up windows are done."""
+        self.attempt.worker.expect("ready")
+        for _ in range(self.attempt.ready.job.throughput.warmup_windows):
+            self._warmup.append(self.window())
+
+    def window(self) -> Window:
+        """One window: 'go', then its synchronised end, by this process's clock."""
+        worker = self.attempt.worker
+        if self._idle_since is not None:
+            worker.extend(time.monotonic() - self._idle_since)
+        before = load.read(worker.pid)
+        began = time.perf_counter()
+        worker.go()
+        event = worker.expect("window")
+        seconds = time.perf_counter() - began
+        self._idle_since = time.monotonic()
+        fields = {name: value for name, value in event.items() if name != "event"}
+        return Window(seconds=seconds, round=self.round, load=load.between(before, load.read(worker.pid)),
+                      **fields)
+
+    def training_window(self) -> None:
+        self._windows.append(self.window())
+
+    def warm_up_evaluation(self) -> None:
+        """The first evaluation window may compile; it is kept apart."""
+        if not self._evaluation_warmup:
+            self.attempt.worker.expect("training_done")
+            self._evaluation_warmup.append(self.window())
+
+    def evaluation_window(self) -> None:
+        self.warm_up_evaluation()
+        self._evaluation.append(self.window())
+
+    def retime(self, seconds: list[float]) -> None:
+        """Puts the readings of another clock, pytest-benchmark's, into the last training
+        windows, so that its table and ours say the same."""
+        last = self._windows[-len(seconds):]
+        self._windows[-len(seconds):] = [
+            window.model_copy(update={"seconds": value})
+            for window, value in zip(last, seconds, strict=True)
+        ]
+
+    def figures(self) -> dict[str, Any]:
+        """Steps, examples and tokens per second of this round, for pytest-benchmark's JSON."""
+        windows = [w for w in self._evaluation or self._windows if w.round == self.round]
+        return {f"{unit}_per_second": statistics.median(getattr(w, unit) / w.seconds
+                                                        for w in windows)
+                for unit in ("steps", "examples", "tokens")}
+
+    def finish(self) -> Measurement:
+        """Ends the worker, also one that still waits for windows that nobody asked for."""
+        self.attempt.worker.stop()
+        result = self.attempt.worker.expect("result")
+        self.attempt.worker.close()
+        throughput = Throughput(
+            build_seconds=result["build_seconds"],
+            first_step_seconds=result["first_step_seconds"], warmup=self._warmup,
+            windows=self._windows, evaluation_warmup=self._evaluation_warmup,
+            evaluation_windows=self._evaluation,
+            model_flops_per_token=result.get("model_flops_per_token"),
+            matmul_flops_per_second=result.get("matmul_flops_per_second"),
+        )
+        return self.attempt.measurement("ok", throughput=throughput,
+                                        effective=result["effective"])

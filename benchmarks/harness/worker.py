@@ -1,0 +1,82 @@
+"""The worker process: one framework, one job.
+
+    python -m benchmarks.harness.worker JOB.json
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from benchmarks.harness import accuracy_pass, memory_pass, process_memory, throughput_pass
+from benchmarks.harness.jobs import Built, Job
+from benchmarks.harness.pipe import Pipe
+from benchmarks.harness.tokenised import load_examples
+from frameworks.contract import Session, Unsupported, Work
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+PASSES = {
+    "throughput": throughput_pass.take,
+    "memory": memory_pass.take,
+    "accuracy": accuracy_pass.take,
+}
+
+
+def die_with_parent() -> None:
+    """Asks the kernel to end this process when its parent ends, however that happens."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise SystemExit("the parent ended while the worker started")
+
+
+def build(job: Job, pipe: Pipe) -> Built:
+    train = load_examples(job.train)
+    module = importlib.import_module(f"frameworks.{job.key.backend}.train")
+    before = process_memory.reset_peak() if job.key.question == "memory" else None
+    pipe.send("building")
+    began = time.perf_counter()
+    work = Work(recipe=job.recipe, start=job.start.start(), train=train,
+                record=job.key.question == "accuracy")
+    session: Session = module.Session(work)
+    return Built(session, time.perf_counter() - began, before)
+
+
+def main() -> int:
+    die_with_parent()
+    pipe = Pipe()
+    job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    try:
+        built = build(job, pipe)
+        figures = PASSES[job.key.question](job, built, pipe)
+        effective = built.session.effective()
+        check_precision(job, effective.precision)
+    except Unsupported as error:
+        pipe.send("error", status="unsupported", reason=str(error))
+        return 0
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is this job's outcome
+        traceback.print_exc()
+        line = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
+        pipe.send("error", status="failed", reason=reason)
+        return 0
+    pipe.send("result", effective=effective.__dict__ | {"details": dict(effective.details)},
+              **figures)
+    return 0
+
+
+def check_precision(job: Job, effective: str) -> None:
+    """A precision that another switch overrode is an error, not a surprise."""
+    if effective != job.recipe.precision:
+        raise RuntimeError(f"the recipe says precision {job.recipe.precision!r}, but the framework "
+                           f"ran in {effective!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""How accurate? Training to the recipe's end, then accuracy and macro F1 on whole evaluation
+sets: the seconds in pytest-benchmark's table are the whole job's, its process started and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.harness.plan import JobSpec
+from results.schema import Measurement
+
+QUESTION = "accuracy"
+
+
+def test_accuracy(job: JobSpec, measure: Callable[[], Measurement], benchmark: Any) -> None:
+    benchmark.group = job.comparison
+    measurement = benchmark.pedantic(measure, rounds=1, iterations=1)
+    assert measurement.accuracy is not None
+    benchmark.extra_info.update(measurement.accuracy.model_dump(exclude={"curve"}))

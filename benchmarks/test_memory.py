@@ -1,0 +1,19 @@
+"""How much memory? The peaks of a few full-length training steps, in a pass that is not timed:
+the seconds in pytest-benchmark's table are the whole job's, its process started and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.harness.plan import JobSpec
+from results.schema import Measurement
+
+QUESTION = "memory"
+
+
+def test_memory(job: JobSpec, measure: Callable[[], Measurement], benchmark: Any) -> None:
+    benchmark.group = job.comparison
+    measurement = benchmark.pedantic(measure, rounds=1, iterations=1)
+    assert measurement.memory is not None
+    benchmark.extra_info.update(measurement.memory.model_dump())

@@ -1,0 +1,1 @@
+"""How each framework does the work: one contract and twin packages that fulfil it."""

@@ -1,0 +1,23 @@
+"""Transformers on TensorFlow, trained by `Model.fit()`. Imports no framework: the parent
+process asks `unsupported` here, a worker process uses `train.Session`."""
+
+from frameworks.contract import Device, Recipe, Start, Unsupported, lacks
+
+NAME = "hf_tf"
+
+
+def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
+    """Every field that this backend cannot honour on this device; empty when it honours all."""
+    found = []
+    if why := lacks(recipe.precision, device):
+        found.append(Unsupported(NAME, "precision", recipe.precision, why))
+    elif recipe.precision == "fp16" and recipe.accumulation > 1:
+        why = "with fp16 Keras judges and drops single batches, not whole steps"
+        found.append(Unsupported(NAME, "accumulation", recipe.accumulation, why))
+    if recipe.length > start.max_length:
+        why = f"the checkpoint has positions for {start.max_length} tokens"
+        found.append(Unsupported(NAME, "length", recipe.length, why))
+    if recipe.attention == "sdpa":
+        why = "its models have one attention, written out (eager)"
+        found.append(Unsupported(NAME, "attention", "sdpa", why))
+    return found

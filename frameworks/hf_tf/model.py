@@ -1,0 +1,88 @@
+"""The classifier: a transformers model on TensorFlow, from the folder that all backends start at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from transformers import AutoConfig, TFAutoModelForSequenceClassification, TFPreTrainedModel
+from transformers.modeling_tf_pytorch_utils import (
+    TransposeType,
+    convert_tf_weight_name_to_pt_weight_name,
+)
+
+from frameworks.contract import DROPOUT_FIELDS, Device, Work
+
+
+def device() -> Device:
+    """Asks for the GPU's memory to grow, so that several workers can hold the device at once."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return "gpu" if gpus else "cpu"
+
+
+def build(work: Work) -> TFPreTrainedModel:
+    """The model with the starting weights, on its device.
+
+    Raises `ValueError` where the folder lacks weights that the model needs.
+    """
+    tf_keras.utils.set_random_seed(work.recipe.seed)
+    model, report = TFAutoModelForSequenceClassification.from_pretrained(
+        work.start.folder,
+        config=configuration(work),
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    if report["missing_keys"]:
+        raise ValueError(f"{work.start.folder} lacks weights: {sorted(report['missing_keys'])}")
+    return model
+
+
+def configuration(work: Work) -> AutoConfig:
+    """The folder's config under the recipe's dropout."""
+    config = AutoConfig.from_pretrained(
+        work.start.folder, local_files_only=True, trust_remote_code=False
+    )
+    config.pad_token_id = work.train.pad_id
+    config.use_cache = False
+    if work.recipe.dropout is not None:
+        config.update(dict.fromkeys(DROPOUT_FIELDS[work.start.architecture], work.recipe.dropout))
+    return config
+
+
+def weights(model: TFPreTrainedModel) -> dict[str, np.ndarray]:
+    """A copy of all trainable weights, float32, by PyTorch's names and layout."""
+    return {
+        pytorch_name(variable): _transposed(variable, variable.numpy().astype(np.float32))
+        for variable in model.trainable_weights
+    }
+
+
+def load_weights(model: TFPreTrainedModel, saved: Mapping[str, np.ndarray]) -> None:
+    """Puts back what `weights` gave; `KeyError` names a weight that is missing."""
+    for variable in model.trainable_weights:
+        values = _transposed(variable, saved[pytorch_name(variable)])
+        variable.assign(values.reshape(variable.shape))
+
+
+def pytorch_name(variable: tf.Variable) -> str:
+    """The name that PyTorch's twin of the model gives a variable."""
+    return convert_tf_weight_name_to_pt_weight_name(
+        variable.name, tf_weight_shape=variable.shape
+    )[0]
+
+
+def _transposed(variable: tf.Variable, values: np.ndarray) -> np.ndarray:
+    """Between the layouts, either way: dense kernels are (in, out) here and (out, in) there, and
+    GPT-2's biases are (1, out) here and (out,) there."""
+    _, transpose = convert_tf_weight_name_to_pt_weight_name(
+        variable.name, tf_weight_shape=variable.shape
+    )
+    if transpose is TransposeType.SIMPLE:
+        return values.T.copy()
+    return values.reshape(-1) if variable.name.endswith("bias:0") else values

@@ -1,0 +1,126 @@
+"""The session: one transformers model under `Model.fit()`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from frameworks import contract
+from frameworks.contract import Allocator, Curve, Effective, Examples, Watch, Work, is_embedding
+from frameworks.hf_tf import (
+    bare,
+    data,
+    matmul,
+    memory,
+    model,
+    optimizer,
+    precision,
+    unsupported,
+)
+from frameworks.hf_tf.recording import Recording
+
+
+class Session(contract.Session):
+    """Builds the model, the optimizer and compiles; raises `Unsupported` before it loads."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work)
+        for refusal in unsupported(work.recipe, work.start, model.device()):
+            raise refusal
+        self.recording = Recording(work)
+        with precision.applied(work.recipe):
+            self.model = model.build(work)
+            self.optimizer = optimizer.build(work, self.model, self.recording)
+            self.loss = MeanLoss(self.recording)
+            self.model.compile(
+                optimizer=self.optimizer, loss=self.loss, jit_compile=work.recipe.compile
+            )
+
+    def train(self, watch: Watch) -> None:
+        seen = self.recording.batch if self.work.hash_batches else None
+        self.model.fit(
+            data.training_dataset(self.work.feed, seen),
+            shuffle=False,
+            epochs=1,  # the dataset goes on from epoch to epoch by itself
+            steps_per_epoch=self.work.feed.total_batches,
+            callbacks=[Steps(self.work, watch)],
+            verbose=0,
+        )
+
+    def train_bare(self, watch: Watch) -> None:
+        bare.train(self.model, self.optimizer, self.loss, self.recording, watch)
+
+    def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
+        dataset = data.evaluation_dataset(examples, self.work.recipe, batch_size=batch_size)
+        return self.model.predict(dataset, verbose=0)["logits"].astype(np.float32)
+
+    def synchronize(self) -> None:
+        memory.synchronize()
+
+    def curve(self) -> Curve:
+        return self.recording.curve()
+
+    def effective(self) -> Effective:
+        sizes = {name: values.size for name, values in self.weights().items()}
+        return Effective(
+            precision=precision.in_force(self.model),
+            attention="eager",  # the only one that these models have
+            optimizer=optimizer.description(self.optimizer),
+            compiled=bool(self.model.jit_compile),
+            parameters=sum(sizes.values()),
+            embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
+            device=f"{model.device()}: {self.model.trainable_weights[0].device}",
+            details=precision.switches()
+            | {"threads": float(tf.config.threading.get_intra_op_parallelism_threads())},
+        )
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return model.weights(self.model)
+
+    def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        model.load_weights(self.model, weights)
+
+    def matmul_flops_per_second(self) -> float:
+        return matmul.flops_per_second(self.work.recipe)
+
+    def reset_peak(self) -> None:
+        memory.reset_peak()
+
+    def allocator(self) -> Allocator:
+        return memory.allocator()
+
+
+class Steps(tf_keras.callbacks.Callback):
+    """Tells the watch about every optimizer step, and the loop to stop."""
+
+    def __init__(self, work: Work, watch: Watch) -> None:
+        super().__init__()
+        self.feed, self.watch = work.feed, watch
+        self._supports_tf_logs = True  # or Keras would wait for the loss after every batch
+
+    def on_train_begin(self, logs: object = None) -> None:
+        self.watch.begin()
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        ends_step = self.feed.ends_step(batch)
+        if ends_step and self.watch.step_end(self.feed.step_of(batch) + 1):
+            self.model.stop_training = True
+
+
+class MeanLoss(tf_keras.losses.Loss):
+    """Cross entropy in float32, averaged over the batch's examples."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(reduction="none")
+        self.recording = recording
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        logits = tf.cast(y_pred, tf.float32)
+        labels = tf.cast(tf.reshape(y_true, [-1]), tf.int32)
+        each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        mean = tf.reduce_mean(each)
+        self.recording.loss(mean)
+        return mean

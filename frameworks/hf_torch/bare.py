@@ -1,0 +1,74 @@
+"""The barest training loop of PyTorch on the same model, optimizer and feed: what Trainer adds to
+it is Trainer's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel
+
+from frameworks.contract import Feed, Watch
+from frameworks.hf_torch import data
+from frameworks.hf_torch.recording import Recording
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def train(
+    model: PreTrainedModel,
+    optimizer: torch.optim.Optimizer,
+    schedule: LambdaLR,
+    recording: Recording,
+    watch: Watch,
+) -> None:
+    """The feed's optimizer steps, to their end or to a stop."""
+    feed, recipe = recording.work.feed, recording.work.recipe
+    place = model.device
+    dtype = DTYPES.get(recipe.precision)
+    scaler = torch.amp.GradScaler(place.type, enabled=recipe.precision == "fp16")
+    forward = torch.compile(model) if recipe.compile else model
+    batches = endless(data.training_loader(feed))
+    watch.begin()
+    for step in range(feed.total_steps):
+        model.train()
+        group = step_batches(feed, step, batches)
+        count = sum(len(batch["labels"]) for batch in group)
+        for batch in group:
+            recording.batch(batch)
+            inputs = {name: values.to(place) for name, values in batch.items()}
+            labels = inputs.pop("labels").long()
+            with torch.autocast(place.type, dtype, enabled=dtype is not None):
+                logits = forward(**inputs).logits
+            loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+            scaler.scale(loss / count).backward()
+            recording.loss(loss / count)
+        if recipe.max_gradient_norm or recording.work.record:
+            scaler.unscale_(optimizer)
+            norm = clip_grad_norm_(model.parameters(), recipe.max_gradient_norm or float("inf"))
+            recording.step(norm, optimizer.param_groups[0]["lr"])
+        scale = scaler.get_scale()
+        scaler.step(optimizer)
+        scaler.update()
+        if scaler.get_scale() >= scale:  # it shrinks when a step was skipped
+            schedule.step()
+        optimizer.zero_grad()
+        if watch.step_end(step + 1):
+            return
+
+
+def step_batches(
+    feed: Feed, step: int, batches: Iterator[dict[str, torch.Tensor]]
+) -> list[dict[str, torch.Tensor]]:
+    """The batches of optimizer step `step` (from 0): fewer at an epoch's end."""
+    place = step % feed.steps_per_epoch * feed.recipe.accumulation
+    count = min(feed.recipe.accumulation, feed.batches_per_epoch - place)
+    return [next(batches) for _ in range(count)]
+
+
+def endless(loader: DataLoader) -> Iterator[dict[str, torch.Tensor]]:
+    while True:
+        yield from loader

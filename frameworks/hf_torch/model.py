@@ -1,0 +1,62 @@
+"""The classifier: a transformers model on PyTorch, from the folder that all backends start at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+
+from frameworks.contract import DROPOUT_FIELDS, Device, Work
+
+
+def device() -> Device:
+    return "gpu" if torch.cuda.is_available() else "cpu"
+
+
+def build(work: Work) -> PreTrainedModel:
+    """The model with the starting weights, on its device.
+
+    Raises `ValueError` where the folder lacks weights that the model needs.
+    """
+    model, report = AutoModelForSequenceClassification.from_pretrained(
+        work.start.folder,
+        config=configuration(work),
+        torch_dtype=torch.float32,
+        attn_implementation=work.recipe.attention,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    if report["missing_keys"]:
+        raise ValueError(f"{work.start.folder} lacks weights: {sorted(report['missing_keys'])}")
+    return model.to("cuda" if device() == "gpu" else "cpu")
+
+
+def configuration(work: Work) -> AutoConfig:
+    """The folder's config under the recipe's dropout."""
+    config = AutoConfig.from_pretrained(
+        work.start.folder, local_files_only=True, trust_remote_code=False
+    )
+    config.pad_token_id = work.train.pad_id
+    config.use_cache = False
+    if work.recipe.dropout is not None:
+        config.update(dict.fromkeys(DROPOUT_FIELDS[work.start.architecture], work.recipe.dropout))
+    return config
+
+
+def weights(model: PreTrainedModel) -> dict[str, np.ndarray]:
+    """A copy of all trainable weights, float32, by PyTorch's names."""
+    return {
+        name: parameter.detach().float().cpu().numpy().copy()
+        for name, parameter in model.named_parameters()
+    }
+
+
+def load_weights(model: PreTrainedModel, saved: Mapping[str, np.ndarray]) -> None:
+    """Puts back what `weights` gave; `KeyError` names a weight that is missing."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.from_numpy(np.array(saved[name])))

@@ -1,0 +1,185 @@
+"""The session: one transformers model under `Trainer.train()`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from frameworks import contract
+from frameworks.contract import Allocator, Curve, Effective, Examples, Watch, Work, is_embedding
+from frameworks.hf_torch import (
+    bare,
+    data,
+    matmul,
+    memory,
+    model,
+    optimizer,
+    precision,
+    unsupported,
+)
+from frameworks.hf_torch.recording import Recording
+
+
+class Session(contract.Session):
+    """Builds the model, the optimizer and the Trainer; raises `Unsupported` before it loads."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work)
+        for refusal in unsupported(work.recipe, work.start, model.device()):
+            raise refusal
+        self.recording = Recording(work)
+        self._folder = TemporaryDirectory(prefix="ftbench-")  # Trainer insists on one
+        arguments = training_arguments(work, self._folder.name)
+        self.model = model.build(work)
+        self.optimizer, self.schedule = optimizer.build(work, self.model)
+        self.trainer = FeedTrainer(
+            self.recording,
+            model=self.model,
+            args=arguments,
+            optimizers=(self.optimizer, self.schedule),
+            compute_loss_func=mean_loss,
+        )
+        self.trainer.remove_callback(PrinterCallback)
+
+    def train(self, watch: Watch) -> None:
+        self.trainer.add_callback(Steps(watch))
+        self.trainer.train()
+
+    def train_bare(self, watch: Watch) -> None:
+        bare.train(self.model, self.optimizer, self.schedule, self.recording, watch)
+
+    def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
+        return self.trainer.predict(data.Indices(examples, batch_size)).predictions
+
+    def synchronize(self) -> None:
+        memory.synchronize()
+
+    def curve(self) -> Curve:
+        return self.recording.curve()
+
+    def effective(self) -> Effective:
+        sizes = {name: p.numel() for name, p in self.model.named_parameters()}
+        return Effective(
+            precision=precision.in_force(self.trainer),
+            attention=self.model.config._attn_implementation,
+            optimizer=optimizer.description(self.optimizer),
+            compiled=hasattr(self.trainer.model_wrapped, "_orig_mod"),
+            parameters=sum(sizes.values()),
+            embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
+            device=f"{model.device()}: {self.model.device}",
+            details=precision.switches() | {"threads": float(torch.get_num_threads())},
+        )
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return model.weights(self.model)
+
+    def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        model.load_weights(self.model, weights)
+
+    def matmul_flops_per_second(self) -> float:
+        return matmul.flops_per_second(self.work.recipe)
+
+    def reset_peak(self) -> None:
+        memory.reset_peak()
+
+    def allocator(self) -> Allocator:
+        return memory.allocator()
+
+
+class FeedTrainer(Trainer):
+    """Trainer on the feed's order, with the recording. Nothing else of it is changed."""
+
+    def __init__(self, recording: Recording, **arguments: object) -> None:
+        super().__init__(**arguments)
+        self.recording = recording
+        self._clip = self.accelerator.clip_grad_norm_
+        self.accelerator.clip_grad_norm_ = self._clip_and_record
+
+    def get_train_dataloader(self) -> DataLoader:
+        return self.accelerator.prepare(data.training_loader(self.recording.work.feed))
+
+    def get_test_dataloader(self, test_dataset: data.Indices) -> DataLoader:
+        recipe = self.recording.work.recipe
+        size = test_dataset.batch_size
+        loader = data.evaluation_loader(test_dataset.examples, recipe, batch_size=size)
+        return self.accelerator.prepare(loader)
+
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        self.recording.batch(inputs)
+        share = super().training_step(model, inputs, num_items_in_batch)
+        self.recording.loss(share)
+        return share
+
+    def _clip_and_record(self, *arguments: object) -> torch.Tensor:
+        norm = self._clip(*arguments)
+        self.recording.step(norm, self.optimizer.param_groups[0]["lr"])
+        return norm
+
+
+class Steps(TrainerCallback):
+    """Tells the watch about every optimizer step, and the loop to stop."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def on_train_begin(self, *_: object, **__: object) -> None:
+        self.watch.begin()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        if self.watch.step_end(state.global_step):
+            control.should_training_stop = True
+
+
+def training_arguments(work: Work, folder: str) -> TrainingArguments:
+    """The recipe in Trainer's words; what is no part of training is off."""
+    recipe = work.recipe
+    unclipped = inf if work.record else 0.0  # at infinity the norm is taken and nothing is cut
+    return TrainingArguments(
+        output_dir=folder,
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.accumulation,
+        max_steps=work.feed.total_steps,
+        max_grad_norm=recipe.max_gradient_norm or unclipped,
+        torch_compile=recipe.compile,
+        seed=recipe.seed,
+        use_cpu=model.device() == "cpu",
+        remove_unused_columns=False,
+        save_strategy="no",
+        eval_strategy="no",
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        **precision.apply(recipe),
+    )
+
+
+def mean_loss(
+    outputs: Mapping[str, torch.Tensor],
+    labels: torch.Tensor,
+    num_items_in_batch: torch.Tensor | int | None = None,
+) -> torch.Tensor:
+    """Cross entropy, averaged over all examples of the optimizer step, so that each counts alike
+    in whichever batch it stands."""
+    count = len(labels) if num_items_in_batch is None else num_items_in_batch
+    summed = torch.nn.functional.cross_entropy(outputs["logits"], labels.long(), reduction="sum")
+    return summed / count

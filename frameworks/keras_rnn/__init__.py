@@ -1,0 +1,20 @@
+"""A bidirectional LSTM in Keras 3 on TensorFlow, trained by `Model.fit()`. Imports no framework:
+the parent process asks `unsupported` here, a worker process uses `train.Session`."""
+
+from frameworks.contract import Device, Recipe, Start, Unsupported, lacks
+
+NAME = "keras_rnn"
+
+
+def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
+    """Every field that this backend cannot honour on this device; empty when it honours all."""
+    found = []
+    if why := lacks(recipe.precision, device):
+        found.append(Unsupported(NAME, "precision", recipe.precision, why))
+    elif recipe.precision == "fp16" and recipe.accumulation > 1:
+        why = "with fp16 Keras judges and drops single batches, not whole steps"
+        found.append(Unsupported(NAME, "accumulation", recipe.accumulation, why))
+    if recipe.attention is not None:
+        why = "a recurrent network has no attention"
+        found.append(Unsupported(NAME, "attention", recipe.attention, why))
+    return found

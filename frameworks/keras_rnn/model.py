@@ -1,0 +1,67 @@
+"""The classifier: a bidirectional LSTM in Keras 3 on TensorFlow, from random weights. The two
+layers of 64 units and the 128-wide embedding are those of Keras's own IMDb example."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from frameworks.contract import Device, Work  # noqa: E402
+
+EMBEDDING, UNITS = 128, 64
+
+
+def device() -> Device:
+    """Asks for the GPU's memory to grow, so that several workers can hold the device at once."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return "gpu" if gpus else "cpu"
+
+
+def build(work: Work) -> keras.Model:
+    """The model with weights drawn from the recipe's seed, on its device.
+
+    Inputs are int32 (batch, width), right-padded as cuDNN's LSTM demands; the logits come from
+    the last real state of either direction.
+    """
+    keras.utils.set_random_seed(work.recipe.seed)
+    dropout = work.recipe.dropout or 0.0  # no checkpoint says another rate
+    inputs = {
+        name: keras.Input((None,), dtype="int32", name=name)
+        for name in ("input_ids", "attention_mask")
+    }
+    mask = keras.ops.cast(inputs["attention_mask"], "bool")
+    embed = keras.layers.Embedding(work.start.vocabulary_size, EMBEDDING, name="words")
+    states = embed(inputs["input_ids"])
+    if work.train.has_token_types:  # they show where a pair's second text begins
+        inputs["token_type_ids"] = keras.Input((None,), dtype="int32", name="token_type_ids")
+        types = keras.layers.Embedding(2, EMBEDDING, name="token_types")
+        states = keras.layers.add([states, types(inputs["token_type_ids"])])
+    states = keras.layers.Dropout(dropout, seed=work.recipe.seed)(states)
+    for name, every_state in (("lower", True), ("upper", False)):
+        lstm = keras.layers.LSTM(UNITS, return_sequences=every_state)
+        states = keras.layers.Bidirectional(lstm, name=name)(states, mask=mask)
+    states = keras.layers.Dropout(dropout, seed=work.recipe.seed + 1)(states)
+    logits = keras.layers.Dense(work.start.label_count, name="classifier")(states)
+    return keras.Model(inputs, logits)
+
+
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """A copy of all trainable weights, float32, by Keras's paths."""
+    return {
+        variable.path: keras.ops.convert_to_numpy(variable.value).astype(np.float32)
+        for variable in model.trainable_weights
+    }
+
+
+def load_weights(model: keras.Model, saved: Mapping[str, np.ndarray]) -> None:
+    """Puts back what `weights` gave; `KeyError` names a weight that is missing."""
+    for variable in model.trainable_weights:
+        variable.assign(saved[variable.path])

@@ -1,0 +1,117 @@
+"""AdamW by the recipe: decoupled decay on what takes it, warm-up and schedule per step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+import tensorflow as tf
+
+from frameworks.contract import Work, learning_rate, takes_decay
+from frameworks.keras_rnn.recording import Recording
+
+
+def build(work: Work, model: keras.Model, recording: Recording) -> keras.optimizers.Optimizer:
+    """The optimizer and its schedule. Under fp16 Keras scales the loss around it."""
+    optimizer = AdamW(work, recording)
+    undecayed = [v for v in model.trainable_variables if not takes_decay(v.path)]
+    optimizer.exclude_from_weight_decay(var_list=undecayed)
+    if work.recipe.precision == "fp16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+class AdamW(keras.optimizers.AdamW):
+    """Keras's AdamW with the recipe's conventions, which are PyTorch's: epsilon is added after
+    the bias correction, the gradient's norm is clipped over all variables at once, and the
+    gradients of a step's batches are averaged over the step's examples."""
+
+    def __init__(self, work: Work, recording: Recording) -> None:
+        recipe = work.recipe
+        super().__init__(
+            learning_rate=Schedule(work),
+            weight_decay=recipe.weight_decay,
+            beta_1=recipe.beta1,
+            beta_2=recipe.beta2,
+            epsilon=recipe.epsilon,
+        )
+        self.work, self.recording = work, recording
+        self.sums: list[keras.Variable] = []
+
+    def build(self, variables: Iterable[keras.Variable]) -> None:
+        super().build(variables)
+        if self.work.recipe.accumulation > 1 and not self.sums:
+            self.sums = self.add_optimizer_variables(variables, "sum")
+
+    def apply(
+        self, grads: list[tf.Tensor], trainable_variables: list[keras.Variable] | None = None
+    ) -> None:
+        """Takes a batch's mean gradient; updates the variables where the batch ends a step."""
+        grads = [tf.convert_to_tensor(gradient) for gradient in grads]
+        if self.work.recipe.accumulation == 1:
+            super().apply(grads, trainable_variables)
+            return
+        with tf.init_scope():
+            self.build(trainable_variables)
+        count, ends_step = self.recording.place()
+        for total, gradient in zip(self.sums, grads, strict=True):
+            total.assign_add(gradient * count)
+        tf.cond(ends_step, lambda: self._apply_sums(trainable_variables), lambda: tf.constant(0))
+
+    def _apply_sums(self, variables: list[keras.Variable] | None) -> tf.Tensor:
+        count = self.recording.step_examples()
+        super().apply([total.value / count for total in self.sums], variables)
+        for total in self.sums:
+            total.assign(tf.zeros_like(total.value))
+        return tf.constant(0)
+
+    def _clip_gradients(self, grads: Iterable[tf.Tensor]) -> list[tf.Tensor]:
+        """Clips by the norm over all variables, as `torch.nn.utils.clip_grad_norm_` does."""
+        grads, limit = list(grads), self.work.recipe.max_gradient_norm
+        if not (limit or self.work.record):
+            return grads
+        norm = tf.linalg.global_norm(grads)
+        self.recording.step(norm, self._get_current_learning_rate())
+        if not limit:
+            return grads
+        factor = tf.minimum(limit / (norm + 1e-6), 1.0)
+        return [gradient * factor for gradient in grads]
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """One step of Adam. With `c` = sqrt(1 - beta2^t), Keras's form `c m / (sqrt(v) + eps)`
+        becomes PyTorch's `m / (sqrt(v) / c + eps)` when eps is scaled by `c`."""
+        step = tf.cast(self.iterations.value + 1, tf.float64)
+        scale = tf.sqrt(1 - tf.cast(self.beta_2, tf.float64) ** step)
+        unbiased = scale / (1 - tf.cast(self.beta_1, tf.float64) ** step)
+        rate = tf.cast(learning_rate, variable.dtype) * tf.cast(unbiased, variable.dtype)
+        epsilon = tf.cast(self.epsilon * scale, variable.dtype)
+        index = self._get_variable_index(variable)
+        m, v = self._momentums[index], self._velocities[index]
+        m.assign_add((gradient - m) * (1 - self.beta_1))
+        v.assign_add((tf.square(gradient) - v) * (1 - self.beta_2))
+        variable.assign_sub(rate * m / (tf.sqrt(v.value) + epsilon))
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The contract's learning rate of every step, looked up."""
+
+    def __init__(self, work: Work) -> None:
+        total = work.feed.total_steps
+        self.rates = [learning_rate(work.recipe, step, total) for step in range(total)]
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        last = len(self.rates) - 1
+        return tf.gather(tf.constant(self.rates, tf.float32), tf.minimum(step, last))
+
+    def get_config(self) -> dict[str, list[float]]:
+        return {"rates": self.rates}
+
+
+def description(optimizer: keras.optimizers.Optimizer) -> str:
+    """Which AdamW it is."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    scaled = "default" if inner is optimizer else "loss scaled"
+    base = type(inner).__mro__[1]
+    return f"{base.__module__}.{base.__name__} ({scaled})"

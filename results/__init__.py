@@ -1,0 +1,1 @@
+"""What came out: schema, store, compare, report."""

@@ -1,0 +1,129 @@
+"""Which measurements are rounds or seeds of the same thing, and which are compared.
+
+A *group* is one backend doing one task under one recipe for one question; only the seed and the
+round may differ inside it, so its windows and scores are put together. Backends are compared
+within one *variant*: the recipe fields that the run itself varies (a study of lengths, say).
+Fields that merely differ between backends (a learning rate that suits a recurrent network) do
+not split a comparison; `recipe_differences` names them beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from results.schema import Measurement, Question
+
+NOT_COMPARED = {"seed"}  # may differ inside a group
+# Set by what a question needs, not by what the user varies.
+_BY_QUESTION = {"steps", "epochs", "evaluation_interval", "log_interval", "keep_best"}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A measurement, and where it was read."""
+
+    run: str
+    measurement: Measurement
+    folder: Path | None = None  # where its predictions file lies
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is held the same when backends are laid side by side."""
+
+    run: str
+    task: str
+    variant: tuple[tuple[str, Any], ...]  # recipe fields that the run varies
+
+    @property
+    def variant_text(self) -> str:
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.variant)
+
+
+@dataclass(frozen=True)
+class Group:
+    comparison: Comparison
+    backend: str
+    question: Question
+    taken: tuple[Taken, ...]
+
+    @property
+    def ok(self) -> list[Measurement]:
+        return [t.measurement for t in self.taken if t.measurement.status == "ok"]
+
+    @property
+    def status(self) -> str:
+        """'ok' as soon as one of its measurements is; else the first one's status."""
+        return "ok" if self.ok else self.taken[0].measurement.status
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return (self.ok or [self.taken[0].measurement])[0].recipe
+
+
+def groups(taken: Iterable[Taken]) -> list[Group]:
+    """In the order of run, task, variant, question and backend."""
+    everything = list(taken)
+    varied = _varied_fields(everything)
+    members: dict[tuple[str, ...], list[Taken]] = defaultdict(list)
+    for one in sorted(everything, key=lambda t: t.measurement.job.id):
+        job = one.measurement.job
+        members[one.run, job.task, job.backend, job.question,
+                _recipe_key(one.measurement.recipe)].append(one)
+    found = [_group(tuple(same), varied) for same in members.values()]
+    run_order = {run: i for i, run in enumerate(dict.fromkeys(t.run for t in everything))}
+    return sorted(found, key=lambda g: (
+        run_order[g.comparison.run], g.comparison.task,
+        [(name, _sortable(value)) for name, value in g.comparison.variant],
+        g.question, g.backend))
+
+
+def _group(same: tuple[Taken, ...], varied: Mapping[tuple[str, str], set[str]]) -> Group:
+    first = same[0]
+    job, recipe = first.measurement.job, first.measurement.recipe
+    names = sorted(varied[first.run, job.task])
+    variant = tuple((name, recipe.get(name)) for name in names)
+    return Group(Comparison(first.run, job.task, variant), job.backend, job.question, same)
+
+
+def _varied_fields(taken: Sequence[Taken]) -> dict[tuple[str, str], set[str]]:
+    """(run, task): fields that take several values within one backend and question."""
+    values: dict[tuple[str, str, str, str, str], set[str]] = defaultdict(set)
+    for one in taken:
+        job = one.measurement.job
+        for name, value in one.measurement.recipe.items():
+            if name not in NOT_COMPARED | _BY_QUESTION:
+                values[one.run, job.task, job.backend, job.question, name].add(json.dumps(value))
+    fields: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for (run, task, _, _, name), seen in values.items():
+        if len(seen) > 1:
+            fields[run, task].add(name)
+    return fields
+
+
+def _recipe_key(recipe: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in recipe.items() if name not in NOT_COMPARED}
+    return json.dumps(kept, sort_keys=True)
+
+
+def _sortable(value: Any) -> tuple[int, float, str]:
+    """Numbers by size, before all else by its text."""
+    if isinstance(value, (int, float)):
+        return 0, float(value), ""
+    return 1, 0.0, str(value)
+
+
+def recipe_differences(compared: Sequence[Group]) -> list[tuple[str, dict[str, Any]]]:
+    """Recipe fields in which the backends of one comparison differ: (field, {backend: value})."""
+    names = sorted({name for group in compared for name in group.recipe} - NOT_COMPARED)
+    found = []
+    for name in names:
+        values = {group.backend: group.recipe.get(name) for group in compared}
+        if len({json.dumps(value) for value in values.values()}) > 1:
+            found.append((name, values))
+    return found

@@ -1,0 +1,66 @@
+"""The report of one or several runs: Markdown, one self-contained HTML file, a terminal table.
+
+`view` gathers the runs, the section modules turn them into a `document`, and `markdown` and
+`html` write it down. The same measurements give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from results.compare import NOT_PROVEN
+from results.report import accuracy, html, markdown, memory, missing, published, speed, work
+from results.report.document import Document
+from results.report.first_screen import first_screen
+from results.report.overview import overview
+from results.report.terminal import text_table
+from results.report.view import Run, View
+from results.schema import Measurement
+from results.store import read_run, write_text
+
+# In the order of the questions that the report answers.
+SECTIONS = (speed.section, memory.section, accuracy.section, published.section, missing.section,
+            work.section)
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    markdown: Path
+    html: Path
+
+
+def table(measurements: Sequence[Measurement], titles: Mapping[str, str] | None = None) -> str:
+    """The comparison table for the terminal: one row per task and backend. `titles` are the
+    backends' names to show."""
+    view = View.of([Run("", None, None, measurements, [])], titles or {})
+    if not view.comparisons:
+        return "nothing was measured"
+    return f"{text_table(overview(view))}\n({NOT_PROVEN})"
+
+
+def render(folders: Sequence[Path], out: Path | None = None,
+           titles: Mapping[str, str] | None = None) -> ReportPaths:
+    """Writes report.md and report.html into `out`, by default the first run's folder.
+
+    Several runs stand side by side. `titles` are the backends' names to show.
+    Errors: StoreError when the report cannot be written."""
+    view = View.of([_run(folder) for folder in folders], titles or {})
+    report = document(view)
+    target = out or folders[0]
+    paths = ReportPaths(target / "report.md", target / "report.html")
+    write_text(paths.markdown, markdown.write(report))
+    write_text(paths.html, html.write(report))
+    return paths
+
+
+def document(view: View) -> Document:
+    names = ", ".join(run.name for run in view.runs)
+    sections = [found for make in SECTIONS if (found := make(view))]
+    return Document(f"Fine-tuning compared: {names}", first_screen(view), sections)
+
+
+def _run(folder: Path) -> Run:
+    info, measurements, problems = read_run(folder)
+    return Run(info.run if info else folder.name, folder, info, measurements, problems)

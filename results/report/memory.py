@@ -1,0 +1,66 @@
+"""How much memory? Every figure that was taken, and why the others were not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.compare import MEMORY_FIGURES, Row
+from results.report.document import Block, Cell, Column, Figure, Listing, Paragraph, Section, Table
+from results.report.format import GIB, count, gap, gibibytes
+from results.report.labels import labels, recipe_notes
+from results.report.overview import MEMORY_TITLES, memory_figure
+from results.report.plots import Bar, bars
+from results.report.view import View
+
+
+def section(view: View) -> Section | None:
+    taken = [rows for rows in view.comparisons if any(r.memory for r in rows)]
+    if not taken:
+        return None
+    notes = [note for rows in taken for note in recipe_notes(view, rows, "memory")]
+    blocks: list[Block] = [figure for rows in taken for figure in _figure(view, rows)]
+    blocks += [memory_table(view, taken), Paragraph(
+        "A pass of its own, never timed. Allocated and reserved are the framework allocator's "
+        "peaks; device is what the GPU held beyond its use before the worker started; process "
+        "is the worker's peak of resident memory beyond what it held before the model was "
+        "built, which stands beside it.", "small")]
+    blocks += [Listing(notes)] if notes else []
+    return Section("How much memory?", "memory", [*blocks, *labels(view, "memory")])
+
+
+def _figure(view: View, rows: Sequence[Row]) -> list[Figure]:
+    name = memory_figure(rows)
+    items = [Bar(view.title(r.backend), value / GIB, f"{gibibytes(value)} GiB",
+                 view.colour(r.backend))
+             for r in rows if r.memory and (value := r.memory.figures[name])]
+    if not items:
+        return []
+    summary = "; ".join(f"{item.label} {item.text}" for item in items)
+    title = f"Memory, {MEMORY_TITLES[name]}: {view.head(rows[0].comparison)}"
+    return [Figure(title, bars(items, f"{MEMORY_TITLES[name]}, GiB"), summary)]
+
+
+def memory_table(view: View, taken: Sequence[Sequence[Row]]) -> Table:
+    every = [row for rows in taken for row in rows]
+    # The allocator's event counters are PyTorch's on a GPU: no columns where none has them.
+    names = [name for name in MEMORY_FIGURES if name.endswith("_bytes") or any(
+        row.memory and row.memory.figures[name] is not None for row in every)]
+    columns = [*view.key_columns(), *[
+        Column(MEMORY_TITLES[name], "GiB" if name.endswith("_bytes") else "") for name in names]]
+    return Table(columns, [_cells(view, row, names) for row in every])
+
+
+def _cells(view: View, row: Row, names: Sequence[str]) -> list[Cell]:
+    if row.memory is None:
+        return [*view.key_cells(row), *[gap(row.status("memory"))] * len(names)]
+    return [*view.key_cells(row), *[_figure_cell(row, name) for name in names]]
+
+
+def _figure_cell(row: Row, name: str) -> Cell:
+    assert row.memory is not None
+    value = row.memory.figures[name]
+    if value is None:
+        gaps = row.memory.gaps
+        return gap(gaps.get(name, None if name.endswith("_bytes")
+                            else gaps.get("peak_reserved_bytes", "unsupported")))
+    return Cell(gibibytes(value) if name.endswith("_bytes") else count(value))

@@ -1,0 +1,138 @@
+"""How fast? Training and evaluation apart, with every raw window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.compare import NOT_PROVEN, Rate, Row, SpeedRow, speed_ratio
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Details,
+    Figure,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+)
+from results.report.format import count, decimals, gap, number, percent, span
+from results.report.labels import labels, recipe_notes
+from results.report.overview import best, peers, rate_cell
+from results.report.plots import Bar, bars
+from results.report.view import View
+
+
+def section(view: View) -> Section | None:
+    timed = [rows for rows in view.comparisons if any(r.speed for r in rows)]
+    if not timed:
+        return None
+    notes = [note for rows in timed for note in recipe_notes(view, rows, "throughput")]
+    doubts = [text for rows in timed for r in rows if r.speed for text in _doubts(view, r)]
+    blocks: list[Block] = [
+        *[_figure(view, rows) for rows in timed], training_table(view, timed),
+        Paragraph("Steps are optimizer steps, counted as executed; tokens leave padding out. "
+                  "'Times as fast' pairs windows of the same round. MFU is model FLOP/s of "
+                  "real tokens over the matmul rate that the same run measured in the same "
+                  "precision; 'with padding' counts the padding that was computed too.", "small"),
+    ]
+    blocks += [Listing([*notes, *doubts])] if notes or doubts else []
+    blocks += [*_evaluation(view, timed),
+               Details("Every window, in steps/s", [_windows(view, timed)])]
+    return Section("How fast?", "speed", [*blocks, *labels(view, "throughput")])
+
+
+def _figure(view: View, rows: Sequence[Row]) -> Figure:
+    items = [_bar(view, r, r.speed.training) for r in rows if r.speed]
+    summary = "; ".join(f"{item.label} {item.text}" for item in items)
+    return Figure(f"Training speed: {view.head(rows[0].comparison)}",
+                  bars(items, "optimizer steps per second"), f"{summary} ({NOT_PROVEN})")
+
+
+def _bar(view: View, row: Row, rate: Rate) -> Bar:
+    interval = rate.interval
+    places = decimals(rate.median)
+    text = number(rate.median) + (f" ({span(interval, places)})" if interval else "")
+    return Bar(view.title(row.backend), rate.median, text, view.colour(row.backend),
+               interval.low if interval else None, interval.high if interval else None,
+               rate.windows)
+
+
+def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
+    columns = [
+        *view.key_columns(), Column("training", "steps/s"), Column("quartiles", "steps/s"),
+        Column("times as fast", "as the slowest"), Column("samples", "1/s"),
+        Column("tokens", "1/s"), Column("padding", "%"), Column("first step", "s"),
+        Column("warm-up", "s"), Column("build", "s"), Column("MFU", "%"),
+        Column("with padding", "%"),
+    ]
+    return Table(columns, [_cells(view, row, rows) for rows in timed for row in rows])
+
+
+def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
+    if row.speed is None:
+        return [*view.key_cells(row), *[gap(row.status("throughput"))] * 11]
+    speed, rate = row.speed, row.speed.training
+    speeds = [r.speed for r in rows if r.speed]
+    rivals = [r.speed.training.samples_per_second for r in peers(row, rows) if r.speed]
+    tone = best(rate.samples_per_second, rivals, max)
+    low, high = (number(value, places=decimals(rate.median)) for value in rate.quartiles)
+    return [
+        *view.key_cells(row), rate_cell(row, tone), Cell(f"{low} to {high}"),
+        _ratio_cell(speed, speeds), Cell(number(rate.samples_per_second)),
+        Cell(number(rate.tokens_per_second)), Cell(percent(rate.padding_share)),
+        Cell(number(speed.first_step_seconds)), Cell(number(speed.warmup_seconds)),
+        Cell(number(speed.build_seconds)),
+        *[Cell(percent(mfu)) if mfu is not None else
+          gap(speed.gaps.get("matmul_flops_per_second", "not_run"))
+          for mfu in (speed.mfu, speed.mfu_with_padding)],
+    ]
+
+
+def _ratio_cell(speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
+    slowest = min(speeds, key=lambda s: s.training.median)
+    if speed is slowest:
+        return Cell("1")
+    ratio = speed_ratio(speed.training, slowest.training)
+    if ratio is None:
+        return Cell("no shared round", tone="gap")
+    return Cell(number(ratio.value), span(ratio.interval, 2) if ratio.interval else "")
+
+
+def _doubts(view: View, row: Row) -> list[str]:
+    assert row.speed is not None
+    rate, found = row.speed.training, []
+    who = f"{view.head(row.comparison)}, {view.title(row.backend)}"
+    if rate.noisy:
+        found.append(f"{who}: noisy, the interval is wider than 10 % of the median.")
+    if rate.disturbed:
+        found.append(f"{who}: disturbed, other work took processor time in "
+                     f"{count(rate.disturbed_windows)} of {count(len(rate.windows))} windows.")
+    return found
+
+
+def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
+    rows = [(r, r.speed.evaluation) for same in timed for r in same
+            if r.speed and r.speed.evaluation]
+    if not rows:
+        return []
+    columns = [*view.key_columns(), Column("evaluation", "batches/s"),
+               Column("samples", "1/s"), Column("tokens", "1/s"), Column("padding", "%")]
+    return [Table(columns, [[
+        *view.key_cells(row),
+        Cell(number(rate.median),
+             span(rate.interval, decimals(rate.median)) if rate.interval else ""),
+        Cell(number(rate.samples_per_second)), Cell(number(rate.tokens_per_second)),
+        Cell(percent(rate.padding_share))] for row, rate in rows], "Evaluation speed")]
+
+
+def _windows(view: View, timed: Sequence[Sequence[Row]]) -> Table:
+    rows = []
+    for row in (r for same in timed for r in same if r.speed):
+        assert row.speed is not None
+        rate = row.speed.training
+        for number_ in sorted(set(rate.rounds)):
+            values = [number(v) for v, r in zip(rate.windows, rate.rounds, strict=True)
+                      if r == number_]
+            rows.append([*view.key_cells(row), Cell(str(number_ + 1)), Cell(", ".join(values))])
+    return Table([*view.key_columns(), Column("round"), Column("windows", "steps/s", False)], rows)

@@ -1,0 +1,182 @@
+"""One measurement: one job's outcome, its figures or why there are none.
+
+Units stand in the field names. A figure that could not be taken is None, and `gaps` says why
+under the figure's name; it is never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Question = Literal["throughput", "memory", "accuracy"]
+Status = Literal[
+    "ok",
+    "unsupported",  # the backend cannot honour a field of the recipe
+    "not_installed",  # the backend's framework is not installed
+    "refused",  # the figure would mislead, such as the accuracy of random weights
+    "failed",  # the worker ended with an error
+    "killed",  # the worker was ended by a signal that nobody here sent
+    "timeout",  # the worker passed the job's time limit and was ended
+    "interrupted",  # the run was stopped while the job ran
+]
+Gap = Literal["no_gpu", "unsupported", "failed", "not_run"]
+
+
+class Record(BaseModel):
+    # A diverged loss is written as "NaN": JSON has no such number, and null would not be read.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class JobKey(Record):
+    """Names a job inside a run; `id` is also the measurement's file name."""
+
+    id: str
+    backend: str
+    task: str
+    question: Question
+
+
+class Device(Record):
+    kind: Literal["cpu", "gpu"]
+    name: str
+    memory_bytes: int
+    cores: int  # processor cores that the worker may use
+    driver: str | None = None
+    compute_capability: str | None = None
+    gpu_type: str | None = None  # the row of gpus.toml that it is
+
+
+class Data(Record):
+    source: str  # hub, dir or embedded, as the user named it, without its path
+    description: str  # 'IMDb, 10,000 of 25,000 training reviews, seed 42'
+    generated: bool
+    fingerprint: str  # of the texts and labels that were used, hex
+    train_examples: int
+    evaluation_examples: dict[str, int]  # by evaluation set
+    label_names: list[str]
+    notes: list[str] = Field(default_factory=list)  # '3 empty texts kept'
+
+
+class Checkpoint(Record):
+    name: str
+    architecture: str
+    sha256: str  # of the weights file that it came from
+    random: bool  # random weights: no accuracy
+
+
+class Load(Record):
+    """The machine around a window: what other work took."""
+
+    one_minute_load: float | None = None
+    stolen_share: float | None = None  # of all CPU time in the window, taken by the hypervisor
+    other_busy_share: float | None = None  # CPU time used outside the worker and the harness
+
+
+class Window(Record):
+    """k optimizer steps (or evaluation batches), timed as one."""
+
+    seconds: float  # the parent's clock, from 'go' to the synchronised end
+    worker_seconds: float  # the worker's clock for the same
+    steps: int
+    examples: int
+    tokens: int  # non-padding
+    padded_tokens: int  # padding included
+    round: int = 0
+    load: Load = Field(default_factory=Load)
+
+
+class Throughput(Record):
+    build_seconds: float  # model, optimizer and data built
+    first_step_seconds: float  # from train()'s call to the end of step 1, compilation included
+    warmup: list[Window]
+    windows: list[Window]
+    evaluation_warmup: list[Window] = Field(default_factory=list)
+    evaluation_windows: list[Window] = Field(default_factory=list)
+    model_flops_per_token: float | None = None  # 6 x non-embedding parameters + attention
+    matmul_flops_per_second: float | None = None  # measured in the same run and precision
+
+
+class Memory(Record):
+    """A pass of its own, never timed."""
+
+    steps: int
+    peak_allocated_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    allocator_retries: int | None = None
+    allocator_out_of_memory_events: int | None = None
+    peak_device_bytes: int | None = None  # NVML, minus use before the worker started
+    peak_process_bytes: int | None = None  # VmHWM minus its value before the model was built
+    before_model_bytes: int | None = None  # VmHWM then: interpreter and framework
+
+
+class Score(Record):
+    """One evaluation set under one set of weights."""
+
+    examples: int
+    accuracy: float
+    macro_f1: float
+    loss: float
+
+
+class CurvePoint(Record):
+    step: int
+    loss: float
+    gradient_norm: float | None
+    learning_rate: float
+
+
+class EvaluationPoint(Record):
+    step: int
+    training_seconds: float  # evaluation time left out; first step included
+    scores: dict[str, Score]
+
+
+class Accuracy(Record):
+    seed: int
+    steps: int
+    examples: int  # taken part in training
+    training_seconds: float  # evaluation left out
+    first_step_seconds: float
+    evaluation_seconds: float
+    scores: dict[str, Score]  # by evaluation set, of the weights that were kept
+    kept_step: int  # the step whose weights those are
+    curve: list[CurvePoint]
+    evaluations: list[EvaluationPoint]
+    predictions_file: str | None = None  # beside the measurement: logits and labels, .npz
+
+
+class Measurement(Record):
+    schema_version: Literal[1] = 1
+    job: JobKey
+    status: Status
+    reason: str | None = None  # one line, whenever status is not 'ok'
+    stderr_tail: list[str] = Field(default_factory=list)
+    started_at: str  # ISO 8601, UTC
+    seconds: float  # the whole job, worker start to end
+    recipe: dict[str, Any]
+    data: Data | None = None
+    checkpoint: Checkpoint | None = None
+    device: Device
+    versions: dict[str, str] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)  # variables set for the worker
+    effective: dict[str, Any] | None = None  # settings read back from the framework
+    gaps: dict[str, Gap] = Field(default_factory=dict)  # why a figure is None
+    throughput: Throughput | None = None
+    memory: Memory | None = None
+    accuracy: Accuracy | None = None
+
+
+class RunInfo(Record):
+    """One call on one machine: `run.json` of a run's folder."""
+
+    schema_version: Literal[1] = 1
+    run: str
+    profile: str
+    command: str  # takes the same figures again
+    started_at: str
+    ftbench_version: str
+    device: Device

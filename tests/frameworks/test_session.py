@@ -1,0 +1,180 @@
+"""What every backend's session must do, on real frameworks and tiny models."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from frameworks.contract import Start, Unsupported, Work, batch_digest, lacks, learning_rate
+from tests.frameworks.conftest import Eyes, make_examples, make_work, new_session
+
+
+@pytest.fixture(scope="module")
+def start(starts: dict[str, Start]) -> Start:
+    return starts["bert"]
+
+
+def trained(backend: str, work: Work, eyes: Eyes | None = None):
+    session = new_session(backend, work)
+    session.train(eyes or Eyes())
+    return session
+
+
+def test_trains_to_the_end_and_keeps_what_was_asked(backend: str, start: Start) -> None:
+    work = make_work(start, epochs=2, accumulation=2, learning_rate=1e-3, hash_batches=True)
+    eyes = Eyes()
+    session = trained(backend, work, eyes)
+    feed, curve = work.feed, session.curve()
+    assert feed.total_steps == 6 and feed.total_batches == 12
+    assert eyes.begun == 1 and eyes.steps == [1, 2, 3, 4, 5, 6]
+    assert len(curve.loss) == len(curve.gradient_norm) == 6
+    expected = [learning_rate(work.recipe, step, 6) for step in range(6)]
+    assert curve.learning_rate == pytest.approx(expected, rel=1e-6)
+    digests = [batch_digest(batch) for epoch in (0, 1) for batch in feed.epoch(epoch)]
+    assert curve.batch_digests == digests
+    effective = session.effective()
+    assert effective.precision == "fp32" and not effective.compiled
+    assert 0 < effective.embedding_parameters < effective.parameters
+    assert effective.parameters == sum(w.size for w in session.weights().values())
+    assert "AdamW" in effective.optimizer
+
+
+def test_loss_falls_on_what_can_be_learned(backend: str, start: Start) -> None:
+    rate = 1e-2 if backend == "keras_rnn" else 3e-3
+    curve = trained(backend, make_work(start, 64, steps=60, learning_rate=rate)).curve()
+    assert np.mean(curve.loss[-5:]) < 0.6 * np.mean(curve.loss[:5])
+
+
+def test_stops_when_told_and_not_one_batch_later(backend: str, start: Start) -> None:
+    work = make_work(start, epochs=3, accumulation=2, hash_batches=True)
+    eyes = Eyes(stop_after=4)
+    curve = trained(backend, work, eyes).curve()
+    assert eyes.steps == [1, 2, 3, 4]
+    assert len(curve.loss) == 4
+    batches = sum(work.feed.step_of(batch) < 4 for batch in range(work.feed.total_batches))
+    assert len(curve.batch_digests) == batches
+
+
+def test_predict_keeps_order_and_drops_none(backend: str, start: Start) -> None:
+    session = new_session(backend, make_work(start, padding="longest"))
+    examples = make_examples(10, pairs=True, seed=5)
+    logits = session.predict(examples, batch_size=4)
+    assert logits.shape == (10, 3) and logits.dtype == np.float32
+    singly = session.predict(examples, batch_size=1)
+    np.testing.assert_allclose(logits, singly, atol=2e-6)
+    assert len({tuple(row) for row in logits.round(6).tolist()}) == 10
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_predicting_between_steps_changes_nothing(
+    backend: str, start: Start, dropout: float
+) -> None:
+    work = make_work(start, steps=8, dropout=dropout, learning_rate=1e-3)
+    alone = trained(backend, work)
+    session = new_session(backend, work)
+    examples = make_examples(6, pairs=True, seed=5)
+    seen = []
+    eyes = Eyes(lambda step: seen.append(session.predict(examples, batch_size=4)))
+    session.train(eyes)
+    assert eyes.steps == list(range(1, 9))
+    assert session.curve().loss == pytest.approx(alone.curve().loss, abs=1e-6)
+    np.testing.assert_allclose(seen[-1], session.predict(examples, batch_size=4), atol=1e-6)
+    assert np.abs(seen[-1] - seen[1]).max() > 1e-4
+
+
+def test_accumulation_is_one_larger_batch(backend: str, start: Start) -> None:
+    """Also at an epoch's end, where 22 examples leave the second batch of a step half full."""
+    fields = {"epochs": 2, "learning_rate": 1e-3}
+    halves = trained(backend, make_work(start, batch_size=4, accumulation=2, **fields))
+    whole = trained(backend, make_work(start, batch_size=8, **fields))
+    assert halves.curve().loss == pytest.approx(whole.curve().loss, abs=2e-6)
+    assert halves.curve().gradient_norm == pytest.approx(whole.curve().gradient_norm, rel=1e-4)
+    twin = whole.weights()
+    for name, values in halves.weights().items():
+        np.testing.assert_allclose(values, twin[name], atol=2e-5, err_msg=name)
+
+
+def test_the_recorded_norm_is_from_before_clipping(backend: str, start: Start) -> None:
+    """Clipping scales Adam's gradients, so a second step must differ; the first norm must not."""
+    fields = {"steps": 4, "learning_rate": 1e-2, "warmup_share": 0.0, "epsilon": 1e-3}
+    free, unclipped, clipped = (
+        trained(backend, make_work(start, max_gradient_norm=limit, **fields)).curve()
+        for limit in (0.0, 1e9, 0.01)
+    )
+    assert free.loss == pytest.approx(unclipped.loss, abs=1e-6)
+    assert free.gradient_norm == pytest.approx(unclipped.gradient_norm, rel=1e-5)
+    assert clipped.gradient_norm[0] == pytest.approx(free.gradient_norm[0], rel=1e-5)
+    assert free.gradient_norm[0] > 0.05
+    assert abs(clipped.loss[-1] - free.loss[-1]) > 1e-4
+
+
+def test_weights_go_out_and_come_back(backend: str, start: Start) -> None:
+    session = new_session(backend, make_work(start, steps=4, learning_rate=1e-2))
+    examples = make_examples(5, pairs=True, seed=5)
+    before, logits = session.weights(), session.predict(examples, batch_size=5)
+    session.train(Eyes())
+    after = session.weights()
+    moved = [name for name in before if not np.array_equal(before[name], after[name])]
+    assert set(before) == set(after) and len(moved) > len(before) / 2
+    session.load_weights(before)
+    np.testing.assert_array_equal(session.predict(examples, batch_size=5), logits)
+
+
+def test_the_same_recipe_gives_the_same_run(backend: str, start: Start) -> None:
+    work = make_work(start, steps=4, dropout=0.2)
+    assert trained(backend, work).curve().loss == trained(backend, work).curve().loss
+
+
+def test_nothing_is_kept_that_was_not_asked_for(backend: str, start: Start) -> None:
+    curve = trained(backend, make_work(start, steps=2, record=False)).curve()
+    assert not (curve.loss or curve.gradient_norm or curve.learning_rate or curve.batch_digests)
+
+
+def test_bf16_is_used_where_the_processor_has_it(backend: str, start: Start) -> None:
+    work = make_work(start, 64, steps=20, precision="bf16", learning_rate=3e-3)
+    if why := lacks("bf16", "cpu"):
+        with pytest.raises(Unsupported, match="bf16"):
+            new_session(backend, work)
+        pytest.skip(why)
+    session = trained(backend, work)
+    assert session.effective().precision == "bf16"
+    exact = trained(backend, make_work(start, 64, steps=20, learning_rate=3e-3)).curve().loss
+    assert session.curve().loss == pytest.approx(exact, abs=0.1)
+    assert session.curve().loss != exact
+
+
+def test_lacking_weights_are_told(backend: str, start: Start, tmp_path) -> None:
+    if backend == "keras_rnn":
+        pytest.skip("keras_rnn starts from no checkpoint")
+    from safetensors.numpy import load_file, save_file
+
+    (tmp_path / "config.json").write_text((start.folder / "config.json").read_text())
+    tensors = load_file(start.folder / "model.safetensors")
+    del tensors["classifier.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    work = make_work(Start(tmp_path, "bert", 3, start.vocabulary_size, start.max_length))
+    with pytest.raises(ValueError, match="classifier"):
+        new_session(backend, work)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_the_bare_loop_does_the_same_work(
+    backend: str, start: Start, accumulation: int
+) -> None:
+    work = make_work(start, epochs=2, accumulation=accumulation, learning_rate=1e-3,
+                     hash_batches=True, max_gradient_norm=0.3)
+    full, eyes = trained(backend, work), Eyes()
+    bare = new_session(backend, work)
+    bare.train_bare(eyes)
+    assert eyes.begun == 1 and eyes.steps == list(range(1, work.feed.total_steps + 1))
+    ours, theirs = bare.curve(), full.curve()
+    assert ours.batch_digests == theirs.batch_digests
+    assert ours.loss == pytest.approx(theirs.loss, abs=1e-6)
+    assert ours.gradient_norm == pytest.approx(theirs.gradient_norm, rel=1e-5)
+    assert ours.learning_rate == pytest.approx(theirs.learning_rate, rel=1e-6)
+
+
+def test_the_bare_loop_stops_when_told(backend: str, start: Start) -> None:
+    session, eyes = new_session(backend, make_work(start, epochs=3)), Eyes(stop_after=2)
+    session.train_bare(eyes)
+    assert eyes.steps == [1, 2] and len(session.curve().loss) == 2

@@ -1,0 +1,29 @@
+import sys
+
+from benchmarks.harness import devices, tensorflow_cuda
+
+
+def never(command):
+    raise AssertionError(f"pip was called: {command}")
+
+
+def test_nothing_is_installed_without_a_gpu(capsys):
+    assert tensorflow_cuda.main(run=never, gpu_present=lambda: False) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_driver_that_does_not_answer_is_an_error(capsys):
+    def broken():
+        raise devices.NvmlFailed("version mismatch")
+
+    assert tensorflow_cuda.main(run=never, gpu_present=broken) == 1
+    assert "version mismatch" in capsys.readouterr().err
+
+
+def test_the_same_version_is_installed_where_there_is_one(monkeypatch, capsys):
+    monkeypatch.setattr(tensorflow_cuda.metadata, "version", lambda name: "2.21.0")
+    calls = []
+    run = lambda command: calls.append(command) or 3  # noqa: E731
+    assert tensorflow_cuda.main(run=run, gpu_present=lambda: True) == 3
+    assert calls == [[sys.executable, "-m", "pip", "install", "tensorflow[and-cuda]==2.21.0"]]
+    assert "tensorflow[and-cuda] 2.21.0" in capsys.readouterr().out

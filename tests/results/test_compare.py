@@ -1,0 +1,200 @@
+"""Rows say what the measurements say, and nothing that they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from results.accuracy import pair_rows, predictions, score_rows
+from results.compare import Row, compare, headline_memory, rate, speed_ratio
+from results.groups import Group, Taken, groups, recipe_differences
+from results.schema import Measurement
+from tests.results import samples
+from tests.results.samples import measurement, throughput, window
+
+
+def taken(*measurements: Measurement, run: str = "a", folder: Path | None = None) -> list[Taken]:
+    return [Taken(run, m, folder) for m in measurements]
+
+
+def speed(backend: str, value: float, **changes: object) -> Measurement:
+    return measurement(backend, "imdb", "throughput", throughput=throughput(value), **changes)
+
+
+def only(rows: list[list[Row]]) -> list[Row]:
+    assert len(rows) == 1
+    return rows[0]
+
+
+def test_rates_come_from_what_was_executed() -> None:
+    found = rate([window(2.0), window(4.0), window(5.0)])
+    assert found.windows == pytest.approx((2, 4, 5)) and found.median == pytest.approx(4)
+    assert found.samples_per_second == pytest.approx(4 * 16)
+    assert found.tokens_per_second == pytest.approx(4 * 2900)
+    assert found.padding_share == pytest.approx(1 - 2900 / 4096)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 100), st.integers(1, 50)), min_size=1, max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_a_rate_never_exceeds_count_over_time(cases: list[tuple[float, int]]) -> None:
+    windows = [window(steps / seconds, steps=steps) for seconds, steps in cases]
+    assert rate(windows).median <= max(steps / seconds for seconds, steps in cases) * (1 + 1e-9)
+
+
+def test_a_wide_interval_is_noisy_and_a_narrow_one_is_not() -> None:
+    assert rate([window(v) for v in (1.0, 1.3, 0.8, 1.4, 0.7)]).noisy
+    assert not rate([window(v) for v in (1.0, 1.01, 0.99, 1.0, 1.02)]).noisy
+    assert not rate([window(1.0)]).noisy and rate([window(1.0)]).interval is None
+
+
+@pytest.mark.parametrize(("load", "disturbed"), [
+    ({}, 0), ({"stolen_share": 0.01, "other_busy_share": 0.10}, 0),
+    ({"stolen_share": 0.011}, 1), ({"other_busy_share": 0.11}, 1), ({"one_minute_load": 9}, 0),
+])
+def test_disturbed_windows_are_counted(load: dict[str, float], disturbed: int) -> None:
+    assert rate([window(1.0, **load), window(1.0)]).disturbed_windows == disturbed
+
+
+def test_rounds_and_seeds_of_one_backend_are_put_together() -> None:
+    rows = only(compare(taken(
+        speed("hf_tf", 1.0, suffix="-1"), speed("hf_tf", 1.0, suffix="-2", recipe={"seed": 43}))))
+    assert len(rows) == 1 and rows[0].speed
+    assert len(rows[0].speed.training.windows) == 16
+
+
+def test_what_a_backend_varies_splits_the_comparison() -> None:
+    rows = compare(taken(*[
+        speed(b, 1.0, suffix=f"-{n}", recipe={"length": n})
+        for b in ("hf_tf", "hf_torch") for n in (512, 128)]))
+    assert [r[0].comparison.variant_text for r in rows] == ["length 128", "length 512"]
+    assert all(len(r) == 2 for r in rows)
+
+
+def test_what_only_differs_between_backends_is_named_and_splits_nothing() -> None:
+    found = groups(taken(speed("hf_tf", 1.0),
+                         speed("keras_rnn", 2.0, recipe={"learning_rate": 1e-3})))
+    assert len({g.comparison for g in found}) == 1
+    assert recipe_differences(found) == [
+        ("learning_rate", {"hf_tf": 3e-5, "keras_rnn": 1e-3})]
+
+
+def test_what_a_question_fixes_splits_nothing() -> None:
+    rows = only(compare(taken(
+        speed("hf_tf", 1.0, recipe={"steps": 40, "padding": "longest"}),
+        measurement("hf_tf", "imdb", "memory", memory=samples.memory(2**30),
+                    recipe={"steps": 5, "padding": "max"}))))
+    assert rows[0].speed and rows[0].memory
+
+
+def test_runs_are_never_mixed() -> None:
+    rows = compare([*taken(speed("hf_tf", 1.0), run="b"), *taken(speed("hf_tf", 2.0), run="a")])
+    assert [r[0].comparison.run for r in rows] == ["b", "a"]
+
+
+def test_the_order_of_the_input_changes_nothing() -> None:
+    some = samples.sample_measurements()
+    assert compare(taken(*some)) == compare(taken(*reversed(some)))
+
+
+def test_a_failed_job_is_a_row_without_figures() -> None:
+    failed = measurement("hf_tf", "imdb", "throughput", status="killed", reason="signal 9")
+    row = only(compare(taken(failed)))[0]
+    assert row.speed is None and row.status("throughput") == "killed"
+    assert row.status("memory") == "not_asked"
+
+
+def test_mfu_needs_both_figures() -> None:
+    full = only(compare(taken(speed("hf_tf", 1.0))))[0].speed
+    assert full and full.mfu == pytest.approx(7.1e7 * full.training.tokens_per_second / 1.8e11)
+    bare = measurement("hf_tf", "imdb", "throughput", throughput=throughput(1.0).model_copy(
+        update={"matmul_flops_per_second": None}))
+    row = only(compare(taken(bare)))[0].speed
+    assert row and row.mfu is None and row.mfu_with_padding is None
+
+
+def test_the_ratio_pairs_windows_of_the_same_round() -> None:
+    fast = rate([window(4.0, 0), window(2.0, 1), window(9.0, 2)])
+    slow = rate([window(2.0, 0), window(1.0, 1), window(1.1, 1)])
+    ratio = speed_ratio(fast, slow)
+    assert ratio and ratio.value == pytest.approx(2.0)
+    assert speed_ratio(rate([window(1.0, 0)]), rate([window(1.0, 1)])) is None
+
+
+def test_the_peak_is_the_highest_and_gaps_stay_gaps() -> None:
+    row = only(compare(taken(
+        measurement("hf_tf", "imdb", "memory", memory=samples.memory(100), suffix="-1",
+                    gaps={"peak_device_bytes": "no_gpu"}),
+        measurement("hf_tf", "imdb", "memory", memory=samples.memory(300), suffix="-2"))))[0]
+    assert row.memory and row.memory.figures["peak_process_bytes"] == 300
+    assert row.memory.figures["peak_device_bytes"] is None
+    assert row.memory.gaps == {"peak_device_bytes": "no_gpu"}
+
+
+def test_the_headline_memory_figure_is_one_for_all_rows() -> None:
+    row = only(compare(taken(measurement("hf_tf", "imdb", "memory", memory=samples.memory(1)
+                                         .model_copy(update={"peak_allocated_bytes": 7})))))[0]
+    assert row.memory
+    assert headline_memory([row.memory], "cpu") == "peak_process_bytes"
+    assert headline_memory([row.memory], "gpu") == "peak_allocated_bytes"
+
+
+def accuracy_group(backend: str, *values: float) -> Group:
+    found = groups(taken(*[
+        measurement(backend, "imdb", "accuracy", recipe={"seed": seed}, suffix=f"-seed_{seed}",
+                    accuracy=samples.accuracy("imdb", value, 1.0, seed))
+        for seed, value in enumerate(values)]))
+    assert len(found) == 1
+    return found[0]
+
+
+def test_accuracy_over_seeds() -> None:
+    row = score_rows(accuracy_group("hf_tf", 0.90, 0.91, 0.92))[0]
+    assert row.seeds == (0, 1, 2) and row.accuracy == pytest.approx(0.91)
+    assert row.accuracy_interval.low < 0.91 < row.accuracy_interval.high
+    assert row.accuracy_over_seeds and row.accuracy_over_seeds.width == pytest.approx(0.0497, 1e-2)
+    assert score_rows(accuracy_group("hf_tf", 1.0))[0].accuracy_over_seeds is None
+
+
+def kept(folder: Path, backend: str, said: np.ndarray, labels: np.ndarray,
+         file: str | None = None) -> Taken:
+    name = file or f"{backend}.npz"
+    if file is None:
+        np.savez(folder / name, test_logits=np.eye(2)[said], test_labels=labels)
+    m = measurement(backend, "imdb", "accuracy",
+                    accuracy=samples.accuracy("imdb", 0.5, 1.0, predictions_file=name))
+    return Taken("a", m, folder)
+
+
+def test_two_backends_are_paired_on_the_same_examples(tmp_path: Path) -> None:
+    labels = np.array([0, 1] * 50)
+    first = kept(tmp_path, "hf_tf", np.where(np.arange(100) < 10, 1 - labels, labels), labels)
+    second = kept(tmp_path, "hf_torch", np.where(np.arange(100) < 30, 1 - labels, labels), labels)
+    row = pair_rows(groups([first, second]))[0]
+    assert (row.first, row.second, row.seed) == ("hf_tf", "hf_torch", 42)
+    assert row.difference.value == pytest.approx(0.20) and row.agreement == pytest.approx(0.80)
+    assert row.p_value == pytest.approx(2 / 2**20)
+    f1 = score_rows(groups([first])[0])[0].macro_f1_interval
+    assert f1 and f1.low < 0.90 < f1.high
+
+
+def test_other_labels_are_no_pair(tmp_path: Path) -> None:
+    labels = np.array([0, 1] * 50)
+    first = kept(tmp_path, "hf_tf", labels, labels)
+    second = kept(tmp_path, "hf_torch", labels, 1 - labels)
+    assert pair_rows(groups([first, second])) == []
+
+
+@pytest.mark.parametrize("file", ["absent.npz", "broken.npz", "../outside.npz", "/etc/passwd",
+                                  "pickle.npz"])
+def test_predictions_that_cannot_be_read_are_missing(tmp_path: Path, file: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "broken.npz").write_bytes(b"PK\x03\x04 not really")
+    labels = np.array([0, 1])
+    np.savez(tmp_path / "outside.npz", test_logits=np.eye(2)[labels], test_labels=labels)
+    np.savez(folder / "pickle.npz", test_logits=np.array([{}], dtype=object), test_labels=labels)
+    assert predictions(kept(folder, "hf_tf", labels, labels, file), "test") is None

@@ -1,0 +1,143 @@
+"""Text from data, labels, file names and workers is shown as text, whatever it holds."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from results.report import render, table
+from results.report.format import plain
+from results.report.markdown import escape
+from results.schema import Measurement, RunInfo
+from tests.results import samples
+
+MakeRun = Callable[..., Path]
+HOSTILE = [
+    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'><svg/onload=alert(1)>",
+    "</style><script>alert(1)</script>", "</pre></td></table>", "{{ 7 * 7 }}{% raw %}",
+    "a|b|c", "`code` ``` ````", "line\none\r\n\n# heading", "\x1b[31mred\x1b[0m\x07\x00",
+    "\x1b]0;title\x07", "[link](javascript:alert(1))", "![x](http://example.org/x.png)",
+    "https://example.org www.example.org", "\u202eright to left", "# h", "- l", "1. n", "=== ",
+    "> q", "***", "\\| \\", "&lt;b&gt; &amp;", "_a_ __b__ ~~c~~ $x$", "|---|---|", "a\u2028b\x85c",
+    "caf\udce9", "<!-- ", "]]>", "    code", "\t", "", "+ x", "*", "http://a.b",
+]
+KEPT = {"schema_version", "id", "question", "status", "kind", "gaps"}  # words of ours
+ALLOWED_TAGS = set(
+    ["html", "head", "meta", "title", "style", "body", "main", "header", "nav", "a", "section", "h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "pre", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "small", "i", "figure", "figcaption", "span", "svg", "g", "rect", "line", "circle", "text", "polyline", "details", "summary"])
+
+
+def poisoned(value: Any, text: str, key: str = "") -> Any:
+    """Every string field and every key of a mapping with `text` put into it."""
+    if isinstance(value, str) and key not in KEPT:
+        return value + text
+    if isinstance(value, dict):
+        free = key in {"versions", "environment", "scores", "evaluation_examples", "details"}
+        return {(k + text if free else k): v if k in KEPT else poisoned(v, text, k)
+                for k, v in value.items()}
+    if isinstance(value, list):
+        return [poisoned(v, text, key) for v in value]
+    return value
+
+
+def poisoned_run(make_run: MakeRun, text: str) -> Path:
+    bad = samples.measurement("hf_tf", "imdb", "throughput", suffix="-failed", status="failed",
+                              reason="no", stderr_tail=["a line", "```", "another"])
+    some = [m.model_copy(update={"environment": {"NAME": "value"}})
+            for m in [*samples.sample_measurements(("imdb",)), bad]]
+    measurements = [Measurement.model_validate(poisoned(m.model_dump(), text)) for m in some]
+    info = RunInfo.model_validate({**poisoned(samples.run_info().model_dump(), text), "run": "r"})
+    return make_run(measurements, info)
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read_page(html: str) -> Page:
+    page = Page()
+    page.feed(html)
+    return page
+
+
+@pytest.fixture(scope="module")
+def clean_tags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The elements of the report of the same measurements, none of them hostile."""
+    from results import store
+    folder = store.create_run(tmp_path_factory.mktemp("clean"), samples.run_info("r"))
+    for m in [*samples.sample_measurements(("imdb",))]:
+        store.write_measurement(folder, m)
+    page = read_page(render([folder]).html.read_text("utf-8"))
+    return sorted({tag for tag, _ in page.tags})
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_hostile_text_is_inert_in_html(make_run: MakeRun, text: str) -> None:
+    html = render([poisoned_run(make_run, text)]).html.read_text("utf-8")
+    page = read_page(html)
+    assert {tag for tag, _ in page.tags} <= ALLOWED_TAGS
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        assert (attributes.get("href") or "#").startswith("#") and "src" not in attributes
+        assert "style" not in attributes
+    assert html.count("<style>") == 1 and html.count("</table>") == html.count("<table>")
+    assert not [c for c in html if ord(c) < 32 and c != "\n"]
+    if text.strip() and plain(text):
+        assert plain(text) in plain(page.text)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_hostile_text_is_well_formed_in_svg(make_run: MakeRun, text: str) -> None:
+    html = render([poisoned_run(make_run, text)]).html.read_text("utf-8")
+    pictures = [f"<svg role{rest.split('</figure>')[0]}" for rest in html.split("<svg role")[1:]]
+    assert len(pictures) >= 5
+    for picture in pictures:
+        ElementTree.fromstring(picture)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_hostile_text_breaks_no_markdown(make_run: MakeRun, text: str) -> None:
+    markdown = render([poisoned_run(make_run, text)]).markdown.read_text("utf-8")
+    clean = render([poisoned_run(lambda *a: make_run(a[0], samples.run_info("clean")), "")])
+    expected = shape(clean.markdown.read_text("utf-8"))
+    assert shape(markdown) == expected
+    assert not [c for c in markdown if ord(c) < 32 and c != "\n"]
+
+
+def shape(markdown: str) -> list[str]:
+    """Headings, tables with their cells, lists and fences in order; no HTML, link or picture."""
+    tokens: list[Token] = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(markdown)
+    inner = [child for token in tokens for child in token.children or []]
+    kinds = {token.type for token in [*tokens, *inner]}
+    assert not kinds & {"html_block", "html_inline", "image", "link_open", "code_inline",
+                        "code_block", "hr", "em_open", "s_open", "blockquote_open"}, kinds
+    return [token.type for token in tokens]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_hostile_text_stays_on_its_line_in_the_terminal(text: str) -> None:
+    m = samples.sample_measurements(("imdb",))[0]
+    hostile = Measurement.model_validate(poisoned(m.model_dump(), text))
+    shown = table([hostile])
+    assert len(shown.splitlines()) == 4 and "\x1b" not in shown
+
+
+@pytest.mark.parametrize("name", ["hf_torch", "a_b_c", "MiniLM-L6", "10,000 of 25,000", "91.2 %",
+                                  "C++ (gcc)", "version 2.13.0"])
+def test_ordinary_text_reads_as_it_is_in_markdown(name: str) -> None:
+    assert escape(name) == name

@@ -1,0 +1,182 @@
+"""The report says what was measured, how it came about, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from results import store
+from results.report import render, table
+from results.report.published import published
+from results.schema import Measurement
+from tests.results import samples
+from tests.results.samples import measurement
+
+MakeRun = Callable[..., Path]
+TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
+
+
+def both(folder: Path, **options: object) -> tuple[str, str]:
+    paths = render([folder], titles=TITLES, **options)  # type: ignore[arg-type]
+    return paths.markdown.read_text("utf-8"), paths.html.read_text("utf-8")
+
+
+def test_the_first_screen_answers_before_the_first_section(make_run: MakeRun) -> None:
+    first = both(make_run())[0].split("\n## ")[0]
+    assert "imdb: TensorFlow trained fastest, at 0.818 steps/s" in first
+    assert "1.34 times as fast as PyTorch" in first
+    assert "It held 1.07 GiB and reached 91.2 % on test." in first
+    assert "With another model (4.2 M parameters against 22.7 M), Keras LSTM" in first
+    assert "Sample processor" in first and "real data, from dir" in first
+    assert "same work: not proven" in first
+
+
+def test_the_sections_come_in_the_order_of_the_questions(make_run: MakeRun) -> None:
+    markdown, html = both(make_run())
+    titles = [line[3:] for line in markdown.splitlines() if line.startswith("## ")]
+    assert titles == ["How fast?", "How much memory?", "How accurate?",
+                      "How this compares with published figures", "What was run"]
+    assert [html.index(f"<h2>{t}</h2>") for t in titles] == sorted(
+        html.index(f"<h2>{t}</h2>") for t in titles)
+
+
+def test_a_question_that_was_not_asked_has_no_section(make_run: MakeRun) -> None:
+    only_speed = [m for m in samples.sample_measurements() if m.job.question == "throughput"]
+    markdown, _ = both(make_run(only_speed))
+    assert "## How fast?" in markdown
+    assert "## How much memory?" not in markdown and "## How accurate?" not in markdown
+
+
+def test_the_same_measurements_give_the_same_bytes(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run()
+    for out in ("one", "two"):
+        (tmp_path / out).mkdir()
+        render([folder], tmp_path / out)
+    for name in ("report.md", "report.html"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_generated_text_is_said_wherever_its_figures_stand(make_run: MakeRun) -> None:
+    generated = [m.model_copy(update={"data": samples.data(m.job.task, generated=True)})
+                 for m in samples.sample_measurements()]
+    markdown, html = both(make_run(generated))
+    for title, section in _sections(markdown).items():
+        assert "generated data" in section.lower(), title
+    assert "these accuracies say nothing of real text" in html
+    assert "published figures" not in markdown and "bert-base" not in markdown
+
+
+def test_every_section_says_how_its_figures_came_about(make_run: MakeRun) -> None:
+    sections = _sections(both(make_run())[0])
+    for title in ("How fast?", "How much memory?", "How accurate?"):
+        text = sections[title]
+        for label in ("Measured", "real data, from dir", "Sample processor", "fp32", "seed 42",
+                      "torch 2.13.0", "pytest benchmarks --benchmark-only", "not proven"):
+            assert label in text, (title, label)
+
+
+def test_missing_figures_say_why_and_are_never_zero(make_run: MakeRun) -> None:
+    memory = _sections(both(make_run())[0])["How much memory?"]
+    assert "no GPU" in memory and "N/A" not in memory and " 0.00 " not in memory
+
+
+def test_jobs_without_figures_are_all_listed(make_run: MakeRun) -> None:
+    statuses = ["unsupported", "not_installed", "refused", "failed", "killed", "timeout",
+                "interrupted"]
+    bad = [measurement("hf_tf", "imdb", "throughput", suffix=f"-{s}", status=s,
+                       reason=f"because of {s} itself", stderr_tail=["line one", f"last of {s}"])
+           for s in statuses]
+    folder = make_run([*samples.sample_measurements(), *bad])
+    (folder / "torn.json").write_text("{")
+    for text in both(folder):
+        assert "7 of 25 jobs gave no figures" in text
+        for status in statuses:
+            assert f"because of {status} itself" in text and f"last of {status}" in text
+        assert "torn.json" in text
+
+
+def test_a_run_in_which_nothing_worked_still_has_a_report(make_run: MakeRun) -> None:
+    markdown, _ = both(make_run([measurement(
+        "hf_tf", "imdb", "throughput", status="not_installed", reason="tensorflow is missing",
+        data=None, checkpoint=None, effective=None)]))
+    assert "imdb: no job gave figures" in markdown and "tensorflow is missing" in markdown
+
+
+def test_an_empty_run_and_one_without_its_info(make_run: MakeRun, tmp_path: Path) -> None:
+    assert "Fine-tuning compared" in both(make_run([]))[0]
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    store.write_measurement(bare, samples.sample_measurements()[0])
+    assert "bare" in both(bare)[0]
+
+
+def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
+    rates = (1.0, 1.3, 0.8, 1.4, 0.7)
+    shaky = samples.throughput(1.0).model_copy(update={"windows": [
+        samples.window(v, other_busy_share=0.4) for v in rates]})
+    markdown, _ = both(make_run([measurement("hf_tf", "imdb", "throughput", throughput=shaky)]))
+    assert "noisy, disturbed" in markdown
+    assert "the interval is wider than 10 % of the median" in markdown
+    assert "in 5 of 5 windows" in markdown
+
+
+def test_what_cannot_be_told_apart_has_no_winner(make_run: MakeRun) -> None:
+    level = [measurement(b, "imdb", "throughput", throughput=samples.throughput(1.0, seed))
+             for seed, b in enumerate(("hf_tf", "hf_torch"))]
+    markdown, _ = both(make_run(level))
+    assert "trained too close to tell apart" in markdown and "fastest" not in markdown
+
+
+def test_several_runs_stand_side_by_side(make_run: MakeRun, tmp_path: Path) -> None:
+    first = make_run()
+    second = make_run([m.model_copy(update={"device": samples.GPU})
+                       for m in samples.sample_measurements()],
+                      samples.run_info("on-a-gpu", samples.GPU))
+    text = render([first, second], tmp_path).markdown.read_text("utf-8")
+    assert "| run " in text and "imdb (on-a-gpu): " in text and "Sample GPU" in text
+    assert "| run " not in _sections(both(first)[0])["How fast?"]
+
+
+def test_published_figures_stand_beside_real_data_with_reasons(make_run: MakeRun) -> None:
+    section = _sections(both(make_run())[0])["How this compares with published figures"]
+    assert "94.07" in section and "distilbert-base-uncased" in section
+    assert "length 256, 1 epoch, 22.7 M parameters" in section
+    assert "5,000 to 25,000 training examples" in section
+
+
+def test_every_published_row_is_complete() -> None:
+    for row in published():
+        assert row.source and row.scores and all(0.5 < v < 1 for v in row.scores.values())
+
+
+def test_the_terminal_table_is_aligned_and_plain() -> None:
+    lines = table(samples.sample_measurements(), TITLES).splitlines()
+    assert lines[0].startswith("task  backend") and lines[-1] == "(same work: not proven)"
+    assert len(lines) == 2 + 6 + 1
+    assert "TensorFlow" in lines[2] and "0.818 [0.814 to 0.828]" in lines[2]
+    assert table([]) == "nothing was measured"
+
+
+def test_a_diverged_loss_leaves_a_hole_in_its_curve(make_run: MakeRun) -> None:
+    a = samples.accuracy("imdb", 0.5, 1.0)
+    curve = [p.model_copy(update={"loss": float("nan")}) if 40 < p.step < 80 else p
+             for p in a.curve[:100]]
+    m: Measurement = measurement("hf_tf", "imdb", "accuracy",
+                                 accuracy=a.model_copy(update={"curve": curve}))
+    _, html = both(make_run([m]))
+    assert html.count('class="line b0 d0" points') >= 3  # two pieces of loss, one of the norm
+    assert "nan" not in html.lower().replace("finance", "")
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html"])
+def test_a_report_that_cannot_be_written(make_run: MakeRun, tmp_path: Path, name: str) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    with pytest.raises(store.StoreError, match=name):
+        render([make_run()], tmp_path / "out")
+
+
+def _sections(markdown: str) -> dict[str, str]:
+    parts = markdown.split("\n## ")[1:]
+    return {part.split("\n", 1)[0]: part for part in parts}

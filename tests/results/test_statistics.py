@@ -1,0 +1,167 @@
+"""Laws and known values of the statistics."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from results import statistics as s
+
+rates = st.lists(st.floats(0.01, 1e4), min_size=1, max_size=40)
+several = st.lists(st.floats(0.01, 1e4), min_size=2, max_size=40)
+counts = st.integers(0, 300)
+
+
+@given(several)
+@settings(max_examples=60, deadline=None)
+def test_the_interval_holds_the_median_and_stays_in_the_data(values: list[float]) -> None:
+    interval = s.median_interval(values)
+    assert interval
+    assert min(values) <= interval.low <= s.median(values) <= interval.high <= max(values)
+
+
+@given(several, st.randoms())
+@settings(max_examples=30, deadline=None)
+def test_the_interval_does_not_hang_on_the_order(values: list[float], random: object) -> None:
+    shuffled = list(values)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert s.median_interval(shuffled) == s.median_interval(values)
+
+
+@given(several, st.sampled_from([2.0, 0.25, 1024.0]))
+@settings(max_examples=30, deadline=None)
+def test_the_interval_scales_with_the_unit(values: list[float], factor: float) -> None:
+    one, other = s.median_interval(values), s.median_interval([factor * v for v in values])
+    assert one and other
+    assert other.low == pytest.approx(factor * one.low)
+    assert other.high == pytest.approx(factor * one.high)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert s.median_interval([3.0]) is None and s.mean_estimate([3.0]).interval is None
+
+
+@pytest.mark.parametrize("values", [[], [math.nan], [1.0, math.inf]])
+def test_no_statistics_of_nothing(values: list[float]) -> None:
+    for function in (s.median, s.quartiles, s.median_interval, s.mean_estimate):
+        with pytest.raises(ValueError, match="no finite values"):
+            function(values)
+
+
+def test_the_interval_covers_the_true_median_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(7)
+    hits = 0
+    for _ in range(300):
+        interval = s.median_interval(list(generator.lognormal(0.0, 0.5, 25)))
+        assert interval
+        hits += interval.low <= 1.0 <= interval.high
+    assert 0.90 <= hits / 300 <= 0.99
+
+
+@given(rates)
+def test_quartiles_lie_round_the_median(values: list[float]) -> None:
+    low, high = s.quartiles(values)
+    assert low <= s.median(values) <= high
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1e4), st.floats(0.01, 1e4)), min_size=2, max_size=30))
+@settings(max_examples=40, deadline=None)
+def test_swapping_a_ratio_gives_its_reciprocal(pairs: list[tuple[float, float]]) -> None:
+    first, second = zip(*pairs, strict=True)
+    one, other = s.paired_ratio(first, second), s.paired_ratio(second, first)
+    assert one.value == pytest.approx(1 / other.value)
+    assert one.interval and one.interval.low <= one.value <= one.interval.high
+
+
+def test_pairing_takes_out_what_slows_both() -> None:
+    slow_down = np.linspace(1, 0.5, 20)
+    ratio = s.paired_ratio(list(3 * slow_down), list(2 * slow_down))
+    assert ratio.value == pytest.approx(1.5)
+    assert ratio.interval and ratio.interval.width < 1e-9
+
+
+def test_windows_that_are_no_pairs() -> None:
+    with pytest.raises(ValueError, match="no pairs"):
+        s.paired_ratio([1.0], [1.0, 2.0])
+
+
+@given(st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_share(case: tuple[int, int]) -> None:
+    correct, total = case
+    interval = s.wilson(correct, total)
+    assert 0 <= interval.low <= correct / total <= interval.high <= 1
+    assert interval.width > 0
+
+
+def test_wilson_known_value() -> None:
+    interval = s.wilson(81, 263)  # Newcombe 1998, table I
+    assert (round(interval.low, 4), round(interval.high, 4)) == (0.2553, 0.3662)
+
+
+@pytest.mark.parametrize(("correct", "total"), [(-1, 3), (4, 3), (0, 0)])
+def test_wilson_of_no_share(correct: int, total: int) -> None:
+    with pytest.raises(ValueError, match="no share"):
+        s.wilson(correct, total)
+
+
+@given(counts, counts)
+def test_mcnemar_is_symmetric_and_a_chance(a: int, b: int) -> None:
+    p = s.mcnemar(a, b)
+    assert p == s.mcnemar(b, a) and 0 <= p <= 1
+
+
+@given(counts)
+def test_mcnemar_of_an_even_split_says_nothing(a: int) -> None:
+    assert s.mcnemar(a, a) == 1.0
+
+
+def test_mcnemar_known_values() -> None:
+    assert s.mcnemar(0, 6) == pytest.approx(2 / 64)
+    assert s.mcnemar(1, 9) == pytest.approx(2 * 11 / 1024)
+    assert s.mcnemar(2000, 3000) < 1e-40  # large counts neither overflow nor end at 0 by chance
+
+
+@given(counts, counts, st.integers(1, 1000))
+def test_the_paired_difference_holds_itself(a: int, b: int, rest: int) -> None:
+    estimate = s.paired_difference(a, b, a + b + rest)
+    other = s.paired_difference(b, a, a + b + rest)
+    assert estimate.interval and other.interval
+    assert estimate.value == -other.value
+    assert estimate.interval.low == pytest.approx(-other.interval.high)
+    assert -1 <= estimate.interval.low <= estimate.interval.high <= 1
+
+
+def test_student_t_known_values() -> None:
+    for degrees, quantile in ((1, 12.706), (2, 4.303), (10, 2.228), (11, 2.201), (30, 2.042),
+                              (120, 1.980)):
+        assert s.student_t(degrees) == pytest.approx(quantile, abs=1.5e-3)
+
+
+def test_mean_over_three_seeds() -> None:
+    estimate = s.mean_estimate([0.90, 0.91, 0.92])
+    assert estimate.value == pytest.approx(0.91) and estimate.interval
+    assert estimate.interval.width / 2 == pytest.approx(4.3027 * 0.01 / math.sqrt(3))
+
+
+def test_macro_f1_by_hand() -> None:
+    labels, said = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 2])
+    assert s.macro_f1(labels, said, 3) == pytest.approx((4 / 5 + 1 / 2 + 2 / 3) / 3)
+
+
+def test_macro_f1_counts_a_label_that_is_never_said() -> None:
+    assert s.macro_f1(np.array([0, 0, 1]), np.array([0, 0, 0]), 2) == pytest.approx(0.4)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_the_f1_interval_holds_the_score(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, 400)
+    said = np.where(generator.random(400) < 0.8, labels, generator.integers(0, 3, 400))
+    interval = s.macro_f1_interval(labels, said, 3)
+    assert interval.low <= s.macro_f1(labels, said, 3) <= interval.high
+    assert 0.03 < interval.width < 0.15
