@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.cli import FAILURES
+from benchmarks.harness.cli import FAILURES, backend_titles, render
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.options import add_options, read_choice
 from benchmarks.harness.plan import JobSpec, command_line, make_plan
@@ -19,7 +19,7 @@ from benchmarks.harness.profiles import load_profile
 from benchmarks.harness.run import Run
 from benchmarks.harness.runner import Attempt, SpeedJob, excluded_measurement
 from benchmarks.harness.tasks import task_names
-from results import report
+from results.report import table
 from results.schema import Measurement
 
 RUN = pytest.StashKey[Run]()
@@ -72,12 +72,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     jobs = config.stash[RUN].plan.jobs
     place = {comparison: index for index, comparison in
              enumerate(dict.fromkeys(spec.comparison for spec in jobs))}
-    items.sort(key=lambda item: place.get(spec.comparison, -1) if (spec := job_of(item)) else -1)
+    # A question that the profile does not ask leaves its test without a job.
+    items[:] = [item for item in items if "job" not in item.fixturenames or job_of(item)]
+    items.sort(key=lambda item: place[spec.comparison] if (spec := job_of(item)) else -1)
 
 
 def job_of(item: pytest.Item) -> JobSpec | None:
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("job") if callspec else None
+    job = callspec.params.get("job") if callspec else None
+    return job if isinstance(job, JobSpec) else None
 
 
 @pytest.fixture(scope="session")
@@ -196,9 +199,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     measurements = the_run.measurements() if the_run else []
     if the_run is None or not measurements:
         return
-    paths = report.render([the_run.folder])
+    paths = render([the_run.folder])
     terminalreporter.section("ftbench")
-    terminalreporter.write_line(report.table(measurements))
+    terminalreporter.write_line(table(measurements, backend_titles()))
     for m in measurements:
         if m.status in FAILURES:
             terminalreporter.write_line(f"{m.job.id}: {m.status}: {m.reason}")

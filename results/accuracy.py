@@ -140,6 +140,16 @@ def pair_rows(compared: Sequence[Group]) -> list[PairRow]:
     return sorted(rows, key=lambda r: (r.evaluation_set, r.first, r.second, r.seed))
 
 
+def over_seeds(rows: Sequence[PairRow]) -> list[tuple[PairRow, Estimate, int]]:
+    """The mean difference of every pair that has several seeds, with Student's t interval over
+    them: (one of the pair's rows, the estimate, how many seeds)."""
+    found: dict[tuple[str, str, str], list[PairRow]] = {}
+    for row in rows:
+        found.setdefault((row.evaluation_set, row.first, row.second), []).append(row)
+    return [(same[0], mean_estimate([r.difference.value for r in same]), len(same))
+            for same in found.values() if len(same) > 1]
+
+
 def _pairs(ours: Taken, theirs: Taken, sets: Sequence[str]) -> list[PairRow]:
     rows = []
     for name in sets:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +20,8 @@ from pydantic import BaseModel, ValidationError
 from results.schema import SCHEMA_VERSION, Measurement, Record, RunInfo
 
 RUN_FILE = "run.json"
-OTHER_FILES = {RUN_FILE, "plan.json"}  # in a run's folder, but no measurement
+PLAN_FILE = "plan.json"  # what is to do, for a run that goes on; the harness reads it
+OTHER_FILES = {RUN_FILE, PLAN_FILE}  # in a run's folder, but no measurement
 R = TypeVar("R", bound=Record)
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_=+,@-][A-Za-z0-9_=+,.@-]{0,199}")
@@ -29,8 +31,9 @@ class StoreError(Exception):
     """A result could not be kept; one line that names the path and the reason."""
 
 
-def create_run(root: Path, info: RunInfo) -> Path:
-    """Makes `root/runs/<run>` with its run.json and returns the folder.
+def create_run(root: Path, info: RunInfo, plan: BaseModel | None = None) -> Path:
+    """Makes `root/runs/<run>` with its run.json, and plan.json where a plan is given, and returns
+    the folder.
 
     Errors: StoreError when it exists already or cannot be written; nothing is left behind then.
     """
@@ -42,9 +45,11 @@ def create_run(root: Path, info: RunInfo) -> Path:
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror}") from None
     try:
+        if plan is not None:
+            write_record(folder / PLAN_FILE, plan)
         write_record(folder / RUN_FILE, info)
     except StoreError:
-        folder.rmdir()
+        shutil.rmtree(folder)
         raise
     return folder
 

@@ -17,6 +17,7 @@ from benchmarks.harness.architectures import (
     RANDOM_CONFIGS,
     Config,
     architecture_of,
+    layout,
     max_length,
     pad_id,
 )
@@ -24,7 +25,7 @@ from benchmarks.harness.cache import cache_folder, made_once
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.fetch import MINILM_SHA256, HubModel, file_digest
 from benchmarks.harness.heads import complete_weights, read_weights, write_weights
-from benchmarks.harness.tokenisers import FILES, tokenizer_digest, tokenizer_files
+from benchmarks.harness.tokenisers import FILE_SETS, FILES, tokenizer_digest, tokenizer_files
 from benchmarks.harness.vocabulary import write_vocabulary
 from frameworks.contract import Architecture, Start
 
@@ -116,6 +117,7 @@ def _source(name: str, folder: Path, *, allow_pickle: bool) -> CheckpointSource:
 def _described(name: str, folder: Path, architecture: Architecture, config: Config, sha256: str, *,
                random: bool, vocabulary: str) -> CheckpointSource:
     try:
+        layout(architecture, config, 1)  # asks for all settings that decide a shape
         return CheckpointSource(
             name=name, folder=folder, architecture=architecture, sha256=sha256, random=random,
             max_length=max_length(architecture, config), vocabulary_size=config["vocab_size"],
@@ -161,7 +163,12 @@ def _random(name: str) -> CheckpointSource:
                 if path.is_file():
                     shutil.copyfile(path, folder / path.name)
 
-    made_once(target, make, lambda folder: (folder / "config.json").read_text("utf-8") == text)
+    def is_good(folder: Path) -> bool:
+        path = folder / "config.json"
+        return (path.is_file() and path.read_text("utf-8") == text
+                and any(all((folder / file).is_file() for file in files) for files in FILE_SETS))
+
+    made_once(target, make, is_good)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return _described(name, target, architecture, config, digest, random=True,
                       vocabulary=vocabulary)
@@ -191,14 +198,14 @@ def make_start(source: CheckpointSource, label_names: Sequence[str], seed: int,
     """The starting point of all backends: a folder with a complete config.json and
     model.safetensors, float32, under transformers' names, made once per checkpoint, labels and
     seed. A head that the checkpoint lacks is drawn by numpy from `seed`."""
-    config = _start_config(read_config(source.folder, source.name), source, label_names)
+    original = read_config(source.folder, source.name)
+    config = _start_config(original, source, label_names)
     key = hashlib.sha256(json.dumps(
-        [FORMAT, source.sha256, config, seed], sort_keys=True).encode()).hexdigest()
+        [FORMAT, source.sha256, original, config, seed], sort_keys=True).encode()).hexdigest()
     target = (cache or cache_folder()) / "starts" / f"{source.architecture}-{key[:40]}"
 
     def make(folder: Path) -> None:
         given = {} if source.random else read_weights(source.folder / "model.safetensors")
-        original = read_config(source.folder, source.name)
         weights = complete_weights(source.architecture, original, given, seed=seed,
                                    label_count=len(label_names), where=source.name,
                                    random=source.random)

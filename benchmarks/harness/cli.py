@@ -10,8 +10,13 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from benchmarks.harness.run import Run
+    from results.report import ReportPaths
 
 FAILURES = {"failed", "killed", "timeout", "interrupted"}
 
@@ -100,13 +105,30 @@ def _as_interrupt(number: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def summary(the_run: Any) -> int:
+def backend_titles() -> dict[str, str]:
+    from frameworks.contract import BACKENDS
+
+    return {name: info.title for name, info in BACKENDS.items()}
+
+
+def render(folders: Sequence[Path], out: Path | None = None) -> ReportPaths:
+    """Writes the report. Errors: UserError when it cannot be written."""
+    from benchmarks.harness.errors import UserError
+    from results import report, store
+
+    try:
+        return report.render(folders, out, backend_titles())
+    except store.StoreError as error:
+        raise UserError(str(error)) from None
+
+
+def summary(the_run: Run) -> int:
     """Prints the table, what failed and where the report is; the exit code."""
-    from results import report as reporting
+    from results.report import table
 
     measurements = the_run.measurements()
-    paths = reporting.render([the_run.folder])
-    print(reporting.table(measurements))
+    paths = render([the_run.folder])
+    print(table(measurements, backend_titles()))
     failed = [m for m in measurements if m.status in FAILURES]
     for m in failed:
         print(f"{m.job.id}: {m.status}: {m.reason}", file=sys.stderr)
@@ -123,7 +145,6 @@ def show_list(options: argparse.Namespace, command: list[str]) -> int:
 
 def report(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.errors import UserError, unknown
-    from results import report as reporting
     from results import store
 
     root = Path(options.results)
@@ -142,7 +163,7 @@ def report(options: argparse.Namespace, command: list[str]) -> int:
     for folder in folders:
         for problem in store.read_run(folder)[2]:
             print(f"left out: {problem}", file=sys.stderr)
-    paths = reporting.render(folders, Path(options.out) if options.out else None)
+    paths = render(folders, Path(options.out) if options.out else None)
     print(f"report: {paths.html}\n        {paths.markdown}")
     return 0
 

@@ -106,5 +106,10 @@ def _draw(weight: Weight, generator: np.random.Generator) -> np.ndarray:
 
 
 def write_weights(weights: Weights, path: Path) -> None:
-    # transformers reads no file whose metadata does not name a format.
-    safetensors.numpy.save_file(weights, path, metadata={"format": "pt"})
+    """Raises UserError where they cannot be written, as on a full disk."""
+    try:
+        # transformers reads no file whose metadata does not name a format.
+        safetensors.numpy.save_file(weights, path, metadata={"format": "pt"})
+    except safetensors.SafetensorError as error:
+        raise UserError(f"cannot write {path} ({error}): make room there, or name another folder "
+                        "in FTBENCH_CACHE") from error

@@ -20,7 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import Job
+from results import store
 from results.schema import Status
 
 Event = dict[str, Any]
@@ -44,13 +46,17 @@ class WorkerProcess:
         self.job, self._watch = job, watch
         self._deadline = time.monotonic() + job.time_limit_seconds
         self._buffer = b""
-        jobs, logs = folder / "jobs", folder / "logs"
-        jobs.mkdir(exist_ok=True)
-        logs.mkdir(exist_ok=True)
-        job_file = jobs / f"{job.key.id}.json"
-        job_file.write_text(job.model_dump_json(indent=1), encoding="utf-8")
-        self._log = logs / f"{job.key.id}.txt"
-        with self._log.open("wb") as stderr:
+        self._log = folder / "logs" / f"{job.key.id}.txt"
+        job_file = folder / "jobs" / f"{job.key.id}.json"
+        try:
+            for file in (self._log, job_file):
+                file.parent.mkdir(exist_ok=True)
+            store.write_record(job_file, job)
+            stderr = self._log.open("wb")
+        except (OSError, store.StoreError) as error:
+            raise UserError(f"{error}; what was measured before is kept, and --resume goes "
+                            "on") from None
+        with stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.harness.worker", str(job_file)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,

@@ -67,8 +67,7 @@ class Run:
             ftbench_version=installed.version("ftbench") or "not installed", device=self.device,
         )
         try:
-            store.create_run(self.folder.parents[1], info)
-            store.write_record(self.folder / "plan.json", self.plan)
+            store.create_run(self.folder.parents[1], info, self.plan)
         except store.StoreError as error:
             raise UserError(f"{error}; choose another folder with --results") from None
 
@@ -84,7 +83,7 @@ class Run:
         if name not in known:
             raise unknown("run", name, known) if known else UserError(
                 f"there is no run in {root / 'runs'}: --results names another folder")
-        plan_file = known[name] / "plan.json"
+        plan_file = known[name] / store.PLAN_FILE
         try:
             plan = Plan.model_validate_json(plan_file.read_text(encoding="utf-8"))
         except (OSError, ValidationError) as error:

@@ -122,10 +122,11 @@ def _source_kind(task: Task, source: str | None) -> str:
         return own
     if source is None or source == "embedded":
         return "embedded"
-    kind = source.split(":")[0]
-    if kind not in ("hub", "dir") or (kind == "dir") != source.startswith("dir:"):
-        raise unknown("data source", source, ("embedded", "hub", "dir:PATH"))
-    return kind
+    if source == "hub":
+        return "hub"
+    if source.startswith("dir:"):
+        return "dir"
+    raise unknown("data source", source, ("embedded", "hub", "dir:PATH"))
 
 
 def _generate(task: Task, train: int | None, evaluation: int | None, seed: int) -> _Found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from transformers import Trainer
 
@@ -20,6 +22,8 @@ def apply(recipe: Recipe) -> dict[str, bool]:
         if major < 8:
             why = f"the GPU has compute capability {major}.{minor}, it needs 8.0"
             raise Unsupported(NAME, "precision", recipe.precision, why)
+    # transformers 4 leaves its word here, and the next session of the process would obey it.
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     return {name: recipe.precision == name for name in ("bf16", "fp16", "tf32")}
 
 

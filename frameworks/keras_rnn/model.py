@@ -46,7 +46,7 @@ def build(work: Work) -> keras.Model:
         states = keras.layers.add([states, types(inputs["token_type_ids"])])
     states = keras.layers.Dropout(dropout, seed=work.recipe.seed)(states)
     for name, every_state in (("lower", True), ("upper", False)):
-        lstm = keras.layers.LSTM(UNITS, return_sequences=every_state)
+        lstm = keras.layers.LSTM(UNITS, return_sequences=every_state, name="lstm")
         states = keras.layers.Bidirectional(lstm, name=name)(states, mask=mask)
     states = keras.layers.Dropout(dropout, seed=work.recipe.seed + 1)(states)
     logits = keras.layers.Dense(work.start.label_count, name="classifier")(states)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from results.accuracy import ScoreRow, pair_rows
+from results.accuracy import PairRow, ScoreRow, over_seeds, pair_rows
 from results.compare import NOT_PROVEN, Row
 from results.report.document import (
     Block,
     Cell,
     Column,
     Figure,
+    Figures,
     Legend,
     Listing,
     Paragraph,
@@ -23,7 +24,7 @@ from results.report.overview import accuracy_places
 from results.report.plots import Bar, Line, bars, lines, thinned
 from results.report.view import View
 from results.schema import Accuracy, CurvePoint
-from results.statistics import Interval
+from results.statistics import Estimate, Interval
 
 
 def section(view: View) -> Section | None:
@@ -31,14 +32,17 @@ def section(view: View) -> Section | None:
     if not scored:
         return None
     notes = [note for rows in scored for note in recipe_notes(view, rows, "accuracy")]
-    blocks: list[Block] = [f for rows in scored for f in _score_figures(view, rows)]
-    blocks += [score_table(view, scored), Paragraph(
+    blocks: list[Block] = [
+        Figures([f for rows in scored for f in _score_figures(view, rows)]),
+        score_table(view, scored), Paragraph(
         "Accuracy has Wilson's 95 % interval of the evaluation set; macro F1 has a bootstrap one "
         "from the kept predictions. 'Over seeds' is Student's t interval of the mean. Training "
-        "time leaves evaluation out and takes the first step in.", "small")]
+        "time leaves evaluation out and takes the first step in.", "small"),
+    ]
     blocks += [Listing(notes)] if notes else []
     blocks += _pairs(view, scored)
-    blocks += [f for rows in scored for f in _curve_figures(view, rows)]
+    curves = [f for rows in scored for f in _curve_figures(view, rows)]
+    blocks += [Figures(curves)] if curves else []
     return Section("How accurate?", "accuracy", [*blocks, *labels(view, "accuracy")])
 
 
@@ -63,29 +67,33 @@ def _score_bar(view: View, row: Row, score: ScoreRow) -> Bar:
 
 
 def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
+    asked = [r for same in scored for r in same if r.status("accuracy") != "not_asked"]
+    several = any(len(s.seeds) > 1 for r in asked for s in r.scores)
+    over = [Column("over seeds", "%")] * several
     columns = [
         *view.key_columns(), Column("evaluation set", numeric=False), Column("examples"),
-        Column("accuracy", "%"), Column("accuracy over seeds", "%"), Column("macro F1", "%"),
-        Column("macro F1 over seeds", "%"), Column("loss"), Column("seeds"), Column("steps"),
-        Column("training"), Column("of it first step"), Column("evaluation"),
+        Column("accuracy", "%"), *over, Column("macro F1", "%"), *over, Column("loss", "nats"),
+        Column("seeds"), Column("steps"), Column("training"), Column("first step"),
+        Column("evaluation"),
     ]
     rows = []
-    for row in (r for same in scored for r in same):
-        rows += [_score_cells(view, row, s) for s in row.scores] or [
-            [*view.key_cells(row), *[gap(row.status("accuracy"))] * 12]]
+    for row in asked:
+        rows += [[*view.key_cells(row), *_score_cells(s, several)] for s in row.scores] or [
+            [*view.key_cells(row), gap(row.status("accuracy")),
+             *[Cell("")] * (len(columns) - len(view.key_columns()) - 1)]]
     return Table(columns, rows)
 
 
-def _score_cells(view: View, row: Row, s: ScoreRow) -> list[Cell]:
+def _score_cells(s: ScoreRow, several: bool) -> list[Cell]:
     places = accuracy_places(s)
     return [
-        *view.key_cells(row), Cell(s.evaluation_set), Cell(count(s.examples)),
+        Cell(s.evaluation_set), Cell(count(s.examples)),
         Cell(percent(s.accuracy, places), _span(s.accuracy_interval)),
-        _over_seeds(s.accuracy_over_seeds),
+        *[_over_seeds(s.accuracy_over_seeds)] * several,
         Cell(percent(s.macro_f1, places),
              _span(s.macro_f1_interval) if s.macro_f1_interval else "no interval"),
-        _over_seeds(s.macro_f1_over_seeds), Cell(number(s.loss)),
-        Cell(", ".join(map(str, s.seeds))), Cell(count(s.steps)),
+        *[_over_seeds(s.macro_f1_over_seeds)] * several,
+        Cell(number(s.loss)), Cell(", ".join(map(str, s.seeds))), Cell(count(s.steps)),
         Cell(duration(s.training_seconds)), Cell(duration(s.first_step_seconds)),
         Cell(duration(s.evaluation_seconds)),
     ]
@@ -102,15 +110,15 @@ def _span(interval: Interval) -> str:
 def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
     rows = []
     for same in scored:
-        for p in pair_rows([g for r in same for g in r.groups.get("accuracy", [])]):
-            interval = p.difference.interval
-            rows.append([
-                Cell(view.head(same[0].comparison)), Cell(p.evaluation_set), Cell(str(p.seed)),
-                Cell(f"{view.title(p.first)} minus {view.title(p.second)}"),
-                Cell(number(100 * p.difference.value, places=2),
-                     f"{100 * interval.low:.2f} to {100 * interval.high:.2f}" if interval else ""),
-                Cell("below 0.001" if p.p_value < 0.001 else number(p.p_value, places=3)),
-                Cell(percent(p.agreement, 2))])
+        head = view.head(same[0].comparison)
+        pairs = pair_rows([g for r in same for g in r.groups.get("accuracy", [])])
+        for p in pairs:
+            rows.append([*_pair_cells(view, head, p, str(p.seed), p.difference),
+                         Cell("below 0.001" if p.p_value < 0.001 else number(p.p_value, places=3)),
+                         Cell(percent(p.agreement, 2))])
+        for p, estimate, seeds in over_seeds(pairs):
+            rows.append([*_pair_cells(view, head, p, f"mean of {seeds}", estimate),
+                         Cell(""), Cell("")])
     if not rows:
         return [Paragraph("No paired test: the predictions of two backends on the same examples "
                           "and seed were not both kept.", "small")]
@@ -118,6 +126,16 @@ def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
                Column("seed"), Column("pair", numeric=False), Column("difference", "points"),
                Column("McNemar", "p"), Column("same prediction", "%")]
     return [Table(columns, rows, f"Paired on the same examples ({NOT_PROVEN})")]
+
+
+def _pair_cells(view: View, head: str, p: PairRow, seed: str, difference: Estimate) -> list[Cell]:
+    interval = difference.interval
+    return [
+        Cell(head), Cell(p.evaluation_set), Cell(seed),
+        Cell(f"{view.title(p.first)} minus {view.title(p.second)}"),
+        Cell(number(100 * difference.value, places=2),
+             f"{100 * interval.low:.2f} to {100 * interval.high:.2f}" if interval else ""),
+    ]
 
 
 def _curve_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
@@ -141,7 +159,7 @@ def _step_figure(view: View, trained: Sequence[tuple[Row, Accuracy]], title: str
         points = [(p.step, v) for p in a.curve if (v := value(p)) is not None]
         if len(points) > 1:
             xs, ys, size = thinned([x for x, _ in points], [y for _, y in points])
-            series.append(_line(view, row, a, xs, ys, trained))
+            series.append(Line(view.title(row.backend), xs, ys, view.colour(row.backend)))
     mean = f"; each point is the mean of {size}" if size > 1 else ""
     return _figure(title, series, f"optimizer steps{mean}", axis)
 
@@ -153,23 +171,16 @@ def _evaluation_figure(view: View, trained: Sequence[tuple[Row, Accuracy]], name
         points = [(e.training_seconds, 100 * e.scores[name].accuracy) for e in a.evaluations
                   if name in e.scores]
         if len(points) > 1:
-            series.append(_line(view, row, a, [x for x, _ in points], [y for _, y in points],
-                                trained))
+            series.append(Line(view.title(row.backend), [x for x, _ in points],
+                               [y for _, y in points], view.colour(row.backend)))
     return _figure(f"Accuracy over training time, {name}: {head}", series,
                    "training seconds, evaluation left out", "accuracy, %")
-
-
-def _line(view: View, row: Row, a: Accuracy, xs: Sequence[float], ys: Sequence[float],
-          trained: Sequence[tuple[Row, Accuracy]]) -> Line:
-    """A seed has its own dash, and its name where there are several."""
-    seeds = sorted({other.seed for _, other in trained})
-    label = view.title(row.backend) + (f", seed {a.seed}" if len(seeds) > 1 else "")
-    return Line(label, xs, ys, view.colour(row.backend), seeds.index(a.seed))
 
 
 def _figure(title: str, series: Sequence[Line], x_axis: str, y_axis: str) -> Figure | None:
     if not series:
         return None
     summary = "; ".join(f"{s.label} from {number(s.ys[0])} to {number(s.ys[-1])}" for s in series)
-    return Figure(title, lines(series, x_axis, y_axis), f"{y_axis}: {summary}",
-                  [Legend(s.label, s.colour, s.dash) for s in series])
+    legend = [Legend(label, colour) for label, colour in
+              dict.fromkeys((s.label, s.colour) for s in series)]
+    return Figure(title, lines(series, x_axis, y_axis), f"{y_axis}: {summary}", legend)

@@ -41,6 +41,7 @@ class Table:
 class Paragraph:
     text: str
     tone: Literal["", "lead", "small", "warning"] = ""
+    head: str = ""  # what it is about, set off at its start
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ class Code:
 @dataclass(frozen=True)
 class Legend:
     text: str
-    colour: int
-    dash: int = 0
+    colour: int  # of the backend; its dash follows from it
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,13 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """Plots that stand side by side where there is room."""
+
+    items: Sequence[Figure]
+
+
+@dataclass(frozen=True)
 class Details:
     """Blocks that are folded away in HTML."""
 
@@ -86,7 +93,7 @@ class Details:
     blocks: Sequence[Block]
 
 
-Block = Table | Paragraph | Listing | Facts | Code | Figure | Details
+Block = Table | Paragraph | Listing | Facts | Code | Figures | Details
 
 
 @dataclass(frozen=True)

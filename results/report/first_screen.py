@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from results.compare import NOT_PROVEN, Row, speed_ratio
 from results.report.document import Block, Facts, Paragraph
 from results.report.format import count, gibibytes, listed, millions, number, percent
-from results.report.labels import data_words, device_text, precision_words, seed_words, unique
+from results.report.labels import described, device_text, precision_words, seed_words, unique
 from results.report.overview import (
     a_measurement,
     accuracy_places,
@@ -21,7 +21,7 @@ from results.report.view import Run, View
 
 def first_screen(view: View) -> list[Block]:
     blocks: list[Block] = [Facts([fact for run in view.runs for fact in _where(run, view)])]
-    blocks += [Paragraph(_sentence(view, rows), "lead") for rows in view.comparisons]
+    blocks += [_sentence(view, rows) for rows in view.comparisons]
     blocks.append(overview(view))
     every = [m for run in view.runs for m in run.measurements]
     used = [m for m in every if m.status == "ok"]
@@ -44,13 +44,12 @@ def _where(run: Run, view: View) -> list[tuple[str, str]]:
     precision = ", ".join(unique(map(precision_words, ok)))
     return [
         *[(f"{prefix}device", device_text(device)) for device in devices],
-        *[(f"{prefix}data", text) for text in unique(
-            f"{m.data.description}: {data_words(m.data)}" for m in ok if m.data)],
+        *[(f"{prefix}data", text) for text in unique(described(m.data) for m in ok if m.data)],
         *[(f"{prefix}precision", precision)] * bool(precision),
     ]
 
 
-def _sentence(view: View, rows: Sequence[Row]) -> str:
+def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:
     """One comparison in plain words. Models of one size race, the largest first: a smaller
     model's speed is no answer to the question whose framework is faster."""
     races: dict[tuple[str, ...], list[Row]] = {}
@@ -60,7 +59,7 @@ def _sentence(view: View, rows: Sequence[Row]) -> str:
             races.setdefault(tuple(r.backend for r in same), same)
     head = view.head(rows[0].comparison)
     if not races:
-        return f"{head}: no job gave figures."
+        return Paragraph("no job gave figures.", "lead", head)
     first, *others = races.values()
     words = [_race(view, first)] + [
         f"With another model ({millions(model_size(race[0]))} parameters against "
@@ -68,7 +67,7 @@ def _sentence(view: View, rows: Sequence[Row]) -> str:
     data = a_measurement(rows).data
     if data and data.generated and any(r.scores for r in rows):
         words.append("Generated data: these accuracies say nothing of real text.")
-    return f"{head}: {' '.join(words)}"
+    return Paragraph(" ".join(words), "lead", head)
 
 
 def _race(view: View, rows: Sequence[Row]) -> str:
@@ -118,7 +117,9 @@ def _slowness(row: Row) -> tuple[float, str]:
 def _speed(row: Row) -> str:
     assert row.speed is not None
     rate = row.speed.training
-    return f"{number(rate.median)} steps/s ({number(rate.samples_per_second)} samples/s)"
+    notes = [f"{number(rate.samples_per_second)} samples/s",
+             *["noisy"] * rate.noisy, *["disturbed"] * rate.disturbed]
+    return f"{number(rate.median)} steps/s ({', '.join(notes)})"
 
 
 def _factor(first: Row, second: Row) -> float | None:

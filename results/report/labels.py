@@ -33,15 +33,24 @@ def commands(runs: Sequence[Run]) -> list[Block]:
 
 
 def data_words(data: Data) -> str:
-    return "generated data" if data.generated else f"real data, from {data.source}"
+    """Real or generated and, of real data, which copy."""
+    if data.generated:
+        return "generated data"
+    copy = {"dir": "a local copy", "hub": "the hub's copy"}.get(data.source, data.source)
+    return f"real data, {copy}"
+
+
+def described(data: Data) -> str:
+    """The description and, where it does not say so itself, whether the data are real."""
+    words = data_words(data)
+    return data.description if words in data.description else f"{data.description}: {words}"
 
 
 def data_text(data: Data) -> str:
-    kind = "generated data" if data.generated else f"real data, source {data.source}"
     sets = listed([f"{name} {count(n)}" for name, n in data.evaluation_examples.items()])
     notes = "".join(f"; {note}" for note in data.notes)
-    return (f"{data.description} ({kind}); trained on {count(data.train_examples)}, evaluated on "
-            f"{sets}; fingerprint {data.fingerprint[:12]}{notes}")
+    return (f"{described(data)}; trained on {count(data.train_examples)}, "
+            f"evaluated on {sets}; fingerprint {data.fingerprint[:12]}{notes}")
 
 
 def device_text(device: Device) -> str:

@@ -13,7 +13,7 @@ from results.report.document import (
     Details,
     Document,
     Facts,
-    Figure,
+    Figures,
     Listing,
     Paragraph,
     Table,
@@ -21,7 +21,7 @@ from results.report.document import (
 from results.report.format import plain, plain_lines
 
 _SIGNS = re.compile(r"[\\`*\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_])|(?<=[!:])(?=//)|^[-+=]")
-_NUMBERED = re.compile(r"^(\d+)([.)])")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 
 def write(document: Document) -> str:
@@ -39,8 +39,8 @@ def escape(text: str) -> str:
 
 def _block(block: Block) -> str:
     match block:
-        case Paragraph(text, tone):
-            return f"**{escape(text)}**" if tone == "lead" else escape(text)
+        case Paragraph(text, _, head):
+            return f"**{escape(head)}**: {escape(text)}" if head else escape(text)
         case Listing(items):
             return "\n".join(f"- {escape(item)}" for item in items)
         case Facts(items):
@@ -49,8 +49,8 @@ def _block(block: Block) -> str:
             return _fenced(text)
         case Table():
             return _table(block)
-        case Figure(title, _, summary):
-            return f"{escape(title)}: {escape(summary)}"
+        case Figures(items):
+            return "\n".join(f"- {escape(f'{f.title}: {f.summary}')}" for f in items)
         case Details(title, blocks):
             return "\n\n".join([f"{escape(title)}:", *map(_block, blocks)])
 

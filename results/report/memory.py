@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.compare import MEMORY_FIGURES, Row
-from results.report.document import Block, Cell, Column, Figure, Listing, Paragraph, Section, Table
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+)
 from results.report.format import GIB, count, gap, gibibytes
 from results.report.labels import labels, recipe_notes
 from results.report.overview import MEMORY_TITLES, memory_figure
@@ -18,7 +28,8 @@ def section(view: View) -> Section | None:
     if not taken:
         return None
     notes = [note for rows in taken for note in recipe_notes(view, rows, "memory")]
-    blocks: list[Block] = [figure for rows in taken for figure in _figure(view, rows)]
+    figures = [figure for rows in taken for figure in _figure(view, rows)]
+    blocks: list[Block] = [Figures(figures)] if figures else []
     blocks += [memory_table(view, taken), Paragraph(
         "A pass of its own, never timed. Allocated and reserved are the framework allocator's "
         "peaks; device is what the GPU held beyond its use before the worker started; process "
@@ -41,7 +52,7 @@ def _figure(view: View, rows: Sequence[Row]) -> list[Figure]:
 
 
 def memory_table(view: View, taken: Sequence[Sequence[Row]]) -> Table:
-    every = [row for rows in taken for row in rows]
+    every = [row for rows in taken for row in rows if row.status("memory") != "not_asked"]
     # The allocator's event counters are PyTorch's on a GPU: no columns where none has them.
     names = [name for name in MEMORY_FIGURES if name.endswith("_bytes") or any(
         row.memory and row.memory.figures[name] is not None for row in every)]

@@ -22,9 +22,10 @@ def overview(view: View) -> Table:
     figures = {memory_figure(rows) for rows in view.comparisons}
     memory = MEMORY_TITLES[figures.pop()] if len(figures) == 1 else "peak memory"
     columns = [
-        *view.key_columns(), Column("model", "M parameters"),
+        *view.key_columns(),
         Column("training", "steps/s"), Column("training", "samples/s"),
         Column("first step", "s"), Column(memory, "GiB"), Column("accuracy", "%"),
+        Column("model", "M parameters"),
     ]
     return Table(columns, [_cells(view, row, rows) for rows in view.comparisons for row in rows])
 
@@ -40,7 +41,7 @@ def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
         memory = gap(row.memory.gaps.get(figure) if row.memory else row.status("memory"))
     size = model_size(row)
     model = Cell(number(size / 1e6)) if size else gap("not_run")
-    return [*view.key_cells(row), model, *_speed_cells(row, rivals), memory, _accuracy_cell(row)]
+    return [*view.key_cells(row), *_speed_cells(row, rivals), memory, _accuracy_cell(row), model]
 
 
 def model_size(row: Row) -> int:

@@ -20,6 +20,7 @@ ROW = 48  # pixels per bar, its label above it
 BAR = 14
 AXIS = 34
 LINES_HEIGHT = 220
+COLOURS = 6  # that the page has; they come round again after the last
 LEFT, RIGHT = 11.0, 98.0  # percent: where a line plot begins and ends
 
 
@@ -39,8 +40,7 @@ class Line:
     label: str
     xs: Sequence[float]
     ys: Sequence[float]  # values that are not finite leave a hole
-    colour: int
-    dash: int = 0
+    colour: int  # of the backend; its dash follows from it
 
 
 def bars(items: Sequence[Bar], axis: str, *, from_zero: bool = True) -> Markup:
@@ -62,7 +62,8 @@ def _bar(item: Bar, top: float, ticks: Sequence[float], from_zero: bool) -> Mark
 
     middle = top + 24 + BAR / 2
     parts = [
-        Markup('<text class="label" x="0" y="{}">{}</text>').format(top + 17, _text(item.label)),
+        Markup('<text class="label" x="0" y="{}">{}</text>').format(
+            top + 17, _text(_short(item.label))),
         Markup('<text class="value" x="100%" y="{}">{}</text>').format(top + 17, _text(item.text)),
     ]
     if from_zero:
@@ -79,7 +80,7 @@ def _bar(item: Bar, top: float, ticks: Sequence[float], from_zero: bool) -> Mark
     if not from_zero:
         parts.append(Markup('<circle class="dot" cx="{}" cy="{}" r="5"/>')
                      .format(x(item.value), middle))
-    return Markup('<g class="b{}">{}</g>').format(item.colour, Markup("").join(parts))
+    return Markup('<g class="b{}">{}</g>').format(item.colour % COLOURS, Markup("").join(parts))
 
 
 def _bar_axis(ticks: Sequence[float], axis: str, height: float) -> Markup:
@@ -97,7 +98,8 @@ def lines(series: Sequence[Line], x_axis: str, y_axis: str) -> Markup:
     """Several curves in one plot, both axes with their units; the legend is the page's."""
     xs = [x for s in series for x in s.xs]
     ys = [y for s in series for y in s.ys if math.isfinite(y)]
-    x_ticks, y_ticks = nice_ticks(0, max(xs, default=1), 5), nice_ticks(*_range(ys), 5)
+    end, y_ticks = max(xs, default=1.0), nice_ticks(*_range(ys), 5)
+    ends, x_ticks = (0.0, end), [tick for tick in nice_ticks(0, end, 5) if tick <= end]
     top, height = 24, LINES_HEIGHT + 24 + AXIS
     parts = [Markup('<text class="axis" x="0" y="12">{}</text>').format(_text(y_axis)),
              Markup('<text class="axis end" x="{}" y="{}">{}</text>').format(
@@ -108,10 +110,10 @@ def lines(series: Sequence[Line], x_axis: str, y_axis: str) -> Markup:
         parts.append(Markup('<text class="tick end" x="{}" y="{}">{}</text>').format(
             _percent(LEFT - 1.2), f"{y + 4:g}", _tick(tick, y_ticks)))
     for tick in x_ticks:
-        at = _percent(LEFT + (RIGHT - LEFT) * _share(tick, x_ticks))
+        at = _percent(LEFT + (RIGHT - LEFT) * _share(tick, ends))
         parts.append(Markup('<text class="tick {}" x="{}" y="{}">{}</text>').format(
-            _anchor(tick, x_ticks), at, top + LINES_HEIGHT + 17, _tick(tick, x_ticks)))
-    drawn = Markup("").join(_polyline(s, x_ticks, y_ticks) for s in series)
+            _anchor(tick, ends), at, top + LINES_HEIGHT + 17, _tick(tick, x_ticks)))
+    drawn = Markup("").join(_polyline(s, ends, y_ticks) for s in series)
     parts.append(Markup(
         '<svg x="{}" y="{}" width="{}" height="{}" viewBox="0 0 1000 1000" '
         'preserveAspectRatio="none">{}</svg>').format(
@@ -119,17 +121,17 @@ def lines(series: Sequence[Line], x_axis: str, y_axis: str) -> Markup:
     return _svg(height, f"{y_axis} over {x_axis}: " + ", ".join(s.label for s in series), parts)
 
 
-def _polyline(series: Line, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> Markup:
+def _polyline(series: Line, ends: Sequence[float], y_ticks: Sequence[float]) -> Markup:
     pieces: list[list[str]] = [[]]
     for x, y in zip(series.xs, series.ys, strict=True):
         if math.isfinite(y):
-            pieces[-1].append(f"{_share(x, x_ticks) * 1000:.1f},"
+            pieces[-1].append(f"{_share(x, ends) * 1000:.1f},"
                               f"{(1 - _share(y, y_ticks)) * 1000:.1f}")
         elif pieces[-1]:
             pieces.append([])
     return Markup("").join(
-        Markup('<polyline class="line b{} d{}" points="{}"/>').format(
-            series.colour, series.dash % 4, " ".join(points))
+        Markup('<polyline class="line b{}" points="{}"/>').format(
+            series.colour % COLOURS, " ".join(points))
         for points in pieces if points)
 
 
@@ -168,9 +170,10 @@ def _tick(tick: float, ticks: Sequence[float]) -> str:
     return number(tick, places=places)
 
 
-def _anchor(tick: float, ticks: Sequence[float]) -> str:
+def _anchor(tick: float, ends: Sequence[float]) -> str:
     """Labels at the ends of the axis stay inside the plot."""
-    return "start" if tick == ticks[0] else "end" if tick == ticks[-1] else "middle"
+    share = _share(tick, ends)
+    return "start" if share < 0.04 else "end" if share > 0.96 else "middle"
 
 
 def _line(kind: str, x1: str, y1: float, x2: str, y2: float) -> Markup:
@@ -180,6 +183,11 @@ def _line(kind: str, x1: str, y1: float, x2: str, y2: float) -> Markup:
 
 def _percent(value: float) -> str:
     return f"{value:.2f}%"
+
+
+def _short(text: str) -> str:
+    """A label leaves room for the value on its line, on a phone too."""
+    return text if len(text) <= 24 else f"{text[:23]}\u2026"
 
 
 def _text(text: str) -> Markup:

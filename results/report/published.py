@@ -12,7 +12,7 @@ from importlib.resources import files
 from pydantic import BaseModel, ConfigDict
 
 from results.accuracy import ScoreRow
-from results.compare import Row
+from results.compare import NOT_PROVEN, Row
 from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
 from results.report.format import count, gap, number, percent
 from results.report.overview import accuracy_places
@@ -62,11 +62,12 @@ def _compared(view: View, rows: Sequence[Row], known: Sequence[Published]) -> li
                Column("parameters", "M"), Column("trained on", "examples"), Column("epochs"),
                Column("length", "tokens"), Column("batch"), Column("source", numeric=False)]
     table = [_own_cells(view, r, sets) for r in rows] + [_known_cells(p, sets) for p in known]
-    reasons = [f"{view.title(r.backend)}: {_setting(r)}. {text}" for r in rows
-               if (text := _reasons(r, known))]
+    reasons = [f"this run, {view.title(r.backend)}: {_setting(r)}" for r in rows]
+    reasons.append(f"the published ones: {_their_setting(known)}")
     head = view.head(rows[0].comparison)
-    return [Table(columns, table, f"{head}: this run, then what others published"),
-            Paragraph(f"Why {head} may differ from them:"), Listing(reasons)]
+    return [Table(columns, table, f"{head}: this run, then what others published ({NOT_PROVEN})"),
+            Paragraph(f"{head}: in what they differ, and why the accuracies may:"),
+            Listing(reasons)]
 
 
 def _own_cells(view: View, row: Row, sets: Sequence[str]) -> list[Cell]:
@@ -124,27 +125,19 @@ def _setting(row: Row) -> str:
     if size := _parameters(m):
         parts.append(f"{number(size)} M parameters")
     if m.checkpoint:
-        parts.append(f"checkpoint {m.checkpoint.name}")
+        parts.append(f"starting weights {m.checkpoint.name}")
     return ", ".join(parts)
 
 
-def _reasons(row: Row, known: Sequence[Published]) -> str:
-    """In what the published trainings differ from this run's."""
-    m = _trained(row)
-    assert m.data is not None
-    ours = {
-        "parameters": _parameters(m), "training_examples": m.data.train_examples,
-        "epochs": None if m.recipe.get("steps") else m.recipe.get("epochs"),
-        "length": m.recipe.get("length"),
-    }
-    words = {"parameters": "million parameters", "training_examples": "training examples",
-             "epochs": "epochs", "length": "tokens of length"}
+def _their_setting(known: Sequence[Published]) -> str:
+    """The same for the published ones, from the least to the most."""
+    words = {"training_examples": "training examples", "length": "tokens of length",
+             "epochs": "epochs", "parameters": "M parameters", "batch_size": "examples a batch"}
     said = []
     for name, unit in words.items():
-        theirs = sorted({v for p in known if (v := getattr(p, name)) is not None})
-        mine = ours[name]
-        if theirs and mine and any(abs(v - mine) > 0.02 * v for v in theirs):
-            between = (count(theirs[0]) if len(theirs) == 1
-                       else f"{count(theirs[0])} to {count(theirs[-1])}")
+        values = sorted({v for p in known if (v := getattr(p, name)) is not None})
+        if values:
+            between = count(values[0]) if len(values) == 1 else \
+                f"{count(values[0])} to {count(values[-1])}"
             said.append(f"{between} {unit}")
-    return f"The published ones have {', '.join(said)}." if said else ""
+    return f"{', '.join(said)}, as far as their sources say"

@@ -11,6 +11,7 @@ from results.report.document import (
     Column,
     Details,
     Figure,
+    Figures,
     Listing,
     Paragraph,
     Section,
@@ -30,7 +31,7 @@ def section(view: View) -> Section | None:
     notes = [note for rows in timed for note in recipe_notes(view, rows, "throughput")]
     doubts = [text for rows in timed for r in rows if r.speed for text in _doubts(view, r)]
     blocks: list[Block] = [
-        *[_figure(view, rows) for rows in timed], training_table(view, timed),
+        Figures([_figure(view, rows) for rows in timed]), training_table(view, timed),
         Paragraph("Steps are optimizer steps, counted as executed; tokens leave padding out. "
                   "'Times as fast' pairs windows of the same round. MFU is model FLOP/s of "
                   "real tokens over the matmul rate that the same run measured in the same "
@@ -59,27 +60,31 @@ def _bar(view: View, row: Row, rate: Rate) -> Bar:
 
 
 def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
+    raced = any(sum(r.speed is not None for r in rows) > 1 for rows in timed)
     columns = [
         *view.key_columns(), Column("training", "steps/s"), Column("quartiles", "steps/s"),
-        Column("times as fast", "as the slowest"), Column("samples", "1/s"),
+        *[Column("times as fast", "as the slowest")] * raced, Column("samples", "1/s"),
         Column("tokens", "1/s"), Column("padding", "%"), Column("first step", "s"),
         Column("warm-up", "s"), Column("build", "s"), Column("MFU", "%"),
         Column("with padding", "%"),
     ]
-    return Table(columns, [_cells(view, row, rows) for rows in timed for row in rows])
+    asked = [(row, rows) for rows in timed for row in rows
+             if row.status("throughput") != "not_asked"]
+    return Table(columns, [[*view.key_cells(row), *_cells(row, rows, raced)]
+                           for row, rows in asked])
 
 
-def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
+def _cells(row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]:
     if row.speed is None:
-        return [*view.key_cells(row), *[gap(row.status("throughput"))] * 11]
+        return [gap(row.status("throughput"))] * (10 + raced)
     speed, rate = row.speed, row.speed.training
     speeds = [r.speed for r in rows if r.speed]
     rivals = [r.speed.training.samples_per_second for r in peers(row, rows) if r.speed]
     tone = best(rate.samples_per_second, rivals, max)
     low, high = (number(value, places=decimals(rate.median)) for value in rate.quartiles)
     return [
-        *view.key_cells(row), rate_cell(row, tone), Cell(f"{low} to {high}"),
-        _ratio_cell(speed, speeds), Cell(number(rate.samples_per_second)),
+        rate_cell(row, tone), Cell(f"{low} to {high}"),
+        *[_ratio_cell(speed, speeds)] * raced, Cell(number(rate.samples_per_second)),
         Cell(number(rate.tokens_per_second)), Cell(percent(rate.padding_share)),
         Cell(number(speed.first_step_seconds)), Cell(number(speed.warmup_seconds)),
         Cell(number(speed.build_seconds)),

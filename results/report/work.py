@@ -43,8 +43,10 @@ def _facts(m: Measurement) -> dict[str, str]:
     details = (m.effective or {}).get("details") or {}
     facts |= {f"in force: {name}": _value(value) for name, value in sorted(details.items())}
     if m.checkpoint:
+        weights = ("random" if m.checkpoint.random
+                   else "pretrained" if m.checkpoint.sha256 else "none taken over")
         facts |= {"checkpoint": m.checkpoint.name, "checkpoint: sha256": m.checkpoint.sha256,
-                  "checkpoint: weights": "random" if m.checkpoint.random else "pretrained"}
+                  "checkpoint: weights": weights}
     facts |= {f"version: {name}": text for name, text in sorted(m.versions.items())}
     return facts | {f"environment: {k}": v for k, v in sorted(m.environment.items())}
 

@@ -42,9 +42,20 @@ def test_thirty_steps_agree(
     assert set(first) == set(second)
     for name, values in first.items():
         assert values.shape == second[name].shape, name
-        apart = np.linalg.norm(values - second[name])
-        assert apart <= 1e-4 * np.linalg.norm(values) + 1e-7, name
+        one, other = (without_key_bias(name, weights[name]) for weights in (first, second))
+        assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(one) + 1e-7, name
     assert logits_differ(torch, tensorflow, examples) < 1e-3
+
+
+def without_key_bias(name: str, values: np.ndarray) -> np.ndarray:
+    """Softmax is blind to a key's bias, so its gradient is nothing but rounding, which Adam then
+    scales up to full steps: it tells nothing about the work."""
+    if name.endswith(("key.bias", "k_lin.bias")):
+        return np.zeros(0)
+    if name.endswith("c_attn.bias"):  # query, key and value in one
+        query, _, value = np.split(values, 3)
+        return np.concatenate([query, value])
+    return values
 
 
 def clipping_limit(start: Start, fields: dict[str, object]) -> float:

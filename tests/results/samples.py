@@ -85,7 +85,7 @@ def throughput(rate: float, seed: int = 1, windows: int = 8) -> Throughput:
         build_seconds=3.2, first_step_seconds=2.5 / rate, warmup=[window(rate * noise[0])],
         windows=[window(rate * n, i // 4) for i, n in enumerate(noise[3:])],
         evaluation_windows=[window(3 * rate * n) for n in noise[:3]],
-        model_flops_per_token=7.1e7, matmul_flops_per_second=1.8e11)
+        model_flops_per_token=3e7 / rate, matmul_flops_per_second=1.8e11)
 
 
 def memory(peak: int) -> Memory:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.accuracy import pair_rows, predictions, score_rows
+from results.accuracy import PairRow, over_seeds, pair_rows, predictions, score_rows
 from results.compare import Row, compare, headline_memory, rate, speed_ratio
 from results.groups import Group, Taken, groups, recipe_differences
 from results.schema import Measurement
+from results.statistics import Estimate
 from tests.results import samples
 from tests.results.samples import measurement, throughput, window
 
@@ -55,7 +57,7 @@ def test_a_wide_interval_is_noisy_and_a_narrow_one_is_not() -> None:
     ({}, 0), ({"stolen_share": 0.01, "other_busy_share": 0.10}, 0),
     ({"stolen_share": 0.011}, 1), ({"other_busy_share": 0.11}, 1), ({"one_minute_load": 9}, 0),
 ])
-def test_disturbed_windows_are_counted(load: dict[str, float], disturbed: int) -> None:
+def test_disturbed_windows_are_counted(load: dict[str, Any], disturbed: int) -> None:
     assert rate([window(1.0, **load), window(1.0)]).disturbed_windows == disturbed
 
 
@@ -109,7 +111,7 @@ def test_a_failed_job_is_a_row_without_figures() -> None:
 
 def test_mfu_needs_both_figures() -> None:
     full = only(compare(taken(speed("hf_tf", 1.0))))[0].speed
-    assert full and full.mfu == pytest.approx(7.1e7 * full.training.tokens_per_second / 1.8e11)
+    assert full and full.mfu == pytest.approx(3e7 * full.training.tokens_per_second / 1.8e11)
     bare = measurement("hf_tf", "imdb", "throughput", throughput=throughput(1.0).model_copy(
         update={"matmul_flops_per_second": None}))
     row = only(compare(taken(bare)))[0].speed
@@ -179,6 +181,17 @@ def test_two_backends_are_paired_on_the_same_examples(tmp_path: Path) -> None:
     assert row.p_value == pytest.approx(2 / 2**20)
     f1 = score_rows(groups([first])[0])[0].macro_f1_interval
     assert f1 and f1.low < 0.90 < f1.high
+
+
+def test_the_difference_over_seeds_has_students_interval() -> None:
+    rows = [PairRow("a", "b", "test", seed, Estimate(d, None), 1.0, 1.0)
+            for seed, d in enumerate((0.01, 0.02, 0.03))]
+    other = PairRow("a", "b", "other", 0, Estimate(0.5, None), 1.0, 1.0)
+    found = over_seeds([*rows, other])
+    assert len(found) == 1
+    _, estimate, seeds = found[0]
+    assert seeds == 3 and estimate.value == pytest.approx(0.02)
+    assert estimate.interval and estimate.interval.low < 0 < estimate.interval.high
 
 
 def test_other_labels_are_no_pair(tmp_path: Path) -> None:

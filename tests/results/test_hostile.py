@@ -12,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from results import store
 from results.report import render, table
 from results.report.format import plain
 from results.report.markdown import escape
@@ -26,11 +27,14 @@ HOSTILE = [
     "\x1b]0;title\x07", "[link](javascript:alert(1))", "![x](http://example.org/x.png)",
     "https://example.org www.example.org", "\u202eright to left", "# h", "- l", "1. n", "=== ",
     "> q", "***", "\\| \\", "&lt;b&gt; &amp;", "_a_ __b__ ~~c~~ $x$", "|---|---|", "a\u2028b\x85c",
-    "caf\udce9", "<!-- ", "]]>", "    code", "\t", "", "+ x", "*", "http://a.b",
+    "caf\udce9", "<!-- ", "]]>", "    code", "+ x", "*", "http://a.b",
 ]
 KEPT = {"schema_version", "id", "question", "status", "kind", "gaps"}  # words of ours
-ALLOWED_TAGS = set(
-    ["html", "head", "meta", "title", "style", "body", "main", "header", "nav", "a", "section", "h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "pre", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "small", "i", "figure", "figcaption", "span", "svg", "g", "rect", "line", "circle", "text", "polyline", "details", "summary"])
+ALLOWED_TAGS = {
+    "html", "head", "meta", "title", "style", "body", "main", "header", "nav", "a", "section",
+    "h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "pre", "div", "table", "caption", "thead",
+    "tbody", "tr", "th", "td", "small", "i", "figure", "figcaption", "span", "svg", "g", "rect",
+    "line", "circle", "text", "polyline", "details", "summary", "strong"}
 
 
 def poisoned(value: Any, text: str, key: str = "") -> Any:
@@ -50,7 +54,8 @@ def poisoned_run(make_run: MakeRun, text: str) -> Path:
     bad = samples.measurement("hf_tf", "imdb", "throughput", suffix="-failed", status="failed",
                               reason="no", stderr_tail=["a line", "```", "another"])
     some = [m.model_copy(update={"environment": {"NAME": "value"}})
-            for m in [*samples.sample_measurements(("imdb",)), bad]]
+            for m in [*samples.sample_measurements(("imdb",)), bad]
+            if m.job.backend != "hf_torch"]
     measurements = [Measurement.model_validate(poisoned(m.model_dump(), text)) for m in some]
     info = RunInfo.model_validate({**poisoned(samples.run_info().model_dump(), text), "run": "r"})
     return make_run(measurements, info)
@@ -75,48 +80,43 @@ def read_page(html: str) -> Page:
     return page
 
 
-@pytest.fixture(scope="module")
-def clean_tags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The elements of the report of the same measurements, none of them hostile."""
-    from results import store
-    folder = store.create_run(tmp_path_factory.mktemp("clean"), samples.run_info("r"))
-    for m in [*samples.sample_measurements(("imdb",))]:
-        store.write_measurement(folder, m)
-    page = read_page(render([folder]).html.read_text("utf-8"))
-    return sorted({tag for tag, _ in page.tags})
-
-
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_hostile_text_is_inert_in_html(make_run: MakeRun, text: str) -> None:
-    html = render([poisoned_run(make_run, text)]).html.read_text("utf-8")
+def test_hostile_text_is_inert(make_run: MakeRun, harmless: list[str], text: str) -> None:
+    paths = render([poisoned_run(make_run, text)])
+    html, markdown = paths.html.read_text("utf-8"), paths.markdown.read_text("utf-8")
     page = read_page(html)
-    assert {tag for tag, _ in page.tags} <= ALLOWED_TAGS
-    for tag, attributes in page.tags:
-        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
-        assert (attributes.get("href") or "#").startswith("#") and "src" not in attributes
-        assert "style" not in attributes
-    assert html.count("<style>") == 1 and html.count("</table>") == html.count("<table>")
-    assert not [c for c in html if ord(c) < 32 and c != "\n"]
-    if text.strip() and plain(text):
+    no_foreign_elements(html, page)
+    if plain(text):
         assert plain(text) in plain(page.text)
-
-
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_hostile_text_is_well_formed_in_svg(make_run: MakeRun, text: str) -> None:
-    html = render([poisoned_run(make_run, text)]).html.read_text("utf-8")
     pictures = [f"<svg role{rest.split('</figure>')[0]}" for rest in html.split("<svg role")[1:]]
     assert len(pictures) >= 5
     for picture in pictures:
-        ElementTree.fromstring(picture)
+        ElementTree.fromstring(picture)  # well formed, so nothing broke out of it
+    assert shape(markdown) == harmless
+    assert not [c for c in html + markdown if ord(c) < 32 and c != "\n"]
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_hostile_text_breaks_no_markdown(make_run: MakeRun, text: str) -> None:
-    markdown = render([poisoned_run(make_run, text)]).markdown.read_text("utf-8")
-    clean = render([poisoned_run(lambda *a: make_run(a[0], samples.run_info("clean")), "")])
-    expected = shape(clean.markdown.read_text("utf-8"))
-    assert shape(markdown) == expected
-    assert not [c for c in markdown if ord(c) < 32 and c != "\n"]
+def no_foreign_elements(html: str, page: Page) -> None:
+    assert {tag for tag, _ in page.tags} <= ALLOWED_TAGS
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        assert (attributes.get("href") or "#").startswith("#")
+        assert not attributes.keys() & {"src", "style"}
+    assert html.count("<style>") == 1 and html.count("</table>") == html.count("<table>")
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The shape of the same report with a plain word in the place of the hostile text."""
+    root = tmp_path_factory.mktemp("harmless")
+
+    def make(measurements: list[Measurement], info: RunInfo) -> Path:
+        folder = store.create_run(root, info)
+        for m in measurements:
+            store.write_measurement(folder, m)
+        return folder
+
+    return shape(render([poisoned_run(make, "x")]).markdown.read_text("utf-8"))
 
 
 def shape(markdown: str) -> list[str]:

@@ -1,0 +1,77 @@
+"""Whole runs on tiny random models: real workers, real frameworks, seconds each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness import installed
+
+ROOT = Path(__file__).parents[2]
+PROFILE = """
+description = "tiny, for tests"
+checkpoint = "random:tiny-bert"
+data = "embedded"
+backends = {backends}
+questions = {questions}
+job_seconds = {job_seconds}
+[recipe]
+batch_size = 4
+length = 16
+padding = "longest"
+{recipe}
+[tasks.imdb]
+train_examples = 64
+evaluation_examples = 32
+[throughput]
+rounds = 2
+windows = 2
+steps_per_window = {steps_per_window}
+evaluation_windows = 1
+evaluation_batches = 2
+[memory]
+steps = {memory_steps}
+"""
+
+
+def here(*backends: str) -> list[str]:
+    """Those of the backends that can run in this environment."""
+    found = [backend for backend in backends if installed.missing(backend) is None]
+    if not found:
+        pytest.skip(f"none of {', '.join(backends)} is installed")
+    return found
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Callable[..., Path]:
+    def write(backends: list[str], questions: tuple[str, ...] = ("throughput", "memory"),
+              job_seconds: int = 200, recipe: str = "", steps_per_window: int = 2,
+              memory_steps: int = 3) -> Path:
+        file = tmp_path / "tiny.toml"
+        file.write_text(PROFILE.format(
+            backends=backends, questions=list(questions), job_seconds=job_seconds, recipe=recipe,
+            steps_per_window=steps_per_window, memory_steps=memory_steps))
+        return file
+    return write
+
+
+def start(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
+    """A command of this interpreter, such as `-m pytest`, in the repository's root."""
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        [sys.executable, *map(str, arguments)], cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "200"}, **options)
+
+
+def finish(process: subprocess.Popen[str], seconds: float = 300) -> tuple[int, str, str]:
+    output, errors = process.communicate(timeout=seconds)
+    return process.returncode, output, errors
+
+
+def ftbench(*arguments: str | Path) -> tuple[int, str, str]:
+    return finish(start("-m", "benchmarks.harness.cli", *arguments))
