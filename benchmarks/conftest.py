@@ -186,13 +186,14 @@ def windows(request: pytest.FixtureRequest, racers: Racers, ready: Ready, job: J
             round_: int) -> Iterator[Callable[[Callable[[SpeedJob], Any]], Any]]:
     """Gives the job's turn of this round; after the job's last selected test it is finished."""
     speed = racers.get(ready)
-    speed.round = round_
+    speed.begin_turn(round_)
     yield lambda action: racers.guarded(job.key.id, lambda: action(speed))
     last = [item for item in request.session.items if job_of(item) == job][-1]
     if last is request.node:
         racers.finish(job.key.id)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The comparison table and the path of the report, after pytest-benchmark's own table."""
     the_run = config.stash.get(RUN, None)

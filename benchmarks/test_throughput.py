@@ -23,7 +23,8 @@ def test_training_speed(job: JobSpec, round_: int, run: Run, windows: Turn, benc
     rounds = run.plan.throughput.windows
 
     def take(speed: SpeedJob) -> dict[str, Any]:
-        benchmark.pedantic(speed.training_window, rounds=rounds, iterations=1)
+        benchmark.pedantic(speed.training_window, setup=speed.mark, rounds=rounds)
+        speed.end_turn()
         speed.retime(list(benchmark.stats.stats.data))
         return speed.figures()
 
@@ -38,7 +39,8 @@ def test_evaluation_speed(
 
     def take(speed: SpeedJob) -> dict[str, Any]:
         speed.warm_up_evaluation()
-        benchmark.pedantic(speed.evaluation_window, rounds=rounds, iterations=1)
+        benchmark.pedantic(speed.evaluation_window, setup=speed.mark, rounds=rounds)
+        speed.end_turn()
         return speed.figures()
 
     benchmark.extra_info.update(windows(take))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from benchmarks.harness import checkpoints, installed, profiles, tasks
 from benchmarks.harness.devices import describe
 from frameworks.contract import BACKENDS
@@ -16,9 +18,9 @@ def listing() -> str:
     described = {name: profiles.load_profile(name).description
                  for name in profiles.profile_names()}
     device = describe()
-    devices = {device.kind: f"{device.name}, {device.memory_bytes / 2**30:.1f} GiB, "
+    devices = {str(device.kind): f"{device.name}, {device.memory_bytes / 2**30:.1f} GiB, "
                f"{device.cores} cores"}
-    sections = {"backends": backends, "tasks": named_tasks,
+    sections: dict[str, Mapping[str, str]] = {"backends": backends, "tasks": named_tasks,
                 "checkpoints": checkpoints.checkpoint_names(), "profiles": described,
                 "devices": devices}
     width = max(len(name) for section in sections.values() for name in section)

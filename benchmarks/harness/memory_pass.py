@@ -36,11 +36,10 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     session.train(counter)
     session.synchronize()
     allocator = session.allocator()
-    peak = process_memory.peak()
-    before = built.before_model_bytes
-    gaps = {}
-    if peak is None or before is None:
-        gaps["peak_process_bytes"] = "unsupported"  # the kernel does not let the mark be reset
+    peak, before = process_memory.peak(), built.before_model_bytes
+    taken = None if peak is None or before is None else peak - before
+    # Where the kernel does not let the mark be reset, there is no figure.
+    gaps = {"peak_process_bytes": "unsupported"} if taken is None else {}
     for name in ("peak_allocated_bytes", "peak_reserved_bytes"):
         if getattr(allocator, name) is None:
             on_gpu = session.effective().device.startswith("gpu")
@@ -52,7 +51,7 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
             "peak_reserved_bytes": allocator.peak_reserved_bytes,
             "allocator_retries": allocator.retries,
             "allocator_out_of_memory_events": allocator.out_of_memory_events,
-            "peak_process_bytes": None if gaps.get("peak_process_bytes") else peak - before,
+            "peak_process_bytes": taken,
             "before_model_bytes": before,
         },
         "gaps": gaps,

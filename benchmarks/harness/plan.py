@@ -109,7 +109,8 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
              for task in tasks}
     return Plan(
         profile=Path(choice.profile).stem, checkpoint=choice.checkpoint or profile.checkpoint,
-        data=choice.data or (None if choice.custom_task else profile.data), data_seed=profile.data_seed, device=choice.device,
+        data=choice.data or (None if choice.custom_task else profile.data),
+        data_seed=profile.data_seed, device=choice.device,
         allow_pickle=choice.allow_pickle, custom_task=choice.custom_task, sizes=sizes,
         job_seconds=profile.job_seconds, throughput=profile.throughput, memory=profile.memory,
         accuracy=profile.accuracy, jobs=jobs, command=command,

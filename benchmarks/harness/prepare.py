@@ -117,7 +117,8 @@ def describe(source: checkpoints.CheckpointSource, backend: str) -> Checkpoint:
 def environment(backend: str, device: str) -> dict[str, str]:
     """Variables that the worker gets on top of its parent's."""
     variables = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
-                 "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONHASHSEED": "0"}
+                 "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONHASHSEED": "0",
+                 "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # NVML counts in this order
     if device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""
     if backend == "hf_torch":

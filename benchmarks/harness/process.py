@@ -2,13 +2,15 @@
 
 A job never runs in the process that asks for it: TensorFlow keeps the GPU memory it once took, a
 failed allocation can leave a framework unusable, and on a CPU it can end the process outright.
-Lines of JSON cross the pipes: events come from the worker, and the words 'go' and 'stop' are
-sent to it. The worker has a session of its own, so that a Ctrl-C reaches only the parent, which then ends
-the worker and all that it started; should the parent itself be killed, the kernel ends the worker.
+Lines of JSON cross the pipes: events come from the worker, and the words 'go' and 'stop' are sent
+to it. The worker has a session of its own, so that a Ctrl-C reaches only the parent, which then
+ends the worker and all that it started; should the parent itself be killed, the kernel ends the
+worker.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -139,10 +141,8 @@ class WorkerProcess:
     def close(self) -> None:
         """Waits for a worker that has given its result, and ends one that lingers."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it may be gone already
             self._process.stdin.close()
-        except BrokenPipeError:
-            pass  # it is gone already
         try:
             self._process.wait(CLOSING_SECONDS)
         except subprocess.TimeoutExpired:
@@ -152,10 +152,8 @@ class WorkerProcess:
     def kill(self) -> None:
         """Ends the worker and all processes that it started."""
         if self._process.poll() is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):  # it may end between the two lines
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # ended between the two lines
         self._process.wait()
 
     def __enter__(self) -> WorkerProcess:

@@ -209,8 +209,12 @@ def take_turns(each: Callable[[Callable[[SpeedJob], object]], None], rounds: int
     """Round by round, every job in turn takes its windows."""
     for round_ in range(rounds):
         def turn(job: SpeedJob, round_: int = round_) -> None:
-            job.round = round_
+            job.begin_turn(round_)
+            if window is SpeedJob.evaluation_window:
+                job.warm_up_evaluation()
             for _ in range(windows):
+                job.mark()
                 window(job)
+            job.end_turn()
 
         each(turn)

@@ -118,6 +118,8 @@ class SpeedJob:
         self._windows: list[Window] = []
         self._evaluation_warmup: list[Window] = []
         self._evaluation: list[Window] = []
+        self._open: list[Window] | None = None  # whose last window has no load yet
+        self._marked: load.Reading | None = None
         self._idle_since: float | None = None
 
     def start(self) -> None:
@@ -125,24 +127,42 @@ class SpeedJob:
         self.attempt.worker.expect("ready")
         for _ in range(self.attempt.ready.job.throughput.warmup_windows):
             self._warmup.append(self.window())
+        self._idle_since = time.monotonic()
 
     def window(self) -> Window:
         """One window: 'go', then its synchronised end, by this process's clock."""
         worker = self.attempt.worker
-        if self._idle_since is not None:
-            worker.extend(time.monotonic() - self._idle_since)
-        before = load.read(worker.pid)
         began = time.perf_counter()
         worker.go()
         event = worker.expect("window")
         seconds = time.perf_counter() - began
-        self._idle_since = time.monotonic()
         fields = {name: value for name, value in event.items() if name != "event"}
-        return Window(seconds=seconds, round=self.round, load=load.between(before, load.read(worker.pid)),
-                      **fields)
+        return Window(seconds=seconds, round=self.round, **fields)
+
+    def mark(self) -> None:
+        """Reads the machine's counters, outside of any window: call it before each window and
+        after a turn's last. The window that lies between two marks gets what they differ by."""
+        reading = load.read(self.attempt.worker.pid)
+        if self._marked is not None and self._open is not None:
+            windows = self._open
+            windows[-1] = windows[-1].model_copy(
+                update={"load": load.between(self._marked, reading)})
+        self._marked, self._open = reading, None
+
+    def end_turn(self) -> None:
+        """The other backends' turns count neither as this one's load nor as its time."""
+        self.mark()
+        self._marked, self._idle_since = None, time.monotonic()
+
+    def begin_turn(self, round_: int) -> None:
+        self.round = round_
+        if self._idle_since is not None:
+            self.attempt.worker.extend(time.monotonic() - self._idle_since)
+            self._idle_since = None
 
     def training_window(self) -> None:
         self._windows.append(self.window())
+        self._open = self._windows
 
     def warm_up_evaluation(self) -> None:
         """The first evaluation window may compile; it is kept apart."""
@@ -151,8 +171,8 @@ class SpeedJob:
             self._evaluation_warmup.append(self.window())
 
     def evaluation_window(self) -> None:
-        self.warm_up_evaluation()
         self._evaluation.append(self.window())
+        self._open = self._evaluation
 
     def retime(self, seconds: list[float]) -> None:
         """Puts the readings of another clock, pytest-benchmark's, into the last training

@@ -21,7 +21,7 @@ def reset_peak() -> None:
 def allocator() -> Allocator:
     """The peak since the last reset, in bytes."""
     peak = tf.config.experimental.get_memory_info(_name())["peak"]
-    return Allocator(peak_allocated_bytes=peak)
+    return Allocator(peak_allocated_bytes=peak or None)  # 0 where the CPU's keeps no count
 
 
 def _name() -> str:

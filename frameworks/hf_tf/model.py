@@ -1,4 +1,5 @@
-"""The classifier: a transformers model on TensorFlow, from the folder that all backends start at."""
+"""The classifier: a transformers model on TensorFlow, from the folder that all backends start
+at."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def evaluation_dataset(examples: Examples, recipe: Recipe, *, batch_size: int) -
             yield examples.collate(np.arange(start, stop), recipe)
 
     dataset = _dataset(examples, recipe, batches)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(ceil(len(examples) / batch_size)))
+    count = ceil(len(examples) / batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
     return dataset.map(lambda batch: _split(batch)[0]).prefetch(tf.data.AUTOTUNE)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import keras
+import numpy as np
 import tensorflow as tf
 
 from frameworks import contract
@@ -71,7 +71,7 @@ class Session(contract.Session):
             optimizer=optimizer.description(self.optimizer),
             compiled=bool(self.model.jit_compile),
             parameters=sum(sizes.values()),
-            embedding_parameters=sum(n for name, n in sizes.items() if name.endswith("/embeddings")),
+            embedding_parameters=sum(n for name, n in sizes.items() if "embeddings" in name),
             device=f"{model.device()}: {self.model.trainable_weights[0].value.device}",
             details=precision.switches()
             | {"threads": float(tf.config.threading.get_intra_op_parallelism_threads())},

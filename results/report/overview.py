@@ -100,7 +100,7 @@ def best(value: float, values: Sequence[float | None],
          pick: Callable[[Sequence[float]], float]) -> Tone:
     """'best' where it is the best of several."""
     known = [v for v in values if v is not None]
-    return "best" if len(known) > 1 and value == pick(known) else ""
+    return "best" if len(set(known)) > 1 and value == pick(known) else ""
 
 
 def memory_figure(rows: Sequence[Row]) -> str:

@@ -27,7 +27,7 @@ def test_the_named_profiles_are_there() -> None:
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        ("[tasks.imdb]\n[recipe]\nprecison = 'fp32'", ["unknown field recipe.precison", "precision"]),
+        ("[tasks.imdb]\n[recipe]\nprecison = 'fp32'", ["field recipe.precison", "precision"]),
         ("[tasks.imdb]\n[recipe]\nprecision = 'fp8'", ["recipe.precision = 'fp8'", "'tf32'"]),
         ("[tasks.imdb]\n[recipe]\nbatch_size = 0", ["recipe.batch_size = 0", "greater"]),
         ("[tasks.imdb]\n[recipe]\nbatch_size = 'a'", ["recipe.batch_size = 'a'", "integer"]),
