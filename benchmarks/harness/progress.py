@@ -53,7 +53,8 @@ class Display:
         elif kind == "step" and "total" in event:
             rate = event["step"] / max(1e-9, event["seconds"])
             note = f"{rate:.2f} steps/s  loss {event['loss']:.4f}"
-            self._advance(key.id, event["step"], event["total"], note)
+            left = (event["total"] - event["step"]) / rate
+            self._advance(key.id, event["step"], event["total"], note, left)
         elif kind == "evaluating":
             self.say(f"{key.id}: evaluating {event['set']} ({event['examples']:,} examples)")
         elif kind == "window":
@@ -64,22 +65,31 @@ class Display:
         elif kind == "result":
             self._end(key.id, "done")
 
-    def _advance(self, job: str, done: int, total: int, note: str) -> None:
+    def _advance(self, job: str, done: int, total: int, note: str, seconds_left: float) -> None:
         if self._live:
             bar = self._bars.get(job)
             if bar is None:
                 bar = self._bars[job] = self._progress.add_task(job, total=total, note="")
             self._progress.update(bar, completed=done, total=total, note=note)
-        elif time.monotonic() - self._last_line.get(job, 0.0) > PLAIN_SECONDS:
-            self._last_line[job] = time.monotonic()
-            self.say(f"{job}: step {done} of {total}  {note}")
+        elif self._is_time(job):
+            self.say(f"{job}: step {done} of {total}  {note}  {duration(seconds_left)} left")
 
     def _window(self, job: str, note: str) -> None:
+        """How many windows a worker takes is not known here, so no time is left to show."""
         if self._live:
             bar = self._bars.get(job)
             if bar is None:
                 bar = self._bars[job] = self._progress.add_task(job, total=None, note="")
             self._progress.update(bar, advance=1, note=note)
+        elif self._is_time(job):
+            self.say(f"{job}: {note}")
+
+    def _is_time(self, job: str) -> bool:
+        """Whether a job's next plain line is due."""
+        due = time.monotonic() - self._last_line.get(job, float("-inf")) > PLAIN_SECONDS
+        if due:
+            self._last_line[job] = time.monotonic()
+        return due
 
     def _end(self, job: str, outcome: str) -> None:
         bar = self._bars.pop(job, None)
@@ -87,3 +97,8 @@ class Display:
             self._progress.remove_task(bar)
         self._done += 1
         self.say(f"[{self._done}/{self._total}] {job}: {outcome}")
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

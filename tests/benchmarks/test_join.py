@@ -1,0 +1,56 @@
+"""Two environments of one calling process, as one call of tox makes them, share a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.harness.plan import Choice, make_plan
+from benchmarks.harness.prepare import Excluded
+from benchmarks.harness.profiles import load_profile
+from benchmarks.harness.run import Run
+from benchmarks.harness.runner import excluded_measurement
+from results.schema import RunInfo
+from results.store import read_run, runs
+from tests.benchmarks.conftest import ROOT, here
+
+
+def test_one_parent_makes_one_run(tmp_path: Path, profile: Callable[..., Path]) -> None:
+    (backend,) = here("hf_torch", "keras_rnn")[:1]
+    file = profile([backend, "hf_tf" if backend == "keras_rnn" else "keras_rnn"],
+                   questions=("memory",))
+    command = (f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
+               f"--profile {file} --results {tmp_path} -k {{}}")
+    other = "keras_rnn" if backend == "hf_torch" else "hf_tf"
+    script = f"{command.format(backend)} && {command.format(other)}; exit $?"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = runs(tmp_path)
+    info, measurements, problems = read_run(folder)
+    assert isinstance(info, RunInfo) and problems == []
+    found = {m.job.backend: m.status for m in measurements}
+    assert found[backend] == "ok" and set(found) == {backend, other}
+    assert done.stdout.count(str(folder / "report.html")) == 2
+
+
+def test_another_environment_never_unmeasures(
+    tmp_path: Path, profile: Callable[..., Path]
+) -> None:
+    """What one environment measured stays when the next one lacks the framework."""
+    file = profile(["hf_torch"], questions=("memory",))
+    plan = make_plan(Choice(profile=str(file)), load_profile(str(file)), ["imdb"], "")
+    run = Run.new(tmp_path, plan)
+    run.create()
+    (spec,) = plan.jobs
+    absent = excluded_measurement(Excluded(spec, "not_installed", "torch is not installed"),
+                                  run.device)
+    run.record(absent)
+    assert [m.status for m in run.measurements()] == ["not_installed"]
+    run.record(absent.model_copy(update={"status": "failed", "reason": "measured elsewhere"}))
+    run.record(absent)
+    assert [m.status for m in run.measurements()] == ["failed"]
