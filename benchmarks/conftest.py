@@ -23,6 +23,7 @@ from results.report import table
 from results.schema import Measurement
 
 RUN = pytest.StashKey[Run]()
+EVALUATION = "evaluation"  # marks a test that only the jobs take that evaluate too
 JOIN = "FTBENCH_JOIN"  # set: all environments that one parent process calls share a run
 
 
@@ -31,16 +32,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{EVALUATION}: only for jobs that evaluate too")
     try:
         choice = read_choice(lambda name: config.getoption(name))
         arguments = ["pytest", *map(str, config.invocation_params.args)]
         plan = make_plan(choice, load_profile(choice.profile), task_names(),
                          command_line(arguments))
+        make = Run.join if os.environ.get(JOIN) else Run.new
+        config.stash[RUN] = make(Path(config.getoption("results")), plan)
     except UserError as error:
         pytest.exit(f"ftbench: {error}", returncode=2)
-    root = Path(config.getoption("results"))
-    make = Run.join if os.environ.get(JOIN) else Run.new
-    config.stash[RUN] = make(root, plan)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,6 +51,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     plan = metafunc.config.stash[RUN].plan
     jobs = [spec for spec in plan.jobs if spec.key.question == metafunc.module.QUESTION]
+    if metafunc.definition.get_closest_marker(EVALUATION):
+        jobs = [spec for spec in jobs if spec.evaluates]
     if "round_" not in metafunc.fixturenames:
         metafunc.parametrize("job", jobs, ids=[_name(spec) for spec in jobs])
         return
@@ -110,7 +113,7 @@ def ready(run: Run, job: JobSpec) -> Ready:
 
 @pytest.fixture
 def measure(run: Run, ready: Ready) -> Callable[[], Measurement]:
-    """Runs a memory or accuracy job; a worker that gives no result fails the test."""
+    """Runs an equivalence, memory or accuracy job; a worker that gives no result fails the test."""
     def whole() -> Measurement:
         try:
             return run.run_whole(ready, ignore)
@@ -200,9 +203,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     measurements = the_run.measurements() if the_run else []
     if the_run is None or not measurements:
         return
+    certificates = the_run.certify()
     paths = render([the_run.folder])
     terminalreporter.section("ftbench")
-    terminalreporter.write_line(table(measurements, backend_titles()))
+    terminalreporter.write_line(table(measurements, backend_titles(), certificates))
     for m in measurements:
         if m.status in FAILURES:
             terminalreporter.write_line(f"{m.job.id}: {m.status}: {m.reason}")

@@ -2,13 +2,17 @@
 
 Each round of a test is one window: k optimizer steps of a live `Trainer.train()` or
 `Model.fit()`, from 'go' to the device's synchronised end, on pytest-benchmark's clock. The
-backends of a comparison take turns round by round, so that a machine that slows down slows all.
+participants of a comparison take turns round by round, so that a machine that slows down slows
+all: the backends, each backend's barest loop as its control, and one backend a second time, whose
+difference from itself is the noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from benchmarks.harness.plan import JobSpec
 from benchmarks.harness.run import Run
@@ -31,6 +35,7 @@ def test_training_speed(job: JobSpec, round_: int, run: Run, windows: Turn, benc
     benchmark.extra_info.update(windows(take))
 
 
+@pytest.mark.evaluation
 def test_evaluation_speed(
     job: JobSpec, round_: int, run: Run, windows: Turn, benchmark: Any
 ) -> None:

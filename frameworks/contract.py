@@ -382,6 +382,10 @@ class Session(ABC):
         """What `work.record` and `work.hash_batches` asked to keep."""
 
     @abstractmethod
+    def precision_in_force(self) -> Precision:
+        """What the framework computes in now, asked of it and not of the recipe; cheap."""
+
+    @abstractmethod
     def effective(self) -> Effective:
         """Settings in force; call after the first step."""
 

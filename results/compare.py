@@ -21,9 +21,6 @@ NOISY_WIDTH = 0.10  # of the median: a wider interval marks the row
 STOLEN_LIMIT = 0.01  # share of CPU time taken by the hypervisor
 OTHER_BUSY_LIMIT = 0.10  # share of CPU time used by other processes
 
-# A comparison says how its 'same work' is known.
-NOT_PROVEN = "same work: not proven"
-
 MEMORY_FIGURES = ("peak_allocated_bytes", "peak_reserved_bytes", "peak_device_bytes",
                   "peak_process_bytes", "before_model_bytes", "allocator_retries",
                   "allocator_out_of_memory_events")
@@ -43,6 +40,7 @@ class Rate:
     padded_tokens_per_second: float
     padding_share: float
     disturbed_windows: int
+    disturbances: tuple[str, ...] = ()  # in words, each once
 
     @property
     def noisy(self) -> bool:
@@ -94,9 +92,10 @@ class Row:
 
 
 def compare(taken: Sequence[Taken]) -> list[list[Row]]:
-    """One list per comparison (run, task, variant), with one row per backend."""
+    """One list per comparison (run, task, variant), with one row per backend. The controls of a
+    race are no backends: `results.clock` tells what they say."""
     found: dict[Comparison, dict[str, dict[Question, list[Group]]]] = {}
-    for group in groups(taken):
+    for group in (g for g in groups(taken) if g.participant == "framework"):
         backends = found.setdefault(group.comparison, {})
         backends.setdefault(group.backend, {}).setdefault(group.question, []).append(group)
     return [[_row(comparison, backend, backends[backend]) for backend in sorted(backends)]
@@ -146,14 +145,26 @@ def rate(windows: Sequence[Window]) -> Rate:
         padded_tokens_per_second=median([w.padded_tokens / w.seconds for w in windows]),
         padding_share=1 - tokens / padded if padded else 0.0,
         disturbed_windows=sum(is_disturbed(w) for w in windows),
+        disturbances=tuple(dict.fromkeys(what for w in windows for what in disturbances(w))),
     )
 
 
 def is_disturbed(window: Window) -> bool:
-    """Whether other work took a share of the processor that shows in the figure."""
-    load = window.load
-    return ((load.stolen_share or 0) > STOLEN_LIMIT
-            or (load.other_busy_share or 0) > OTHER_BUSY_LIMIT)
+    """Whether something else shows in the figure."""
+    return bool(disturbances(window))
+
+
+def disturbances(window: Window) -> list[str]:
+    """What disturbed a window, in words: other work on the processor or the GPU, or a GPU whose
+    clocks were held down."""
+    load, found = window.load, []
+    if (load.stolen_share or 0) > STOLEN_LIMIT:
+        found.append("the hypervisor took processor time")
+    if (load.other_busy_share or 0) > OTHER_BUSY_LIMIT:
+        found.append("other work took processor time")
+    if load.gpu_processes:
+        found.append("other processes held the GPU")
+    return found + [f"the GPU was slowed: {reason}" for reason in load.throttle_reasons or []]
 
 
 def speed_ratio(first: Rate, second: Rate) -> Estimate | None:

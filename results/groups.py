@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.schema import Measurement, Question
+from results.schema import Measurement, Question, Variant
 
 NOT_COMPARED = {"seed"}  # may differ inside a group
 # Set by what a question needs, not by what the user varies.
@@ -51,6 +51,7 @@ class Group:
     backend: str
     question: Question
     taken: tuple[Taken, ...]
+    participant: Variant = "framework"  # of a race; all but 'framework' are controls
 
     @property
     def ok(self) -> list[Measurement]:
@@ -73,14 +74,14 @@ def groups(taken: Iterable[Taken]) -> list[Group]:
     members: dict[tuple[str, ...], list[Taken]] = defaultdict(list)
     for one in sorted(everything, key=lambda t: t.measurement.job.id):
         job = one.measurement.job
-        members[one.run, job.task, job.backend, job.question,
+        members[one.run, job.task, job.backend, job.question, job.variant,
                 _recipe_key(one.measurement.recipe)].append(one)
     found = [_group(tuple(same), varied) for same in members.values()]
     run_order = {run: i for i, run in enumerate(dict.fromkeys(t.run for t in everything))}
     return sorted(found, key=lambda g: (
         run_order[g.comparison.run], g.comparison.task,
         [(name, _sortable(value)) for name, value in g.comparison.variant],
-        g.question, g.backend))
+        g.question, g.backend, g.participant != "framework", g.participant))
 
 
 def _group(same: tuple[Taken, ...], varied: Mapping[tuple[str, str], set[str]]) -> Group:
@@ -88,7 +89,8 @@ def _group(same: tuple[Taken, ...], varied: Mapping[tuple[str, str], set[str]]) 
     job, recipe = first.measurement.job, first.measurement.recipe
     names = sorted(varied[first.run, job.task])
     variant = tuple((name, recipe.get(name)) for name in names)
-    return Group(Comparison(first.run, job.task, variant), job.backend, job.question, same)
+    return Group(Comparison(first.run, job.task, variant), job.backend, job.question, same,
+                 job.variant)
 
 
 def _varied_fields(taken: Sequence[Taken]) -> dict[tuple[str, str], set[str]]:

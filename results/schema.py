@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 
-Question = Literal["throughput", "memory", "accuracy"]
+Question = Literal["equivalence", "throughput", "memory", "accuracy"]
+# Who takes part in a race: the framework's own loop, its barest loop (the control), or the
+# framework's own loop once more (what differs between the two is noise).
+Variant = Literal["framework", "bare", "again"]
 Status = Literal[
     "ok",
     "unsupported",  # the backend cannot honour a field of the recipe
@@ -38,6 +41,7 @@ class JobKey(Record):
     backend: str
     task: str
     question: Question
+    variant: Variant = "framework"
 
 
 class Device(Record):
@@ -69,11 +73,14 @@ class Checkpoint(Record):
 
 
 class Load(Record):
-    """The machine around a window: what other work took."""
+    """The machine around a window: what other work took, and what held the GPU back."""
 
     one_minute_load: float | None = None
     stolen_share: float | None = None  # of all CPU time in the window, taken by the hypervisor
     other_busy_share: float | None = None  # CPU time used outside the worker and the harness
+    throttle_reasons: list[str] | None = None  # seen at either end; None: no GPU, or not told
+    sm_clock_mhz: int | None = None  # at the window's end
+    gpu_processes: int | None = None  # compute processes besides the run's own workers
 
 
 class Window(Record):
@@ -149,6 +156,24 @@ class Accuracy(Record):
     predictions_file: str | None = None  # beside the measurement: logits and labels, .npz
 
 
+class Trace(Record):
+    """One training, step by step, for another backend's to be laid beside: lists hold one entry
+    per optimizer step, in order."""
+
+    steps: int
+    steps_per_epoch: int
+    update_step: int  # the first, from 1, whose learning rate is above 0
+    examples: list[int]  # taken part in each step
+    batches: list[str]  # one digest per batch, of token ids, masks, token types and labels
+    batch_steps: list[int]  # the step, from 1, that each of them is part of
+    loss: list[float]  # mean over the examples of the step
+    gradient_norm: list[float]  # global, before clipping
+    learning_rate: list[float]
+    evaluation_examples: int
+    arrays_file: str = ""  # beside the measurement: logits and sketches of the weights, .npz
+    weights_file: str | None = None  # the weights after training, where the job kept them
+
+
 class Measurement(Record):
     schema_version: Literal[1] = 1
     job: JobKey
@@ -168,6 +193,94 @@ class Measurement(Record):
     throughput: Throughput | None = None
     memory: Memory | None = None
     accuracy: Accuracy | None = None
+    trace: Trace | None = None
+
+
+class Side(Record):
+    """Whose trace it was."""
+
+    backend: str
+    device: str
+    versions: dict[str, str]
+    started_at: str
+
+
+class Check(Record):
+    """One quantity of two traces, held against its bound."""
+
+    name: str
+    bound: float
+    kind: Literal["same", "absolute", "relative", "share"]  # how the difference is taken
+    worst: float | None  # the largest difference (of a share: the share); None: not a number
+    passed: bool
+    step: int | None = None  # the first optimizer step, from 1, beyond the bound
+    value: float | None = None  # the difference there
+    where: str | None = None  # what differs: 'batch 7', a tensor, a field of the recipe
+
+
+class Certificate(Record):
+    """Two traces laid beside each other: `certificates/*.json` of a run's folder."""
+
+    schema_version: Literal[1] = 1
+    task: str
+    first: Side
+    second: Side
+    recipe: dict[str, Any]  # the first side's; the check 'recipe' says where the other differs
+    steps: int
+    epochs: int  # begun
+    clipped_steps: int
+    weights_compared: Literal["sketch", "exact"]
+    checks: list[Check]  # in the order in which they are made
+    holds: bool
+    failed_first: str | None  # the name of the check that fails at the earliest step
+    points_to: str | None  # where such a failure comes from
+    verdict: str  # one line
+    notes: list[str]
+    loss_differences: list[float]  # absolute, one per step
+
+
+class TuningStep(Record):
+    """One lever raced against a recipe."""
+
+    lever: str
+    against: str  # 'plain', or the levers together that it was added to
+    gain: float | None  # examples per second over the other's, paired windows
+    gain_low: float | None  # 95 % interval
+    gain_high: float | None
+    kept: bool
+    reason: str | None  # why there is no gain: the backend or the device cannot do it
+
+
+class TuningAccuracy(Record):
+    """The tuned recipe against the plain one on the same examples."""
+
+    evaluation_set: str
+    examples: int
+    seed: int
+    plain: float
+    tuned: float
+    difference: float
+    difference_low: float  # 95 % interval
+    difference_high: float
+    holds: bool  # the interval reaches 0 or more
+
+
+class Tuning(Record):
+    """The fastest recipe found for one backend on one task: `tuning.json` of a run's folder."""
+
+    schema_version: Literal[1] = 1
+    backend: str
+    task: str
+    plain_recipe: dict[str, Any]
+    tuned_fields: dict[str, Any]  # where the winner differs; empty: nothing gained
+    tuned_environment: dict[str, str]  # variables of its worker
+    steps: list[TuningStep]
+    gain: float | None  # all kept levers together over the plain recipe
+    gain_low: float | None
+    gain_high: float | None
+    accuracy: TuningAccuracy | None  # None: not taken, such as with random weights
+    plain_matmul_share: float | None  # model FLOP/s over the matmul rate in its precision
+    tuned_matmul_share: float | None
 
 
 class RunInfo(Record):

@@ -17,11 +17,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from results.schema import SCHEMA_VERSION, Measurement, Record, RunInfo
+from results.schema import SCHEMA_VERSION, Certificate, Measurement, Record, RunInfo, Tuning
 
 RUN_FILE = "run.json"
 PLAN_FILE = "plan.json"  # what is to do, for a run that goes on; the harness reads it
-OTHER_FILES = {RUN_FILE, PLAN_FILE}  # in a run's folder, but no measurement
+CERTIFICATES = "certificates"  # their folder inside a run's
+TUNING_FILE = "tuning.json"
+OTHER_FILES = {RUN_FILE, PLAN_FILE, TUNING_FILE}  # in a run's folder, but no measurement
 R = TypeVar("R", bound=Record)
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_=+,@-][A-Za-z0-9_=+,.@-]{0,199}")
@@ -107,6 +109,32 @@ def read_run(folder: Path) -> tuple[RunInfo | None, list[Measurement], list[str]
         elif m is not None:
             measurements.append(m)
     return info, measurements, problems
+
+
+def write_certificate(folder: Path, name: str, certificate: Certificate) -> Path:
+    """Writes `folder/certificates/<name>.json`. Errors: StoreError."""
+    path = folder / CERTIFICATES / f"{_file_name('certificate', name)}.json"
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make {path.parent}: {error.strerror}") from None
+    write_record(path, certificate)
+    return path
+
+
+def read_certificates(folder: Path) -> tuple[list[Certificate], list[str]]:
+    """A run's certificates by name, and one line per file that could not be read."""
+    problems: list[str] = []
+    paths = sorted(path for path in (folder / CERTIFICATES).glob("*.json")
+                   if not path.name.startswith("."))
+    found = [_read(path, Certificate, problems) for path in paths]
+    return [c for c in found if c is not None], problems
+
+
+def read_tuning(folder: Path) -> Tuning | None:
+    """What `ftbench tune` found, where the run is one of its."""
+    path = folder / TUNING_FILE
+    return _read(path, Tuning, []) if path.exists() else None
 
 
 def runs(root: Path) -> list[Path]:

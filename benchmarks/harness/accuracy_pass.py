@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.harness import training
 from benchmarks.harness.counting import count_steps
 from benchmarks.harness.jobs import Built, Job
 from benchmarks.harness.pipe import Pipe
@@ -90,7 +91,7 @@ class TrainingWatch:
 def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     session = built.session
     watch = TrainingWatch(job, session, pipe)
-    session.train(watch)
+    training.run(job, session, watch)
     session.synchronize()
     training_seconds = watch.training_seconds
     logits = watch.evaluate(watch.steps)

@@ -1,8 +1,8 @@
-"""The command line: `ftbench run`, `ftbench list`, `ftbench report`.
+"""The command line: `ftbench run`, `certify`, `tune`, `list`, `report`.
 
 Exit codes: 0 all jobs gave their figures or are excluded with a reason; 1 a job failed, was
-killed or hung; 2 bad input; 130 stopped by Ctrl-C. Only the parsing is imported at the start, so
-that `--help` answers at once.
+killed or hung, or a certificate does not hold; 2 bad input; 130 stopped by Ctrl-C. Only the
+parsing is imported at the start, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from benchmarks.harness.run import Run
     from results.report import ReportPaths
+    from results.schema import Certificate
 
 FAILURES = {"failed", "killed", "timeout", "interrupted"}
 
@@ -46,6 +47,23 @@ def make_parser() -> argparse.ArgumentParser:
     from benchmarks.harness.options import add_options
 
     add_options(run.add_argument)
+    tune = commands.add_parser(
+        "tune", help="find the fastest recipe that holds the accuracy",
+        description="Races everything that a backend offers (precision, compilation, padding, "
+        "batch, threads) against the profile's recipe, puts together what gains, trains both to "
+        "see that the accuracy holds, and writes the winner as a profile. Example: "
+        "ftbench tune --backend hf_torch --task imdb --profile cpu --data dir:PATH",
+    )
+    add_options(tune.add_argument)
+    certify_ = commands.add_parser(
+        "certify", help="prove that the backends do the same work, or show where they part",
+        description="Lays two traces beside each other and tells what they prove: two that lie in "
+        "files, from any machine or environment, or those that it takes now of a profile's work. "
+        "Exit code 1 when the certificate does not hold.",
+    )
+    certify_.add_argument("traces", nargs="*", metavar="TRACE", help="two equivalence measurements "
+                          "(JSON files, their arrays beside them); nothing is run then")
+    add_options(certify_.add_argument)
     commands.add_parser("list", help="backends, tasks, checkpoints, profiles and devices",
                         description="Shows what there is to choose from and what is installed.")
     report = commands.add_parser(
@@ -67,13 +85,13 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.harness.errors import UserError
 
     try:
-        return {"run": run, "list": show_list, "report": report}[options.command](
-            options, ["ftbench", *arguments])
+        return COMMANDS[options.command](options, ["ftbench", *arguments])
     except UserError as error:
         print(f"ftbench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("ftbench: stopped; `ftbench run --resume last` goes on", file=sys.stderr)
+        goes_on = "; `ftbench run --resume last` goes on" if options.command == "run" else ""
+        print(f"ftbench: stopped{goes_on}", file=sys.stderr)
         return 130
 
 
@@ -81,11 +99,9 @@ def run(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.options import read_choice
     from benchmarks.harness.plan import command_line, make_plan
     from benchmarks.harness.profiles import load_profile
-    from benchmarks.harness.progress import Display
     from benchmarks.harness.run import Run
     from benchmarks.harness.tasks import task_names
 
-    signal.signal(signal.SIGTERM, _as_interrupt)
     root = Path(options.results)
     if options.resume:
         the_run = Run.resume(root, options.resume)
@@ -93,12 +109,97 @@ def run(options: argparse.Namespace, command: list[str]) -> int:
         choice = read_choice(lambda name: getattr(options, name))
         plan = make_plan(choice, load_profile(choice.profile), task_names(), command_line(command))
         the_run = Run.new(root, plan)
+    execute(the_run)
+    return summary(the_run)
+
+
+def execute(the_run: Run) -> None:
+    """All that is still to do in a run, with a progress display."""
+    from benchmarks.harness.progress import Display
+
+    signal.signal(signal.SIGTERM, _as_interrupt)
     pending = the_run.pending()
     with Display(len(pending)) as display:
         the_run.prepare(pending, display.say)
         the_run.create()
         the_run.execute(display.watch, display.begin)
-    return summary(the_run)
+
+
+def certify(options: argparse.Namespace, command: list[str]) -> int:
+    """Certificates of two files, or of a profile's work."""
+    from benchmarks.harness.certify import certify_files
+    from benchmarks.harness.errors import UserError
+
+    if len(options.traces) not in (0, 2):
+        raise UserError(f"certify takes two traces or none, not {len(options.traces)}: name two "
+                        "files, or choose a profile whose traces are taken")
+    if options.traces:
+        return told([certify_files(*map(Path, options.traces))])
+    from benchmarks.harness.options import read_choice
+    from benchmarks.harness.plan import command_line, make_plan
+    from benchmarks.harness.profiles import load_profile
+    from benchmarks.harness.run import Run
+    from benchmarks.harness.tasks import task_names
+
+    if options.question:
+        raise UserError("--question does not go with certify, which asks equivalence only")
+    choice = read_choice(lambda name: getattr(options, name))
+    profile = load_profile(choice.profile).model_copy(update={"questions": ["equivalence"]})
+    plan = make_plan(choice, profile, task_names(), command_line(command))
+    the_run = Run.new(Path(options.results), plan)
+    execute(the_run)
+    certificates = the_run.certify()
+    paths = render([the_run.folder])
+    code = told(certificates)
+    for m in the_run.measurements():
+        outcome = str(the_run.folder / f"{m.job.id}.json") if m.trace else m.reason
+        print(f"{m.job.id}: {outcome}", file=sys.stdout if m.trace else sys.stderr)
+    print(f"report: {paths.html}")
+    return code
+
+
+def told(certificates: Sequence[Certificate]) -> int:
+    """Prints every certificate with its checks; the exit code."""
+    from results.equivalence import NOT_PROVEN
+    from results.report import certificate_text
+
+    if not certificates:
+        print(f"{NOT_PROVEN}: there are no two traces of one task to lay beside each other; take "
+              "the other backend's in its own environment and name both files", file=sys.stderr)
+    for certificate in certificates:
+        print(certificate_text(certificate, backend_titles()))
+    return 0 if certificates and all(c.holds for c in certificates) else 1
+
+
+def tune(options: argparse.Namespace, command: list[str]) -> int:
+    from benchmarks.harness import tune as tuning
+    from benchmarks.harness.errors import UserError
+    from benchmarks.harness.options import read_choice
+    from benchmarks.harness.plan import command_line, make_plan
+    from benchmarks.harness.profiles import load_profile
+    from benchmarks.harness.run import Run
+    from benchmarks.harness.tasks import task_names
+
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    choice = read_choice(lambda name: getattr(options, name))
+    if len(choice.backends) != 1 or (len(choice.tasks) != 1 and not choice.custom_task):
+        raise UserError("tune takes one --backend and one --task (or --dataset)")
+    if choice.questions:
+        raise UserError("tune asks its own questions: leave out --question")
+    profile = load_profile(choice.profile)
+    plan = tuning.plan_for(make_plan(choice.model_copy(update={"questions": ["throughput"]}),
+                                     profile, task_names(), command_line(command)))
+    the_run = Run.new(Path(options.results), plan)
+    the_run.prepare(plan.jobs, print)
+    reason = getattr(the_run.prepared[plan.jobs[0].key.id], "reason", None)
+    if reason:
+        raise UserError(f"{choice.backends[0]} cannot be tuned here: {reason}")
+    the_run.create()
+    found = tuning.Tuner(the_run, print, lambda key, event: None).tune()
+    profile_path = tuning.keep(the_run, found)
+    paths = render([the_run.folder])
+    print(f"profile: {profile_path}\nreport: {paths.html}\n        {paths.markdown}")
+    return 0
 
 
 def _as_interrupt(number: int, frame: Any) -> NoReturn:
@@ -126,14 +227,17 @@ def summary(the_run: Run) -> int:
     """Prints the table, what failed and where the report is; the exit code."""
     from results.report import table
 
-    measurements = the_run.measurements()
+    measurements, certificates = the_run.measurements(), the_run.certify()
     paths = render([the_run.folder])
-    print(table(measurements, backend_titles()))
+    print(table(measurements, backend_titles(), certificates))
+    broken = [c for c in certificates if not c.holds]
+    for c in broken:
+        print(f"{c.task}: {c.verdict}; it points to {c.points_to}", file=sys.stderr)
     failed = [m for m in measurements if m.status in FAILURES]
     for m in failed:
         print(f"{m.job.id}: {m.status}: {m.reason}", file=sys.stderr)
     print(f"report: {paths.html}\n        {paths.markdown}")
-    return 1 if failed else 0
+    return 1 if failed or broken else 0
 
 
 def show_list(options: argparse.Namespace, command: list[str]) -> int:
@@ -166,6 +270,9 @@ def report(options: argparse.Namespace, command: list[str]) -> int:
     paths = render(folders, Path(options.out) if options.out else None)
     print(f"report: {paths.html}\n        {paths.markdown}")
     return 0
+
+
+COMMANDS = {"run": run, "certify": certify, "tune": tune, "list": show_list, "report": report}
 
 
 if __name__ == "__main__":

@@ -141,19 +141,21 @@ class GpuState:
     throttle_reasons: tuple[str, ...]
     sm_clock_mhz: int
     memory_clock_mhz: int
-    processes: int | None  # compute processes; None where NVML does not list them
+    processes: int | None  # compute processes beside one's own; None where NVML lists none
 
 
-def gpu_state(nvml: Any = pynvml) -> GpuState:
-    """Clocks, why they are held down, and how many compute processes there are. A container may
-    see none of the processes outside it. Raises `NoGpu` or `NvmlFailed`."""
+def gpu_state(nvml: Any = pynvml, *, own_processes: int = 0) -> GpuState:
+    """Clocks, why they are held down, and how many compute processes there are beside one's own.
+    They are counted, not named: a container sees other process ids than NVML gives, and may see
+    none of the processes outside it. Raises `NoGpu` or `NvmlFailed`."""
     with gpu_handle(nvml) as handle:
         bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
+        processes = _process_count(nvml, handle)
         return GpuState(
             throttle_reasons=tuple(why for bit, why in THROTTLE_REASONS.items() if bits & bit),
             sm_clock_mhz=int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
             memory_clock_mhz=int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)),
-            processes=_process_count(nvml, handle),
+            processes=None if processes is None else max(0, processes - own_processes),
         )
 
 

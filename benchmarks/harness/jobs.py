@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.harness.profiles import MemoryPlan, ThroughputPlan
+from benchmarks.harness.profiles import EquivalencePlan, MemoryPlan, ThroughputPlan
 from frameworks.contract import Architecture, Recipe, Session, Start
 from results.schema import JobKey
 
@@ -37,9 +37,10 @@ class Job(BaseModel):
     evaluations: dict[str, Path]
     environment: dict[str, str]
     time_limit_seconds: float
+    equivalence: EquivalencePlan
     throughput: ThroughputPlan
     memory: MemoryPlan
-    predictions: Path  # where an accuracy job leaves its logits
+    predictions: Path  # where a job leaves its logits: accuracy and equivalence
 
 
 @dataclass(frozen=True)

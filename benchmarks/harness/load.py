@@ -1,4 +1,5 @@
-"""The machine around a window: CPU time that the hypervisor or other processes took.
+"""The machine around a window: CPU time that the hypervisor or other processes took, and what
+held the GPU back.
 
 A reading is cheap (well under a millisecond, even with a hundred threads in the worker) and is
 taken outside the window, at its ends. The kernel counts in ticks of 1/100 second, so a share over
@@ -11,7 +12,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from benchmarks.harness.devices import GpuState
 from results.schema import Load
 
 SHORTEST_WINDOW_TICKS = 10  # below this the ticks are too coarse for a share
@@ -26,11 +29,13 @@ class Reading:
     stolen: int | None  # the hypervisor ran something else
     own: int  # of `busy`: this process and the worker's whole tree
     one_minute_load: float | None
+    gpu: GpuState | None = None
 
 
-def read(worker_pid: int | None = None, *, proc: Path = Path("/proc")) -> Reading:
+def read(worker_pid: int | None = None, *, proc: Path = Path("/proc"),
+         gpu: GpuState | None = None) -> Reading:
     """The counters now. `worker_pid` is the root of the worker's processes; one that has ended
-    counts no more."""
+    counts no more. `gpu` is the GPU's state, taken at the same moment."""
     total, busy, stolen = _machine_ticks(proc)
     own = _process_ticks(proc, os.getpid(), with_ended_children=False)
     for pid in _tree(proc, worker_pid) if worker_pid is not None else ():
@@ -39,23 +44,36 @@ def read(worker_pid: int | None = None, *, proc: Path = Path("/proc")) -> Readin
         load = float((proc / "loadavg").read_text().split()[0])
     except OSError:
         load = None
-    return Reading(total, busy, stolen, own, load)
+    return Reading(total, busy, stolen, own, load, gpu)
 
 
 def between(before: Reading, after: Reading) -> Load:
     """What other work took between two readings with the same worker alive at both. A share is
-    None where the kernel hides its counters or the time is too short to tell."""
+    None where the kernel hides its counters or the time is too short to tell. A GPU is seen at
+    the two ends only: what held it back in between and had gone by the end is missed."""
+    known: dict[str, Any] = {"one_minute_load": after.one_minute_load}
+    if before.gpu is not None and after.gpu is not None:
+        known |= _gpu_between(before.gpu, after.gpu)
     if before.total is None or after.total is None or before.busy is None or after.busy is None:
-        return Load(one_minute_load=after.one_minute_load)
+        return Load(**known)
     total = after.total - before.total
     if total < SHORTEST_WINDOW_TICKS:
-        return Load(one_minute_load=after.one_minute_load)
+        return Load(**known)
     stolen = None
     if before.stolen is not None and after.stolen is not None:
         stolen = _share(after.stolen - before.stolen, total)
     other = (after.busy - before.busy) - (after.own - before.own)
-    return Load(one_minute_load=after.one_minute_load, stolen_share=stolen,
-                other_busy_share=_share(other, total))
+    return Load(**known, stolen_share=stolen, other_busy_share=_share(other, total))
+
+
+def _gpu_between(before: GpuState, after: GpuState) -> dict[str, Any]:
+    """The schema's fields of a GPU: every reason and the most processes seen at either end."""
+    counts = [state.processes for state in (before, after) if state.processes is not None]
+    return {
+        "throttle_reasons": list(dict.fromkeys(before.throttle_reasons + after.throttle_reasons)),
+        "sm_clock_mhz": after.sm_clock_mhz,
+        "gpu_processes": max(counts, default=None),
+    }
 
 
 def _share(part: int, total: int) -> float:

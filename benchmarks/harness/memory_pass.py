@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.harness import process_memory
+from benchmarks.harness import process_memory, training
 from benchmarks.harness.jobs import Built, Job
 from benchmarks.harness.pipe import Pipe
 
@@ -33,7 +33,7 @@ class StepCounter:
 def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     session, counter = built.session, StepCounter(pipe)
     session.reset_peak()
-    session.train(counter)
+    training.run(job, session, counter)
     session.synchronize()
     allocator = session.allocator()
     peak, before = process_memory.peak(), built.before_model_bytes

@@ -18,7 +18,8 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--task", {"action": "append", "default": [], "metavar": "NAME",
                 "help": "only this task; may be given again"}),
     ("--question", {"action": "append", "default": [], "metavar": "NAME",
-                    "help": "only throughput, memory or accuracy; may be given again"}),
+                    "help": "only equivalence, throughput, memory or accuracy; may be given "
+                    "again"}),
     ("--data", {"metavar": "SOURCE", "help": "embedded (generated text), hub, or dir:PATH with "
                 "parquet files in the hub's column convention"}),
     ("--checkpoint", {"metavar": "NAME", "help": "a name that `ftbench list` shows, a folder, a "
@@ -38,7 +39,7 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--second-column", {"metavar": "COLUMN", "help": "its second text, for sentence pairs"}),
     ("--label-column", {"metavar": "COLUMN", "help": "its label, an integer or a string"}),
 ]
-CHOICES = {"throughput", "memory", "accuracy"}
+CHOICES = {"equivalence", "throughput", "memory", "accuracy"}
 
 
 def add_options(add: Callable[..., Any]) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmarks.harness import installed
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.profiles import (
     AccuracyPlan,
+    EquivalencePlan,
     Fields,
     MemoryPlan,
     Profile,
@@ -20,7 +22,7 @@ from benchmarks.harness.profiles import (
     explain,
 )
 from frameworks.contract import BACKENDS, Recipe
-from results.schema import JobKey
+from results.schema import JobKey, Question, Variant
 
 
 class JobSpec(BaseModel):
@@ -30,11 +32,28 @@ class JobSpec(BaseModel):
 
     key: JobKey
     recipe: Recipe
+    environment: dict[str, str] = {}  # variables that the profile sets for the worker
 
     @property
     def comparison(self) -> str:
-        """Jobs that differ in nothing but the backend take turns; this names their group."""
-        return self.key.id.replace(f"-{self.key.backend}", "", 1)
+        """Jobs that differ in nothing but the backend and its loop take turns; this names their
+        group."""
+        return comparison(self.key)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether evaluation is timed too: the other participants of a race predict alike."""
+        return self.key.variant == "framework"
+
+
+def comparison(key: JobKey) -> str:
+    """A job's id without its backend and loop."""
+    return key.id.replace(f"-{participant(key.backend, key.variant)}", "", 1)
+
+
+def participant(backend: str, variant: Variant) -> str:
+    """'hf_torch', 'hf_torch-bare', 'hf_torch-again'."""
+    return backend if variant == "framework" else f"{backend}-{variant}"
 
 
 class Plan(BaseModel):
@@ -51,6 +70,7 @@ class Plan(BaseModel):
     custom_task: dict[str, Any] | None
     sizes: dict[str, tuple[int | None, int | None]]  # task: training, evaluation examples
     job_seconds: int
+    equivalence: EquivalencePlan = EquivalencePlan()
     throughput: ThroughputPlan
     memory: MemoryPlan
     accuracy: AccuracyPlan
@@ -112,8 +132,9 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         data=choice.data or (None if choice.custom_task else profile.data),
         data_seed=profile.data_seed, device=choice.device,
         allow_pickle=choice.allow_pickle, custom_task=choice.custom_task, sizes=sizes,
-        job_seconds=profile.job_seconds, throughput=profile.throughput, memory=profile.memory,
-        accuracy=profile.accuracy, jobs=jobs, command=command,
+        job_seconds=profile.job_seconds, equivalence=profile.equivalence,
+        throughput=profile.throughput, memory=profile.memory, accuracy=profile.accuracy,
+        jobs=jobs, command=command,
     )
 
 
@@ -121,26 +142,62 @@ def _jobs(choice: Choice, profile: Profile, backends: Sequence[str],
           tasks: Sequence[str]) -> Iterator[JobSpec]:
     questions = [q for q in profile.questions if not choice.questions or q in choice.questions]
     for question, task in itertools.product(questions, tasks):
-        varied = {"seed": profile.accuracy.seeds} if question == "accuracy" else profile.vary
+        varied = _varied(question, profile)
         # A field on the command line replaces all values that the profile has for it.
         varied = {name: values for name, values in varied.items() if name not in choice.recipe}
         shapes = [dict(zip(varied, values, strict=True))
                   for values in itertools.product(*varied.values())]
-        for shape, backend in itertools.product(shapes, backends):
+        taking_part = list(_participants(question, profile, backends))
+        for shape, (backend, variant) in itertools.product(shapes, taking_part):
             recipe = profile.recipe_for(backend, task, shape, choice.recipe)
             label = "".join(f"-{field}_{getattr(recipe, field)}" for field in shape)
-            key = JobKey(id=f"{question}-{task}-{backend}{label}", backend=backend, task=task,
-                         question=question)
-            yield JobSpec(key=key, recipe=_for_question(recipe, question, profile))
+            key = JobKey(id=f"{question}-{task}-{participant(backend, variant)}{label}",
+                         backend=backend, task=task, question=question, variant=variant)
+            yield JobSpec(key=key, recipe=_for_question(recipe, question, profile),
+                          environment=profile.environment.get(backend, {}))
+
+
+def _varied(question: Question, profile: Profile) -> dict[str, list[Any]]:
+    """The recipe fields of which a question takes several values."""
+    if question == "accuracy":
+        return {"seed": list(profile.accuracy.seeds)}
+    if question == "equivalence":
+        return {"accumulation": list(profile.equivalence.accumulations)}
+    return profile.vary
+
+
+def _participants(question: Question, profile: Profile,
+                  backends: Sequence[str]) -> Iterator[tuple[str, Variant]]:
+    """Who takes turns, in order: every backend with its control right after it, and at the end
+    the first installed backend once more, as far from its first turn as any two can be."""
+    races = question == "throughput"
+    if question == "equivalence":  # asked of those that train an architecture that another has
+        backends = [b for b in backends if BACKENDS[b].certified_with]
+    for backend in backends:
+        yield backend, "framework"
+        if races and profile.throughput.control:
+            yield backend, "bare"
+    if races and profile.throughput.noise_pair:
+        yield next((b for b in backends if installed.missing(b) is None), backends[0]), "again"
 
 
 def _for_question(recipe: Recipe, question: str, profile: Profile) -> Recipe:
     """What a question fixes in the recipe: how many steps, and full-length batches where memory
-    is read, so that its peak does not hang on which examples were drawn."""
+    is read, so that its peak does not hang on which examples were drawn. A trace is taken without
+    chance and with everything at work that could be done in two ways."""
     if question == "throughput":
         changes: Fields = {"steps": profile.throughput.training_steps}
     elif question == "memory":
         changes = {"steps": profile.memory.steps, "padding": "max"}
+    elif question == "equivalence":
+        plan = profile.equivalence
+        changes = {
+            "steps": plan.steps, "batch_size": plan.batch_size, "precision": "fp32",
+            "dropout": 0.0, "max_gradient_norm": plan.max_gradient_norm, "log_interval": 1,
+            "schedule": "linear" if recipe.schedule == "constant" else recipe.schedule,
+            "warmup_share": recipe.warmup_share or 0.1,
+            "weight_decay": recipe.weight_decay or 0.01,
+        }
     else:
         return recipe
     changes |= {"evaluation_interval": 0, "keep_best": None}

@@ -6,7 +6,7 @@ All of it is done before the first job starts, so that bad input ends a run befo
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,54 +37,75 @@ class Excluded:
     reason: str
 
 
-def prepare(plan: Plan, specs: list[JobSpec], folder: Path, device: Device,
-            say: Callable[[str], None]) -> dict[str, Ready | Excluded]:
+class Inputs:
+    """Checkpoint, data and tokens of a plan, each read once and kept for the jobs that follow."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+        """Errors: UserError where the checkpoint cannot be had."""
+        self._plan, self._say = plan, say
+        self.source = checkpoints.find_checkpoint(plan.checkpoint,
+                                                  allow_pickle=plan.allow_pickle)
+        self._data: dict[str, sources.TaskData] = {}
+        self._texts: dict[tuple[str, int], tokenised.Prepared] = {}
+
+    def data(self, name: str) -> sources.TaskData:
+        if name not in self._data:
+            plan = self._plan
+            task = (tasks.custom_task(**plan.custom_task) if plan.custom_task
+                    and plan.custom_task["name"] == name else tasks.find_task(name))
+            train_examples, evaluation_examples = plan.sizes[name]
+            self._say(f"reading {task.title}")
+            self._data[name] = sources.load_data(
+                task, plan.data, train_examples=train_examples,
+                evaluation_examples=evaluation_examples, seed=plan.data_seed)
+        return self._data[name]
+
+    def texts(self, name: str, length: int) -> tokenised.Prepared:
+        if (name, length) not in self._texts:
+            self._texts[name, length] = tokenised.tokenise(self.data(name), self.source, length)
+        return self._texts[name, length]
+
+
+def prepare(inputs: Inputs, plan: Plan, specs: Sequence[JobSpec], folder: Path,
+            device: Device) -> dict[str, Ready | Excluded]:
     """Job files' content by job id; `folder` is the run's.
 
     Errors: UserError for everything that is wrong with checkpoint, data or recipe."""
-    source = checkpoints.find_checkpoint(plan.checkpoint, allow_pickle=plan.allow_pickle)
-    outcome: dict[str, Ready | Excluded] = {}
+    excluded = {spec.key.id: exclude(spec, inputs.source, device) for spec in specs}
+    return {spec.key.id: excluded[spec.key.id] or _ready(inputs, plan, spec, folder, device)
+            for spec in specs}
+
+
+def check_device(specs: Sequence[JobSpec], device: Device) -> None:
+    """Errors: UserError for a precision that the device lacks."""
     for spec in specs:
-        checkpoints.check_length(source, spec.recipe.length)
         why = lacks(device, spec.recipe.precision)
         if why:
             raise UserError(f"precision {spec.recipe.precision!r} on {device.name}: {why}; choose "
                             "another with --recipe precision=... or in the profile")
-        excluded = exclude(spec, source, device.kind)
-        if excluded:
-            outcome[spec.key.id] = excluded
-    todo = [spec for spec in specs if spec.key.id not in outcome]
-    for task_name in dict.fromkeys(spec.key.task for spec in todo):
-        task = (tasks.custom_task(**plan.custom_task) if plan.custom_task
-                and plan.custom_task["name"] == task_name else tasks.find_task(task_name))
-        train_examples, evaluation_examples = plan.sizes[task_name]
-        say(f"reading {task.title}")
-        data = sources.load_data(task, plan.data, train_examples=train_examples,
-                                 evaluation_examples=evaluation_examples, seed=plan.data_seed)
-        of_length: dict[int, tokenised.Prepared] = {}
-        for spec in (spec for spec in todo if spec.key.task == task_name):
-            length = spec.recipe.length
-            if length not in of_length:
-                of_length[length] = tokenised.tokenise(data, source, length)
-            texts = of_length[length]
-            start = checkpoints.make_start(source, data.record.label_names, spec.recipe.seed)
-            outcome[spec.key.id] = Ready(
-                job=Job(
-                    key=spec.key, recipe=spec.recipe, start=StartFile(**start.__dict__),
-                    train=texts.train, evaluations=texts.evaluations,
-                    environment=environment(spec.key.backend, device.kind),
-                    time_limit_seconds=plan.job_seconds, throughput=plan.throughput,
-                    memory=plan.memory, predictions=folder / f"{spec.key.id}.npz",
-                ),
-                data=data.record,
-                checkpoint=describe(source, spec.key.backend),
-            )
-    return outcome
+
+
+def _ready(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Device) -> Ready:
+    key, recipe = spec.key, spec.recipe
+    data = inputs.data(key.task).record
+    texts = inputs.texts(key.task, recipe.length)
+    start = checkpoints.make_start(inputs.source, data.label_names, recipe.seed)
+    job = Job(
+        key=key, recipe=recipe, start=StartFile(**start.__dict__), train=texts.train,
+        evaluations=texts.evaluations,
+        environment=environment(key.backend, device.kind) | spec.environment,
+        time_limit_seconds=plan.job_seconds, equivalence=plan.equivalence,
+        throughput=plan.throughput, memory=plan.memory, predictions=folder / f"{key.id}.npz",
+    )
+    return Ready(job=job, data=data, checkpoint=describe(inputs.source, key.backend))
 
 
 def exclude(spec: JobSpec, source: checkpoints.CheckpointSource,
-            device: str) -> Excluded | None:
-    """Why a job is not run, told before anything is loaded."""
+            device: Device) -> Excluded | None:
+    """Why a job is not run, told before anything is loaded.
+
+    Errors: UserError for a length beyond the model's."""
+    checkpoints.check_length(source, spec.recipe.length)
     missing = installed.missing(spec.key.backend)
     if missing:
         return Excluded(spec, "not_installed", missing)
@@ -92,9 +113,10 @@ def exclude(spec: JobSpec, source: checkpoints.CheckpointSource,
     if source.random and pretrained and spec.key.question == "accuracy":
         return Excluded(spec, "refused", "random weights: the accuracy would say nothing; choose "
                         "a pretrained checkpoint")
-    problems = unsupported(spec, source, device)
-    if problems:
-        return Excluded(spec, "unsupported", "; ".join(problems))
+    problems = unsupported(spec, source, device.kind)
+    why = lacks(device, spec.recipe.precision)
+    if problems or why:
+        return Excluded(spec, "unsupported", why or "; ".join(problems))
     return None
 
 

@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import Job
@@ -42,6 +42,8 @@ class WorkerEnded(Exception):
 
 class WorkerProcess:
     """One worker; a context manager that leaves no process behind."""
+
+    alive: ClassVar[set[int]] = set()  # process ids of this process's workers
 
     def __init__(self, job: Job, folder: Path, watch: Callable[[Event], None]) -> None:
         """`folder` is the run's; `watch` is shown every event as it comes."""
@@ -65,6 +67,7 @@ class WorkerProcess:
                 env={**os.environ, **job.environment}, start_new_session=True,
                 cwd=Path(__file__).parents[2],
             )
+        self.alive.add(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -147,6 +150,7 @@ class WorkerProcess:
             self._process.wait(CLOSING_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
+        self.alive.discard(self.pid)
         self._process.stdout.close()
 
     def kill(self) -> None:
@@ -155,6 +159,7 @@ class WorkerProcess:
             with contextlib.suppress(ProcessLookupError):  # it may end between the two lines
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self.alive.discard(self.pid)
 
     def __enter__(self) -> WorkerProcess:
         return self

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,11 +43,29 @@ class ThroughputPlan(Section):
     steps_per_window: Count = 4
     evaluation_windows: Count = 3  # per round
     evaluation_batches: Count = 4  # per window
+    control: bool = True  # every backend's barest loop takes part: what fit or Trainer adds
+    noise_pair: bool = True  # one backend takes part twice: differences below its own are none
 
     @property
     def training_steps(self) -> int:
         """The first step is timed alone, then the windows."""
         return 1 + self.steps_per_window * (self.warmup_windows + self.rounds * self.windows)
+
+
+class EquivalencePlan(Section):
+    """What a trace is taken of: `steps` optimizer steps make two epochs, each with a partial last
+    batch."""
+
+    steps: Annotated[int, Field(ge=4)] = 100
+    accumulations: Annotated[list[Count], Field(min_length=1)] = [1, 2]  # one trace for each
+    batch_size: Annotated[int, Field(ge=2)] = 8
+    max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0  # such that a part of the steps is cut
+    evaluation_examples: Count = 200
+    keep_weights: bool = False  # whole, beside their sketches
+
+    def examples(self, accumulation: int) -> int:
+        """Training examples of a trace: half the steps' batches, the last of them half full."""
+        return ceil(self.steps / 2) * self.batch_size * accumulation - self.batch_size // 2
 
 
 class MemoryPlan(Section):
@@ -63,12 +82,14 @@ class Profile(Section):
     data: str = "embedded"
     data_seed: Annotated[int, Field(ge=0)] = 42
     backends: list[str] = Field(default_factory=lambda: list(BACKENDS))
-    questions: list[Question] = ["throughput", "memory", "accuracy"]
+    questions: list[Question] = ["equivalence", "throughput", "memory", "accuracy"]
     job_seconds: Count = 900  # time limit of one job
     tasks: dict[str, TaskChoice]
     recipe: Fields = Field(default_factory=dict)
     backend: dict[str, Fields] = Field(default_factory=dict)  # recipe fields of one backend
+    environment: dict[str, dict[str, str]] = Field(default_factory=dict)  # of one backend's worker
     vary: dict[str, list[Any]] = Field(default_factory=dict)  # recipe fields of speed and memory
+    equivalence: EquivalencePlan = EquivalencePlan()
     throughput: ThroughputPlan = ThroughputPlan()
     memory: MemoryPlan = MemoryPlan()
     accuracy: AccuracyPlan = AccuracyPlan()
@@ -113,7 +134,7 @@ def load_profile(name: str) -> Profile:
 
 
 def _check_layers(file: str, profile: Profile) -> None:
-    for backend in (*profile.backends, *profile.backend):
+    for backend in (*profile.backends, *profile.backend, *profile.environment):
         if backend not in BACKENDS:
             raise UserError(f"profile {file}: {unknown('backend', backend, BACKENDS)}")
     layers = [("recipe", profile.recipe)]

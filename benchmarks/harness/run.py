@@ -13,10 +13,11 @@ import psutil
 from pydantic import ValidationError
 
 from benchmarks.harness import installed
+from benchmarks.harness.certify import certify_run
 from benchmarks.harness.devices import NvmlFailed, describe
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.plan import JobSpec, Plan
-from benchmarks.harness.prepare import Excluded, Ready, prepare
+from benchmarks.harness.prepare import Excluded, Inputs, Ready, check_device, prepare
 from benchmarks.harness.process import WorkerEnded
 from benchmarks.harness.runner import (
     WHOLE_JOBS,
@@ -26,7 +27,7 @@ from benchmarks.harness.runner import (
     excluded_measurement,
 )
 from results import store
-from results.schema import Device, Measurement, RunInfo
+from results.schema import Certificate, Device, Measurement, RunInfo
 
 # What a resumed run does not do again. What failed, was killed or hung is tried once more.
 SETTLED = {"ok", "unsupported", "not_installed", "refused"}
@@ -39,13 +40,18 @@ class Run:
         self.folder, self.plan = folder, plan
         self.device = choose_device(plan.device)
         self.prepared: dict[str, Ready | Excluded] = {}
+        self._inputs: Inputs | None = None
 
     @classmethod
     def new(cls, root: Path, plan: Plan, name: str | None = None) -> Run:
         """A run whose folder is not made yet: first its input is prepared, so that bad input
-        leaves nothing behind."""
-        return cls(root / "runs" / (name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{plan.profile}"),
-                   plan)
+        leaves nothing behind.
+
+        Errors: UserError for a device that is not there or lacks a precision of the plan."""
+        name = name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{plan.profile}"
+        run = cls(root / "runs" / name, plan)
+        check_device(plan.jobs, run.device)
+        return run
 
     @classmethod
     def join(cls, root: Path, plan: Plan) -> Run:
@@ -101,8 +107,10 @@ class Run:
         return [spec for spec in self.plan.jobs if spec.key.id not in settled]
 
     def prepare(self, specs: Sequence[JobSpec], say: Callable[[str], None]) -> None:
-        """Reads data and makes job files for `specs`; once, before the first of them runs."""
-        self.prepared = prepare(self.plan, list(specs), self.folder, self.device, say)
+        """Reads data and makes job files for `specs`; before the first of them runs."""
+        if self._inputs is None:
+            self._inputs = Inputs(self.plan, say)
+        self.prepared = prepare(self._inputs, self.plan, specs, self.folder, self.device)
 
     def record(self, measurement: Measurement) -> None:
         """Keeps a measurement. That a framework is absent from this environment never replaces
@@ -118,6 +126,11 @@ class Run:
             raise UserError(f"{error}; what was measured before is kept, and "
                             f"`ftbench run --resume {self.folder.name}` goes on") from None
 
+    def certify(self) -> list[Certificate]:
+        """Lays all traces beside each other that this run has by now, also those that another
+        environment added to it."""
+        return certify_run(self.folder, self.measurements())
+
     @contextlib.contextmanager
     def attempt(self, ready: Ready, watch: Watch) -> Iterator[Attempt]:
         """A job's worker; a worker that ends early, or a run that is stopped, is recorded."""
@@ -132,14 +145,14 @@ class Run:
                 raise
 
     def run_whole(self, ready: Ready, watch: Watch) -> Measurement:
-        """A memory or accuracy job. Errors: WorkerEnded, after it was recorded."""
+        """An equivalence, memory or accuracy job. Errors: WorkerEnded, after it was recorded."""
         with self.attempt(ready, watch) as attempt:
             measurement = WHOLE_JOBS[ready.job.key.question](attempt)
         self.record(measurement)
         return measurement
 
     def run_race(self, group: Sequence[Ready], watch: Watch) -> None:
-        """The throughput jobs of one comparison, in turns: each backend takes its windows of
+        """The throughput jobs of one comparison, in turns: each participant takes its windows of
         round 1, then each its windows of round 2. One that ends early leaves the race."""
         with contextlib.ExitStack() as stack:
             racing: list[SpeedJob] = []
@@ -209,6 +222,8 @@ def take_turns(each: Callable[[Callable[[SpeedJob], object]], None], rounds: int
     """Round by round, every job in turn takes its windows."""
     for round_ in range(rounds):
         def turn(job: SpeedJob, round_: int = round_) -> None:
+            if window is SpeedJob.evaluation_window and not job.evaluates:
+                return
             job.begin_turn(round_)
             if window is SpeedJob.evaluation_window:
                 job.warm_up_evaluation()

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.harness import installed, load
-from benchmarks.harness.devices import DeviceMemory
+from benchmarks.harness.devices import DeviceMemory, GpuState, NoGpu, NvmlFailed, gpu_state
 from benchmarks.harness.prepare import Excluded, Ready
 from benchmarks.harness.process import Event, WorkerEnded, WorkerProcess
 from results.schema import (
@@ -23,6 +23,7 @@ from results.schema import (
     Memory,
     Status,
     Throughput,
+    Trace,
     Window,
 )
 
@@ -105,7 +106,14 @@ def run_accuracy(attempt: Attempt) -> Measurement:
                                effective=result["effective"])
 
 
-WHOLE_JOBS = {"memory": run_memory, "accuracy": run_accuracy}
+def run_trace(attempt: Attempt) -> Measurement:
+    result = attempt.worker.expect("result")
+    attempt.worker.close()
+    return attempt.measurement("ok", trace=Trace.model_validate(result["trace"]),
+                               effective=result["effective"])
+
+
+WHOLE_JOBS = {"equivalence": run_trace, "memory": run_memory, "accuracy": run_accuracy}
 
 
 class SpeedJob:
@@ -129,6 +137,10 @@ class SpeedJob:
             self._warmup.append(self.window())
         self._idle_since = time.monotonic()
 
+    @property
+    def evaluates(self) -> bool:
+        return self.attempt.ready.job.key.variant == "framework"
+
     def window(self) -> Window:
         """One window: 'go', then its synchronised end, by this process's clock."""
         worker = self.attempt.worker
@@ -142,12 +154,22 @@ class SpeedJob:
     def mark(self) -> None:
         """Reads the machine's counters, outside of any window: call it before each window and
         after a turn's last. The window that lies between two marks gets what they differ by."""
-        reading = load.read(self.attempt.worker.pid)
+        reading = load.read(self.attempt.worker.pid, gpu=self._gpu())
         if self._marked is not None and self._open is not None:
             windows = self._open
             windows[-1] = windows[-1].model_copy(
                 update={"load": load.between(self._marked, reading)})
         self._marked, self._open = reading, None
+
+    def _gpu(self) -> GpuState | None:
+        """None on a CPU, and where the driver does not tell: such a window is not flagged, and
+        its fields stay empty."""
+        if self.attempt.device.kind == "cpu":
+            return None
+        try:
+            return gpu_state(own_processes=len(WorkerProcess.alive))
+        except (NoGpu, NvmlFailed):
+            return None
 
     def end_turn(self) -> None:
         """The other backends' turns count neither as this one's load nor as its time."""

@@ -14,7 +14,7 @@ import json
 import time
 from typing import Any
 
-from benchmarks.harness import flops
+from benchmarks.harness import flops, training
 from benchmarks.harness.counting import Counted, count_evaluation, count_steps, head
 from benchmarks.harness.jobs import Built, Job
 from benchmarks.harness.pipe import Pipe
@@ -66,14 +66,15 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     """Training windows, then evaluation windows; each sent as it ends."""
     session = built.session
     watch = WindowWatch(job, session, pipe)
-    session.train(watch)
+    training.run(job, session, watch)
     plan, recipe = job.throughput, job.recipe
     examples = head(load_examples(next(iter(job.evaluations.values()))),
                     plan.evaluation_batches * recipe.batch_size)
     counted = count_evaluation(examples, recipe)
     steps = -(-len(examples) // recipe.batch_size)
     pipe.send("training_done")
-    for _ in range(1 + plan.rounds * plan.evaluation_windows):  # the first one warms up
+    # The first one warms up. A participant of whom none is asked waits here for the race's end.
+    for _ in range(1 + plan.rounds * plan.evaluation_windows):
         if not pipe.wait_for_go():
             break
         began = time.perf_counter()

@@ -90,8 +90,8 @@ class AdamW(tf_keras.optimizers.AdamW):
         """One step of Adam. With `c` = sqrt(1 - beta2^t), Keras's form `c m / (sqrt(v) + eps)`
         becomes PyTorch's `m / (sqrt(v) / c + eps)` when eps is scaled by `c`."""
         step = tf.cast(self.iterations + 1, tf.float64)
-        scale = tf.sqrt(1 - tf.cast(self.beta_2, tf.float64) ** step)
-        unbiased = scale / (1 - tf.cast(self.beta_1, tf.float64) ** step)
+        scale = tf.sqrt(1 - tf.constant(self.beta_2, tf.float64) ** step)
+        unbiased = scale / (1 - tf.constant(self.beta_1, tf.float64) ** step)
         rate = tf.cast(self.learning_rate, variable.dtype) * tf.cast(unbiased, variable.dtype)
         epsilon = tf.cast(self.epsilon * scale, variable.dtype)
         index = self._index_dict[self._var_key(variable)]

@@ -9,7 +9,16 @@ import tensorflow as tf
 import tf_keras
 
 from frameworks import contract
-from frameworks.contract import Allocator, Curve, Effective, Examples, Watch, Work, is_embedding
+from frameworks.contract import (
+    Allocator,
+    Curve,
+    Effective,
+    Examples,
+    Precision,
+    Watch,
+    Work,
+    is_embedding,
+)
 from frameworks.hf_tf import (
     bare,
     data,
@@ -63,10 +72,13 @@ class Session(contract.Session):
     def curve(self) -> Curve:
         return self.recording.curve()
 
+    def precision_in_force(self) -> Precision:
+        return precision.in_force(self.model)
+
     def effective(self) -> Effective:
         sizes = {name: values.size for name, values in self.weights().items()}
         return Effective(
-            precision=precision.in_force(self.model),
+            precision=self.precision_in_force(),
             attention="eager",  # the only one that these models have
             optimizer=optimizer.description(self.optimizer),
             compiled=bool(self.model.jit_compile),

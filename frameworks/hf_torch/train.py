@@ -19,7 +19,16 @@ from transformers import (
 )
 
 from frameworks import contract
-from frameworks.contract import Allocator, Curve, Effective, Examples, Watch, Work, is_embedding
+from frameworks.contract import (
+    Allocator,
+    Curve,
+    Effective,
+    Examples,
+    Precision,
+    Watch,
+    Work,
+    is_embedding,
+)
 from frameworks.hf_torch import (
     bare,
     data,
@@ -70,10 +79,13 @@ class Session(contract.Session):
     def curve(self) -> Curve:
         return self.recording.curve()
 
+    def precision_in_force(self) -> Precision:
+        return precision.in_force(self.trainer)
+
     def effective(self) -> Effective:
         sizes = {name: p.numel() for name, p in self.model.named_parameters()}
         return Effective(
-            precision=precision.in_force(self.trainer),
+            precision=self.precision_in_force(),
             attention=self.model.config._attn_implementation,
             optimizer=optimizer.description(self.optimizer),
             compiled=hasattr(self.trainer.model_wrapped, "_orig_mod"),

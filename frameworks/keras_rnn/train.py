@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from frameworks import contract
-from frameworks.contract import Allocator, Curve, Effective, Examples, Watch, Work
+from frameworks.contract import Allocator, Curve, Effective, Examples, Precision, Watch, Work
 from frameworks.keras_rnn import (
     bare,
     data,
@@ -63,10 +63,13 @@ class Session(contract.Session):
     def curve(self) -> Curve:
         return self.recording.curve()
 
+    def precision_in_force(self) -> Precision:
+        return precision.in_force(self.model)
+
     def effective(self) -> Effective:
         sizes = {name: values.size for name, values in self.weights().items()}
         return Effective(
-            precision=precision.in_force(self.model),
+            precision=self.precision_in_force(),
             attention="none",
             optimizer=optimizer.description(self.optimizer),
             compiled=bool(self.model.jit_compile),

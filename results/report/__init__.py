@@ -10,19 +10,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.compare import NOT_PROVEN
-from results.report import accuracy, html, markdown, memory, missing, published, speed, work
+from results.equivalence import who
+from results.report import (
+    accuracy,
+    clock,
+    equivalence,
+    html,
+    markdown,
+    memory,
+    missing,
+    published,
+    speed,
+    tuned,
+    work,
+)
 from results.report.document import Document
 from results.report.first_screen import first_screen
 from results.report.overview import overview
 from results.report.terminal import text_table
 from results.report.view import Run, View
-from results.schema import Measurement
-from results.store import read_run, write_text
+from results.schema import Certificate, Measurement
+from results.store import read_certificates, read_run, write_text
 
 # In the order of the questions that the report answers.
-SECTIONS = (speed.section, memory.section, accuracy.section, published.section, missing.section,
-            work.section)
+SECTIONS = (equivalence.section, speed.section, tuned.section, clock.section, memory.section,
+            accuracy.section, published.section, missing.section, work.section)
 
 
 @dataclass(frozen=True)
@@ -31,13 +43,23 @@ class ReportPaths:
     html: Path
 
 
-def table(measurements: Sequence[Measurement], titles: Mapping[str, str] | None = None) -> str:
+def table(measurements: Sequence[Measurement], titles: Mapping[str, str] | None = None,
+          certificates: Sequence[Certificate] = ()) -> str:
     """The comparison table for the terminal: one row per task and backend. `titles` are the
     backends' names to show."""
-    view = View.of([Run("", None, None, measurements, [])], titles or {})
+    view = View.of([Run("", None, None, measurements, [], certificates)], titles or {})
     if not view.comparisons:
-        return "nothing was measured"
-    return f"{text_table(overview(view))}\n({NOT_PROVEN})"
+        return f"({view.proof})" if measurements else "nothing was measured"
+    noise = [f"(noise floor: {clock.noise_text(view, pair)})" for pair in view.noise_pairs]
+    return "\n".join([text_table(overview(view)), *noise, f"({view.proof})"])
+
+
+def certificate_text(certificate: Certificate, titles: Mapping[str, str]) -> str:
+    """A certificate for the terminal: its checks, its verdict and what a failure points to."""
+    checks = text_table(equivalence.checks_table([certificate]))
+    lines = [f"{certificate.task}, {who(certificate, titles)}", checks, certificate.verdict]
+    lines += [f"it points to {certificate.points_to}"] * bool(certificate.points_to)
+    return "\n".join(lines)
 
 
 def render(folders: Sequence[Path], out: Path | None = None,
@@ -63,4 +85,6 @@ def document(view: View) -> Document:
 
 def _run(folder: Path) -> Run:
     info, measurements, problems = read_run(folder)
-    return Run(info.run if info else folder.name, folder, info, measurements, problems)
+    certificates, damaged = read_certificates(folder)
+    return Run(info.run if info else folder.name, folder, info, measurements,
+               [*problems, *damaged], certificates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from results.accuracy import PairRow, ScoreRow, over_seeds, pair_rows
-from results.compare import NOT_PROVEN, Row
+from results.compare import Row
 from results.report.document import (
     Block,
     Cell,
@@ -55,7 +55,7 @@ def _score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
         figures.append(Figure(
             f"Accuracy on {name}: {view.head(rows[0].comparison)}",
             bars(items, "accuracy, %; the axis does not begin at 0", from_zero=False),
-            f"{summary} ({NOT_PROVEN})"))
+            f"{summary} ({view.proof})"))
     return figures
 
 
@@ -125,7 +125,7 @@ def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
     columns = [Column("task", numeric=False), Column("evaluation set", numeric=False),
                Column("seed"), Column("pair", numeric=False), Column("difference", "points"),
                Column("McNemar", "p"), Column("same prediction", "%")]
-    return [Table(columns, rows, f"Paired on the same examples ({NOT_PROVEN})")]
+    return [Table(columns, rows, f"Paired on the same examples ({view.proof})")]
 
 
 def _pair_cells(view: View, head: str, p: PairRow, seed: str, difference: Estimate) -> list[Cell]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-Tone = Literal["", "best", "gap", "warning"]
+Tone = Literal["", "best", "gap", "warning", "failed"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Table:
 @dataclass(frozen=True)
 class Paragraph:
     text: str
-    tone: Literal["", "lead", "small", "warning"] = ""
+    tone: Literal["", "lead", "small", "warning", "failed"] = ""
     head: str = ""  # what it is about, set off at its start
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.compare import NOT_PROVEN, Row, speed_ratio
+from results.clock import told_apart
+from results.compare import Row
+from results.report import equivalence
+from results.report.clock import noise_text
 from results.report.document import Block, Facts, Paragraph
 from results.report.format import count, gibibytes, listed, millions, number, percent
 from results.report.labels import described, device_text, precision_words, seed_words, unique
@@ -20,15 +23,16 @@ from results.report.view import Run, View
 
 
 def first_screen(view: View) -> list[Block]:
-    blocks: list[Block] = [Facts([fact for run in view.runs for fact in _where(run, view)])]
+    facts = [fact for run in view.runs for fact in _where(run, view)]
+    blocks: list[Block] = [*equivalence.first_lines(view), Facts(facts)]
     blocks += [_sentence(view, rows) for rows in view.comparisons]
-    blocks.append(overview(view))
+    blocks += [overview(view)] if view.comparisons else []
     every = [m for run in view.runs for m in run.measurements]
     used = [m for m in every if m.status == "ok"]
     blocks.append(Paragraph(
         "Measured: medians over windows with a bootstrap 95 % interval; accuracy with Wilson's. "
         f"Bold is the best among models of one size. {seed_words(used).capitalize()}; "
-        f"{NOT_PROVEN}.", "small"))
+        f"{view.proof}.", "small"))
     if len(used) < len(every):
         blocks.append(Paragraph(
             f"{count(len(every) - len(used))} of {count(len(every))} jobs gave no figures; "
@@ -46,6 +50,8 @@ def _where(run: Run, view: View) -> list[tuple[str, str]]:
         *[(f"{prefix}device", device_text(device)) for device in devices],
         *[(f"{prefix}data", text) for text in unique(described(m.data) for m in ok if m.data)],
         *[(f"{prefix}precision", precision)] * bool(precision),
+        *[(f"{prefix}noise floor", noise_text(view, pair)) for pair in view.noise_pairs
+          if pair.comparison.run == run.name],
     ]
 
 
@@ -79,7 +85,8 @@ def _race(view: View, rows: Sequence[Row]) -> str:
     if len(ranked) == 1:
         return f"{name} trained at {_speed(first)}{_also(view, [first])}"
     second, other = ranked[1], view.title(ranked[1].backend)
-    factor = _factor(first, second)
+    assert first.speed is not None and second.speed is not None
+    factor = told_apart(first.speed, second.speed, view.floors)
     if factor is None:
         return (f"{name} and {other} trained too close to tell apart, at {_speed(first)} and "
                 f"{_speed(second)}{_also(view, [first, second])}")
@@ -120,15 +127,3 @@ def _speed(row: Row) -> str:
     notes = [f"{number(rate.samples_per_second)} samples/s",
              *["noisy"] * rate.noisy, *["disturbed"] * rate.disturbed]
     return f"{number(rate.median)} steps/s ({', '.join(notes)})"
-
-
-def _factor(first: Row, second: Row) -> float | None:
-    """How many times as fast; None where the paired windows do not show a difference."""
-    assert first.speed is not None and second.speed is not None
-    ours, theirs = first.speed, second.speed
-    if ours.group.recipe.get("batch_size") != theirs.group.recipe.get("batch_size"):
-        return ours.training.samples_per_second / theirs.training.samples_per_second
-    ratio = speed_ratio(ours.training, theirs.training)
-    if ratio is None or ratio.interval is None or ratio.interval.low <= 1:
-        return None
-    return ratio.value

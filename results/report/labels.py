@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from results.compare import NOT_PROVEN, Row
+from results.compare import Row
 from results.groups import recipe_differences
 from results.report.document import Block, Code, Details, Facts, Paragraph
 from results.report.format import GIB, count, listed, number
@@ -19,7 +19,7 @@ def labels(view: View, question: Question, *, compares: bool = True) -> list[Blo
     line = " · ".join([
         "Measured", *unique(data_words(m.data) for m in used if m.data),
         *unique(m.device.name for m in used), *unique(precision_words(m) for m in used),
-        seed_words(used), *([NOT_PROVEN] if compares else [])])
+        seed_words(used), *([view.proof] if compares else [])])
     facts = [("data", text) for text in unique(data_text(m.data) for m in used if m.data)]
     facts += [("device", text) for text in unique(device_text(m.device) for m in used)]
     facts += version_facts(view, used)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from results.accuracy import ScoreRow
-from results.compare import MEMORY_FIGURES, Row, headline_memory
+from results.clock import fastest
+from results.compare import MEMORY_FIGURES, Rate, Row, headline_memory
 from results.report.document import Cell, Column, Table, Tone
 from results.report.format import decimals, gap, gibibytes, number, percent, span
 from results.report.view import View
@@ -41,7 +42,8 @@ def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
         memory = gap(row.memory.gaps.get(figure) if row.memory else row.status("memory"))
     size = model_size(row)
     model = Cell(number(size / 1e6)) if size else gap("not_run")
-    return [*view.key_cells(row), *_speed_cells(row, rivals), memory, _accuracy_cell(row), model]
+    return [*view.key_cells(row), *_speed_cells(view, row, rivals), memory, _accuracy_cell(row),
+            model]
 
 
 def model_size(row: Row) -> int:
@@ -57,24 +59,32 @@ def peers(row: Row, rows: Sequence[Row]) -> list[Row]:
     return [r for r in rows if abs(model_size(r) - size) <= SAME_SIZE * size]
 
 
-def _speed_cells(row: Row, rivals: Sequence[Row]) -> list[Cell]:
+def _speed_cells(view: View, row: Row, rivals: Sequence[Row]) -> list[Cell]:
     if row.speed is None:
         return [gap(row.status("throughput"))] * 3
-    rate = row.speed.training
-    fastest = best(rate.samples_per_second,
-                   [r.speed.training.samples_per_second for r in rivals if r.speed], max)
-    return [rate_cell(row, fastest), Cell(number(rate.samples_per_second), tone=fastest),
+    rate, tone = row.speed.training, speed_tone(view, row, rivals)
+    return [rate_cell(row, tone), Cell(number(rate.samples_per_second), tone=tone),
             Cell(number(row.speed.first_step_seconds))]
+
+
+def speed_tone(view: View, row: Row, rivals: Sequence[Row]) -> Tone:
+    """'best' where the row is the fastest and can be told from the next one."""
+    speeds = [r.speed for r in rivals if r.speed]
+    return "best" if speeds and fastest(speeds, view.floors) is row.speed else ""
 
 
 def rate_cell(row: Row, tone: Tone = "") -> Cell:
     """Median steps/s with its interval and what makes it doubtful."""
     assert row.speed is not None
     rate = row.speed.training
-    places = decimals(rate.median)
-    notes = [span(rate.interval, places) if rate.interval else "one window: no interval"]
-    notes += ["noisy"] * rate.noisy + ["disturbed"] * rate.disturbed
-    return Cell(number(rate.median), ", ".join(notes), tone)
+    return Cell(number(rate.median), ", ".join(rate_notes(rate)), tone)
+
+
+def rate_notes(rate: Rate) -> list[str]:
+    """The interval of a rate's median, and what makes it doubtful."""
+    notes = [span(rate.interval, decimals(rate.median)) if rate.interval
+             else "one window: no interval"]
+    return notes + ["noisy"] * rate.noisy + ["disturbed"] * rate.disturbed
 
 
 def _accuracy_cell(row: Row) -> Cell:

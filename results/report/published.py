@@ -12,7 +12,7 @@ from importlib.resources import files
 from pydantic import BaseModel, ConfigDict
 
 from results.accuracy import ScoreRow
-from results.compare import NOT_PROVEN, Row
+from results.compare import Row
 from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
 from results.report.format import count, gap, number, percent
 from results.report.overview import accuracy_places
@@ -65,7 +65,7 @@ def _compared(view: View, rows: Sequence[Row], known: Sequence[Published]) -> li
     reasons = [f"this run, {view.title(r.backend)}: {_setting(r)}" for r in rows]
     reasons.append(f"the published ones: {_their_setting(known)}")
     head = view.head(rows[0].comparison)
-    return [Table(columns, table, f"{head}: this run, then what others published ({NOT_PROVEN})"),
+    return [Table(columns, table, f"{head}: this run, then what others published ({view.proof})"),
             Paragraph(f"{head}: in what they differ, and why the accuracies may:"),
             Listing(reasons)]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.compare import NOT_PROVEN, Rate, Row, SpeedRow, speed_ratio
+from results.clock import within
+from results.compare import Rate, Row, SpeedRow, speed_ratio
 from results.report.document import (
     Block,
     Cell,
@@ -17,9 +18,9 @@ from results.report.document import (
     Section,
     Table,
 )
-from results.report.format import count, decimals, gap, number, percent, span
+from results.report.format import count, decimals, gap, listed, number, percent, span
 from results.report.labels import labels, recipe_notes
-from results.report.overview import best, peers, rate_cell
+from results.report.overview import peers, rate_cell, speed_tone
 from results.report.plots import Bar, bars
 from results.report.view import View
 
@@ -47,7 +48,7 @@ def _figure(view: View, rows: Sequence[Row]) -> Figure:
     items = [_bar(view, r, r.speed.training) for r in rows if r.speed]
     summary = "; ".join(f"{item.label} {item.text}" for item in items)
     return Figure(f"Training speed: {view.head(rows[0].comparison)}",
-                  bars(items, "optimizer steps per second"), f"{summary} ({NOT_PROVEN})")
+                  bars(items, "optimizer steps per second"), f"{summary} ({view.proof})")
 
 
 def _bar(view: View, row: Row, rate: Rate) -> Bar:
@@ -70,21 +71,20 @@ def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
     ]
     asked = [(row, rows) for rows in timed for row in rows
              if row.status("throughput") != "not_asked"]
-    return Table(columns, [[*view.key_cells(row), *_cells(row, rows, raced)]
+    return Table(columns, [[*view.key_cells(row), *_cells(view, row, rows, raced)]
                            for row, rows in asked])
 
 
-def _cells(row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]:
+def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]:
     if row.speed is None:
         return [gap(row.status("throughput"))] * (10 + raced)
     speed, rate = row.speed, row.speed.training
     speeds = [r.speed for r in rows if r.speed]
-    rivals = [r.speed.training.samples_per_second for r in peers(row, rows) if r.speed]
-    tone = best(rate.samples_per_second, rivals, max)
+    tone = speed_tone(view, row, peers(row, rows))
     low, high = (number(value, places=decimals(rate.median)) for value in rate.quartiles)
     return [
         rate_cell(row, tone), Cell(f"{low} to {high}"),
-        *[_ratio_cell(speed, speeds)] * raced, Cell(number(rate.samples_per_second)),
+        *[_ratio_cell(view, speed, speeds)] * raced, Cell(number(rate.samples_per_second)),
         Cell(number(rate.tokens_per_second)), Cell(percent(rate.padding_share)),
         Cell(number(speed.first_step_seconds)), Cell(number(speed.warmup_seconds)),
         Cell(number(speed.build_seconds)),
@@ -94,14 +94,17 @@ def _cells(row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]:
     ]
 
 
-def _ratio_cell(speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
+def _ratio_cell(view: View, speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
     slowest = min(speeds, key=lambda s: s.training.median)
     if speed is slowest:
         return Cell("1")
     ratio = speed_ratio(speed.training, slowest.training)
     if ratio is None:
         return Cell("no shared round", tone="gap")
-    return Cell(number(ratio.value), span(ratio.interval, 2) if ratio.interval else "")
+    notes = [span(ratio.interval, 2)] if ratio.interval else []
+    floor = view.floors.get(speed.group.comparison)
+    notes += ["within the noise"] * within(ratio.value, floor)
+    return Cell(number(ratio.value), ", ".join(notes))
 
 
 def _doubts(view: View, row: Row) -> list[str]:
@@ -111,8 +114,8 @@ def _doubts(view: View, row: Row) -> list[str]:
     if rate.noisy:
         found.append(f"{who}: noisy, the interval is wider than 10 % of the median.")
     if rate.disturbed:
-        found.append(f"{who}: disturbed, other work took processor time in "
-                     f"{count(rate.disturbed_windows)} of {count(len(rate.windows))} windows.")
+        found.append(f"{who}: disturbed in {count(rate.disturbed_windows)} of "
+                     f"{count(len(rate.windows))} windows: {listed(rate.disturbances)}.")
     return found
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.clock import NoisePair, Tax, noise_floors, noise_pairs, taxes
 from results.compare import Row, compare
+from results.equivalence import proof
 from results.groups import Comparison, Taken
 from results.report.document import Cell, Column
-from results.schema import Measurement, RunInfo
+from results.schema import Certificate, Measurement, RunInfo
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Run:
     info: RunInfo | None
     measurements: Sequence[Measurement]
     problems: Sequence[str]  # files that could not be read
+    certificates: Sequence[Certificate] = ()
 
     @property
     def taken(self) -> list[Taken]:
@@ -30,10 +33,15 @@ class View:
     runs: Sequence[Run]
     titles: Mapping[str, str]  # of backends; a backend without one goes by its name
     comparisons: Sequence[list[Row]]
+    taxes: Sequence[Tax] = ()
+    noise_pairs: Sequence[NoisePair] = ()
 
     @classmethod
     def of(cls, runs: Sequence[Run], titles: Mapping[str, str]) -> View:
-        return cls(runs, titles, compare([t for run in runs for t in run.taken]))
+        # Traces are laid beside each other by certificates, not by figures.
+        taken = [t for run in runs for t in run.taken
+                 if t.measurement.job.question != "equivalence"]
+        return cls(runs, titles, compare(taken), taxes(taken), noise_pairs(taken))
 
     @property
     def several_runs(self) -> bool:
@@ -46,6 +54,31 @@ class View:
     @property
     def varied(self) -> bool:
         return any(rows[0].comparison.variant for rows in self.comparisons)
+
+    @property
+    def floors(self) -> dict[Comparison, float]:
+        """The noise floor of every comparison that has one, as a factor above 1."""
+        return noise_floors(self.noise_pairs)
+
+    def proof_of(self, run: Run, task: str) -> str:
+        """How it is known that the backends did the same work on a task."""
+        return proof([c for c in run.certificates if c.task == task], self.titles)
+
+    @property
+    def proof(self) -> str:
+        """The same for all tasks that are compared, told apart where they differ."""
+        tasks = dict.fromkeys((rows[0].comparison.run, rows[0].comparison.task)
+                              for rows in self.comparisons)
+        tasks |= {(run.name, m.job.task): None for run in self.runs for m in run.measurements
+                  if m.job.question == "equivalence"}
+        by_name = {run.name: run for run in self.runs}
+        found = {self._named(run, task): self.proof_of(by_name[run], task) for run, task in tasks}
+        if len(set(found.values())) > 1:
+            return "; ".join(f"{name}: {text}" for name, text in found.items())
+        return next(iter(found.values()), proof([]))
+
+    def _named(self, run: str, task: str) -> str:
+        return f"{task} ({run})" if self.several_runs else task
 
     def title(self, backend: str) -> str:
         return self.titles.get(backend, backend)
@@ -62,11 +95,16 @@ class View:
 
     def key_columns(self) -> list[Column]:
         """The columns that say whose row it is."""
-        names = ["run"] * self.several_runs + ["task"] + ["recipe"] * self.varied + ["backend"]
+        return [*self.comparison_columns(), Column("backend", numeric=False)]
+
+    def comparison_columns(self) -> list[Column]:
+        names = ["run"] * self.several_runs + ["task"] + ["recipe"] * self.varied
         return [Column(name, numeric=False) for name in names]
 
-    def key_cells(self, row: Row) -> list[Cell]:
-        comparison = row.comparison
+    def comparison_cells(self, comparison: Comparison) -> list[Cell]:
         cells = [Cell(comparison.run)] * self.several_runs + [Cell(comparison.task)]
-        cells += [Cell(comparison.variant_text)] * self.varied
-        return [*cells, Cell(self.title(row.backend), colour=self.colour(row.backend))]
+        return cells + [Cell(comparison.variant_text)] * self.varied
+
+    def key_cells(self, row: Row) -> list[Cell]:
+        backend = Cell(self.title(row.backend), colour=self.colour(row.backend))
+        return [*self.comparison_cells(row.comparison), backend]

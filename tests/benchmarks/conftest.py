@@ -34,6 +34,8 @@ windows = 2
 steps_per_window = {steps_per_window}
 evaluation_windows = 1
 evaluation_batches = 2
+control = {controls}
+noise_pair = {controls}
 [memory]
 steps = {memory_steps}
 """
@@ -51,11 +53,12 @@ def here(*backends: str) -> list[str]:
 def profile(tmp_path: Path) -> Callable[..., Path]:
     def write(backends: list[str], questions: tuple[str, ...] = ("throughput", "memory"),
               job_seconds: int = 200, recipe: str = "", steps_per_window: int = 2,
-              memory_steps: int = 3) -> Path:
+              memory_steps: int = 3, controls: bool = False) -> Path:
         file = tmp_path / "tiny.toml"
         file.write_text(PROFILE.format(
             backends=backends, questions=list(questions), job_seconds=job_seconds, recipe=recipe,
-            steps_per_window=steps_per_window, memory_steps=memory_steps))
+            steps_per_window=steps_per_window, memory_steps=memory_steps,
+            controls=str(controls).lower()))
         return file
     return write
 

@@ -149,6 +149,22 @@ def test_clocks_and_what_holds_them_down():
     assert (state.sm_clock_mhz, state.memory_clock_mhz, state.processes) == (1410, 1215, 1)
 
 
+@pytest.mark.parametrize(("seen", "own", "others"), [(3, 3, 0), (3, 1, 2), (0, 2, 0)])
+def test_processes_of_ones_own_are_no_others(seen, own, others):
+    """A container may list fewer than there are: never below none."""
+    nvml = Nvml()
+    nvml.processes = [object()] * seen
+    assert devices.gpu_state(nvml, own_processes=own).processes == others
+
+
+def test_processes_that_are_not_listed_are_not_known():
+    class Silent(Nvml):
+        def nvmlDeviceGetComputeRunningProcesses(self, handle):
+            raise NotSupported("Not Supported")
+
+    assert devices.gpu_state(Silent(), own_processes=1).processes is None
+
+
 def test_device_memory_is_the_peak_above_the_use_before():
     nvml = Nvml(used=[500 * MIB, 700 * MIB, 2500 * MIB, 900 * MIB])
     with devices.DeviceMemory(interval_seconds=0.001, nvml=nvml) as memory:

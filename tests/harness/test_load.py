@@ -3,10 +3,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.harness import load
+from benchmarks.harness.devices import GpuState
 
 BURN = "import time\nend = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
 PARENT_OF_BURNER = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN!r}])"
@@ -33,6 +35,30 @@ def test_rounding_of_ticks_never_shows_a_negative_share():
 def test_too_short_a_window_has_no_shares():
     found = load.between(reading(), reading(total=load.SHORTEST_WINDOW_TICKS - 1, busy=5))
     assert (found.stolen_share, found.other_busy_share) == (None, None)
+
+
+def gpu(*reasons, processes=0, clock=1410):
+    return GpuState(tuple(reasons), clock, 1215, processes)
+
+
+def test_a_gpu_is_told_by_both_ends():
+    before, after = gpu("power cap", processes=2), gpu("power cap", "sync boost", clock=900)
+    found = load.between(replace(reading(), gpu=before),
+                         replace(reading(total=200, busy=120), gpu=after))
+    assert found.throttle_reasons == ["power cap", "sync boost"]
+    assert (found.sm_clock_mhz, found.gpu_processes) == (900, 2)
+    assert found.other_busy_share == pytest.approx(0.6)
+
+
+def test_a_gpu_is_told_where_the_processor_is_not():
+    hidden = load.Reading(None, None, None, 0, None)
+    found = load.between(replace(hidden, gpu=gpu()), replace(hidden, gpu=gpu(processes=None)))
+    assert (found.throttle_reasons, found.gpu_processes, found.stolen_share) == ([], 0, None)
+
+
+def test_without_a_gpu_nothing_is_said_of_one():
+    found = load.between(reading(), replace(reading(total=200), gpu=gpu("power cap")))
+    assert (found.throttle_reasons, found.sm_clock_mhz, found.gpu_processes) == (None, None, None)
 
 
 def test_hidden_counters_give_no_shares():

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import installed
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.plan import Choice, Plan, make_plan
 from benchmarks.harness.profiles import Profile, load_profile
 
 TASKS = ["imdb", "mnli"]
+QUESTIONS = ["equivalence", "throughput", "memory", "accuracy"]
 
 
 @pytest.fixture
@@ -33,6 +35,8 @@ rounds = 2
 windows = 3
 steps_per_window = 4
 warmup_windows = 2
+control = false
+noise_pair = false
 [accuracy]
 seeds = [1, 2]
 """)
@@ -42,18 +46,51 @@ seeds = [1, 2]
 def test_one_job_per_backend_task_question_and_shape(profile: Profile) -> None:
     plan = make_plan(Choice(), profile, TASKS, "ftbench run")
     ids = [spec.key.id for spec in plan.jobs]
-    assert len(ids) == len(set(ids)) == 3 * 2 * (2 + 2 + 2)
+    traces = 2 * 2 * 2  # of the two backends that train one architecture, accumulation 1 and 2
+    assert len(ids) == len(set(ids)) == traces + 3 * 2 * (2 + 2 + 2)
+    assert "equivalence-mnli-hf_tf-accumulation_2" in ids
     assert "throughput-mnli-hf_tf-length_16" in ids
     assert "accuracy-imdb-keras_rnn-seed_2" in ids
     questions = [spec.key.question for spec in plan.jobs]
-    assert questions == sorted(questions, key=["throughput", "memory", "accuracy"].index)
+    assert questions == sorted(questions, key=QUESTIONS.index)
 
 
 def test_backends_of_a_comparison_stand_together(profile: Profile) -> None:
-    plan = make_plan(Choice(), profile, TASKS, "")
+    plan = make_plan(Choice(questions=["throughput"]), profile, TASKS, "")
     first = plan.jobs[:3]
     assert len({spec.comparison for spec in first}) == 1
     assert [spec.key.backend for spec in first] == profile.backends
+
+
+def raced(profile: Profile, **throughput: bool) -> Profile:
+    return profile.model_copy(
+        update={"throughput": profile.throughput.model_copy(update=throughput)})
+
+
+def test_controls_stand_in_the_race_of_their_backend(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "missing", lambda b: None if b == "hf_tf" else "not here")
+    choice = Choice(tasks=["imdb"], questions=["throughput", "memory"])
+    plan = make_plan(choice, raced(profile, control=True, noise_pair=True), TASKS, "")
+    first = [spec for spec in plan.jobs if spec.comparison == plan.jobs[0].comparison]
+    assert first == plan.jobs[:7] and plan.jobs[7].key.question == "throughput"
+    assert [(spec.key.backend, spec.key.variant) for spec in first] == [
+        *((b, v) for b in profile.backends for v in ("framework", "bare")), ("hf_tf", "again")]
+    assert first[1].key.id == f"throughput-imdb-{profile.backends[0]}-bare-length_16"
+    assert [spec.evaluates for spec in first] == [True, False] * 3 + [False]
+    assert len({spec.recipe.model_dump_json() for spec in first}) == 1
+    others = {spec.key.variant for spec in plan.jobs if spec.key.question != "throughput"}
+    assert others == {"framework"}
+
+
+@pytest.mark.parametrize(("fields", "variants"), [
+    ({"control": True}, {"framework", "bare"}), ({"noise_pair": True}, {"framework", "again"})])
+def test_each_control_can_be_had_alone(
+    profile: Profile, fields: dict[str, bool], variants: set[str]
+) -> None:
+    plan = make_plan(Choice(), raced(profile, **fields), TASKS, "")
+    assert {spec.key.variant for spec in plan.jobs} == variants
 
 
 def test_what_a_question_fixes_in_the_recipe(profile: Profile) -> None:
@@ -61,6 +98,9 @@ def test_what_a_question_fixes_in_the_recipe(profile: Profile) -> None:
     speed = jobs["throughput-imdb-hf_torch-length_16"]
     assert speed.steps == 1 + 4 * (2 + 2 * 3)
     assert (speed.evaluation_interval, speed.keep_best) == (0, None)
+    trace = jobs["equivalence-imdb-hf_torch-accumulation_2"]
+    assert (trace.accumulation, trace.dropout, trace.precision) == (2, 0.0, "fp32")
+    assert (trace.steps, trace.length, trace.keep_best) == (100, 32, None)
     memory = jobs["memory-imdb-hf_torch-length_16"]
     assert (memory.padding, memory.steps) == ("max", profile.memory.steps)
     accuracy = jobs["accuracy-imdb-hf_torch-seed_1"]

@@ -22,6 +22,7 @@ from results.schema import (
     RunInfo,
     Score,
     Throughput,
+    Variant,
     Window,
 )
 
@@ -56,9 +57,11 @@ def data(task: str = "imdb", generated: bool = False, **changes: Any) -> Data:
 def measurement(backend: str, task: str, question: Question, **changes: Any) -> Measurement:
     recipe = RECIPE | changes.pop("recipe", {})
     suffix = changes.pop("suffix", "")
+    variant: Variant = changes.pop("variant", "framework")
+    suffix = suffix if variant == "framework" else f"-{variant}{suffix}"
     fields: dict[str, Any] = {
         "job": JobKey(id=f"{question}-{task}-{backend}{suffix}", backend=backend, task=task,
-                      question=question),
+                      question=question, variant=variant),
         "status": "ok", "started_at": "2026-11-20T10:00:00+00:00", "seconds": 61.5,
         "recipe": recipe, "data": data(task), "device": CPU,
         "checkpoint": Checkpoint(name="minilm", architecture="bert", sha256="ab" * 32,
@@ -72,7 +75,7 @@ def measurement(backend: str, task: str, question: Question, **changes: Any) -> 
     return Measurement(**fields | changes)
 
 
-def window(rate: float, round_: int = 0, steps: int = 10, **load: float) -> Window:
+def window(rate: float, round_: int = 0, steps: int = 10, **load: Any) -> Window:
     seconds = steps / rate
     return Window(seconds=seconds, worker_seconds=seconds, steps=steps, examples=16 * steps,
                   tokens=2900 * steps, padded_tokens=4096 * steps, round=round_,
@@ -126,6 +129,18 @@ def sample_measurements(tasks: tuple[str, ...] = ("imdb", "mnli")) -> list[Measu
                                   "peak_reserved_bytes": "no_gpu", "peak_device_bytes": "no_gpu"}),
                 measurement(backend, task, "accuracy", accuracy=accuracy(task, shown, speed)),
             ]
+    return found
+
+
+def controls(backend: str, task: str, tax: float = 1.25, again: float = 1.004,
+             seed: int = 7) -> list[Measurement]:
+    """The backend's bare loop, `tax` times as fast, and the backend once more, `again` times."""
+    speed = SPEED[backend] * (2.1 if task == "mnli" else 1)
+    found = []
+    for variant, factor in (("bare", tax), ("again", again)):
+        timed = throughput(speed * factor, seed).model_copy(update={"evaluation_windows": []})
+        timed.windows[0] = window(speed * factor, throttle_reasons=["power cap"], gpu_processes=1)
+        found.append(measurement(backend, task, "throughput", throughput=timed, variant=variant))
     return found
 
 

@@ -29,7 +29,7 @@ HOSTILE = [
     "> q", "***", "\\| \\", "&lt;b&gt; &amp;", "_a_ __b__ ~~c~~ $x$", "|---|---|", "a\u2028b\x85c",
     "caf\udce9", "<!-- ", "]]>", "    code", "+ x", "*", "http://a.b",
 ]
-KEPT = {"schema_version", "id", "question", "status", "kind", "gaps"}  # words of ours
+KEPT = {"schema_version", "id", "question", "variant", "status", "kind", "gaps"}  # words of ours
 ALLOWED_TAGS = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "nav", "a", "section",
     "h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "pre", "div", "table", "caption", "thead",
@@ -54,7 +54,8 @@ def poisoned_run(make_run: MakeRun, text: str) -> Path:
     bad = samples.measurement("hf_tf", "imdb", "throughput", suffix="-failed", status="failed",
                               reason="no", stderr_tail=["a line", "```", "another"])
     some = [m.model_copy(update={"environment": {"NAME": "value"}})
-            for m in [*samples.sample_measurements(("imdb",)), bad]
+            for m in [*samples.sample_measurements(("imdb",)), bad,
+                      *samples.controls("hf_tf", "imdb")]
             if m.job.backend != "hf_torch"]
     measurements = [Measurement.model_validate(poisoned(m.model_dump(), text)) for m in some]
     info = RunInfo.model_validate({**poisoned(samples.run_info().model_dump(), text), "run": "r"})

@@ -1,0 +1,29 @@
+"""Is it the same work? One training whose every step is kept, and a certificate as soon as two
+backends of a family have theirs: same batches, same start, and the same losses, gradient norms,
+rates and weights step by step. The seconds in pytest-benchmark's table are the whole job's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.certify import of_job
+from benchmarks.harness.plan import JobSpec
+from benchmarks.harness.run import Run
+from results.schema import Measurement
+
+QUESTION = "equivalence"
+
+
+def test_equivalence(job: JobSpec, run: Run, measure: Callable[[], Measurement],
+                     benchmark: Any) -> None:
+    benchmark.group = job.comparison
+    benchmark.pedantic(measure, rounds=1, iterations=1)
+    certificates = of_job(run.certify(), job.key, job.recipe.accumulation)
+    benchmark.extra_info["certificates"] = [c.verdict for c in certificates]
+    for certificate in certificates:
+        if not certificate.holds:
+            pytest.fail(f"{certificate.verdict}; it points to {certificate.points_to}",
+                        pytrace=False)

@@ -1,0 +1,113 @@
+"""Is it the same work? Every check of every certificate, and the losses' difference by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.equivalence import NOT_PROVEN, scientific, who
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Legend,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+)
+from results.report.format import count, percent
+from results.report.plots import Line, lines
+from results.report.view import Run, View
+from results.schema import Certificate, Check
+
+KINDS = {"same": "", "absolute": "", "relative": "relative", "share": "%"}
+
+
+def first_lines(view: View) -> list[Block]:
+    """One line per task, before all else; nothing where no trace was asked for."""
+    found: list[Block] = []
+    for run in view.runs:
+        traced = dict.fromkeys(m.job.task for m in run.measurements
+                               if m.job.question == "equivalence")
+        for task in traced:
+            certificates = [c for c in run.certificates if c.task == task]
+            holds = bool(certificates) and all(c.holds for c in certificates)
+            text = view.proof_of(run, task)
+            if text == NOT_PROVEN:
+                text += ": there are no two traces to lay beside each other"
+            found.append(Paragraph(f"{text}.", "lead" if holds else "failed",
+                                   _head(view, run, task)))
+    return found
+
+
+def section(view: View) -> Section | None:
+    certified = [(run, c) for run in view.runs for c in run.certificates]
+    if not certified:
+        return None
+    blocks: list[Block] = []
+    for run, c in certified:
+        head = _head(view, run, f"{c.task}, accumulation {c.recipe.get('accumulation')}")
+        blocks.append(Paragraph(f"{c.verdict}.", "" if c.holds else "failed",
+                                f"{head}, {who(c, view.titles)}"))
+        if c.points_to:
+            blocks.append(Paragraph(f"It points to {c.points_to}.", "failed"))
+        blocks.append(checks_table([c]))
+        blocks.append(Listing([
+            f"clipping was at work in {count(c.clipped_steps)} of {count(c.steps)} steps",
+            "weights were compared "
+            + ("element by element" if c.weights_compared == "exact" else
+               "through sketches, whose norms are right to about 10 %"), *c.notes,
+            *[f"{view.title(side.backend)} on {side.device}: "
+              + ", ".join(f"{name} {version}" for name, version in sorted(side.versions.items()))
+              for side in (c.first, c.second)]]))
+    return Section("Is it the same work?", "equivalence",
+                   [_figure(view, certified), *blocks])
+
+
+def checks_table(certificates: Sequence[Certificate]) -> Table:
+    return Table(
+        [Column("check", numeric=False), Column("worst difference"), Column("bound"),
+         Column("outcome", numeric=False), Column("where", numeric=False)],
+        [[Cell(check.name), Cell(_amount(check, check.worst)), Cell(_bound(check)), _outcome(check),
+          Cell(check.where or "")] for c in certificates for check in c.checks])
+
+
+def _outcome(check: Check) -> Cell:
+    if check.passed:
+        return Cell("holds")
+    at = f" from step {check.step} on" if check.step else ""
+    return Cell(f"fails{at}", tone="failed")
+
+
+def _amount(check: Check, value: float | None) -> str:
+    if value is None:
+        return "none to be had"
+    if check.kind == "same":
+        return "none" if value == 0 else f"{value:.0f} differ"
+    return f"{percent(value, 2)} %" if check.kind == "share" else scientific(value)
+
+
+def _bound(check: Check) -> str:
+    if check.kind == "same":
+        return "the same"
+    if check.kind == "share":
+        return f"{percent(check.bound)} %"
+    return f"{scientific(check.bound)} {KINDS[check.kind]}".strip()
+
+
+def _figure(view: View, certified: Sequence[tuple[Run, Certificate]]) -> Figures:
+    series = [Line(_head(view, run, f"{c.task}, accumulation {c.recipe.get('accumulation')}"),
+                   list(range(1, len(c.loss_differences) + 1)),
+                   [difference * 1e6 for difference in c.loss_differences], i)
+              for i, (run, c) in enumerate(certified)]
+    worst = max((max(line.ys, default=0.0) for line in series), default=0.0)
+    return Figures([Figure(
+        "Difference of the losses", lines(series, "optimizer steps", "difference, millionths"),
+        f"at most {scientific(worst / 1e6)} nats at any step",
+        [Legend(line.label, line.colour) for line in series])])
+
+
+def _head(view: View, run: Run, text: str) -> str:
+    return f"{text} ({run.name})" if view.several_runs else text

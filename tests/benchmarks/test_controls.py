@@ -1,0 +1,108 @@
+"""The bare loop and the second self of a backend take part in its race, and in nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from results.report import table
+from results.schema import Measurement
+from results.store import latest_run, read_run
+from tests.benchmarks.conftest import finish, ftbench, here, start
+
+Profile = Callable[..., Path]
+TRACK = """
+from benchmarks.harness import cli, runner
+take = runner.SpeedJob.training_window
+def told(self):
+    print("TURN", self.attempt.ready.job.key.id, self.round)
+    take(self)
+runner.SpeedJob.training_window = told
+cli.main({arguments!r})
+"""
+
+
+def measured(results: Path) -> dict[str, Measurement]:
+    folder = latest_run(results)
+    assert folder is not None
+    _, measurements, problems = read_run(folder)
+    assert problems == []
+    return {m.job.id: m for m in measurements}
+
+
+def check(found: dict[str, Measurement], backends: list[str]) -> None:
+    names = [*backends, *(f"{b}-bare" for b in backends), f"{backends[0]}-again"]
+    assert set(found) == {f"throughput-imdb-{name}" for name in names}
+    for name in names:
+        m = found[f"throughput-imdb-{name}"]
+        assert m.status == "ok" and m.throughput and m.effective, m
+        backend, _, variant = name.partition("-")
+        assert (m.job.backend, m.job.variant) == (backend, variant or "framework")
+        assert [(w.round, w.steps, w.examples) for w in m.throughput.windows] == [
+            (0, 2, 8), (0, 2, 8), (1, 2, 8), (1, 2, 8)]
+        own = found[f"throughput-imdb-{backend}"].throughput
+        assert own and [w.tokens for w in m.throughput.windows] == [w.tokens for w in own.windows]
+        assert bool(m.throughput.evaluation_windows) == (not variant)
+    text = table(list(found.values()))
+    assert f"noise floor: imdb: {backends[0]} against itself" in text
+    assert len(text.splitlines()) == 2 + len(backends) + 2
+
+
+def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> None:
+    backends = here("hf_torch", "hf_tf", "keras_rnn")
+    file = profile(backends, questions=("throughput",), controls=True)
+    arguments = ["run", "--profile", str(file), "--results", str(tmp_path)]
+    code, output, errors = finish(start("-c", TRACK.format(arguments=arguments)))
+    assert code == 0, errors
+    check(measured(tmp_path), backends)
+    turns = [line.split()[1:] for line in output.splitlines() if line.startswith("TURN")]
+    order = [name for b in backends for name in (b, f"{b}-bare")] + [f"{backends[0]}-again"]
+    assert turns == [[f"throughput-imdb-{name}", round_] for round_ in "01" for name in order
+                     for _ in range(2)]
+    run = latest_run(tmp_path)
+    assert run is not None
+    report = (run / "report.md").read_text("utf-8")
+    assert "What the framework's own loop costs" in report
+    assert "How far the same thing lies from itself" in report
+
+
+def test_pytest_runs_them_too(tmp_path: Path, profile: Profile) -> None:
+    backends = here("hf_torch", "keras_rnn")[:1]
+    file = profile(backends, questions=("throughput",), controls=True)
+    code, output, errors = finish(start(
+        "-m", "pytest", "benchmarks", "--benchmark-only", "-p", "no:cacheprovider",
+        "--profile", file, "--results", tmp_path, "--strict-markers"))
+    assert code == 0, output + errors
+    check(measured(tmp_path), backends)
+    assert f"test_training_speed[imdb-{backends[0]}-bare-round2]" in output
+    assert f"test_evaluation_speed[imdb-{backends[0]}-bare" not in output
+
+
+def test_a_framework_that_runs_in_another_precision_fails_with_the_reason(
+    tmp_path: Path, profile: Profile
+) -> None:
+    """Autocast, switched on before anything else in every process, overrides the recipe."""
+    pytest.importorskip("torch")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import torch\ntorch.set_autocast_enabled('cpu', True)\n")
+    file = profile(here("hf_torch"))
+    process = start("-c", f"""
+import os, sys
+os.environ["PYTHONPATH"] = {str(tmp_path)!r}
+from benchmarks.harness import cli
+sys.exit(cli.main(["run", "--profile", {str(file)!r}, "--results", {str(tmp_path)!r}]))
+""")
+    code, _, errors = finish(process)
+    assert code == 1, errors
+    for m in measured(tmp_path).values():
+        assert m.status == "failed" and m.throughput is None and m.memory is None
+        assert "precision 'fp32'" in (m.reason or "") and "'bf16'" in (m.reason or "")
+
+
+def test_without_them_nothing_of_them_is_measured(tmp_path: Path, profile: Profile) -> None:
+    backends = here("hf_torch", "keras_rnn")[:1]
+    code, output, _ = ftbench("run", "--profile", profile(backends), "--results", tmp_path)
+    assert code == 0 and "noise floor" not in output
+    assert all(m.job.variant == "framework" for m in measured(tmp_path).values())

@@ -1,0 +1,33 @@
+"""The command that weighs ftbench against a user's own scripts runs, and gives a ratio."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.conftest import finish, here, start
+
+
+@pytest.mark.parametrize("backend", ["hf_torch", "hf_tf"])
+def test_script_and_job_are_paired(
+    backend: str, tmp_path: Path, profile: Callable[..., Path]
+) -> None:
+    file = profile(here(backend), questions=("throughput",))
+    code, output, errors = finish(start("-m", "tests.overhead", "--profile", file, "--backend",
+                                        backend, "--pairs", "2"))
+    assert code == 0, errors
+    assert output.count(f"throughput-imdb-{backend}: pair ") == 2
+    (found,) = re.findall(r"ftbench / script = (\S+) \((\S+) to (\S+)\), 2 pairs", output)
+    ratio, low, high = map(float, found)
+    assert math.isfinite(ratio) and 0 < low <= ratio <= high
+
+
+def test_what_the_scripts_do_not_do_is_refused(profile: Callable[..., Path]) -> None:
+    code, _, errors = finish(start("-m", "tests.overhead", "--profile",
+                                   profile(here("hf_torch")), "--recipe", "precision=bf16"))
+    assert code == 2 and errors.strip() == (
+        "overhead: --recipe precision: the scripts hold it at 'fp32'")

@@ -1,0 +1,52 @@
+"""`ftbench tune` end to end on a tiny model, with two levers so that it takes seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.harness.profiles import load_profile
+from results.store import latest_run
+from tests.benchmarks.conftest import finish, ftbench, here, start
+
+Profile = Callable[..., Path]
+
+
+def test_levers_are_raced_and_the_winner_is_written(tmp_path: Path, profile: Profile) -> None:
+    (backend,) = here("hf_torch", "keras_rnn")[:1]
+    file = profile([backend], questions=("throughput",))
+    process = start("-c", f"""
+import sys
+from benchmarks.harness import cli, tune
+every = tune.levers
+tune.levers = lambda recipe, device: [
+    lever for lever in every(recipe, device)
+    if lever.name in ("tf32", "half the batch, accumulated")]
+sys.exit(cli.main(["tune", "--backend", {backend!r}, "--task", "imdb", "--profile", {str(file)!r},
+                   "--results", {str(tmp_path)!r}]))
+""")
+    code, output, errors = finish(process)
+    assert code == 0, errors
+    folder = latest_run(tmp_path)
+    assert folder is not None
+    found = json.loads((folder / "tuning.json").read_text())
+    tf32, half = found["steps"]
+    assert tf32["gain"] is None and "GPU" in tf32["reason"]
+    assert half["gain"] > 0 and half["gain_low"] <= half["gain"] <= half["gain_high"]
+    assert half["kept"] == (half["gain_low"] > 1)
+    assert found["accuracy"] is None or backend == "keras_rnn"  # random weights have none
+    load_profile(str(folder / "tuned.toml"))
+    assert "How fast can it be made?" in (folder / "report.md").read_text()
+    assert str(folder / "tuned.toml") in output
+
+
+def test_what_it_takes(tmp_path: Path) -> None:
+    for arguments, part in [
+        (("--task", "imdb"), "one --backend"),
+        (("--backend", "hf_torch"), "one --task"),
+        (("--backend", "hf_torch", "--task", "imdb", "--question", "memory"), "--question"),
+    ]:
+        code, _, errors = ftbench("tune", "--results", tmp_path, *arguments)
+        assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()

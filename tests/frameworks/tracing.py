@@ -1,0 +1,35 @@
+"""Traces of tiny sessions, for the tests that lay two backends side by side."""
+
+from __future__ import annotations
+
+from benchmarks.harness.trace_pass import trace
+from benchmarks.harness.traces import Traced
+from frameworks.contract import Examples, Session, Start, Work
+from results.schema import Side
+from tests.frameworks.conftest import make_examples, make_work, new_session
+
+# Two epochs of 22 examples, the last batch partial; warm-up, decay and clipping at work.
+FIELDS: dict[str, object] = {
+    "steps": 12, "accumulation": 1, "learning_rate": 3e-4, "weight_decay": 0.1,
+    "warmup_share": 0.2, "padding": "longest"}
+
+
+def traced_work(start: Start, **fields: object) -> Work:
+    return make_work(start, hash_batches=True, **FIELDS | fields)
+
+
+def evaluation(start: Start) -> Examples:
+    return make_examples(12, pairs=start.architecture == "bert", seed=9)
+
+
+def traced(backend: str, session: Session, examples: Examples | None = None,
+           work: Work | None = None) -> Traced:
+    """Trains the session. `work` is what it says it did, where a test had it do another."""
+    taken, arrays = trace(session, examples or evaluation(session.work.start))
+    side = Side(backend=backend, device="this one", versions={}, started_at="now")
+    recipe = (work or session.work).recipe.model_dump()
+    return Traced(side, "tiny", recipe, taken, arrays)
+
+
+def clean_trace(backend: str, work: Work) -> Traced:
+    return traced(backend, new_session(backend, work))

@@ -1,0 +1,130 @@
+"""Does the harness cost anything?
+
+    python -m tests.overhead --profile quick
+
+For each backend a script trains as its user would write it, without ftbench, and then ftbench's
+own throughput job on the same weights and texts, each in a process of its own: script, job, job,
+script, and so on, so that a machine that drifts slows both. Printed is the median over the pairs
+of ftbench's steps per second over the script's, with its interval. The goal is 0.99 or more.
+
+Batches are padded to full length, because the script draws its own order: every batch is then the
+same work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.plan import Choice, make_plan
+from benchmarks.harness.prepare import Ready
+from benchmarks.harness.profiles import load_profile, parse_overrides
+from benchmarks.harness.run import Run, take_turns
+from benchmarks.harness.runner import Attempt, SpeedJob
+from benchmarks.harness.tasks import task_names
+from results.statistics import median, paired_ratio
+
+SCRIPTS = {"hf_torch": "plain_trainer.py", "hf_tf": "plain_fit.py"}
+# What the scripts do not do; a recipe that asks for it would compare two things.
+FIXED = {"padding": "max", "precision": "fp32", "accumulation": 1, "schedule": "linear",
+         "compile": False, "attention": None, "dropout": None}
+
+
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.overhead", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", default="quick", metavar="NAME")
+    parser.add_argument("--backend", action="append", choices=sorted(SCRIPTS))
+    parser.add_argument("--task", action="append", default=[], metavar="NAME")
+    parser.add_argument("--data", metavar="SOURCE")
+    parser.add_argument("--checkpoint", metavar="NAME", help="a BERT: the scripts train no other")
+    parser.add_argument("--recipe", action="append", default=[], metavar="FIELD=VALUE")
+    parser.add_argument("--pairs", type=int, default=5, help="script and job, side by side")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = read_options(arguments)
+    with tempfile.TemporaryDirectory(prefix="ftbench-overhead-") as folder:
+        try:
+            run = prepared(options, Path(folder))
+        except UserError as error:
+            print(f"overhead: {error}", file=sys.stderr)
+            return 2
+        for ready in run.prepared.values():
+            if isinstance(ready, Ready):
+                compare(run, ready, options.pairs)
+            else:
+                print(f"{ready.spec.key.id}: {ready.status}: {ready.reason}")
+    return 0
+
+
+def prepared(options: argparse.Namespace, folder: Path) -> Run:
+    """The throughput jobs alone, without controls."""
+    asked = parse_overrides(options.recipe)
+    fixed = sorted(asked.keys() & FIXED.keys())
+    if fixed:
+        raise UserError(f"--recipe {fixed[0]}: the scripts hold it at {FIXED[fixed[0]]!r}")
+    choice = Choice(profile=options.profile, backends=options.backend or list(SCRIPTS),
+                    tasks=options.task, questions=["throughput"], data=options.data,
+                    checkpoint=options.checkpoint, recipe=asked | FIXED)
+    profile = load_profile(choice.profile)
+    alone = profile.throughput.model_copy(update={"control": False, "noise_pair": False})
+    plan = make_plan(choice, profile.model_copy(update={"throughput": alone}), task_names(), "")
+    run = Run.new(folder, plan)
+    run.prepare(plan.jobs, print)
+    run.create()
+    return run
+
+
+def compare(run: Run, ready: Ready, pairs: int) -> None:
+    """Takes the pairs, the first of a pair in turns, and prints what they say."""
+    rates: dict[str, list[float]] = {"script": [], "job": []}
+    for pair in range(pairs):
+        for who in ("script", "job") if pair % 2 == 0 else ("job", "script"):
+            taken = script_rates(run, ready) if who == "script" else job_rates(run, ready)
+            rates[who].append(median(taken))
+        print(f"{ready.job.key.id}: pair {pair + 1} of {pairs}: ftbench {rates['job'][-1]:.4g}, "
+              f"script {rates['script'][-1]:.4g} steps/s", flush=True)
+    ratio = paired_ratio(rates["job"], rates["script"])
+    interval = (f" ({ratio.interval.low:.4f} to {ratio.interval.high:.4f})" if ratio.interval
+                else " (one pair: no interval)")
+    print(f"{ready.job.key.id}: ftbench / script = {ratio.value:.4f}{interval}, {pairs} pairs")
+
+
+def script_rates(run: Run, ready: Ready) -> list[float]:
+    """Steps per second of every window of the plain script, by its own clock."""
+    job, plan = ready.job, ready.job.throughput
+    recipe = run.folder / "recipe.json"
+    recipe.write_text(job.recipe.model_dump_json())
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name(SCRIPTS[job.key.backend]), job.start.folder,
+         job.train, recipe, "--first", str(1 + plan.steps_per_window * plan.warmup_windows),
+         "--every", str(plan.steps_per_window)],
+        cwd=run.folder, env={**os.environ, **job.environment}, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{SCRIPTS[job.key.backend]} failed:\n{done.stderr[-3000:]}")
+    rates: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return rates
+
+
+def job_rates(run: Run, ready: Ready) -> list[float]:
+    """The same of ftbench's job, by the parent's clock, as it is measured in every run."""
+    with Attempt(ready, run.folder, run.device, lambda key, event: None) as attempt:
+        job, plan = SpeedJob(attempt), ready.job.throughput
+        job.start()
+        take_turns(lambda turn: turn(job), plan.rounds, plan.windows, SpeedJob.training_window)
+        throughput = job.finish().throughput
+    assert throughput is not None
+    return [window.steps / window.seconds for window in throughput.windows]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

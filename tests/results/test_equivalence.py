@@ -1,0 +1,94 @@
+"""What the report says of certificates: proven, broken, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from results import store
+from results.equivalence import proof, scientific
+from results.report import certificate_text, render, table
+from results.schema import Certificate, Check, Side
+from tests.results import samples
+
+MakeRun = Callable[..., Path]
+TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
+PROVEN = ("same work: proven to 1e-5 over 100 steps (PyTorch and TensorFlow; fp32, 2 epochs, "
+          "accumulation 1 and 2)")
+
+
+def certificate(task: str = "imdb", accumulation: int = 1, **changes: Any) -> Certificate:
+    sides = [Side(backend=b, device="Sample processor", versions={"x": "1"}, started_at="now")
+             for b in ("hf_torch", "hf_tf")]
+    loss = Check(name="loss", bound=1e-5, kind="absolute", worst=2.4e-7, passed=True)
+    return Certificate(**{
+        "task": task, "first": sides[0], "second": sides[1],
+        "recipe": {"precision": "fp32", "accumulation": accumulation}, "steps": 100, "epochs": 2,
+        "clipped_steps": 40, "weights_compared": "sketch", "checks": [loss], "holds": True,
+        "failed_first": None, "points_to": None, "verdict": "same work: proven", "notes": [],
+        "loss_differences": [1e-7] * 100, **changes})
+
+
+def broken(task: str) -> Certificate:
+    loss = Check(name="loss", bound=1e-5, kind="absolute", worst=0.3, passed=False, step=7,
+                 value=0.002)
+    return certificate(task, checks=[loss], holds=False, failed_first="loss",
+                       points_to="the schedule",
+                       verdict="not the same work: loss differs from step 7 on by 0.002")
+
+
+def shown(folder: Path, *certificates: Certificate) -> tuple[str, str]:
+    for i, one in enumerate(certificates):
+        store.write_certificate(folder, f"made-up-{i}", one)
+    paths = render([folder], titles=TITLES)
+    return paths.markdown.read_text("utf-8"), paths.html.read_text("utf-8")
+
+
+def test_what_is_proven_is_said_wherever_backends_are_compared(make_run: MakeRun) -> None:
+    markdown, html = shown(make_run(), *[certificate(task, a) for task in ("imdb", "mnli")
+                                         for a in (1, 2)])
+    assert markdown.count(PROVEN) > 3 and "not proven" not in markdown
+    assert "## Is it the same work?" in markdown
+    assert "at most 1e-7 nats at any step" in markdown
+    assert html.index("Is it the same work?") < html.index("How fast?")
+
+
+def test_a_task_without_a_certificate_says_not_proven(make_run: MakeRun) -> None:
+    markdown, _ = shown(make_run(), certificate("imdb"))
+    assert "imdb: same work: proven to 1e-5" in markdown
+    assert "mnli: same work: not proven" in markdown
+
+
+def test_what_differs_is_said_in_red(make_run: MakeRun) -> None:
+    folder = make_run([*samples.sample_measurements(), samples.measurement(
+        "hf_torch", "imdb", "equivalence")])
+    markdown, html = shown(folder, certificate("imdb"), broken("imdb"))
+    first = markdown.split("\n## ")[0]
+    said = "PyTorch and TensorFlow: not the same work: loss differs from step 7 on by 0.002"
+    assert said in first and "It points to the schedule." in markdown
+    assert f'<p class="failed"><strong>imdb</strong>: {said}.' in html
+    assert "fails from step 7 on" in html
+
+
+def test_the_terminal_says_it_too() -> None:
+    measurements = samples.sample_measurements(("imdb",))
+    text = table(measurements, TITLES, [certificate("imdb"), certificate("imdb", 2)])
+    assert text.splitlines()[-1] == f"({PROVEN})"
+    lines = certificate_text(broken("imdb"), TITLES).splitlines()
+    assert lines[0] == "imdb, PyTorch and TensorFlow"
+    assert lines[-1] == "it points to the schedule"
+
+
+def test_a_damaged_certificate_is_told(make_run: MakeRun) -> None:
+    folder = make_run()
+    store.write_certificate(folder, "made-up", certificate())
+    (folder / "certificates" / "made-up.json").write_text("{")
+    found, problems = store.read_certificates(folder)
+    assert found == [] and len(problems) == 1
+    assert "made-up.json: damaged" in shown(folder)[0]
+
+
+def test_small_numbers() -> None:
+    assert [scientific(v) for v in (1e-5, 2.44e-7, 0.0, 1.0)] == ["1e-5", "2.4e-7", "0", "1e0"]
+    assert proof([]) == "same work: not proven"
