@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,18 +50,21 @@ def here(*backends: str) -> list[str]:
     return found
 
 
+def write_profile(folder: Path, backends: list[str],
+                  questions: tuple[str, ...] = ("throughput", "memory"), job_seconds: int = 200,
+                  recipe: str = "", steps_per_window: int = 2, memory_steps: int = 3,
+                  controls: bool = False) -> Path:
+    file = folder / "tiny.toml"
+    file.write_text(PROFILE.format(
+        backends=backends, questions=list(questions), job_seconds=job_seconds, recipe=recipe,
+        steps_per_window=steps_per_window, memory_steps=memory_steps,
+        controls=str(controls).lower()))
+    return file
+
+
 @pytest.fixture
 def profile(tmp_path: Path) -> Callable[..., Path]:
-    def write(backends: list[str], questions: tuple[str, ...] = ("throughput", "memory"),
-              job_seconds: int = 200, recipe: str = "", steps_per_window: int = 2,
-              memory_steps: int = 3, controls: bool = False) -> Path:
-        file = tmp_path / "tiny.toml"
-        file.write_text(PROFILE.format(
-            backends=backends, questions=list(questions), job_seconds=job_seconds, recipe=recipe,
-            steps_per_window=steps_per_window, memory_steps=memory_steps,
-            controls=str(controls).lower()))
-        return file
-    return write
+    return partial(write_profile, tmp_path)
 
 
 def start(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:

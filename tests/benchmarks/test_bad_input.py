@@ -13,6 +13,8 @@ from tests.benchmarks.conftest import finish, ftbench, here, start
 
 Profile = Callable[..., Path]
 
+pytestmark = pytest.mark.once
+
 
 def refused(results: Path, *arguments: str | Path) -> str:
     """The one line of a refused `ftbench run`."""

@@ -80,6 +80,7 @@ def test_certify_takes_traces_and_tells(tmp_path: Path, profile: Path) -> None:
     assert code == 1 and "not the same work: loss differs from step 5 on by 0.001" in output
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("arguments", "message"), [
     (["one.json"], "takes two traces or none, not 1"),
     (["one.json", "two.json"], "trace one.json cannot be read"),
@@ -90,6 +91,7 @@ def test_bad_input_is_told(arguments: list[str], message: str) -> None:
     assert code == 2 and message in errors and len(errors.splitlines()) == 1
 
 
+@pytest.mark.once
 def test_a_run_fails_where_a_certificate_does_not_hold(tmp_path: Path, profile: Path) -> None:
     """Another environment's trace is in the run already, and it is not of the same work."""
     (backend, *_) = here("hf_torch", "hf_tf")

@@ -10,7 +10,7 @@ import pytest
 from results.report import table
 from results.schema import Measurement
 from results.store import latest_run, read_run
-from tests.benchmarks.conftest import finish, ftbench, here, start
+from tests.benchmarks.conftest import finish, here, start
 
 Profile = Callable[..., Path]
 TRACK = """
@@ -68,6 +68,7 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
     assert "How far the same thing lies from itself" in report
 
 
+@pytest.mark.once
 def test_pytest_runs_them_too(tmp_path: Path, profile: Profile) -> None:
     backends = here("hf_torch", "keras_rnn")[:1]
     file = profile(backends, questions=("throughput",), controls=True)
@@ -80,6 +81,7 @@ def test_pytest_runs_them_too(tmp_path: Path, profile: Profile) -> None:
     assert f"test_evaluation_speed[imdb-{backends[0]}-bare" not in output
 
 
+@pytest.mark.once
 def test_a_framework_that_runs_in_another_precision_fails_with_the_reason(
     tmp_path: Path, profile: Profile
 ) -> None:
@@ -99,10 +101,3 @@ sys.exit(cli.main(["run", "--profile", {str(file)!r}, "--results", {str(tmp_path
     for m in measured(tmp_path).values():
         assert m.status == "failed" and m.throughput is None and m.memory is None
         assert "precision 'fp32'" in (m.reason or "") and "'bf16'" in (m.reason or "")
-
-
-def test_without_them_nothing_of_them_is_measured(tmp_path: Path, profile: Profile) -> None:
-    backends = here("hf_torch", "keras_rnn")[:1]
-    code, output, _ = ftbench("run", "--profile", profile(backends), "--results", tmp_path)
-    assert code == 0 and "noise floor" not in output
-    assert all(m.job.variant == "framework" for m in measured(tmp_path).values())

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from benchmarks.harness.plan import Choice, make_plan
 from benchmarks.harness.prepare import Excluded
 from benchmarks.harness.profiles import load_profile
@@ -16,6 +18,8 @@ from benchmarks.harness.runner import excluded_measurement
 from results.schema import RunInfo
 from results.store import read_run, runs
 from tests.benchmarks.conftest import ROOT, here
+
+pytestmark = pytest.mark.once
 
 
 def test_one_parent_makes_one_run(tmp_path: Path, profile: Callable[..., Path]) -> None:

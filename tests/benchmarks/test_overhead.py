@@ -12,7 +12,7 @@ import pytest
 from tests.benchmarks.conftest import finish, here, start
 
 
-@pytest.mark.parametrize("backend", ["hf_torch", "hf_tf"])
+@pytest.mark.parametrize("backend", [pytest.param("hf_torch", marks=pytest.mark.once), "hf_tf"])
 def test_script_and_job_are_paired(
     backend: str, tmp_path: Path, profile: Callable[..., Path]
 ) -> None:
@@ -26,6 +26,7 @@ def test_script_and_job_are_paired(
     assert math.isfinite(ratio) and 0 < low <= ratio <= high
 
 
+@pytest.mark.once
 def test_what_the_scripts_do_not_do_is_refused(profile: Callable[..., Path]) -> None:
     code, _, errors = finish(start("-m", "tests.overhead", "--profile",
                                    profile(here("hf_torch")), "--recipe", "precision=bf16"))

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from results.store import latest_run, read_run
-from tests.benchmarks.conftest import finish, here, start
+from tests.benchmarks.conftest import finish, here, start, write_profile
 
 Profile = Callable[..., Path]
+pytestmark = pytest.mark.once
 
 
 def run_suite(results: Path, file: Path, *arguments: str | Path) -> tuple[int, str]:
@@ -21,13 +22,14 @@ def run_suite(results: Path, file: Path, *arguments: str | Path) -> tuple[int, s
     return code, output + errors
 
 
-@pytest.fixture
-def suite(tmp_path: Path, profile: Profile) -> tuple[Path, Path, str]:
-    file = profile(here("hf_torch", "keras_rnn"))
-    saved = tmp_path / "saved.json"
-    code, output = run_suite(tmp_path, file, f"--benchmark-json={saved}")
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """One run of the suite: its results folder, pytest-benchmark's JSON and what it printed."""
+    folder = tmp_path_factory.mktemp("suite")
+    file, saved = write_profile(folder, here("hf_torch", "keras_rnn")), folder / "saved.json"
+    code, output = run_suite(folder, file, f"--benchmark-json={saved}")
     assert code == 0, output
-    return tmp_path, saved, output
+    return folder, saved, output
 
 
 def test_windows_are_timed_by_its_clock(suite: tuple[Path, Path, str]) -> None:
@@ -50,7 +52,7 @@ def test_windows_are_timed_by_its_clock(suite: tuple[Path, Path, str]) -> None:
     assert str(folder / "report.html") in output
 
 
-def test_its_comparison_works(suite: tuple[Path, Path, str], profile: Profile) -> None:
+def test_its_comparison_works(suite: tuple[Path, Path, str]) -> None:
     results, saved, _ = suite
     code, output, errors = finish(start("-m", "pytest_benchmark", "compare", saved))
     assert code == 0 and "test_training_speed" in output + errors

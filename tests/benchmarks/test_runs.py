@@ -80,25 +80,7 @@ def test_a_run_measures_reports_and_says_so(tmp_path: Path, profile: Profile) ->
     assert "\x1b" not in output  # plain lines where the output is no terminal
 
 
-def test_turns_are_interleaved(tmp_path: Path, profile: Profile) -> None:
-    backends = here("hf_torch", "keras_rnn")
-    if len(backends) < 2:
-        pytest.skip("needs two backends in one environment")
-    process = start("-c", f"""
-from benchmarks.harness import cli, runner
-take = runner.SpeedJob.training_window
-def told(self):
-    print("TURN", self.attempt.ready.job.key.backend, self.round)
-    take(self)
-runner.SpeedJob.training_window = told
-cli.main(["run", "--profile", {str(profile(backends, questions=("throughput",)))!r},
-          "--results", {str(tmp_path)!r}])
-""")
-    _, output, _ = finish(process)
-    turns = [line.split()[1:] for line in output.splitlines() if line.startswith("TURN")]
-    assert turns == [[b, r] for r in "01" for b in backends for _ in range(2)]
-
-
+@pytest.mark.once
 def test_a_killed_worker_is_an_outcome_and_the_others_go_on(
     tmp_path: Path, profile: Profile
 ) -> None:
@@ -114,8 +96,9 @@ def test_a_killed_worker_is_an_outcome_and_the_others_go_on(
     assert "memory-imdb-hf_torch: killed" in errors
 
 
+@pytest.mark.once
 def test_a_worker_past_its_time_limit_is_ended(tmp_path: Path, profile: Profile) -> None:
-    file = profile(here("hf_torch"), questions=("memory",), memory_steps=ENDLESS, job_seconds=20)
+    file = profile(here("hf_torch"), questions=("memory",), memory_steps=ENDLESS, job_seconds=12)
     code, _, errors = ftbench("run", "--profile", file, "--results", tmp_path)
     assert code == 1
     outcome = measured(tmp_path)["memory-imdb-hf_torch"]
@@ -123,6 +106,7 @@ def test_a_worker_past_its_time_limit_is_ended(tmp_path: Path, profile: Profile)
     assert not worker_is_running(tmp_path)
 
 
+@pytest.mark.once
 def test_a_worker_without_memory_fails_with_its_last_lines(
     tmp_path: Path, profile: Profile
 ) -> None:
@@ -138,6 +122,7 @@ def test_a_worker_without_memory_fails_with_its_last_lines(
     assert outcome.stderr_tail
 
 
+@pytest.mark.once
 def test_an_interrupted_run_leaves_no_orphan_and_is_completed_by_resume(
     tmp_path: Path, profile: Profile
 ) -> None:
@@ -168,6 +153,7 @@ def test_an_interrupted_run_leaves_no_orphan_and_is_completed_by_resume(
     assert "[1/1]" in output
 
 
+@pytest.mark.once
 def test_a_killed_run_leaves_no_orphan(tmp_path: Path, profile: Profile) -> None:
     file = profile(here("hf_torch"), questions=("memory",), memory_steps=ENDLESS)
     process = start("-m", "benchmarks.harness.cli", "run", "--profile", file, "--results", tmp_path)
@@ -177,6 +163,7 @@ def test_a_killed_run_leaves_no_orphan(tmp_path: Path, profile: Profile) -> None
     worker.wait(timeout=20)
 
 
+@pytest.mark.once
 def test_random_weights_have_no_accuracy(tmp_path: Path, profile: Profile) -> None:
     file = profile(here("hf_torch"), questions=("accuracy",))
     code, output, _ = ftbench("run", "--profile", file, "--results", tmp_path)

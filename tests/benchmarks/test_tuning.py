@@ -6,11 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from benchmarks.harness.profiles import load_profile
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, start
 
 Profile = Callable[..., Path]
+
+pytestmark = pytest.mark.once
 
 
 def test_levers_are_raced_and_the_winner_is_written(tmp_path: Path, profile: Profile) -> None:
