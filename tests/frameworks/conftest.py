@@ -38,7 +38,8 @@ def needed(name: str) -> None:
             pytest.skip(f"{name} needs {package}, which is not installed here")
 
 
-@pytest.fixture(params=NEEDS)
+# PyTorch's backend by itself is tested with transformers 5; against TensorFlow's with 4.54 too.
+@pytest.fixture(params=[pytest.param("hf_torch", marks=pytest.mark.once), "hf_tf", "keras_rnn"])
 def backend(request: pytest.FixtureRequest) -> str:
     needed(request.param)
     return request.param

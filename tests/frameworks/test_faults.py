@@ -2,7 +2,7 @@
 its step, is the one that names it.
 
 Each fault is put into PyTorch's backend at one of its seams and laid beside a clean trace of
-TensorFlow where that is installed, else of PyTorch. `pytest tests/frameworks/test_faults.py -s`
+TensorFlow. `pytest tests/frameworks/test_faults.py -s`
 prints what was caught at which check: the table in docs/equivalence.md.
 """
 
@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from benchmarks.harness import installed
 from benchmarks.harness.certificate import certify, described
 from benchmarks.harness.traces import Traced
 from frameworks import contract
@@ -50,7 +49,8 @@ def work(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def reference(work: Work) -> Traced:
     needed("hf_torch")
-    return clean_trace("hf_tf" if installed.missing("hf_tf") is None else "hf_torch", work)
+    needed("hf_tf")
+    return clean_trace("hf_tf", work)
 
 
 # Faults of the optimizer: put into a session that is ready to train.
