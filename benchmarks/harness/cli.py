@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
+    from benchmarks.harness.plan import Plan
     from benchmarks.harness.run import Run
     from results.report import ReportPaths
-    from results.schema import Certificate
+    from results.schema import Certificate, Question
 
 FAILURES = {"failed", "killed", "timeout", "interrupted"}
 
@@ -96,21 +97,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, command: list[str]) -> int:
+    from benchmarks.harness.run import Run
+
+    root = Path(options.results)
+    the_run = (Run.resume(root, options.resume) if options.resume
+               else Run.new(root, planned(options, command)))
+    execute(the_run)
+    return summary(the_run)
+
+
+def planned(options: argparse.Namespace, command: list[str],
+            question: Question | None = None) -> Plan:
+    """The plan that the options make; with `question`, of that one alone, whether the profile
+    asks it or not."""
     from benchmarks.harness.options import read_choice
     from benchmarks.harness.plan import command_line, make_plan
     from benchmarks.harness.profiles import load_profile
-    from benchmarks.harness.run import Run
     from benchmarks.harness.tasks import task_names
 
-    root = Path(options.results)
-    if options.resume:
-        the_run = Run.resume(root, options.resume)
-    else:
-        choice = read_choice(lambda name: getattr(options, name))
-        plan = make_plan(choice, load_profile(choice.profile), task_names(), command_line(command))
-        the_run = Run.new(root, plan)
-    execute(the_run)
-    return summary(the_run)
+    choice = read_choice(lambda name: getattr(options, name))
+    profile = load_profile(choice.profile)
+    if question:
+        profile = profile.model_copy(update={"questions": [question]})
+    return make_plan(choice, profile, task_names(), command_line(command))
 
 
 def execute(the_run: Run) -> None:
@@ -135,18 +144,11 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
                         "files, or choose a profile whose traces are taken")
     if options.traces:
         return told([certify_files(*map(Path, options.traces))])
-    from benchmarks.harness.options import read_choice
-    from benchmarks.harness.plan import command_line, make_plan
-    from benchmarks.harness.profiles import load_profile
     from benchmarks.harness.run import Run
-    from benchmarks.harness.tasks import task_names
 
     if options.question:
         raise UserError("--question does not go with certify, which asks equivalence only")
-    choice = read_choice(lambda name: getattr(options, name))
-    profile = load_profile(choice.profile).model_copy(update={"questions": ["equivalence"]})
-    plan = make_plan(choice, profile, task_names(), command_line(command))
-    the_run = Run.new(Path(options.results), plan)
+    the_run = Run.new(Path(options.results), planned(options, command, "equivalence"))
     execute(the_run)
     certificates = the_run.certify()
     paths = render([the_run.folder])
@@ -174,26 +176,19 @@ def told(certificates: Sequence[Certificate]) -> int:
 def tune(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness import tune as tuning
     from benchmarks.harness.errors import UserError
-    from benchmarks.harness.options import read_choice
-    from benchmarks.harness.plan import command_line, make_plan
-    from benchmarks.harness.profiles import load_profile
     from benchmarks.harness.run import Run
-    from benchmarks.harness.tasks import task_names
 
     signal.signal(signal.SIGTERM, _as_interrupt)
-    choice = read_choice(lambda name: getattr(options, name))
-    if len(choice.backends) != 1 or (len(choice.tasks) != 1 and not choice.custom_task):
+    if len(options.backend) != 1 or (len(options.task) != 1 and not options.dataset):
         raise UserError("tune takes one --backend and one --task (or --dataset)")
-    if choice.questions:
+    if options.question:
         raise UserError("tune asks its own questions: leave out --question")
-    profile = load_profile(choice.profile)
-    plan = tuning.plan_for(make_plan(choice.model_copy(update={"questions": ["throughput"]}),
-                                     profile, task_names(), command_line(command)))
+    plan = tuning.plan_for(planned(options, command, "throughput"))
     the_run = Run.new(Path(options.results), plan)
     the_run.prepare(plan.jobs, print)
     reason = getattr(the_run.prepared[plan.jobs[0].key.id], "reason", None)
     if reason:
-        raise UserError(f"{choice.backends[0]} cannot be tuned here: {reason}")
+        raise UserError(f"{options.backend[0]} cannot be tuned here: {reason}")
     the_run.create()
     found = tuning.Tuner(the_run, print, lambda key, event: None).tune()
     profile_path = tuning.keep(the_run, found)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness import installed
+from results.schema import Measurement
+from results.store import latest_run, read_run
 
 ROOT = Path(__file__).parents[2]
 PROFILE = """
@@ -82,3 +84,12 @@ def finish(process: subprocess.Popen[str], seconds: float = 300) -> tuple[int, s
 
 def ftbench(*arguments: str | Path) -> tuple[int, str, str]:
     return finish(start("-m", "benchmarks.harness.cli", *arguments))
+
+
+def measured(results: Path) -> dict[str, Measurement]:
+    """The last run's measurements by job; all of its files must be readable."""
+    folder = latest_run(results)
+    assert folder is not None
+    _, measurements, problems = read_run(folder)
+    assert problems == []
+    return {m.job.id: m for m in measurements}

@@ -9,8 +9,8 @@ import pytest
 
 from results.report import table
 from results.schema import Measurement
-from results.store import latest_run, read_run
-from tests.benchmarks.conftest import finish, here, start
+from results.store import latest_run
+from tests.benchmarks.conftest import finish, here, measured, start
 
 Profile = Callable[..., Path]
 TRACK = """
@@ -22,14 +22,6 @@ def told(self):
 runner.SpeedJob.training_window = told
 cli.main({arguments!r})
 """
-
-
-def measured(results: Path) -> dict[str, Measurement]:
-    folder = latest_run(results)
-    assert folder is not None
-    _, measurements, problems = read_run(folder)
-    assert problems == []
-    return {m.job.id: m for m in measurements}
 
 
 def check(found: dict[str, Measurement], backends: list[str]) -> None:

@@ -15,20 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from results.schema import Measurement
-from results.store import latest_run, read_run
-from tests.benchmarks.conftest import finish, ftbench, here, start
+from results.store import latest_run
+from tests.benchmarks.conftest import finish, ftbench, here, measured, start
 
 Profile = Callable[..., Path]
 ENDLESS = 1_000_000  # steps: such a job ends only from outside
-
-
-def measured(results: Path) -> dict[str, Measurement]:
-    folder = latest_run(results)
-    assert folder is not None
-    _, measurements, problems = read_run(folder)
-    assert problems == []
-    return {m.job.id: m for m in measurements}
 
 
 def wait_for_worker(process: subprocess.Popen[str], text: str = "") -> psutil.Process:
