@@ -143,6 +143,12 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
         raise UserError(f"certify takes two traces or none, not {len(options.traces)}: name two "
                         "files, or choose a profile whose traces are taken")
     if options.traces:
+        from benchmarks.harness.options import given
+
+        extra = given(vars(options))
+        if extra:
+            raise UserError(f"{', '.join(extra)} say what to run; two traces are only compared: "
+                            "leave them out")
         return told([certify_files(*map(Path, options.traces))])
     from benchmarks.harness.run import Run
 

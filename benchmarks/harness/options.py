@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.harness import tasks
@@ -46,6 +46,14 @@ def add_options(add: Callable[..., Any]) -> None:
     """Registers all options through `add`: argparse's or pytest's."""
     for flag, settings in OPTIONS:
         add(flag, **settings)
+
+
+def given(values: Mapping[str, Any]) -> list[str]:
+    """The options that are not at their defaults; `values` by name."""
+    unset = {flag: settings.get("default", False if "action" in settings else None)
+             for flag, settings in OPTIONS}
+    return [flag for flag, default in unset.items()
+            if values[flag.removeprefix("--").replace("-", "_")] != default]
 
 
 def read_choice(get: Callable[[str], Any]) -> Choice:

@@ -84,6 +84,8 @@ def test_certify_takes_traces_and_tells(tmp_path: Path, profile: Path) -> None:
 @pytest.mark.parametrize(("arguments", "message"), [
     (["one.json"], "takes two traces or none, not 1"),
     (["one.json", "two.json"], "trace one.json cannot be read"),
+    (["one.json", "two.json", "--task", "imdb", "--allow-pickle"],
+     "--task, --allow-pickle say what to run; two traces are only compared"),
     (["--question", "memory"], "--question does not go with certify"),
 ])
 def test_bad_input_is_told(arguments: list[str], message: str) -> None:
