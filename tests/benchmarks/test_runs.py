@@ -118,8 +118,10 @@ def test_an_interrupted_run_leaves_no_orphan_and_is_completed_by_resume(
     tmp_path: Path, profile: Profile
 ) -> None:
     file = profile(here("hf_torch"), memory_steps=ENDLESS)
+    # A shell's background job, as these tests may be, has its Ctrl-C ignored, and so its children.
     process = start("-m", "benchmarks.harness.cli", "run", "--profile", file, "--results", tmp_path,
-                    start_new_session=True)
+                    start_new_session=True,
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     worker = wait_for_worker(process, "memory")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C does
     code, _, errors = finish(process)
