@@ -11,14 +11,12 @@ import pytest
 
 from benchmarks.harness.cli import FAILURES, backend_titles, render
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.options import add_options, read_choice
-from benchmarks.harness.plan import JobSpec, command_line, make_plan
+from benchmarks.harness.options import add_options, planned
+from benchmarks.harness.plan import JobSpec
 from benchmarks.harness.prepare import Excluded, Ready
 from benchmarks.harness.process import WorkerEnded
-from benchmarks.harness.profiles import load_profile
 from benchmarks.harness.run import Run
 from benchmarks.harness.runner import Attempt, SpeedJob, excluded_measurement
-from benchmarks.harness.tasks import task_names
 from results.report import table
 from results.schema import Measurement
 
@@ -34,10 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{EVALUATION}: only for jobs that evaluate too")
     try:
-        choice = read_choice(lambda name: config.getoption(name))
-        arguments = ["pytest", *map(str, config.invocation_params.args)]
-        plan = make_plan(choice, load_profile(choice.profile), task_names(),
-                         command_line(arguments))
+        plan = planned(config.getoption, ["pytest", *map(str, config.invocation_params.args)])
         make = Run.join if os.environ.get(JOIN) else Run.new
         config.stash[RUN] = make(Path(config.getoption("results")), plan)
     except UserError as error:

@@ -21,7 +21,7 @@ def test_equivalence(job: JobSpec, run: Run, measure: Callable[[], Measurement],
                      benchmark: Any) -> None:
     benchmark.group = job.comparison
     benchmark.pedantic(measure, rounds=1, iterations=1)
-    certificates = of_job(run.certify(), job.key, job.recipe.accumulation)
+    certificates = of_job(run.certify(), job.key, job.recipe)
     benchmark.extra_info["certificates"] = [c.verdict for c in certificates]
     for certificate in certificates:
         if not certificate.holds:

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Architecture = Literal["bert", "distilbert", "gpt2"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+StepPhase = Literal["forward", "backward", "optimizer"]
 Batch = dict[str, np.ndarray]
 
 BUCKET = 32  # 'buckets' pads to a multiple of this many tokens
@@ -47,6 +48,7 @@ PROCESSOR_FLAGS: dict[str, tuple[str, ...]] = {
 }
 
 Device = Literal["cpu", "gpu"]
+Phase = Literal["training", "evaluation"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -85,6 +87,15 @@ class Recipe(BaseModel):
     keep_best: Literal["accuracy", "macro_f1", "loss"] | None = None  # None: keep the last
     attention: Literal["eager", "sdpa"] | None = None  # None: the framework's default
     compile: bool = False
+    optimizer: Literal["adamw", "adafactor", "adamw_8bit"] = "adamw"
+    gradient_checkpointing: bool = False  # recomputes activations instead of keeping them
+
+    @model_validator(mode="after")
+    def _fits_its_optimizer(self) -> Recipe:
+        for name in ("beta1", "beta2", "epsilon") if self.optimizer == "adafactor" else ():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is AdamW's: leave it out with optimizer 'adafactor'")
+        return self
 
     @model_validator(mode="after")
     def _has_an_end(self) -> Recipe:
@@ -303,6 +314,7 @@ class Work:
     train: Examples
     record: bool = False  # keep loss, gradient norm and learning rate of every step
     hash_batches: bool = False  # keep the digest of every batch as it reached the model
+    memory_limit_bytes: int | None = None  # of a GPU: the framework may give out no more
 
     @property
     def feed(self) -> Feed:
@@ -339,6 +351,27 @@ class Allocator:
     out_of_memory_events: int | None = None
 
 
+# What a buffer of a training step is for.
+Part = Literal[
+    "weights", "gradients", "optimizer", "activations", "attention", "workspace", "inputs"
+]
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """The buffers of a few training steps (from the second on the optimizer has its state from
+    the start; what malloc leaves in pieces still grows after it), as the framework would take them
+    and give them back, told without computing anything. Time is counted in events: one for every
+    buffer taken or given back."""
+
+    bytes: np.ndarray  # int64 (buffers,): asked for, before any rounding of an allocator's
+    taken: np.ndarray  # int64 (buffers,): the event at which each is taken, rising
+    given_back: np.ndarray  # int64 (buffers,): the event; `events` where it outlives the trace
+    parts: tuple[Part, ...]  # one per buffer
+    events: int
+    phases: Mapping[str, int]  # the last step's 'forward', 'backward', 'optimizer': their ends
+
+
 @dataclass(frozen=True)
 class Effective:
     """Settings read back from the framework after the first step, not copied from the recipe."""
@@ -350,6 +383,7 @@ class Effective:
     parameters: int
     embedding_parameters: int
     device: str  # "cpu" or "gpu", and the framework's name for it
+    gradient_checkpointing: bool = False
     details: Mapping[str, str | float | bool | None] = field(default_factory=dict)
 
 
@@ -401,6 +435,12 @@ class Session(ABC):
     @abstractmethod
     def matmul_flops_per_second(self) -> float:
         """The device's matrix rate in the recipe's precision under the switches in force."""
+
+    @abstractmethod
+    def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
+        """Calls `begins` whenever a phase of a step begins in the `train` to come (None: the
+        optimizer is done), so also between the batches of an accumulated step. False where the
+        framework runs a step as one, so that it has no such moments."""
 
     @abstractmethod
     def reset_peak(self) -> None:

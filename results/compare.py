@@ -70,6 +70,7 @@ class MemoryRow:
     figures: dict[str, int | None]  # the peaks are the highest over repeats
     gaps: dict[str, Gap]
     steps: int
+    phases: dict[str, int] | None = None  # the highest peak of each phase over repeats
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,9 @@ def memory_rows(group: Group) -> list[MemoryRow]:
     if not passes:
         return []
     figures = {name: _highest(passes, name) for name in MEMORY_FIGURES}
-    return [MemoryRow(group, figures, _gaps(group), passes[0].steps)]
+    told = [one.phase_peaks for one in passes if one.phase_peaks]
+    phases = {name: max(peaks.get(name, 0) for peaks in told) for name in told[0]} if told else None
+    return [MemoryRow(group, figures, _gaps(group), passes[0].steps, phases)]
 
 
 def _highest(passes: Sequence[Memory], name: str) -> int | None:

@@ -12,22 +12,43 @@ NOT_PROVEN = "same work: not proven"
 
 def proof(certificates: Sequence[Certificate], titles: Mapping[str, str] | None = None) -> str:
     """'same work: proven to 1e-5 over 100 steps (PyTorch and TensorFlow; fp32, 2 epochs,
-    accumulation 1 and 2)'; or what differs first, of the first one that does not hold."""
+    accumulation 1 and 2)', with every reduced precision's part after it; or what differs first,
+    of the first one that does not hold."""
     if not certificates:
         return NOT_PROVEN
     titles = titles or {}
     failed = next((c for c in certificates if not c.holds), None)
     if failed:
         return f"{who(failed, titles)}: {failed.verdict}"
+    precisions = dict.fromkeys(str(c.recipe.get("precision")) for c in certificates)
+    parts = [_part([c for c in certificates if c.recipe.get("precision") == precision], titles)
+             for precision in sorted(precisions, key=lambda word: word != "fp32")]
+    return f"same work: proven to {'; to '.join(parts)}"
+
+
+def _part(certificates: Sequence[Certificate], titles: Mapping[str, str]) -> str:
+    """What those of one precision prove."""
     pairs = dict.fromkeys(who(c, titles) for c in certificates)
     steps = min(c.steps for c in certificates)
     epochs = min(c.epochs for c in certificates)
     accumulations = sorted({int(c.recipe.get("accumulation", 1)) for c in certificates})
-    precisions = dict.fromkeys(str(c.recipe.get("precision")) for c in certificates)
-    return (f"same work: proven to {loss_bound(certificates)} over {steps} steps "
-            f"({', '.join(pairs)}; {', '.join(precisions)}, {epochs} "
+    return (f"{loss_bound(certificates)} over {steps} steps "
+            f"({', '.join(pairs)}; {certificates[0].recipe.get('precision')}, {epochs} "
             f"{'epoch' if epochs == 1 else 'epochs'}, accumulation "
             f"{' and '.join(map(str, accumulations))})")
+
+
+def origin(certificate: Certificate, titles: Mapping[str, str]) -> str | None:
+    """Where its derived bounds come from; None where all are fixed ones."""
+    repeat = certificate.repeat
+    if repeat is None:
+        return None
+    precision = certificate.recipe.get("precision")
+    names = [titles.get(backend, backend) for backend in repeat.backends]
+    whose = (f"{names[0]}'s own training" if len(names) == 1 else
+             f"the own training of {' or '.join(names)}, whichever changes less")
+    return (f"derived bounds are {repeat.times:g} times what {precision} changes, against fp32, in "
+            f"{whose}")
 
 
 def who(certificate: Certificate, titles: Mapping[str, str]) -> str:

@@ -39,9 +39,15 @@ class Comparison:
     run: str
     task: str
     variant: tuple[tuple[str, Any], ...]  # recipe fields that the run varies
+    # In a study of named shapes: the shape, and the backend whose shapes took turns. No other
+    # backend is laid beside it.
+    shape: str | None = None
+    backend: str | None = None
 
     @property
     def variant_text(self) -> str:
+        if self.shape:
+            return self.shape.replace("_", " ")
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.variant)
 
 
@@ -74,7 +80,7 @@ def groups(taken: Iterable[Taken]) -> list[Group]:
     members: dict[tuple[str, ...], list[Taken]] = defaultdict(list)
     for one in sorted(everything, key=lambda t: t.measurement.job.id):
         job = one.measurement.job
-        members[one.run, job.task, job.backend, job.question, job.variant,
+        members[one.run, job.task, job.backend, job.question, job.variant, job.shape or "",
                 _recipe_key(one.measurement.recipe)].append(one)
     found = [_group(tuple(same), varied) for same in members.values()]
     run_order = {run: i for i, run in enumerate(dict.fromkeys(t.run for t in everything))}
@@ -87,6 +93,9 @@ def groups(taken: Iterable[Taken]) -> list[Group]:
 def _group(same: tuple[Taken, ...], varied: Mapping[tuple[str, str], set[str]]) -> Group:
     first = same[0]
     job, recipe = first.measurement.job, first.measurement.recipe
+    if job.shape:
+        comparison = Comparison(first.run, job.task, (), job.shape, job.backend)
+        return Group(comparison, job.backend, job.question, same, job.variant)
     names = sorted(varied[first.run, job.task])
     variant = tuple((name, recipe.get(name)) for name in names)
     return Group(Comparison(first.run, job.task, variant), job.backend, job.question, same,
@@ -96,7 +105,7 @@ def _group(same: tuple[Taken, ...], varied: Mapping[tuple[str, str], set[str]]) 
 def _varied_fields(taken: Sequence[Taken]) -> dict[tuple[str, str], set[str]]:
     """(run, task): fields that take several values within one backend and question."""
     values: dict[tuple[str, str, str, str, str], set[str]] = defaultdict(set)
-    for one in taken:
+    for one in (one for one in taken if not one.measurement.job.shape):
         job = one.measurement.job
         for name, value in one.measurement.recipe.items():
             if name not in NOT_COMPARED | _BY_QUESTION:

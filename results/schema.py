@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 
-Question = Literal["equivalence", "throughput", "memory", "accuracy"]
+Question = Literal["equivalence", "throughput", "memory", "batch_limit", "accuracy"]
 # Who takes part in a race: the framework's own loop, its barest loop (the control), or the
 # framework's own loop once more (what differs between the two is noise).
 Variant = Literal["framework", "bare", "again"]
@@ -34,6 +34,9 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
+PLAIN = "plain"  # the shape of a study that changes nothing
+
+
 class JobKey(Record):
     """Names a job inside a run; `id` is also the measurement's file name."""
 
@@ -42,6 +45,7 @@ class JobKey(Record):
     task: str
     question: Question
     variant: Variant = "framework"
+    shape: str | None = None  # a study's name for what it changes in the recipe
 
 
 class Device(Record):
@@ -118,6 +122,59 @@ class Memory(Record):
     peak_device_bytes: int | None = None  # NVML, minus use before the worker started
     peak_process_bytes: int | None = None  # VmHWM minus its value before the model was built
     before_model_bytes: int | None = None  # VmHWM then: interpreter and framework
+    # Of one further step, by 'forward', 'backward' (with clipping) and 'optimizer': the allocator's
+    # peak on a GPU, else the process's minus its value before the model was built.
+    phase_peaks: dict[str, int] | None = None
+
+
+Phase = Literal["training", "evaluation"]
+Outcome = Literal[
+    "ok",  # it took its steps
+    "oom",  # the framework said that memory ran out
+    "host_oom",  # the kernel ended the process
+    "disguised_oom",  # memory ran out under another name, or the process ended without a word
+    "timeout",
+    "error",  # anything else: it says nothing of memory, and ends the search
+]
+
+
+class Probe(Record):
+    """One worker that built everything and took a few steps at one batch size."""
+
+    batch_size: int
+    outcome: Outcome
+    peak_bytes: int | None  # of what the budget bounds; None where it did not end well
+    steps: int  # optimizer steps (or evaluation batches) that it took
+    seconds: float  # the whole process
+    reason: str | None = None  # one line, whenever the outcome is not 'ok'
+
+
+class Finder(Record):
+    """Another way to the same limit, on the same work and budget, in one process."""
+
+    name: str
+    answer: int | None  # the largest batch that it says fits; None: it gave none
+    probes: int
+    seconds: float
+    reason: str | None = None  # why there is no answer
+
+
+class BatchLimit(Record):
+    """The largest batch that trains (or predicts) within a budget, proven from both sides."""
+
+    phase: Phase
+    budget: str  # as it was asked for: '6GiB', 'T4', 'device'
+    budget_bytes: int
+    emulated: bool  # a smaller GPU's budget on a bigger one
+    enforced_by: str  # 'RLIMIT_DATA', the framework's own limit, ...
+    limit: int | None  # 0: not even one example; None: not found, the measurement says why
+    fails_at: int | None  # the smallest that failed; None: none did up to `highest`
+    highest: int  # no batch above it was asked for
+    probes: list[Probe]
+    fixed_bytes: float | None = None  # the fit: peak = fixed_bytes + bytes_per_example x batch
+    bytes_per_example: float | None = None
+    needed_bytes: int | None = None  # at batch 1, where not even that fits
+    finders: list[Finder] = Field(default_factory=list)
 
 
 class Score(Record):
@@ -192,6 +249,7 @@ class Measurement(Record):
     gaps: dict[str, Gap] = Field(default_factory=dict)  # why a figure is None
     throughput: Throughput | None = None
     memory: Memory | None = None
+    batch_limit: BatchLimit | None = None
     accuracy: Accuracy | None = None
     trace: Trace | None = None
 
@@ -216,6 +274,14 @@ class Check(Record):
     step: int | None = None  # the first optimizer step, from 1, beyond the bound
     value: float | None = None  # the difference there
     where: str | None = None  # what differs: 'batch 7', a tensor, a field of the recipe
+    derived: bool = False  # the bound comes from a repeated run, it is not a fixed one
+
+
+class Repeat(Record):
+    """Where the derived bounds of a certificate in reduced precision come from."""
+
+    backends: list[str]  # trained once more in fp32; of two, the one that differs less counts
+    times: float  # a bound over the largest difference between a backend's own two runs
 
 
 class Certificate(Record):
@@ -237,6 +303,7 @@ class Certificate(Record):
     verdict: str  # one line
     notes: list[str]
     loss_differences: list[float]  # absolute, one per step
+    repeat: Repeat | None = None  # None: all bounds are fixed ones
 
 
 class TuningStep(Record):
@@ -281,6 +348,52 @@ class Tuning(Record):
     accuracy: TuningAccuracy | None  # None: not taken, such as with random weights
     plain_matmul_share: float | None  # model FLOP/s over the matmul rate in its precision
     tuned_matmul_share: float | None
+
+
+class PredictedLimit(Record):
+    target: str  # a GPU type of gpus.toml, or a budget such as '6GiB'
+    budget_bytes: int
+    limit: int  # 0: not even one example
+    low: int  # 95 % interval
+    high: int
+    note: str | None = None  # what the budget rests on, where no reading of it is at hand
+
+
+class Prediction(Record):
+    """The memory that training is expected to take, told without training."""
+
+    schema_version: Literal[1] = 1
+    backend: str
+    phase: Phase
+    device: Literal["cpu", "gpu"]  # whose allocator was followed
+    checkpoint: str
+    architecture: str
+    recipe: dict[str, Any]  # batch size, length, precision ... all that counts
+    parts: dict[str, int]  # bytes at the peak: weights, gradients, optimizer, activations ...
+    peak_bytes: int
+    peak_low_bytes: int  # 95 % interval
+    peak_high_bytes: int
+    limits: list[PredictedLimit]
+    versions: dict[str, str]
+
+
+class PredictionCase(Record):
+    """A prediction held against what was measured or published."""
+
+    backend: str
+    architecture: str
+    checkpoint: str
+    length: int
+    precision: str
+    phase: Phase = "training"
+    batch_size: int | None  # of a peak; None for a limit
+    budget: str | None  # of a limit; None for a peak
+    predicted: float
+    measured: float
+    unit: Literal["bytes", "examples"]
+    within_step: bool | None = None  # of a limit: off by one step of the search at most
+    source: str  # 'measured', or where it was published
+    fitted: bool = False  # the calibration has seen it
 
 
 class RunInfo(Record):

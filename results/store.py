@@ -12,18 +12,32 @@ import math
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from results.schema import SCHEMA_VERSION, Certificate, Measurement, Record, RunInfo, Tuning
+from results.schema import (
+    SCHEMA_VERSION,
+    Certificate,
+    Measurement,
+    Prediction,
+    PredictionCase,
+    Record,
+    RunInfo,
+    Tuning,
+)
 
 RUN_FILE = "run.json"
 PLAN_FILE = "plan.json"  # what is to do, for a run that goes on; the harness reads it
 CERTIFICATES = "certificates"  # their folder inside a run's
 TUNING_FILE = "tuning.json"
-OTHER_FILES = {RUN_FILE, PLAN_FILE, TUNING_FILE}  # in a run's folder, but no measurement
+PREDICTIONS = "predictions"  # their folder inside a run's
+CASES_FILE = "prediction_cases.json"
+# In a run's folder, but no measurement.
+OTHER_FILES = {RUN_FILE, PLAN_FILE, TUNING_FILE, CASES_FILE}
+LARGEST = 2**63  # no count and no amount of bytes comes near it
 R = TypeVar("R", bound=Record)
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_=+,@-][A-Za-z0-9_=+,.@-]{0,199}")
@@ -113,22 +127,52 @@ def read_run(folder: Path) -> tuple[RunInfo | None, list[Measurement], list[str]
 
 def write_certificate(folder: Path, name: str, certificate: Certificate) -> Path:
     """Writes `folder/certificates/<name>.json`. Errors: StoreError."""
-    path = folder / CERTIFICATES / f"{_file_name('certificate', name)}.json"
+    return _write_into(folder / CERTIFICATES, "certificate", name, certificate)
+
+
+def write_prediction(folder: Path, name: str, prediction: Prediction) -> Path:
+    """Writes `folder/predictions/<name>.json`. Errors: StoreError."""
+    return _write_into(folder / PREDICTIONS, "prediction", name, prediction)
+
+
+def write_prediction_cases(folder: Path, cases: Sequence[PredictionCase]) -> Path:
+    """Writes `folder/prediction_cases.json`. Errors: StoreError."""
+    path = folder / CASES_FILE
+    write_text(path, json.dumps([case.model_dump(mode="json") for case in cases], indent=1,
+                                ensure_ascii=False, allow_nan=False) + "\n")
+    return path
+
+
+def _write_into(folder: Path, kind: str, name: str, record: Record) -> Path:
+    path = folder / f"{_file_name(kind, name)}.json"
     try:
-        path.parent.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot make {path.parent}: {error.strerror}") from None
-    write_record(path, certificate)
+        raise StoreError(f"cannot make {folder}: {error.strerror}") from None
+    write_record(path, record)
     return path
 
 
 def read_certificates(folder: Path) -> tuple[list[Certificate], list[str]]:
     """A run's certificates by name, and one line per file that could not be read."""
+    return _read_all(folder / CERTIFICATES, Certificate)
+
+
+def read_predictions(folder: Path) -> tuple[list[Prediction], list[str]]:
+    """A run's predictions by name, and one line per file that could not be read."""
+    return _read_all(folder / PREDICTIONS, Prediction)
+
+
+def read_prediction_cases(folder: Path) -> tuple[list[PredictionCase], list[str]]:
+    """What a run's predictions were held against, and one line per case that is damaged."""
     problems: list[str] = []
-    paths = sorted(path for path in (folder / CERTIFICATES).glob("*.json")
-                   if not path.name.startswith("."))
-    found = [_read(path, Certificate, problems) for path in paths]
-    return [c for c in found if c is not None], problems
+    path = folder / CASES_FILE
+    raw = _read_json(path, problems) if path.exists() else []
+    if not isinstance(raw, list):
+        return [], problems or [f"{path}: damaged: not a list of cases"]
+    found = [_validated(f"{path}: case {i}", one, PredictionCase, problems)
+             for i, one in enumerate(raw, 1)]
+    return [case for case in found if case is not None], problems
 
 
 def read_tuning(folder: Path) -> Tuning | None:
@@ -180,32 +224,58 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _read_all(folder: Path, kind: type[R]) -> tuple[list[R], list[str]]:
+    """Every record of a folder by name, and one line per file that could not be read."""
+    problems: list[str] = []
+    paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
+    found = [_read(path, kind, problems) for path in paths]
+    return [record for record in found if record is not None], problems
+
+
 def _read(path: Path, kind: type[R], problems: list[str]) -> R | None:
     """One record, or None and a line in `problems`."""
+    raw = _read_json(path, problems)
+    return None if raw is None else _validated(str(path), raw, kind, problems)
+
+
+def _read_json(path: Path, problems: list[str]) -> Any:
+    """What a file holds, or None and a line in `problems`."""
     try:
         raw = json.loads(path.read_bytes())
+        wrong = "it holds null" if raw is None else "a number beyond 64 bits" * _beyond(raw)
     except OSError as error:
         problems.append(f"{path}: cannot be read: {error.strerror}")
     except (ValueError, RecursionError) as error:
         problems.append(f"{path}: damaged, not JSON: {_one_line(str(error))}")
     else:
-        return _validated(path, raw, kind, problems)
+        if not wrong:
+            return raw
+        problems.append(f"{path}: damaged: {wrong}")
     return None
 
 
-def _validated(path: Path, raw: object, kind: type[R],
-               problems: list[str]) -> R | None:
+def _beyond(raw: Any) -> bool:
+    """Whether a number is too large for any that is written here, and for arithmetic on it."""
+    if isinstance(raw, dict):
+        return any(map(_beyond, raw.values()))
+    if isinstance(raw, list):
+        return any(map(_beyond, raw))
+    return isinstance(raw, int) and abs(raw) > LARGEST
+
+
+def _validated(where: str, raw: object, kind: type[R], problems: list[str]) -> R | None:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if isinstance(raw, dict) and version != SCHEMA_VERSION:
-        problems.append(f"{path}: schema version {version!r} is not known here "
+    if "schema_version" in kind.model_fields and isinstance(raw, dict) and \
+            version != SCHEMA_VERSION:
+        problems.append(f"{where}: schema version {version!r} is not known here "
                         f"(known: {SCHEMA_VERSION})")
         return None
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        problems.append(f"{path}: damaged: {where}: {_one_line(first['msg'])}")
+        part = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        problems.append(f"{where}: damaged: {part}: {_one_line(first['msg'])}")
     return None
 
 

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-EXTRAS = {"torch": ["torch", "tests"], "tf": ["all", "tests"], "lint": ["lint"]}
+EXTRAS = {"torch": ["torch", "eight-bit", "tests"], "tf": ["all", "tests"], "lint": ["lint"]}
 HEAVY = {"torch", "transformers", "accelerate", "tensorflow", "tf_keras", "keras", "jax",
          "datasets", "pyarrow", "pandas", "huggingface_hub"}
 NOT_SHIPPED = {"runs", "published", "__pycache__"}

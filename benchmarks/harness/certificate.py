@@ -7,51 +7,40 @@ docs/equivalence.md.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from math import ceil, inf
-from typing import Any, Literal
 
-import numpy as np
-
+from benchmarks.harness import bounds
+from benchmarks.harness.bounds import FIXED, Amounts
+from benchmarks.harness.checks import (
+    described,
+    make_checks,
+    same_batches,
+    same_recipe,
+    step_differences,
+    tensors_agree,
+)
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.points_to import points_to
-from benchmarks.harness.sketch import EXEMPT, exact
-from benchmarks.harness.traces import Tensors, Traced
-from results.schema import Certificate, Check
-
-Kind = Literal["same", "absolute", "relative", "share"]
-
-# How a framework computes may differ; what it computes may not. The last four only decide when
-# something is looked at.
-FREE_FIELDS = {"attention", "compile", "log_interval", "evaluation_interval", "keep_best",
-               "epochs"}
-START_WEIGHTS = 1e-6
-START_LOGITS = 1e-5
-LOSS = 1e-5
-GRADIENT_NORM = 1e-4
-LEARNING_RATE = 1e-4
-FIRST_UPDATE = 1e-2
-WEIGHTS = 1e-4
-END_LOGITS = 1e-3
-LABELS = 0.999
-BATCH_EPOCHS = 2  # epochs whose batches must be the same
-SMALL_NORM = 1e-3  # is added to a tensor's norm: a bias that began at 0 has next to none
-PLURAL = {"batches", "starting weights", "starting logits", "weights", "final logits", "labels"}
-ULP = 2.0 ** -23  # of single precision: no update is told apart below the weight's own rounding
+from benchmarks.harness.sketch import EXEMPT
+from benchmarks.harness.traces import Traced
+from results.schema import Certificate, Check, Repeat
 
 
-def certify(first: Traced, second: Traced) -> Certificate:
-    """The certificate of two traces of one task.
+def certify(first: Traced, second: Traced, repeats: Sequence[Traced] = ()) -> Certificate:
+    """The certificate of two traces of one task. Traces in a reduced precision need `repeats`:
+    the fp32 trace of one of the backends or of both, from which the bounds are derived.
 
-    Errors: UserError where they are of different tasks."""
+    Errors: UserError where they are of different tasks, or the repeats are not theirs."""
     if first.task != second.task:
         raise UserError(f"the traces are of different tasks, {first.task!r} and {second.task!r}: "
                         "compare traces of one task")
     a, b = first.trace, second.trace
     whole = first.arrays.weights is not None and second.arrays.weights is not None
-    differences = _differences(a.loss, b.loss)
-    checks = [*_before(first, second), *_steps(first, second), *_after(first, second)]
+    differences = step_differences(a.loss, b.loss)
+    allowed = _allowed(first, second, repeats)
+    checks = [check.model_copy(update={"derived": bool(repeats) and check.name in bounds.DERIVED})
+              for check in make_checks(first, second, allowed)]
     failed = first_failure(checks)
     limit = first.recipe.get("max_gradient_norm") or inf
     epochs = ceil(a.steps / a.steps_per_epoch)
@@ -61,9 +50,62 @@ def certify(first: Traced, second: Traced) -> Certificate:
         weights_compared="exact" if whole else "sketch", checks=checks,
         holds=failed is None, failed_first=failed.name if failed else None,
         points_to=points_to(failed, checks, first) if failed else None,
-        verdict=_verdict(first, epochs, failed), notes=[EXEMPT],
+        verdict=_verdict(first, epochs, failed, checks), notes=[EXEMPT],
         loss_differences=differences.tolist(),
+        repeat=Repeat(backends=[repeat.side.backend for repeat in repeats],
+                      times=bounds.TIMES) if repeats else None,
     )
+
+
+def reduced(first: Traced, second: Traced) -> str | None:
+    """The reduced precision that both traces are in; None where they are in fp32 or in two."""
+    words = {str(traced.recipe.get("precision")) for traced in (first, second)}
+    return words.pop() if len(words) == 1 and words != {"fp32"} else None
+
+
+def _allowed(first: Traced, second: Traced, repeats: Sequence[Traced]) -> Amounts:
+    """The bounds of all checks. Errors: UserError, see `certify`."""
+    precision = reduced(first, second)
+    if precision and not repeats:
+        raise UserError(f"the traces are in {precision}, whose bounds come from a repeated run: "
+                        "name the fp32 trace of one of the two backends as well")
+    if repeats and not precision:
+        raise UserError("only two traces in one reduced precision are held against a repeated "
+                        "run: name two traces alone")
+    return bounds.derived([_own(_repeated(first, second, repeat), repeat)
+                           for repeat in repeats]) if repeats else FIXED
+
+
+def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
+    """Whose fp32 trace it is. It must be of that recipe but for the precision, and start from the
+    weights and batches of one of the two, or its difference would be no rounding: of any of the
+    two, because where a fault changes them in one, the certificate has to tell. Errors: UserError.
+    """
+    backend = repeat.side.backend
+    side = next((t for t in (first, second) if t.side.backend == backend), None)
+    if side is None:
+        raise UserError(f"the repeated run is of {backend}, the traces are of "
+                        f"{first.side.backend} and {second.side.backend}: name one of theirs")
+    recipe = same_recipe({**side.recipe, "precision": "fp32"}, repeat.recipe)
+    starts = [(same_batches(t, repeat),
+               tensors_agree("starting weights", FIXED, t.arrays.start, repeat.arrays.start))
+              for t in (first, second)]
+    failed = [check for check in (recipe, *starts[0]) if not check.passed]
+    known = any(all(check.passed for check in start) for start in starts)
+    if not recipe.passed or not known or side.task != repeat.task:
+        why = described(failed[0]) if failed else f"it is of {repeat.task}"
+        raise UserError(f"the repeated run of {backend} is not the same training in fp32: {why}")
+    return side
+
+
+def _own(side: Traced, repeat: Traced) -> Amounts:
+    """By how much a backend's run in reduced precision differs from its own in fp32; infinite
+    where that is no number."""
+    found = {check.name: inf if check.worst is None else check.worst
+             for check in make_checks(side, repeat, FIXED)}
+    # One more than was seen: no label that differs among a few examples does not mean none ever.
+    found["labels"] = 1 - found["labels"] + 1 / max(1, side.trace.evaluation_examples)
+    return found
 
 
 def first_failure(checks: Sequence[Check]) -> Check | None:
@@ -81,172 +123,13 @@ def _when(check: Check, before: bool) -> float:
     return 0 if check.name == "batches" and check.step == 1 else check.step
 
 
-def _before(first: Traced, second: Traced) -> Iterator[Check]:
-    yield _recipe(first.recipe, second.recipe)
-    yield _batches(first, second)
-    yield _tensors("starting weights", START_WEIGHTS, first.arrays.start, second.arrays.start)
-    yield _logits("starting logits", START_LOGITS, first.arrays.start_logits,
-                  second.arrays.start_logits)
-
-
-def _steps(first: Traced, second: Traced) -> Iterator[Check]:
-    a, b = first.trace, second.trace
-    yield _by_step("loss", LOSS, "absolute", a.loss, b.loss)
-    yield _by_step("gradient norm", GRADIENT_NORM, "relative", a.gradient_norm, b.gradient_norm)
-    yield _by_step("learning rate", LEARNING_RATE, "relative", a.learning_rate, b.learning_rate)
-    check = _tensors("first update", FIRST_UPDATE, first.arrays.update, second.arrays.update,
-                     rounding=first.arrays.start)
-    yield check if check.passed else check.model_copy(update={"step": a.update_step})
-
-
-def _after(first: Traced, second: Traced) -> Iterator[Check]:
-    one, other = first.arrays, second.arrays
-    if one.weights is not None and other.weights is not None:
-        yield _tensors("weights", WEIGHTS, exact(one.weights), exact(other.weights))
-    else:
-        yield _tensors("weights", WEIGHTS, one.end, other.end)
-    yield _logits("final logits", END_LOGITS, one.end_logits, other.end_logits)
-    yield _labels(one.end_logits, other.end_logits)
-
-
-def _recipe(one: Mapping[str, Any], other: Mapping[str, Any]) -> Check:
-    names = sorted((one.keys() | other.keys()) - FREE_FIELDS)
-    differing = [f"{name}: {one.get(name)!r} against {other.get(name)!r}"
-                 for name in names if one.get(name) != other.get(name)]
-    return Check(name="recipe", bound=0, kind="same", worst=len(differing),
-                 passed=not differing, where="; ".join(differing) or None)
-
-
-def _batches(first: Traced, second: Traced) -> Check:
-    """The batches of the first epochs, in their order."""
-    ours, theirs = (
-        [digest for digest, step in zip(t.batches, t.batch_steps, strict=False)
-         if step <= BATCH_EPOCHS * t.steps_per_epoch] for t in (first.trace, second.trace))
-    count = max(len(ours), len(theirs))
-    differing = [i for i in range(count) if ours[i:i + 1] != theirs[i:i + 1]]
-    if not differing and count:
-        return Check(name="batches", bound=0, kind="same", worst=0, passed=True)
-    if not count:
-        return Check(name="batches", bound=0, kind="same", worst=None, passed=False,
-                     where="no batch was hashed")
-    at = differing[0]
-    steps = max(first.trace.batch_steps, second.trace.batch_steps, key=len)
-    return Check(name="batches", bound=0, kind="same", worst=len(differing), passed=False,
-                 step=steps[at], value=len(differing), where=f"batch {at + 1}")
-
-
-def _by_step(name: str, bound: float, kind: Kind, one: Sequence[float],
-             other: Sequence[float]) -> Check:
-    differences = _differences(one, other)
-    if kind == "relative":
-        scale = np.maximum(np.abs(_filled(one, len(differences))),
-                           np.abs(_filled(other, len(differences))))
-        differences = np.divide(differences, scale, out=differences.copy(), where=scale > 0)
-    beyond = np.flatnonzero(~(differences <= bound))
-    step = int(beyond[0]) + 1 if len(beyond) else None
-    return Check(name=name, bound=bound, kind=kind, worst=_number(_worst(differences)),
-                 passed=step is None, step=step,
-                 value=_number(differences[step - 1]) if step else None)
-
-
-def _differences(one: Sequence[float], other: Sequence[float]) -> np.ndarray:
-    """Absolute, by step; infinite where only one of the two has the step."""
-    length = max(len(one), len(other))
-    a, b = _filled(one, length), _filled(other, length)
-    with np.errstate(invalid="ignore"):  # infinite minus infinite is not a number: it fails
-        found: np.ndarray = np.abs(a - b)
-    found[min(len(one), len(other)):] = inf
-    return found
-
-
-def _filled(values: Sequence[float], length: int) -> np.ndarray:
-    return np.array([*values, *[0.0] * (length - len(values))], np.float64)
-
-
-def _tensors(name: str, bound: float, one: Tensors, other: Tensors,
-             rounding: Tensors | None = None) -> Check:
-    """Norm-wise, tensor by tensor: the norm of the difference over that of the tensor."""
-    absent = sorted(one.keys() ^ other.keys())
-    if absent or not one:
-        return Check(name=name, bound=bound, kind="relative", worst=None, passed=False,
-                     where=f"only one side has {absent[0]}" if absent else "no tensor was kept")
-    found = {}
-    for tensor in sorted(one):
-        a, b = one[tensor], other[tensor]
-        if a.shape != b.shape:
-            return Check(name=name, bound=bound, kind="relative", worst=None, passed=False,
-                         where=f"{tensor} has {a.size} numbers on one side and {b.size} on the "
-                         "other")
-        difference = float(np.linalg.norm(a - b))
-        size = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
-        if rounding is None:
-            found[tensor] = difference / (size + SMALL_NORM)
-        else:
-            spare = max(0.0, difference - ULP * float(np.linalg.norm(rounding[tensor])))
-            found[tensor] = spare / size if size else (inf if spare else 0.0)
-    worst = max(found, key=lambda tensor: -1 if math.isnan(found[tensor]) else found[tensor])
-    worst = next((tensor for tensor in found if math.isnan(found[tensor])), worst)
-    beyond = [tensor for tensor in found if not found[tensor] <= bound]
-    others = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
-    return Check(name=name, bound=bound, kind="relative", worst=_number(found[worst]),
-                 passed=not beyond, value=_number(found[worst]) if beyond else None,
-                 where=f"{worst}{others}" if beyond else worst)
-
-
-def _logits(name: str, bound: float, one: np.ndarray, other: np.ndarray) -> Check:
-    """Absolute, over all evaluation examples."""
-    if one.shape != other.shape:
-        return Check(name=name, bound=bound, kind="absolute", worst=None, passed=False,
-                     where=f"{one.shape} logits on one side, {other.shape} on the other")
-    with np.errstate(invalid="ignore"):
-        differences = np.abs(one.astype(np.float64) - other).max(axis=1)
-    beyond = np.flatnonzero(~(differences <= bound))
-    return Check(name=name, bound=bound, kind="absolute", worst=_number(_worst(differences)),
-                 passed=not len(beyond),
-                 value=_number(differences[beyond[0]]) if len(beyond) else None,
-                 where=f"evaluation example {beyond[0] + 1}" if len(beyond) else None)
-
-
-def _labels(one: np.ndarray, other: np.ndarray) -> Check:
-    """The share of evaluation examples with the same predicted label."""
-    if one.shape != other.shape:
-        return Check(name="labels", bound=LABELS, kind="share", worst=None, passed=False,
-                     where="not the same examples")
-    same = one.argmax(axis=1) == other.argmax(axis=1)
-    share = float(same.mean())
-    return Check(name="labels", bound=LABELS, kind="share", worst=share, passed=share >= LABELS,
-                 where=None if share >= LABELS else
-                 f"evaluation example {int(np.flatnonzero(~same)[0]) + 1}")
-
-
-def _worst(values: np.ndarray) -> float:
-    """The largest; not a number where one of them is none."""
-    return float(values.max()) if len(values) else inf
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _verdict(traced: Traced, epochs: int, failed: Check | None) -> str:
+def _verdict(traced: Traced, epochs: int, failed: Check | None, checks: Sequence[Check]) -> str:
     steps = traced.trace.steps
     of = (f"{traced.recipe.get('precision')}, {epochs} {'epoch' if epochs == 1 else 'epochs'}, "
           f"accumulation {traced.recipe.get('accumulation')}")
     if failed is None:
-        return f"same work: proven to {LOSS:.0e} over {steps} steps ({of})".replace("e-05", "e-5")
+        loss = next(check for check in checks if check.name == "loss")
+        bound = f"{loss.bound:.2g}".replace("e-0", "e-")
+        own = f", {bounds.TIMES:g} times its own rounding" if loss.derived else ""
+        return f"same work: proven to {bound}{own} over {steps} steps ({of})"
     return f"not the same work: {described(failed)} ({of})"
-
-
-def described(check: Check) -> str:
-    """What differs, from which step on, by how much against which bound."""
-    at = f" from step {check.step} on" if check.step else ""
-    where = f" ({check.where})" if check.where else ""
-    differs = "differ" if check.name in PLURAL else "differs"
-    if check.kind == "same":
-        return f"{check.name} {differs}{at}{where}"
-    amount = "not a number" if check.worst is None else f"{check.worst:.2g}"
-    if check.kind == "share":
-        return f"{check.name} agree on {amount}, {check.bound:g} is asked{where}"
-    value = check.worst if check.value is None else check.value
-    amount = "beyond comparison" if value is None else f"by {value:.2g}"
-    return f"{check.name} {differs}{at} {amount}, bound {check.bound:.0e} {check.kind}{where}"

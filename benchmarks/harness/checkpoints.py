@@ -218,6 +218,27 @@ def make_start(source: CheckpointSource, label_names: Sequence[str], seed: int,
                  source.max_length)
 
 
+def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
+    """A start that has a config.json and no weights, in `folder`: for what asks only for shapes.
+    Nothing is fetched for the named checkpoints.
+
+    Raises UserError where the checkpoint is unknown, and for a folder or a hub id without a
+    config.json."""
+    shape = name if name == "minilm" or name in HUB_CHECKPOINTS else name.partition("random:")[2]
+    if shape in RANDOM_CONFIGS:
+        config: Config = RANDOM_CONFIGS[shape]
+    elif Path(name).expanduser().is_dir():
+        config = read_config(Path(name).expanduser(), name)
+    else:
+        config = read_config(find_checkpoint(name).folder, name)
+    architecture = architecture_of(config, name)
+    source = _described(name, folder, architecture, config, "", random=True, vocabulary="none")
+    config = _start_config(config, source, label_names)
+    (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
+    return Start(folder, architecture, len(label_names), source.vocabulary_size,
+                 source.max_length)
+
+
 def _start_config(config: Config, source: CheckpointSource, label_names: Sequence[str]) -> Config:
     kept = {key: value for key, value in config.items() if key not in _NOT_KEPT}
     return kept | {

@@ -1,4 +1,4 @@
-"""The command line: `ftbench run`, `certify`, `tune`, `list`, `report`.
+"""The command line: `ftbench run`, `limit`, `predict`, `certify`, `tune`, `list`, `report`.
 
 Exit codes: 0 all jobs gave their figures or are excluded with a reason; 1 a job failed, was
 killed or hung, or a certificate does not hold; 2 bad input; 130 stopped by Ctrl-C. Only the
@@ -56,6 +56,13 @@ def make_parser() -> argparse.ArgumentParser:
         "ftbench tune --backend hf_torch --task imdb --profile cpu --data dir:PATH",
     )
     add_options(tune.add_argument)
+    limit_ = commands.add_parser(
+        "limit", help="find the largest batch that fits",
+        description="Finds and proves the largest batch that trains within a budget: it trained, "
+        "and the next larger one ran out of memory. Every probe is a process of its own. Example: "
+        "ftbench limit --backend hf_torch --task imdb --recipe length=256 --budget 6GiB",
+    )
+    add_options(limit_.add_argument)
     certify_ = commands.add_parser(
         "certify", help="prove that the backends do the same work, or show where they part",
         description="Lays two traces beside each other and tells what they prove: two that lie in "
@@ -63,8 +70,20 @@ def make_parser() -> argparse.ArgumentParser:
         "Exit code 1 when the certificate does not hold.",
     )
     certify_.add_argument("traces", nargs="*", metavar="TRACE", help="two equivalence measurements "
-                          "(JSON files, their arrays beside them); nothing is run then")
+                          "(JSON files, their arrays beside them); nothing is run then. Two in "
+                          "bf16, fp16 or tf32 need the fp32 trace of one of them, or of both, as "
+                          "well")
     add_options(certify_.add_argument)
+    predict_ = commands.add_parser(
+        "predict", help="tell the largest batch that fits, on GPUs that are not here too",
+        description="Predicts the memory that training takes and the largest batch that fits, "
+        "without training and without a GPU. Example: "
+        "ftbench predict --checkpoint bert-base --recipe length=512 --gpu T4 --gpu A100-40",
+    )
+    from benchmarks.harness.predict_command import OPTIONS
+
+    for flag, settings in OPTIONS:
+        predict_.add_argument(flag, **settings)
     commands.add_parser("list", help="backends, tasks, checkpoints, profiles and devices",
                         description="Shows what there is to choose from and what is installed.")
     report = commands.add_parser(
@@ -91,7 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ftbench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        goes_on = "; `ftbench run --resume last` goes on" if options.command == "run" else ""
+        resumed = options.command in ("run", "limit")
+        goes_on = "; `ftbench run --resume last` goes on" if resumed else ""
         print(f"ftbench: stopped{goes_on}", file=sys.stderr)
         return 130
 
@@ -108,18 +128,10 @@ def run(options: argparse.Namespace, command: list[str]) -> int:
 
 def planned(options: argparse.Namespace, command: list[str],
             question: Question | None = None) -> Plan:
-    """The plan that the options make; with `question`, of that one alone, whether the profile
-    asks it or not."""
-    from benchmarks.harness.options import read_choice
-    from benchmarks.harness.plan import command_line, make_plan
-    from benchmarks.harness.profiles import load_profile
-    from benchmarks.harness.tasks import task_names
+    """The plan that the parsed options make."""
+    from benchmarks.harness.options import planned
 
-    choice = read_choice(lambda name: getattr(options, name))
-    profile = load_profile(choice.profile)
-    if question:
-        profile = profile.model_copy(update={"questions": [question]})
-    return make_plan(choice, profile, task_names(), command_line(command))
+    return planned(vars(options).__getitem__, command, question)
 
 
 def execute(the_run: Run) -> None:
@@ -134,14 +146,32 @@ def execute(the_run: Run) -> None:
         the_run.execute(display.watch, display.begin)
 
 
+def limit(options: argparse.Namespace, command: list[str]) -> int:
+    from benchmarks.harness.errors import UserError
+    from benchmarks.harness.limit_text import limit_text
+    from benchmarks.harness.run import Run
+
+    if options.question:
+        raise UserError("--question does not go with limit, which asks batch_limit only")
+    the_run = Run.new(Path(options.results), planned(options, command, "batch_limit"))
+    execute(the_run)
+    measurements = the_run.measurements()
+    paths = render([the_run.folder])
+    for m in measurements:
+        print(f"{m.job.id}: {limit_text(m)}")
+    print(f"report: {paths.html}\n        {paths.markdown}")
+    return 1 if any(m.status in FAILURES for m in measurements) else 0
+
+
 def certify(options: argparse.Namespace, command: list[str]) -> int:
     """Certificates of two files, or of a profile's work."""
     from benchmarks.harness.certify import certify_files
     from benchmarks.harness.errors import UserError
 
-    if len(options.traces) not in (0, 2):
+    if len(options.traces) not in (0, 2, 3, 4):
         raise UserError(f"certify takes two traces or none, not {len(options.traces)}: name two "
-                        "files, or choose a profile whose traces are taken")
+                        "files (and their fp32 traces where they are in a reduced precision), or "
+                        "choose a profile whose traces are taken")
     if options.traces:
         from benchmarks.harness.options import given
 
@@ -183,6 +213,7 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness import tune as tuning
     from benchmarks.harness.errors import UserError
     from benchmarks.harness.run import Run
+    from results.report import tuning_text
 
     signal.signal(signal.SIGTERM, _as_interrupt)
     if len(options.backend) != 1 or (len(options.task) != 1 and not options.dataset):
@@ -199,7 +230,20 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
     found = tuning.Tuner(the_run, print, lambda key, event: None).tune()
     profile_path = tuning.keep(the_run, found)
     paths = render([the_run.folder])
+    print(tuning_text(found))
     print(f"profile: {profile_path}\nreport: {paths.html}\n        {paths.markdown}")
+    return 0
+
+
+def predict(options: argparse.Namespace, command: list[str]) -> int:
+    from benchmarks.harness import predict_command
+
+    if options.check:
+        print(f"cases: {predict_command.check(options)}")
+        return 0
+    folder = predict_command.predict(options, command)
+    paths = render([folder])
+    print(f"report: {paths.html}", file=sys.stderr if options.json else sys.stdout)
     return 0
 
 
@@ -273,7 +317,8 @@ def report(options: argparse.Namespace, command: list[str]) -> int:
     return 0
 
 
-COMMANDS = {"run": run, "certify": certify, "tune": tune, "list": show_list, "report": report}
+COMMANDS = {"run": run, "limit": limit, "certify": certify, "predict": predict, "tune": tune,
+            "list": show_list, "report": report}
 
 
 if __name__ == "__main__":

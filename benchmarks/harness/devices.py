@@ -166,6 +166,33 @@ def _process_count(nvml: Any, handle: Any) -> int | None:
         return None
 
 
+def free_bytes(nvml: Any = pynvml) -> int:
+    """Device memory that nobody holds now. Raises `NoGpu` or `NvmlFailed`."""
+    with gpu_handle(nvml) as handle:
+        return int(nvml.nvmlDeviceGetMemoryInfo(handle).free)
+
+
+def other_processes(nvml: Any = pynvml) -> list[str]:
+    """Who computes on the GPU now, one text each: name, process id as NVML gives it (in a
+    container the host's) and memory where it is told. Raises `NoGpu` or `NvmlFailed`."""
+    with gpu_handle(nvml) as handle:
+        try:
+            found = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
+            return []
+        return [_process_text(nvml, process) for process in found]
+
+
+def _process_text(nvml: Any, process: Any) -> str:
+    try:
+        name = _text(nvml.nvmlSystemGetProcessName(process.pid))
+    except nvml.NVMLError:  # it lies outside the container, or has ended
+        name = "a process"
+    held = getattr(process, "usedGpuMemory", None)
+    memory = f", {held / 2**30:.1f} GiB" if held is not None else ""
+    return f"{name} (process {process.pid}{memory})"
+
+
 class DeviceMemory:
     """What a job took of the whole GPU: NVML's device use at its peak, minus the use before.
 

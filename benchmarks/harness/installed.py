@@ -11,8 +11,8 @@ from frameworks.contract import BACKENDS
 
 # The same framework under another distribution name.
 ALSO_KNOWN_AS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
-REPORTED = ("torch", "transformers", "accelerate", "tensorflow", "tensorflow-cpu", "tf-keras",
-            "keras", "tokenizers", "safetensors", "numpy", "ftbench")
+REPORTED = ("torch", "transformers", "accelerate", "bitsandbytes", "tensorflow", "tensorflow-cpu",
+            "tf-keras", "keras", "tokenizers", "safetensors", "numpy", "ftbench")
 
 
 def version(distribution: str) -> str | None:

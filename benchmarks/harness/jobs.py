@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.harness.profiles import EquivalencePlan, MemoryPlan, ThroughputPlan
 from frameworks.contract import Architecture, Recipe, Session, Start
-from results.schema import JobKey
+from results.schema import JobKey, Phase
 
 
 class StartFile(BaseModel):
@@ -27,6 +27,21 @@ class StartFile(BaseModel):
         return Start(**self.model_dump())
 
 
+class LimitWork(BaseModel):
+    """What a search for a batch limit asks of each of its workers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    budget: str  # as it was asked for
+    phase: Phase
+    steps: int  # optimizer steps, or evaluation batches, of a probe
+    highest: int
+    compare_finders: bool
+    data_bytes: int | None = None  # a CPU's budget: the worker bounds its own data segment
+    framework_bytes: int | None = None  # a GPU's: the framework is told to give out no more
+    finder: str | None = None  # search in the worker itself, by this name
+
+
 class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,6 +55,7 @@ class Job(BaseModel):
     equivalence: EquivalencePlan
     throughput: ThroughputPlan
     memory: MemoryPlan
+    limit: LimitWork | None = None  # batch_limit only
     predictions: Path  # where a job leaves its logits: accuracy and equivalence
 
 

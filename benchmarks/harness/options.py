@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.harness import tasks
+from benchmarks.harness import budgets, gpus, tasks
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.plan import Choice
-from benchmarks.harness.profiles import parse_overrides
+from benchmarks.harness.plan import Choice, Plan, command_line, make_plan
+from benchmarks.harness.profiles import Fields, load_profile, parse_overrides
+from results.schema import Question
 
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--profile", {"default": "quick", "metavar": "NAME",
@@ -18,8 +19,8 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--task", {"action": "append", "default": [], "metavar": "NAME",
                 "help": "only this task; may be given again"}),
     ("--question", {"action": "append", "default": [], "metavar": "NAME",
-                    "help": "only equivalence, throughput, memory or accuracy; may be given "
-                    "again"}),
+                    "help": "only equivalence, throughput, memory, batch_limit or accuracy; "
+                    "may be given again"}),
     ("--data", {"metavar": "SOURCE", "help": "embedded (generated text), hub, or dir:PATH with "
                 "parquet files in the hub's column convention"}),
     ("--checkpoint", {"metavar": "NAME", "help": "a name that `ftbench list` shows, a folder, a "
@@ -29,6 +30,17 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--recipe", {"action": "append", "default": [], "metavar": "FIELD=VALUE",
                   "help": "replaces a field of every job's recipe, such as batch_size=8; may be "
                   "given again"}),
+    ("--budget", {"action": "append", "default": [], "metavar": "SIZE",
+                  "help": "of a batch limit: such as 6GiB, or 'device' for all that is free (the "
+                  "default); may be given again"}),
+    ("--gpu", {"action": "append", "default": [], "metavar": "TYPE",
+               "help": "of a batch limit: the memory of a smaller GPU, such as T4, emulated on "
+               "this one; may be given again"}),
+    ("--phase", {"action": "append", "default": [], "choices": ["training", "evaluation"],
+                 "help": "of a batch limit: the largest batch that trains (the default), or that "
+                 "predicts; may be given again"}),
+    ("--compare-finders", {"action": "store_true", "help": "of a batch limit: accelerate's finder "
+                           "and doubling with halving search too, on the same work"}),
     ("--results", {"default": "results", "metavar": "FOLDER",
                    "help": "runs are kept in FOLDER/runs"}),
     ("--allow-pickle", {"action": "store_true", "help": "read weights from a pickle "
@@ -39,7 +51,7 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--second-column", {"metavar": "COLUMN", "help": "its second text, for sentence pairs"}),
     ("--label-column", {"metavar": "COLUMN", "help": "its label, an integer or a string"}),
 ]
-CHOICES = {"equivalence", "throughput", "memory", "accuracy"}
+CHOICES = {"equivalence", "throughput", "memory", "batch_limit", "accuracy"}
 
 
 def add_options(add: Callable[..., Any]) -> None:
@@ -80,5 +92,32 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
         profile=get("profile"), backends=get("backend"), tasks=get("task"),
         questions=get("question"), data=get("data"), checkpoint=get("checkpoint"),
         device=get("device"), recipe=parse_overrides(get("recipe")),
-        allow_pickle=get("allow_pickle"), custom_task=custom,
+        allow_pickle=get("allow_pickle"), custom_task=custom, batch_limit=_limit_choice(get),
     )
+
+
+def _limit_choice(get: Callable[[str], Any]) -> Fields:
+    """What the options say of [batch_limit]. Errors: UserError for a budget that is none."""
+    for size in get("budget"):
+        if budgets.size_bytes(size) is None and size != budgets.DEVICE:
+            raise UserError(f"--budget {size!r}: write a size such as 6GiB, or {budgets.DEVICE!r} "
+                            "for all that is free; GPU types go with --gpu")
+        budgets.check_label(size, "--budget")
+    for name in get("gpu"):
+        gpus.gpu_type(name)
+    chosen = {"budgets": [*get("budget"), *get("gpu")], "phases": get("phase"),
+              "compare_finders": get("compare_finders")}
+    return {name: value for name, value in chosen.items() if value}
+
+
+def planned(get: Callable[[str], Any], command: Sequence[str],
+            question: Question | None = None) -> Plan:
+    """The plan that the options make, of a command that pytest or `ftbench` was given; with
+    `question`, of that one alone, whether the profile asks it or not.
+
+    Errors: UserError for whatever is wrong with options, profile or recipe."""
+    choice = read_choice(get)
+    profile = load_profile(choice.profile)
+    if question:
+        profile = profile.model_copy(update={"questions": [question]})
+    return make_plan(choice, profile, tasks.task_names(), command_line(command))

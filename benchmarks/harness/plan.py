@@ -10,19 +10,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks.harness import installed
+from benchmarks.harness import budgets, installed
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.profiles import (
     AccuracyPlan,
     EquivalencePlan,
     Fields,
+    LimitPlan,
     MemoryPlan,
     Profile,
     ThroughputPlan,
     explain,
 )
 from frameworks.contract import BACKENDS, Recipe
-from results.schema import JobKey, Question, Variant
+from results.schema import PLAIN, JobKey, Phase, Question, Variant
 
 
 class JobSpec(BaseModel):
@@ -33,11 +34,13 @@ class JobSpec(BaseModel):
     key: JobKey
     recipe: Recipe
     environment: dict[str, str] = {}  # variables that the profile sets for the worker
+    budget: str | None = None  # batch_limit only
+    phase: Phase = "training"
 
     @property
     def comparison(self) -> str:
-        """Jobs that differ in nothing but the backend and its loop take turns; this names their
-        group."""
+        """Jobs that take turns have one name for their group: those that differ in nothing but
+        the backend and its loop or, in a study of named shapes, those of one backend."""
         return comparison(self.key)
 
     @property
@@ -47,7 +50,9 @@ class JobSpec(BaseModel):
 
 
 def comparison(key: JobKey) -> str:
-    """A job's id without its backend and loop."""
+    """A job's id without its backend and loop; or without its loop and shape."""
+    if key.shape:
+        return f"{key.question}-{key.task}-{key.backend}"
     return key.id.replace(f"-{participant(key.backend, key.variant)}", "", 1)
 
 
@@ -73,6 +78,7 @@ class Plan(BaseModel):
     equivalence: EquivalencePlan = EquivalencePlan()
     throughput: ThroughputPlan
     memory: MemoryPlan
+    batch_limit: LimitPlan = LimitPlan()
     accuracy: AccuracyPlan
     jobs: list[JobSpec]
     command: str
@@ -93,6 +99,7 @@ class Choice(BaseModel):
     recipe: Fields = {}
     allow_pickle: bool = False
     custom_task: dict[str, Any] | None = None  # the arguments of tasks.custom_task
+    batch_limit: Fields = {}  # replaces fields of the profile's [batch_limit]
 
 
 def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], command: str) -> Plan:
@@ -118,6 +125,8 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         if task not in profile.tasks:
             raise UserError(f"profile {choice.profile!r} has no task {task!r}; it has "
                             f"{', '.join(profile.tasks)}: choose one, or add [tasks.{task}]")
+    profile = profile.model_copy(update={
+        "batch_limit": profile.batch_limit.model_copy(update=choice.batch_limit)})
     try:
         jobs = list(_jobs(choice, profile, backends, tasks))
     except ValidationError as error:
@@ -125,6 +134,9 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
     if not jobs:
         raise UserError(f"nothing to do: profile {choice.profile!r} asks "
                         f"{', '.join(profile.questions)}, chosen was {', '.join(choice.questions)}")
+    if choice.batch_limit and all(spec.budget is None for spec in jobs):
+        raise UserError("--budget, --gpu, --phase and --compare-finders say how a batch limit is "
+                        "found: use `ftbench limit`, or add --question batch_limit")
     sizes = {task: (profile.tasks[task].train_examples, profile.tasks[task].evaluation_examples)
              for task in tasks}
     return Plan(
@@ -133,28 +145,86 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         data_seed=profile.data_seed, device=choice.device,
         allow_pickle=choice.allow_pickle, custom_task=choice.custom_task, sizes=sizes,
         job_seconds=profile.job_seconds, equivalence=profile.equivalence,
-        throughput=profile.throughput, memory=profile.memory, accuracy=profile.accuracy,
-        jobs=jobs, command=command,
+        throughput=profile.throughput, memory=profile.memory,
+        batch_limit=profile.batch_limit, accuracy=profile.accuracy, jobs=jobs, command=command,
     )
 
 
 def _jobs(choice: Choice, profile: Profile, backends: Sequence[str],
           tasks: Sequence[str]) -> Iterator[JobSpec]:
     questions = [q for q in profile.questions if not choice.questions or q in choice.questions]
+    # A limit takes long, so no profile asks for it by default; anyone can by naming it.
+    if "batch_limit" in choice.questions and "batch_limit" not in questions:
+        questions.append("batch_limit")
     for question, task in itertools.product(questions, tasks):
-        varied = _varied(question, profile)
-        # A field on the command line replaces all values that the profile has for it.
-        varied = {name: values for name, values in varied.items() if name not in choice.recipe}
-        shapes = [dict(zip(varied, values, strict=True))
-                  for values in itertools.product(*varied.values())]
+        if question == "batch_limit":
+            yield from _limit_jobs(choice, profile, task, backends)
+            continue
+        if profile.variants and question in ("throughput", "memory"):
+            yield from _named_jobs(choice, profile, question, task, backends)
+            continue
+        shapes = list(_shapes(question, profile, choice))
         taking_part = list(_participants(question, profile, backends))
         for shape, (backend, variant) in itertools.product(shapes, taking_part):
             recipe = profile.recipe_for(backend, task, shape, choice.recipe)
-            label = "".join(f"-{field}_{getattr(recipe, field)}" for field in shape)
+            label = "".join(f"-{field}_{value}" for field, value in shape.items())
             key = JobKey(id=f"{question}-{task}-{participant(backend, variant)}{label}",
                          backend=backend, task=task, question=question, variant=variant)
-            yield JobSpec(key=key, recipe=_for_question(recipe, question, profile),
+            yield JobSpec(key=key, recipe=_for_question(recipe, question, profile, shape),
                           environment=profile.environment.get(backend, {}))
+
+
+def _named_jobs(choice: Choice, profile: Profile, question: Question, task: str,
+                backends: Sequence[str]) -> Iterator[JobSpec]:
+    """A study of named shapes, backend by backend: the shapes of one take turns, because each is
+    held against the same backend's plain recipe, which alone has controls."""
+    for name in (name for fields in profile.variants.values() for name in fields):
+        if name in choice.recipe:
+            raise UserError(f"--recipe {name}: profile {choice.profile!r} has variants that set "
+                            "it; leave it out, or change them in a profile of your own")
+    shapes: dict[str, Fields] = {PLAIN: {}} | profile.variants
+    for one, (shape, fields) in itertools.product(backends, shapes.items()):
+        recipe = profile.recipe_for(one, task, fields, choice.recipe)
+        for backend, variant in _participants(question, profile, [one]):
+            if variant != "framework" and shape != PLAIN:
+                continue
+            key = JobKey(id=f"{question}-{task}-{participant(backend, variant)}-{shape}",
+                         backend=backend, task=task, question=question, variant=variant,
+                         shape=shape)
+            yield JobSpec(key=key, recipe=_for_question(recipe, question, profile, fields),
+                          environment=profile.environment.get(backend, {}))
+
+
+def _limit_jobs(choice: Choice, profile: Profile, task: str,
+                backends: Sequence[str]) -> Iterator[JobSpec]:
+    """One search per budget and phase, the smallest budget first."""
+    if "batch_size" in choice.recipe:
+        raise UserError("--recipe batch_size: it is what a batch limit searches for; leave it out")
+    plan = profile.batch_limit
+    labels = budgets.rising(plan.budgets or [budgets.DEVICE])
+    for shape, budget, phase, backend in itertools.product(
+            _shapes("batch_limit", profile, choice), labels, plan.phases, backends):
+        recipe = profile.recipe_for(backend, task, shape, choice.recipe)
+        label = "".join(f"-{field}_{value}" for field, value in shape.items())
+        label += f"-budget_{budget}" + ("" if phase == "training" else f"-{phase}")
+        key = JobKey(id=f"batch_limit-{task}-{backend}{label}", backend=backend, task=task,
+                     question="batch_limit")
+        yield JobSpec(key=key, recipe=_for_question(recipe, "batch_limit", profile, shape),
+                      environment=profile.environment.get(backend, {}), budget=budget, phase=phase)
+
+
+def _shapes(question: Question, profile: Profile, choice: Choice) -> Iterator[Fields]:
+    """The recipe fields that a question varies, with one set of values each. A field on the
+    command line replaces all values that the profile has for it."""
+    varied = {name: values for name, values in _varied(question, profile).items()
+              if name not in choice.recipe}
+    shapes = [dict(zip(varied, values, strict=True))
+              for values in itertools.product(*varied.values())]
+    yield from shapes
+    if question == "equivalence":  # a trace in fp32 has its name without the word
+        for precision in profile.equivalence.precisions:
+            if precision != "fp32":
+                yield {**shapes[0], "precision": precision}
 
 
 def _varied(question: Question, profile: Profile) -> dict[str, list[Any]]:
@@ -163,6 +233,8 @@ def _varied(question: Question, profile: Profile) -> dict[str, list[Any]]:
         return {"seed": list(profile.accuracy.seeds)}
     if question == "equivalence":
         return {"accumulation": list(profile.equivalence.accumulations)}
+    if question == "batch_limit":
+        return {name: values for name, values in profile.vary.items() if name != "batch_size"}
     return profile.vary
 
 
@@ -181,19 +253,23 @@ def _participants(question: Question, profile: Profile,
         yield next((b for b in backends if installed.missing(b) is None), backends[0]), "again"
 
 
-def _for_question(recipe: Recipe, question: str, profile: Profile) -> Recipe:
+def _for_question(recipe: Recipe, question: str, profile: Profile, shape: Fields) -> Recipe:
     """What a question fixes in the recipe: how many steps, and full-length batches where memory
     is read, so that its peak does not hang on which examples were drawn. A trace is taken without
     chance and with everything at work that could be done in two ways."""
     if question == "throughput":
         changes: Fields = {"steps": profile.throughput.training_steps}
     elif question == "memory":
-        changes = {"steps": profile.memory.steps, "padding": "max"}
+        # One more step than those whose peak is read, for the phases of a step.
+        changes = {"steps": profile.memory.steps + 1, "padding": "max"}
+    elif question == "batch_limit":  # the search sets the batch size
+        changes = {"steps": profile.batch_limit.steps, "padding": "max", "batch_size": 1}
     elif question == "equivalence":
         plan = profile.equivalence
         changes = {
-            "steps": plan.steps, "batch_size": plan.batch_size, "precision": "fp32",
-            "dropout": 0.0, "max_gradient_norm": plan.max_gradient_norm, "log_interval": 1,
+            "steps": plan.steps, "batch_size": plan.batch_size,
+            "precision": shape.get("precision", "fp32"), "dropout": 0.0,
+            "max_gradient_norm": plan.max_gradient_norm, "log_interval": 1,
             "schedule": "linear" if recipe.schedule == "constant" else recipe.schedule,
             "warmup_share": recipe.warmup_share or 0.1,
             "weight_decay": recipe.weight_decay or 0.01,

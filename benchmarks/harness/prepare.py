@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import checkpoints, installed, sources, tasks, tokenised
+from benchmarks.harness import budgets, checkpoints, installed, sources, tasks, tokenised
 from benchmarks.harness.devices import lacks
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs import Job, StartFile
+from benchmarks.harness.jobs import Job, LimitWork, StartFile
 from benchmarks.harness.plan import JobSpec, Plan
 from frameworks.contract import BACKENDS, Start
-from results.schema import Checkpoint, Data, Device, Status
+from results.schema import PLAIN, Checkpoint, Data, Device, Status
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,11 @@ def prepare(inputs: Inputs, plan: Plan, specs: Sequence[JobSpec], folder: Path,
 
 
 def check_device(specs: Sequence[JobSpec], device: Device) -> None:
-    """Errors: UserError for a precision that the device lacks."""
+    """Errors: UserError for a precision that the device lacks. A trace in one, or what a study
+    tries beside its plain recipe, is left out with the reason and ends no run."""
     for spec in specs:
+        if spec.key.question == "equivalence" or spec.key.shape not in (None, PLAIN):
+            continue
         why = lacks(device, spec.recipe.precision)
         if why:
             raise UserError(f"precision {spec.recipe.precision!r} on {device.name}: {why}; choose "
@@ -95,17 +98,28 @@ def _ready(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Devi
         evaluations=texts.evaluations,
         environment=environment(key.backend, device.kind) | spec.environment,
         time_limit_seconds=plan.job_seconds, equivalence=plan.equivalence,
-        throughput=plan.throughput, memory=plan.memory, predictions=folder / f"{key.id}.npz",
+        throughput=plan.throughput, memory=plan.memory, limit=_limit(plan, spec),
+        predictions=folder / f"{key.id}.npz",
     )
     return Ready(job=job, data=data, checkpoint=describe(inputs.source, key.backend))
+
+
+def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:
+    if spec.budget is None:
+        return None
+    asked = plan.batch_limit
+    return LimitWork(budget=spec.budget, phase=spec.phase, steps=asked.steps,
+                     highest=asked.highest, compare_finders=asked.compare_finders)
 
 
 def exclude(spec: JobSpec, source: checkpoints.CheckpointSource,
             device: Device) -> Excluded | None:
     """Why a job is not run, told before anything is loaded.
 
-    Errors: UserError for a length beyond the model's."""
+    Errors: UserError for a length beyond the model's, or a budget beyond the device's."""
     checkpoints.check_length(source, spec.recipe.length)
+    if spec.budget is not None:
+        budgets.check_device(spec.budget, spec.key.backend, device)
     missing = installed.missing(spec.key.backend)
     if missing:
         return Excluded(spec, "not_installed", missing)

@@ -33,11 +33,15 @@ CLOSING_SECONDS = 60.0
 
 
 class WorkerEnded(Exception):
-    """The worker gave no result: its status, one line of reason and its last stderr lines."""
+    """The worker gave no result: its status, one line of reason and its last stderr lines; and,
+    where there is one, the exception with its whole message, or the code that it ended with."""
 
-    def __init__(self, status: Status, reason: str, stderr_tail: list[str]) -> None:
+    def __init__(self, status: Status, reason: str, stderr_tail: list[str], *,
+                 text: str | None = None, exit_code: int | None = None) -> None:
         super().__init__(reason)
         self.status, self.reason, self.stderr_tail = status, reason, stderr_tail
+        self.text = text
+        self.exit_code = exit_code  # negative: the signal that ended it
 
 
 class WorkerProcess:
@@ -99,7 +103,8 @@ class WorkerProcess:
             self._watch(event)
             if event["event"] == "error":
                 self.close()
-                raise WorkerEnded(event["status"], event["reason"], self.stderr_tail())
+                raise WorkerEnded(event["status"], event["reason"], self.stderr_tail(),
+                                  text=event.get("text"))
             if event["event"] == kind:
                 return event
 
@@ -133,9 +138,9 @@ class WorkerProcess:
             name = signal.Signals(-code).name
             return WorkerEnded("killed", f"the worker was ended by {name}"
                                + (" (perhaps for want of memory)" if -code == 9 else ""),
-                               self.stderr_tail())
+                               self.stderr_tail(), exit_code=code)
         return WorkerEnded("failed", f"the worker ended without a result, exit code {code}",
-                           self.stderr_tail())
+                           self.stderr_tail(), exit_code=code)
 
     def stderr_tail(self) -> list[str]:
         text = self._log.read_bytes()[-20_000:].decode("utf-8", errors="replace")

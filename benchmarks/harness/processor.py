@@ -23,7 +23,7 @@ def name(root: Path = ROOT) -> str:
 def usable_cores(root: Path = ROOT) -> int:
     """Cores that this process may run on: its affinity, cut by its group's quota, rounded up."""
     cores = len(os.sched_getaffinity(0))
-    for folder in _group_folders(root, "cpu"):
+    for folder in group_folders(root, "cpu"):
         quota, period = _quota(folder)
         if quota is not None:
             cores = min(cores, max(1, ceil(quota / period)))
@@ -32,13 +32,31 @@ def usable_cores(root: Path = ROOT) -> int:
 
 def memory_bytes(root: Path = ROOT) -> int:
     """Bytes that this process may use: the machine's, or its group's limit where it is less."""
-    memory = _machine_memory(root)
-    for folder in _group_folders(root, "memory"):
+    memory = _meminfo(root, "MemTotal")
+    for folder in group_folders(root, "memory"):
         for file in ("memory.max", "memory.limit_in_bytes"):
             text = _read(folder / file)
             if text and text.isdigit():  # 'max' is no limit
                 memory = min(memory, int(text))
     return memory
+
+
+def available_bytes(root: Path = ROOT) -> int:
+    """Bytes that a new process can have now without anything being swapped out: of the machine,
+    or what its group has left where that is less. File pages that can be dropped count as free."""
+    available = _meminfo(root, "MemAvailable")
+    for folder in group_folders(root, "memory"):
+        for limit_file, used_file, dropped in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            limit, used = _read(folder / limit_file), _read(folder / used_file)
+            if limit and used and limit.isdigit():
+                statistics = dict(line.split() for line in
+                                  (_read(folder / "memory.stat") or "").splitlines())
+                left = int(limit) - int(used) + int(statistics.get(dropped, 0))
+                available = min(available, left)
+    return available
 
 
 def _cpuinfo(root: Path) -> dict[str, str]:
@@ -50,14 +68,14 @@ def _cpuinfo(root: Path) -> dict[str, str]:
     return fields
 
 
-def _machine_memory(root: Path) -> int:
+def _meminfo(root: Path, field: str) -> int:
     for line in (root / "proc/meminfo").read_text().splitlines():
-        if line.startswith("MemTotal:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
-    raise ValueError("/proc/meminfo has no MemTotal")
+    raise ValueError(f"/proc/meminfo has no {field}")
 
 
-def _group_folders(root: Path, controller: str) -> Iterator[Path]:
+def group_folders(root: Path, controller: str) -> Iterator[Path]:
     """The folders of this process's control group and of all groups above it."""
     for line in (_read(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)

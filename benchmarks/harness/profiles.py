@@ -8,22 +8,25 @@ shape and the command line, the later one winning field by field.
 from __future__ import annotations
 
 import difflib
+import itertools
 import tomllib
 from collections.abc import Iterable, Mapping
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from benchmarks.harness import budgets
 from benchmarks.harness.errors import UserError, unknown
-from frameworks.contract import BACKENDS, Recipe
-from results.schema import Question
+from frameworks.contract import BACKENDS, Precision, Recipe
+from results.schema import PLAIN, Phase, Question
 
 FOLDER = Path(__file__).parent.parent / "profiles"
 Count = Annotated[int, Field(ge=1)]
 Fields = dict[str, Any]  # a part of a recipe
+VariantName = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # a part of a file's name
 
 
 class Section(BaseModel):
@@ -58,10 +61,19 @@ class EquivalencePlan(Section):
 
     steps: Annotated[int, Field(ge=4)] = 100
     accumulations: Annotated[list[Count], Field(min_length=1)] = [1, 2]  # one trace for each
+    # The others have one trace each, at the first of the accumulations.
+    precisions: list[Precision] = ["fp32"]
     batch_size: Annotated[int, Field(ge=2)] = 8
     max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0  # such that a part of the steps is cut
     evaluation_examples: Count = 200
     keep_weights: bool = False  # whole, beside their sketches
+
+    @field_validator("precisions")
+    @classmethod
+    def _with_fp32(cls, words: list[Precision]) -> list[Precision]:
+        if "fp32" not in words:
+            raise ValueError("fp32 must be among them: the bounds of the others come from it")
+        return list(dict.fromkeys(words))
 
     def examples(self, accumulation: int) -> int:
         """Training examples of a trace: half the steps' batches, the last of them half full."""
@@ -70,6 +82,26 @@ class EquivalencePlan(Section):
 
 class MemoryPlan(Section):
     steps: Annotated[int, Field(ge=3)] = 4  # optimizer state exists from the first step on
+
+
+class LimitPlan(Section):
+    """The largest batch that trains within each budget."""
+
+    budgets: list[str] = []  # '6GiB', a GPU type, 'device'; none: the whole device
+    phases: Annotated[list[Phase], Field(min_length=1)] = ["training"]
+    highest: Count = 1024  # no batch above it is tried
+    steps: Annotated[int, Field(ge=3)] = 3  # optimizer steps, or evaluation batches, of a probe
+    compare_finders: bool = False  # other ways to the same limit, on the same work
+
+    @field_validator("budgets")
+    @classmethod
+    def _are_budgets(cls, labels: list[str]) -> list[str]:
+        try:
+            for label in labels:
+                budgets.check_label(label, "budget")
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return labels
 
 
 class AccuracyPlan(Section):
@@ -89,9 +121,12 @@ class Profile(Section):
     backend: dict[str, Fields] = Field(default_factory=dict)  # recipe fields of one backend
     environment: dict[str, dict[str, str]] = Field(default_factory=dict)  # of one backend's worker
     vary: dict[str, list[Any]] = Field(default_factory=dict)  # recipe fields of speed and memory
+    # Named changes to the recipe, each raced against none at all ('plain'), instead of `vary`.
+    variants: dict[VariantName, Fields] = Field(default_factory=dict)
     equivalence: EquivalencePlan = EquivalencePlan()
     throughput: ThroughputPlan = ThroughputPlan()
     memory: MemoryPlan = MemoryPlan()
+    batch_limit: LimitPlan = LimitPlan()
     accuracy: AccuracyPlan = AccuracyPlan()
 
     def recipe_for(self, backend: str, task: str, *layers: Mapping[str, Any]) -> Recipe:
@@ -142,14 +177,21 @@ def _check_layers(file: str, profile: Profile) -> None:
     layers += [(f"backend.{backend}", fields) for backend, fields in profile.backend.items()]
     layers += [("vary", {field: value}) for field, values in profile.vary.items()
                for value in values]
+    layers += [(f"variants.{name}", fields) for name, fields in profile.variants.items()]
     for where, fields in layers:
         check_fields(fields, f"profile {file}", where)
-    for task in profile.tasks:
-        for backend in profile.backends:
-            try:
-                profile.recipe_for(backend, task)
-            except ValidationError as error:
-                raise UserError(f"profile {file}: {explain(error, Recipe, 'recipe')}") from None
+    if profile.vary and profile.variants:
+        raise UserError(f"profile {file}: vary and variants exclude each other: keep one")
+    if PLAIN in profile.variants:
+        raise UserError(f"profile {file}: variants.{PLAIN}: every study has one already, that "
+                        "changes nothing; choose another name")
+    shapes: dict[str, Fields] = {"recipe": {}}
+    shapes |= {f"variants.{name}": f for name, f in profile.variants.items()}
+    for task, backend, where in itertools.product(profile.tasks, profile.backends, shapes):
+        try:
+            profile.recipe_for(backend, task, shapes[where])
+        except ValidationError as error:
+            raise UserError(f"profile {file}: {explain(error, Recipe, where)}") from None
 
 
 def check_fields(fields: Mapping[str, Any], whose: str, where: str) -> None:

@@ -63,7 +63,9 @@ class Display:
         elif kind == "error":
             self._end(key.id, f"{event['status']}: {event['reason']}")
         elif kind == "result":
-            self._end(key.id, "done")
+            self._end(key.id, event.get("note", "done"))
+        elif kind == "probe":
+            self.say(f"{key.id}: {event['note']}")
 
     def _advance(self, job: str, done: int, total: int, note: str, seconds_left: float) -> None:
         if self._live:

@@ -16,6 +16,8 @@ from benchmarks.harness import installed
 from benchmarks.harness.certify import certify_run
 from benchmarks.harness.devices import NvmlFailed, describe
 from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.limit_job import LimitJob, refuse_company
+from benchmarks.harness.limit_text import limit_text
 from benchmarks.harness.plan import JobSpec, Plan
 from benchmarks.harness.prepare import Excluded, Inputs, Ready, check_device, prepare
 from benchmarks.harness.process import WorkerEnded
@@ -108,6 +110,8 @@ class Run:
 
     def prepare(self, specs: Sequence[JobSpec], say: Callable[[str], None]) -> None:
         """Reads data and makes job files for `specs`; before the first of them runs."""
+        if any(spec.budget is not None for spec in specs):
+            refuse_company(self.device)
         if self._inputs is None:
             self._inputs = Inputs(self.plan, say)
         self.prepared = prepare(self._inputs, self.plan, specs, self.folder, self.device)
@@ -145,15 +149,34 @@ class Run:
                 raise
 
     def run_whole(self, ready: Ready, watch: Watch) -> Measurement:
-        """An equivalence, memory or accuracy job. Errors: WorkerEnded, after it was recorded."""
+        """Any job but throughput's. Errors: WorkerEnded, after it was recorded."""
+        if ready.job.limit:
+            return self._find_limit(ready, watch)
         with self.attempt(ready, watch) as attempt:
             measurement = WHOLE_JOBS[ready.job.key.question](attempt)
         self.record(measurement)
         return measurement
 
-    def run_race(self, group: Sequence[Ready], watch: Watch) -> None:
+    def _find_limit(self, ready: Ready, watch: Watch) -> Measurement:
+        """A batch limit: a worker per probe. A probe that fails is no end of the job."""
+        search = LimitJob(ready, self.folder, self.device, watch, self.record,
+                          self.measurements())
+        m = search.run()
+        self.record(m)
+        if m.status != "ok":
+            reason = m.reason or ""
+            watch(m.job, {"event": "error", "status": m.status, "reason": reason})
+            raise WorkerEnded(m.status, reason, m.stderr_tail)
+        watch(m.job, {"event": "result", "note": limit_text(m)})
+        return m
+
+    def run_race(self, group: Sequence[Ready], watch: Watch,
+                 decided: Callable[[Sequence[SpeedJob]], bool] | None = None) -> None:
         """The throughput jobs of one comparison, in turns: each participant takes its windows of
-        round 1, then each its windows of round 2. One that ends early leaves the race."""
+        round 1, then each its windows of round 2. One that ends early leaves the race.
+
+        `decided` is asked after every round whether the race may end; such a race is about
+        training alone, and times no evaluation."""
         with contextlib.ExitStack() as stack:
             racing: list[SpeedJob] = []
 
@@ -175,8 +198,11 @@ class Run:
                     racing.pop()
             try:
                 plan = self.plan.throughput
-                take_turns(each, plan.rounds, plan.windows, SpeedJob.training_window)
-                take_turns(each, plan.rounds, plan.evaluation_windows, SpeedJob.evaluation_window)
+                take_turns(each, plan.rounds, plan.windows, SpeedJob.training_window,
+                           lambda: decided is not None and decided(racing))
+                if decided is None:
+                    take_turns(each, plan.rounds, plan.evaluation_windows,
+                               SpeedJob.evaluation_window)
                 each(lambda job: self.record(job.finish()))
             except KeyboardInterrupt:
                 for job in racing:
@@ -218,8 +244,9 @@ def choose_device(word: str) -> Device:
 
 
 def take_turns(each: Callable[[Callable[[SpeedJob], object]], None], rounds: int, windows: int,
-               window: Callable[[SpeedJob], None]) -> None:
-    """Round by round, every job in turn takes its windows."""
+               window: Callable[[SpeedJob], None],
+               decided: Callable[[], bool] = lambda: False) -> None:
+    """Round by round, every job in turn takes its windows, until it is decided."""
     for round_ in range(rounds):
         def turn(job: SpeedJob, round_: int = round_) -> None:
             if window is SpeedJob.evaluation_window and not job.evaluates:
@@ -233,3 +260,5 @@ def take_turns(each: Callable[[Callable[[SpeedJob], object]], None], rounds: int
             job.end_turn()
 
         each(turn)
+        if decided():
+            return

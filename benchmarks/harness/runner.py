@@ -49,13 +49,8 @@ class Attempt:
 
     def measurement(self, status: Status, **fields: Any) -> Measurement:
         """This job's measurement with what is known of its input and its machine."""
-        job = self.ready.job
-        return Measurement(
-            job=job.key, status=status, started_at=self.started_at,
-            seconds=time.monotonic() - self._began, recipe=job.recipe.model_dump(),
-            data=self.ready.data, checkpoint=self.ready.checkpoint, device=self.device,
-            versions=installed.versions(), environment=job.environment, **fields,
-        )
+        return measurement_of(self.ready, self.device, status, started_at=self.started_at,
+                              seconds=time.monotonic() - self._began, **fields)
 
     def ended(self, error: WorkerEnded) -> Measurement:
         return self.measurement(error.status, reason=error.reason, stderr_tail=error.stderr_tail)
@@ -70,6 +65,16 @@ class Attempt:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.worker.__exit__(kind, error, trace)
+
+
+def measurement_of(ready: Ready, device: Device, status: Status, **fields: Any) -> Measurement:
+    """A job's measurement with what is known of its input and its machine."""
+    job = ready.job
+    return Measurement(
+        job=job.key, status=status, recipe=job.recipe.model_dump(), data=ready.data,
+        checkpoint=ready.checkpoint, device=device, versions=installed.versions(),
+        environment=job.environment, **fields,
+    )
 
 
 def excluded_measurement(excluded: Excluded, device: Device) -> Measurement:
@@ -204,6 +209,11 @@ class SpeedJob:
             window.model_copy(update={"seconds": value})
             for window, value in zip(last, seconds, strict=True)
         ]
+
+    @property
+    def example_rates(self) -> list[float]:
+        """Examples per second of every training window until now."""
+        return [w.examples / w.seconds for w in self._windows]
 
     def figures(self) -> dict[str, Any]:
         """Steps, examples and tokens per second of this round, for pytest-benchmark's JSON."""

@@ -1,10 +1,11 @@
 """The fastest recipe that still holds the accuracy of the plain one, found by measurement.
 
 Each lever that the backend has is raced against the plain recipe, the two taking turns on the
-same machine; then those that gained are put together, the largest first, each raced against the
-best so far and kept only when the interval of its gain lies above 1. Both recipes are trained to
-their end at last; where the tuned one's accuracy is lower beyond its interval, the lever that
-changes the arithmetic most is dropped and the rest is judged again.
+same machine; a race ends after the round in which the lever has lost for certain. Then those that
+gained are put together, the largest first, each raced against the best so far and kept only when
+the interval of its gain lies above 1. Both recipes are trained to their end at last; where the
+tuned one's accuracy is lower beyond its interval, the lever that changes the arithmetic most is
+dropped and the rest is judged again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from benchmarks.harness.prepare import Ready
 from benchmarks.harness.process import WorkerEnded
 from benchmarks.harness.profiles import Fields
 from benchmarks.harness.run import Run
-from benchmarks.harness.runner import Watch
+from benchmarks.harness.runner import SpeedJob, Watch
 from frameworks.contract import Recipe
 from results import store
 from results.schema import Device, JobKey, Measurement, Question, Tuning, TuningAccuracy, TuningStep
@@ -91,9 +92,10 @@ def levers(recipe: Recipe, device: Device) -> list[Lever]:
         found.append(Lever("twice the batch, less accumulated",
                            {"batch_size": size * 2, "accumulation": parts // 2}))
     if device.kind == "cpu" and device.cores > 1:
-        half = str(device.cores // 2)
-        found.append(Lever(f"{half} of {device.cores} threads", environment={
-            "OMP_NUM_THREADS": half, "TF_NUM_INTRAOP_THREADS": half}))
+        # Both ways: where cores share arithmetic units, a framework may by itself start fewer.
+        found += [Lever(f"{count} of {device.cores} threads", environment={
+            "OMP_NUM_THREADS": str(count), "TF_NUM_INTRAOP_THREADS": str(count)})
+            for count in (device.cores // 2, device.cores)]
     current = recipe.model_dump()
     return [lever for lever in found
             if lever.environment or any(current[k] != v for k, v in lever.fields.items())]
@@ -118,7 +120,7 @@ class Tuner:
         return Tuning(
             backend=key.backend, task=key.task, plain_recipe=self._plain.recipe.model_dump(),
             tuned_fields={k: v for lever in kept.levers for k, v in lever.fields.items()},
-            tuned_environment=kept.environment, steps=self.steps,
+            tuned_environment=self._plain.environment | kept.environment, steps=self.steps,
             gain=total.value if total and kept.levers else None,
             gain_low=total.interval.low if total and kept.levers and total.interval else None,
             gain_high=total.interval.high if total and kept.levers and total.interval else None,
@@ -168,7 +170,7 @@ class Tuner:
         ready, reason = self._prepared(specs)
         if reason:
             return None, reason
-        self.run.run_race(ready, self._watch)
+        self.run.run_race(ready, self._watch, lost)
         done = {m.job.id: m for m in self.run.measurements()}
         taken = [done[spec.key.id] for spec in specs]
         failed = next((m for m in taken if m.throughput is None), None)
@@ -183,7 +185,7 @@ class Tuner:
             key=JobKey(id=f"{question}-{key.task}-{key.backend}-{label}", backend=key.backend,
                        task=key.task, question=question),
             recipe=candidate.recipe(self._plain.recipe).model_copy(update=changes),
-            environment=candidate.environment,
+            environment=self._plain.environment | candidate.environment,
         )
 
     def _prepared(self, specs: list[JobSpec]) -> tuple[list[Ready], str | None]:
@@ -241,6 +243,15 @@ class Tuner:
 
 def above_one(gain: Estimate | None) -> bool:
     return gain is not None and gain.interval is not None and gain.interval.low > 1
+
+
+def lost(racing: Sequence[SpeedJob]) -> bool:
+    """Whether the second of two is slower for certain by now, or one of them has left."""
+    if len(racing) < 2:
+        return True
+    first, second = (job.example_rates for job in racing)
+    interval = paired_ratio(second, first).interval
+    return interval is not None and interval.high < 1
 
 
 def speed_ratio(first: Measurement, second: Measurement) -> Estimate:

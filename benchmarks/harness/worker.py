@@ -16,6 +16,9 @@ from pathlib import Path
 
 from benchmarks.harness import (
     accuracy_pass,
+    data_segment,
+    finders,
+    limit_pass,
     memory_pass,
     process_memory,
     throughput_pass,
@@ -27,10 +30,12 @@ from benchmarks.harness.tokenised import load_examples
 from frameworks.contract import Session, Unsupported, Work
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
 PASSES = {
     "equivalence": trace_pass.take,
     "throughput": throughput_pass.take,
     "memory": memory_pass.take,
+    "batch_limit": limit_pass.take,
     "accuracy": accuracy_pass.take,
 }
 
@@ -47,12 +52,15 @@ def build(job: Job, pipe: Pipe) -> Built:
     train, traced = load_examples(job.train), job.key.question == "equivalence"
     if traced:
         train = trace_pass.some(train, job.equivalence.examples(job.recipe.accumulation))
+    if job.limit:
+        train = limit_pass.exactly(train, limit_pass.needed(job, job.limit))
     module = importlib.import_module(f"frameworks.{job.key.backend}.train")
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send("building")
     began = time.perf_counter()
     work = Work(recipe=job.recipe, start=job.start.start(), train=train,
-                record=traced or job.key.question == "accuracy", hash_batches=traced)
+                record=traced or job.key.question == "accuracy", hash_batches=traced,
+                memory_limit_bytes=job.limit.framework_bytes if job.limit else None)
     session: Session = module.Session(work)
     return Built(session, time.perf_counter() - began, before)
 
@@ -61,7 +69,12 @@ def main() -> int:
     die_with_parent()
     pipe = Pipe()
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    if job.limit:
+        limit_pass.bound(job.limit)
     try:
+        if job.limit and job.limit.finder:
+            pipe.send("result", **finders.take(job, pipe))
+            return 0
         built = build(job, pipe)
         figures = PASSES[job.key.question](job, built, pipe)
         effective = built.session.effective()
@@ -69,10 +82,13 @@ def main() -> int:
         pipe.send("error", status="unsupported", reason=str(error))
         return 0
     except Exception as error:  # noqa: BLE001 - whatever it was, it is this job's outcome
+        if job.limit:
+            data_segment.unbound()  # or there may be no memory to tell it with
         traceback.print_exc()
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
-        pipe.send("error", status="failed", reason=reason)
+        pipe.send("error", status="failed", reason=reason,
+                  text=f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS])
         return 0
     pipe.send("result", effective=effective.__dict__ | {"details": dict(effective.details)},
               **figures)

@@ -20,4 +20,11 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
     if recipe.attention == "sdpa":
         why = "its models have one attention, written out (eager)"
         found.append(Unsupported(NAME, "attention", "sdpa", why))
+    if recipe.optimizer == "adamw_8bit":
+        why = "Keras has no optimizer with 8-bit state"
+        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", why))
+    if recipe.gradient_checkpointing:
+        why = ("its models have no switch for it, and tf.recompute_grad draws dropout anew when it "
+               "recomputes")
+        found.append(Unsupported(NAME, "gradient_checkpointing", True, why))
     return found

@@ -7,27 +7,33 @@ import tensorflow as tf
 import tf_keras
 from transformers import TFPreTrainedModel
 
-from frameworks.contract import Watch
+from frameworks.contract import Recipe, Watch
 from frameworks.hf_tf import data
 from frameworks.hf_tf.recording import Recording
 
 
-def train(
+def prepared(
     model: TFPreTrainedModel,
     optimizer: tf_keras.optimizers.Optimizer,
     loss_function: tf_keras.losses.Loss,
-    recording: Recording,
-    watch: Watch,
-) -> None:
-    """The feed's optimizer steps, to their end or to a stop."""
-    feed, work = recording.work.feed, recording.work
+    recipe: Recipe,
+) -> tf.types.experimental.PolymorphicFunction:
+    """What the loop calls for a batch: one function, compiled where the recipe says so."""
 
-    @tf.function(jit_compile=work.recipe.compile)
+    @tf.function(jit_compile=recipe.compile)
     def train_batch(inputs: dict[str, tf.Tensor], labels: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             loss = loss_function(labels, model(inputs, training=True).logits)
         optimizer.minimize(loss, model.trainable_variables, tape=tape)
 
+    return train_batch
+
+
+def train(
+    train_batch: tf.types.experimental.PolymorphicFunction, recording: Recording, watch: Watch
+) -> None:
+    """The feed's optimizer steps, to their end or to a stop."""
+    feed, work = recording.work.feed, recording.work
     dataset = data.training_dataset(feed, recording.batch if work.hash_batches else None)
     watch.begin()
     for batch, (inputs, labels) in enumerate(dataset.take(feed.total_batches)):

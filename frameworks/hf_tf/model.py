@@ -15,13 +15,16 @@ from transformers.modeling_tf_pytorch_utils import (
 )
 
 from frameworks.contract import DROPOUT_FIELDS, Device, Work
+from frameworks.hf_tf import memory
 
 
 def device() -> Device:
-    """Asks for the GPU's memory to grow, so that several workers can hold the device at once."""
+    """Asks for the GPU's memory to grow, so that several workers can hold the device at once;
+    one that has a limit takes that much at once."""
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+        if tf.config.get_logical_device_configuration(gpu) is None:
+            tf.config.experimental.set_memory_growth(gpu, True)
     return "gpu" if gpus else "cpu"
 
 
@@ -30,6 +33,8 @@ def build(work: Work) -> TFPreTrainedModel:
 
     Raises `ValueError` where the folder lacks weights that the model needs.
     """
+    if work.memory_limit_bytes is not None:
+        memory.limit_memory(work.memory_limit_bytes)
     tf_keras.utils.set_random_seed(work.recipe.seed)
     model, report = TFAutoModelForSequenceClassification.from_pretrained(
         work.start.folder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,7 @@ from frameworks.contract import (
     Effective,
     Examples,
     Precision,
+    StepPhase,
     Watch,
     Work,
     is_embedding,
@@ -40,6 +41,8 @@ class Session(contract.Session):
         for refusal in unsupported(work.recipe, work.start, model.device()):
             raise refusal
         self.recording = Recording(work)
+        # What the bare loop ran, where it did.
+        self.bare: tf.types.experimental.PolymorphicFunction | None = None
         with precision.applied(work.recipe):
             self.model = model.build(work)
             self.optimizer = optimizer.build(work, self.model, self.recording)
@@ -60,7 +63,8 @@ class Session(contract.Session):
         )
 
     def train_bare(self, watch: Watch) -> None:
-        bare.train(self.model, self.optimizer, self.loss, self.recording, watch)
+        self.bare = bare.prepared(self.model, self.optimizer, self.loss, self.work.recipe)
+        bare.train(self.bare, self.recording, watch)
 
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
         dataset = data.evaluation_dataset(examples, self.work.recipe, batch_size=batch_size)
@@ -81,7 +85,7 @@ class Session(contract.Session):
             precision=self.precision_in_force(),
             attention="eager",  # the only one that these models have
             optimizer=optimizer.description(self.optimizer),
-            compiled=bool(self.model.jit_compile),
+            compiled=bool((self.bare.function_spec if self.bare else self.model).jit_compile),
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
             device=f"{model.device()}: {self.model.trainable_weights[0].device}",
@@ -97,6 +101,9 @@ class Session(contract.Session):
 
     def matmul_flops_per_second(self) -> float:
         return matmul.flops_per_second(self.work.recipe)
+
+    def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
+        return False  # one graph runs the whole step
 
     def reset_peak(self) -> None:
         memory.reset_peak()

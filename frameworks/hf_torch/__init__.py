@@ -1,9 +1,15 @@
 """Transformers on PyTorch, trained by `Trainer.train()`. Imports no framework: the parent
 process asks `unsupported` here, a worker process uses `train.Session`."""
 
+from importlib.metadata import PackageNotFoundError, version
+
+from packaging.requirements import Requirement
+
 from frameworks.contract import Device, Recipe, Start, Unsupported, lacks
 
 NAME = "hf_torch"
+EIGHT_BIT = Requirement("bitsandbytes>=0.50,<0.51")  # from 0.50 on it computes on CPUs too
+MEND = "pip install -e '.[eight-bit]'"
 
 
 def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
@@ -17,4 +23,17 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
     if recipe.length > start.max_length:
         why = f"the checkpoint has positions for {start.max_length} tokens"
         found.append(Unsupported(NAME, "length", recipe.length, why))
+    if recipe.optimizer == "adamw_8bit" and (why := lacks_eight_bit()):
+        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", why))
     return found
+
+
+def lacks_eight_bit() -> str | None:
+    """Why there is no 8-bit optimizer here, with the mend; None where there is one."""
+    try:
+        installed = version(EIGHT_BIT.name)
+    except PackageNotFoundError:
+        return f"{EIGHT_BIT.name} is not installed ({MEND})"
+    if EIGHT_BIT.specifier.contains(installed):
+        return None
+    return f"{EIGHT_BIT.name} {installed} is installed, needed is {EIGHT_BIT} ({MEND})"

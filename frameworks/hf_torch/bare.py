@@ -6,19 +6,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
-from frameworks.contract import Feed, Watch
+from frameworks.contract import Feed, Recipe, Watch
 from frameworks.hf_torch import data
 from frameworks.hf_torch.recording import Recording
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def prepared(model: PreTrainedModel, recipe: Recipe) -> nn.Module:
+    """What the loop calls for a batch: the model, compiled where the recipe says so."""
+    return torch.compile(model) if recipe.compile else model
+
+
 def train(
+    forward: nn.Module,
     model: PreTrainedModel,
     optimizer: torch.optim.Optimizer,
     schedule: LambdaLR,
@@ -30,7 +37,6 @@ def train(
     place = model.device
     dtype = DTYPES.get(recipe.precision)
     scaler = torch.amp.GradScaler(place.type, enabled=recipe.precision == "fp16")
-    forward = torch.compile(model) if recipe.compile else model
     batches = endless(data.training_loader(feed))
     watch.begin()
     for step in range(feed.total_steps):

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
 
-from frameworks.contract import Allocator
+import torch
+from transformers import Trainer
+
+from frameworks.contract import Allocator, StepPhase
 
 
 def synchronize() -> None:
     """Waits until the device has done all that it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """The allocator takes no more of the GPU: then it says that it is out of memory. Before
+    anything lies there."""
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total))
+
+
+def tell_phases(trainer: Trainer, begins: Callable[[StepPhase | None], None]) -> bool:
+    """At Trainer's seams and the optimizer's: the loss belongs to the forward pass, clipping to
+    the backward pass, and what lies between two steps to neither."""
+    compute_loss = trainer.compute_loss
+
+    def forward(*arguments: object, **named: object) -> object:
+        begins("forward")
+        loss = compute_loss(*arguments, **named)
+        begins("backward")
+        return loss
+
+    trainer.compute_loss = forward
+    trainer.optimizer.register_step_pre_hook(lambda *_: begins("optimizer"))
+    trainer.optimizer.register_step_post_hook(lambda *_: begins(None))
+    return True
 
 
 def reset_peak() -> None:

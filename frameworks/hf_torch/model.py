@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from frameworks.contract import DROPOUT_FIELDS, Device, Work
+from frameworks.hf_torch import memory
 
 
 def device() -> Device:
@@ -20,6 +21,8 @@ def build(work: Work) -> PreTrainedModel:
 
     Raises `ValueError` where the folder lacks weights that the model needs.
     """
+    if work.memory_limit_bytes is not None:
+        memory.limit_memory(work.memory_limit_bytes)
     model, report = AutoModelForSequenceClassification.from_pretrained(
         work.start.folder,
         config=configuration(work),
@@ -32,7 +35,24 @@ def build(work: Work) -> PreTrainedModel:
     )
     if report["missing_keys"]:
         raise ValueError(f"{work.start.folder} lacks weights: {sorted(report['missing_keys'])}")
+    if work.recipe.gradient_checkpointing:
+        checkpoint_activations(model)
     return model.to("cuda" if device() == "gpu" else "cpu")
+
+
+def checkpoint_activations(model: PreTrainedModel, *, same_dropout: bool = True) -> None:
+    """Of every layer only the input is kept; the backward pass computes the rest again, with the
+    same dropout unless nothing is computed at all. Not the reentrant variant, which PyTorch advises
+    against."""
+    settings = {"use_reentrant": False, "preserve_rng_state": same_dropout}
+    if hasattr(model, "activation_checkpointing_enable"):  # its name since transformers 5
+        model.activation_checkpointing_enable(settings)
+    else:
+        model.gradient_checkpointing_enable(settings)
+
+
+def checkpoints_activations(model: PreTrainedModel) -> bool:
+    return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
 def configuration(work: Work) -> AutoConfig:

@@ -1,15 +1,18 @@
-"""AdamW by the recipe: decoupled decay on what takes it, warm-up and schedule per step."""
+"""The recipe's optimizer: decoupled decay on what takes it, warm-up and schedule per step."""
 
 from __future__ import annotations
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel
+from transformers.optimization import Adafactor
 
-from frameworks.contract import Work, learning_rate, takes_decay
+from frameworks.contract import Recipe, Work, learning_rate, takes_decay
+
+Groups = list[dict[str, object]]
 
 
-def build(work: Work, model: PreTrainedModel) -> tuple[torch.optim.AdamW, LambdaLR]:
+def build(work: Work, model: PreTrainedModel) -> tuple[torch.optim.Optimizer, LambdaLR]:
     """The optimizer and its schedule. The gradient's norm is clipped by Trainer."""
     recipe = work.recipe
     named = list(model.named_parameters())
@@ -17,15 +20,7 @@ def build(work: Work, model: PreTrainedModel) -> tuple[torch.optim.AdamW, Lambda
         {"params": [p for n, p in named if takes_decay(n)], "weight_decay": recipe.weight_decay},
         {"params": [p for n, p in named if not takes_decay(n)], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(
-        groups,
-        lr=recipe.learning_rate,
-        betas=(recipe.beta1, recipe.beta2),
-        eps=recipe.epsilon,
-        # Fused is transformers 5's default too. Under fp16 the fused step hides from accelerate
-        # that it was skipped, and the schedule would move on without it.
-        fused=recipe.precision != "fp16",
-    )
+    optimizer = BUILDERS[recipe.optimizer](recipe, groups, model)
     total_steps = work.feed.total_steps
 
     def factor(step: int) -> float:
@@ -34,7 +29,40 @@ def build(work: Work, model: PreTrainedModel) -> tuple[torch.optim.AdamW, Lambda
     return optimizer, LambdaLR(optimizer, factor)
 
 
+def adamw(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> torch.optim.AdamW:
+    # Fused is transformers 5's default too. Under fp16 the fused step hides from accelerate that
+    # it was skipped, and the schedule would move on without it.
+    return torch.optim.AdamW(groups, **adam_fields(recipe), fused=recipe.precision != "fp16")
+
+
+def adafactor(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> Adafactor:
+    """Adafactor (Shazeer and Stern, 2018) as Trainer sets it: no first moment, the update clipped
+    at 1, and the learning rate taken as it is, not scaled by the weights or the step."""
+    return Adafactor(groups, lr=recipe.learning_rate, scale_parameter=False, relative_step=False)
+
+
+def adamw_8bit(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> torch.optim.Optimizer:
+    """AdamW with moments of 8 bits in blocks of 256 (Dettmers et al., 2022). As with Trainer, those
+    of embeddings keep 32 bits; so do those of tensors below 4,096 values."""
+    from bitsandbytes.optim import AdamW8bit, GlobalOptimManager  # the others need it not
+
+    manager = GlobalOptimManager.get_instance()
+    manager.initialize()  # it goes by id, and an earlier model's could name this one's tensors
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding):
+            manager.register_module_override(module, "weight", {"optim_bits": 32})
+    return AdamW8bit(groups, **adam_fields(recipe))
+
+
+def adam_fields(recipe: Recipe) -> dict[str, object]:
+    betas = (recipe.beta1, recipe.beta2)
+    return {"lr": recipe.learning_rate, "betas": betas, "eps": recipe.epsilon}
+
+
+BUILDERS = {"adamw": adamw, "adafactor": adafactor, "adamw_8bit": adamw_8bit}
+
+
 def description(optimizer: torch.optim.Optimizer) -> str:
-    """Which AdamW it is."""
-    kind = "fused" if optimizer.defaults["fused"] else "default"
+    """Which one it is."""
+    kind = "fused" if optimizer.defaults.get("fused") else "default"
     return f"{type(optimizer).__module__}.{type(optimizer).__name__} ({kind})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from tempfile import TemporaryDirectory
 
@@ -25,6 +25,7 @@ from frameworks.contract import (
     Effective,
     Examples,
     Precision,
+    StepPhase,
     Watch,
     Work,
     is_embedding,
@@ -62,13 +63,17 @@ class Session(contract.Session):
             compute_loss_func=mean_loss,
         )
         self.trainer.remove_callback(PrinterCallback)
+        self.bare: torch.nn.Module | None = None  # what the bare loop ran, where it did
 
     def train(self, watch: Watch) -> None:
         self.trainer.add_callback(Steps(watch))
         self.trainer.train()
 
     def train_bare(self, watch: Watch) -> None:
-        bare.train(self.model, self.optimizer, self.schedule, self.recording, watch)
+        self.bare = bare.prepared(self.model, self.work.recipe)
+        bare.train(
+            self.bare, self.model, self.optimizer, self.schedule, self.recording, watch
+        )
 
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
         return self.trainer.predict(data.Indices(examples, batch_size)).predictions
@@ -88,10 +93,13 @@ class Session(contract.Session):
             precision=self.precision_in_force(),
             attention=self.model.config._attn_implementation,
             optimizer=optimizer.description(self.optimizer),
-            compiled=hasattr(self.trainer.model_wrapped, "_orig_mod"),
+            compiled=hasattr(
+                self.trainer.model_wrapped if self.bare is None else self.bare, "_orig_mod"
+            ),
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
             device=f"{model.device()}: {self.model.device}",
+            gradient_checkpointing=model.checkpoints_activations(self.model),
             details=precision.switches() | {"threads": float(torch.get_num_threads())},
         )
 
@@ -103,6 +111,9 @@ class Session(contract.Session):
 
     def matmul_flops_per_second(self) -> float:
         return matmul.flops_per_second(self.work.recipe)
+
+    def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
+        return memory.tell_phases(self.trainer, begins)
 
     def reset_peak(self) -> None:
         memory.reset_peak()

@@ -17,4 +17,10 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
     if recipe.attention is not None:
         why = "a recurrent network has no attention"
         found.append(Unsupported(NAME, "attention", recipe.attention, why))
+    if recipe.optimizer == "adamw_8bit":
+        why = "Keras has no optimizer with 8-bit state"
+        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", why))
+    if recipe.gradient_checkpointing:
+        why = "in a TensorFlow graph keras.RematScope cannot wrap layers that take a mask"
+        found.append(Unsupported(NAME, "gradient_checkpointing", True, why))
     return found

@@ -6,22 +6,20 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from frameworks.contract import Watch
+from frameworks.contract import Recipe, Watch
 from frameworks.keras_rnn import data
 from frameworks.keras_rnn.recording import Recording
 
 
-def train(
+def prepared(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     loss_function: keras.losses.Loss,
-    recording: Recording,
-    watch: Watch,
-) -> None:
-    """The feed's optimizer steps, to their end or to a stop."""
-    feed, work = recording.work.feed, recording.work
+    recipe: Recipe,
+) -> tf.types.experimental.PolymorphicFunction:
+    """What the loop calls for a batch: one function, compiled where the recipe says so."""
 
-    @tf.function(jit_compile=work.recipe.compile)
+    @tf.function(jit_compile=recipe.compile)
     def train_batch(inputs: dict[str, tf.Tensor], labels: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             loss = optimizer.scale_loss(loss_function(labels, model(inputs, training=True)))
@@ -29,6 +27,14 @@ def train(
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         optimizer.apply(gradients, variables)
 
+    return train_batch
+
+
+def train(
+    train_batch: tf.types.experimental.PolymorphicFunction, recording: Recording, watch: Watch
+) -> None:
+    """The feed's optimizer steps, to their end or to a stop."""
+    feed, work = recording.work.feed, recording.work
     dataset = data.training_dataset(feed, recording.batch if work.hash_batches else None)
     watch.begin()
     for batch, (inputs, labels) in enumerate(dataset.take(feed.total_batches)):

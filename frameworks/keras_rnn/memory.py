@@ -13,6 +13,16 @@ def synchronize() -> None:
         tf.test.experimental.sync_devices()
 
 
+def limit_memory(limit_bytes: int) -> None:
+    """The allocator takes no more of the GPU: then it says that it is out of memory. Before
+    anything lies there. A limit and growth exclude each other."""
+    gpu = tf.config.list_physical_devices("GPU")[0]
+    limited = [tf.config.LogicalDeviceConfiguration(memory_limit=limit_bytes // 2**20)]
+    if tf.config.get_logical_device_configuration(gpu) != limited:  # it can be set once only
+        tf.config.experimental.set_memory_growth(gpu, False)
+        tf.config.set_logical_device_configuration(gpu, limited)
+
+
 def reset_peak() -> None:
     """Starts the peak anew."""
     tf.config.experimental.reset_memory_stats(_name())

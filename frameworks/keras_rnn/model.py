@@ -13,15 +13,18 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from frameworks.contract import Device, Work  # noqa: E402
+from frameworks.keras_rnn import memory  # noqa: E402
 
 EMBEDDING, UNITS = 128, 64
 
 
 def device() -> Device:
-    """Asks for the GPU's memory to grow, so that several workers can hold the device at once."""
+    """Asks for the GPU's memory to grow, so that several workers can hold the device at once;
+    one that has a limit takes that much at once."""
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+        if tf.config.get_logical_device_configuration(gpu) is None:
+            tf.config.experimental.set_memory_growth(gpu, True)
     return "gpu" if gpus else "cpu"
 
 
@@ -31,6 +34,8 @@ def build(work: Work) -> keras.Model:
     Inputs are int32 (batch, width), right-padded as cuDNN's LSTM demands; the logits come from
     the last real state of either direction.
     """
+    if work.memory_limit_bytes is not None:
+        memory.limit_memory(work.memory_limit_bytes)
     keras.utils.set_random_seed(work.recipe.seed)
     dropout = work.recipe.dropout or 0.0  # no checkpoint says another rate
     inputs = {

@@ -1,4 +1,4 @@
-"""AdamW by the recipe: decoupled decay on what takes it, warm-up and schedule per step."""
+"""The recipe's optimizer: decoupled decay on what takes it, warm-up and schedule per step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frameworks.keras_rnn.recording import Recording
 
 def build(work: Work, model: keras.Model, recording: Recording) -> keras.optimizers.Optimizer:
     """The optimizer and its schedule. Under fp16 Keras scales the loss around it."""
-    optimizer = AdamW(work, recording)
+    optimizer = BUILDERS[work.recipe.optimizer](work, recording)
     undecayed = [v for v in model.trainable_variables if not takes_decay(v.path)]
     optimizer.exclude_from_weight_decay(var_list=undecayed)
     if work.recipe.precision == "fp16":
@@ -21,19 +21,16 @@ def build(work: Work, model: keras.Model, recording: Recording) -> keras.optimiz
     return optimizer
 
 
-class AdamW(keras.optimizers.AdamW):
-    """Keras's AdamW with the recipe's conventions, which are PyTorch's: epsilon is added after
-    the bias correction, the gradient's norm is clipped over all variables at once, and the
-    gradients of a step's batches are averaged over the step's examples."""
+class WholeSteps:
+    """What the recipe asks of any optimizer, in PyTorch's conventions: the gradient's norm is
+    clipped over all variables at once, and the gradients of a step's batches are averaged over
+    the step's examples."""
 
-    def __init__(self, work: Work, recording: Recording) -> None:
-        recipe = work.recipe
+    def __init__(self, work: Work, recording: Recording, **fields: float) -> None:
         super().__init__(
             learning_rate=Schedule(work),
-            weight_decay=recipe.weight_decay,
-            beta_1=recipe.beta1,
-            beta_2=recipe.beta2,
-            epsilon=recipe.epsilon,
+            weight_decay=work.recipe.weight_decay,
+            **fields,
         )
         self.work, self.recording = work, recording
         self.sums: list[keras.Variable] = []
@@ -77,6 +74,16 @@ class AdamW(keras.optimizers.AdamW):
         factor = tf.minimum(limit / (norm + 1e-6), 1.0)
         return [gradient * factor for gradient in grads]
 
+
+class AdamW(WholeSteps, keras.optimizers.AdamW):
+    """Keras's AdamW with PyTorch's convention: epsilon is added after the bias correction."""
+
+    def __init__(self, work: Work, recording: Recording) -> None:
+        recipe = work.recipe
+        super().__init__(
+            work, recording, beta_1=recipe.beta1, beta_2=recipe.beta2, epsilon=recipe.epsilon
+        )
+
     def update_step(
         self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
     ) -> None:
@@ -92,6 +99,36 @@ class AdamW(keras.optimizers.AdamW):
         m.assign_add((gradient - m) * (1 - self.beta_1))
         v.assign_add((tf.square(gradient) - v) * (1 - self.beta_2))
         variable.assign_sub(rate * m / (tf.sqrt(v.value) + epsilon))
+
+
+class Adafactor(WholeSteps, keras.optimizers.Adafactor):
+    """Keras's Adafactor (Shazeer and Stern, 2018) with the recipe's learning rate taken as it is,
+    as Trainer has it: Keras's own scales it by the weights. Beside the factors Keras keeps their
+    product in full, so its state is half of AdamW's."""
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """One step: the mean squares of rows and columns, their product for the whole, and the
+        update clipped at a root mean square of 1."""
+        step = tf.cast(self.iterations.value + 1, variable.dtype)
+        kept = 1 - step**self.beta_2_decay
+        index = self._get_variable_index(variable)
+        r, c, v = self._r[index], self._c[index], self._v[index]
+        square = tf.square(gradient) + self.epsilon_1
+        if len(variable.shape) >= 2:
+            r.assign_add((tf.reduce_mean(square, -1) - r) * (1 - kept))
+            c.assign_add((tf.reduce_mean(square, -2) - c) * (1 - kept))
+            share = r.value / tf.reduce_mean(r.value, -1, keepdims=True)
+            v.assign(share[..., None] * c.value[..., None, :])
+        else:
+            v.assign_add((square - v) * (1 - kept))
+        update = gradient * tf.math.rsqrt(v.value)
+        rate = tf.cast(learning_rate, variable.dtype)
+        variable.assign_sub(rate * update / tf.maximum(1.0, self._rms(update)))
+
+
+BUILDERS = {"adamw": AdamW, "adafactor": Adafactor}
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -110,8 +147,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def description(optimizer: keras.optimizers.Optimizer) -> str:
-    """Which AdamW it is."""
+    """Which one it is."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     scaled = "default" if inner is optimizer else "loss scaled"
-    base = type(inner).__mro__[1]
+    base = type(inner).__bases__[-1]
     return f"{base.__module__}.{base.__name__} ({scaled})"

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from frameworks import contract
-from frameworks.contract import Allocator, Curve, Effective, Examples, Precision, Watch, Work
+from frameworks.contract import (
+    Allocator,
+    Curve,
+    Effective,
+    Examples,
+    Precision,
+    StepPhase,
+    Watch,
+    Work,
+)
 from frameworks.keras_rnn import (
     bare,
     data,
@@ -31,6 +40,8 @@ class Session(contract.Session):
         for refusal in unsupported(work.recipe, work.start, model.device()):
             raise refusal
         self.recording = Recording(work)
+        # What the bare loop ran, where it did.
+        self.bare: tf.types.experimental.PolymorphicFunction | None = None
         with precision.applied(work.recipe):
             self.model = model.build(work)
             self.optimizer = optimizer.build(work, self.model, self.recording)
@@ -51,7 +62,8 @@ class Session(contract.Session):
         )
 
     def train_bare(self, watch: Watch) -> None:
-        bare.train(self.model, self.optimizer, self.loss, self.recording, watch)
+        self.bare = bare.prepared(self.model, self.optimizer, self.loss, self.work.recipe)
+        bare.train(self.bare, self.recording, watch)
 
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
         dataset = data.evaluation_dataset(examples, self.work.recipe, batch_size=batch_size)
@@ -72,7 +84,7 @@ class Session(contract.Session):
             precision=self.precision_in_force(),
             attention="none",
             optimizer=optimizer.description(self.optimizer),
-            compiled=bool(self.model.jit_compile),
+            compiled=bool((self.bare.function_spec if self.bare else self.model).jit_compile),
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if "embeddings" in name),
             device=f"{model.device()}: {self.model.trainable_weights[0].value.device}",
@@ -88,6 +100,9 @@ class Session(contract.Session):
 
     def matmul_flops_per_second(self) -> float:
         return matmul.flops_per_second(self.work.recipe)
+
+    def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
+        return False  # one graph runs the whole step
 
     def reset_peak(self) -> None:
         memory.reset_peak()

@@ -10,15 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.equivalence import who
+from results.equivalence import origin, who
 from results.report import (
     accuracy,
     clock,
     equivalence,
+    finders,
     html,
+    levers,
+    limits,
     markdown,
     memory,
     missing,
+    predictions,
     published,
     speed,
     tuned,
@@ -29,11 +33,18 @@ from results.report.first_screen import first_screen
 from results.report.overview import overview
 from results.report.terminal import text_table
 from results.report.view import Run, View
-from results.schema import Certificate, Measurement
-from results.store import read_certificates, read_run, write_text
+from results.schema import Certificate, Measurement, Tuning
+from results.store import (
+    read_certificates,
+    read_prediction_cases,
+    read_predictions,
+    read_run,
+    write_text,
+)
 
 # In the order of the questions that the report answers.
 SECTIONS = (equivalence.section, speed.section, tuned.section, clock.section, memory.section,
+            levers.section, limits.section, finders.section, predictions.section,
             accuracy.section, published.section, missing.section, work.section)
 
 
@@ -45,21 +56,29 @@ class ReportPaths:
 
 def table(measurements: Sequence[Measurement], titles: Mapping[str, str] | None = None,
           certificates: Sequence[Certificate] = ()) -> str:
-    """The comparison table for the terminal: one row per task and backend. `titles` are the
-    backends' names to show."""
+    """The comparison table for the terminal: one row per task and backend, and what fits where.
+    `titles` are the backends' names to show."""
     view = View.of([Run("", None, None, measurements, [], certificates)], titles or {})
-    if not view.comparisons:
-        return f"({view.proof})" if measurements else "nothing was measured"
+    if not measurements:
+        return "nothing was measured"
+    tables = [overview(view)] * bool(view.comparisons)
+    tables += [limits.grid_table(view, grid) for grid in view.grids]
     noise = [f"(noise floor: {clock.noise_text(view, pair)})" for pair in view.noise_pairs]
-    return "\n".join([text_table(overview(view)), *noise, f"({view.proof})"])
+    return "\n".join([*map(text_table, tables), *noise, f"({view.proof})"])
 
 
 def certificate_text(certificate: Certificate, titles: Mapping[str, str]) -> str:
     """A certificate for the terminal: its checks, its verdict and what a failure points to."""
     checks = text_table(equivalence.checks_table([certificate]))
     lines = [f"{certificate.task}, {who(certificate, titles)}", checks, certificate.verdict]
+    lines += [text for text in [origin(certificate, titles)] if text]
     lines += [f"it points to {certificate.points_to}"] * bool(certificate.points_to)
     return "\n".join(lines)
+
+
+def tuning_text(tuning: Tuning) -> str:
+    """What tuning found, for the terminal: the gain, the accuracy, the share of the matmul rate."""
+    return tuned.sentence(tuning)
 
 
 def render(folders: Sequence[Path], out: Path | None = None,
@@ -86,5 +105,7 @@ def document(view: View) -> Document:
 def _run(folder: Path) -> Run:
     info, measurements, problems = read_run(folder)
     certificates, damaged = read_certificates(folder)
+    told, unread = read_predictions(folder)
+    cases, torn = read_prediction_cases(folder)
     return Run(info.run if info else folder.name, folder, info, measurements,
-               [*problems, *damaged], certificates)
+               [*problems, *damaged, *unread, *torn], certificates, told, cases)

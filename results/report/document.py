@@ -12,7 +12,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-Tone = Literal["", "best", "gap", "warning", "failed"]
+Tone = Literal["", "best", "gap", "warning", "failed", "measured", "emulated", "predicted"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Code:
 class Legend:
     text: str
     colour: int  # of the backend; its dash follows from it
+    mark: Markup | None = None  # a point's shape, from `plots`, in the place of the line
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Plots that stand side by side where there is room."""
+    """Plots that stand side by side where there is room; small ones where they are many."""
 
     items: Sequence[Figure]
+    small: bool = False
 
 
 @dataclass(frozen=True)

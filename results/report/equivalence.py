@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.equivalence import NOT_PROVEN, scientific, who
+from results.equivalence import NOT_PROVEN, origin, scientific, who
 from results.report.document import (
     Block,
     Cell,
@@ -48,13 +48,14 @@ def section(view: View) -> Section | None:
         return None
     blocks: list[Block] = []
     for run, c in certified:
-        head = _head(view, run, f"{c.task}, accumulation {c.recipe.get('accumulation')}")
+        head = _head(view, run, _work(c))
         blocks.append(Paragraph(f"{c.verdict}.", "" if c.holds else "failed",
                                 f"{head}, {who(c, view.titles)}"))
         if c.points_to:
             blocks.append(Paragraph(f"It points to {c.points_to}.", "failed"))
         blocks.append(checks_table([c]))
         blocks.append(Listing([
+            *[text for text in [origin(c, view.titles)] if text],
             f"clipping was at work in {count(c.clipped_steps)} of {count(c.steps)} steps",
             "weights were compared "
             + ("element by element" if c.weights_compared == "exact" else
@@ -63,7 +64,7 @@ def section(view: View) -> Section | None:
               + ", ".join(f"{name} {version}" for name, version in sorted(side.versions.items()))
               for side in (c.first, c.second)]]))
     return Section("Is it the same work?", "equivalence",
-                   [_figure(view, certified), *blocks])
+                   [_figures(view, certified), *blocks])
 
 
 def checks_table(certificates: Sequence[Certificate]) -> Table:
@@ -72,6 +73,13 @@ def checks_table(certificates: Sequence[Certificate]) -> Table:
          Column("outcome", numeric=False), Column("where", numeric=False)],
         [[Cell(check.name), Cell(_amount(check, check.worst)), Cell(_bound(check)), _outcome(check),
           Cell(check.where or "")] for c in certificates for check in c.checks])
+
+
+def _work(certificate: Certificate) -> str:
+    """'imdb, bf16, accumulation 1'; what is in fp32 does not say so."""
+    precision = certificate.recipe.get("precision", "fp32")
+    return ", ".join([certificate.task, *[str(precision)] * (precision != "fp32"),
+                      f"accumulation {certificate.recipe.get('accumulation')}"])
 
 
 def _outcome(check: Check) -> Cell:
@@ -92,21 +100,30 @@ def _amount(check: Check, value: float | None) -> str:
 def _bound(check: Check) -> str:
     if check.kind == "same":
         return "the same"
+    of = f"{KINDS[check.kind]}{', derived' if check.derived else ''}".removeprefix(", ")
     if check.kind == "share":
-        return f"{percent(check.bound)} %"
-    return f"{scientific(check.bound)} {KINDS[check.kind]}".strip()
+        return f"{percent(check.bound)} {of}"
+    return f"{scientific(check.bound)} {of}".strip()
 
 
-def _figure(view: View, certified: Sequence[tuple[Run, Certificate]]) -> Figures:
-    series = [Line(_head(view, run, f"{c.task}, accumulation {c.recipe.get('accumulation')}"),
-                   list(range(1, len(c.loss_differences) + 1)),
+def _figures(view: View, certified: Sequence[tuple[Run, Certificate]]) -> Figures:
+    """One for each precision: beside a reduced one's, fp32's differences could not be seen."""
+    words = dict.fromkeys(c.recipe.get("precision") for _, c in certified)
+    return Figures([_figure(view, [(run, c) for run, c in certified
+                                   if c.recipe.get("precision") == word],
+                            f" in {word}" if len(words) > 1 else "") for word in words])
+
+
+def _figure(view: View, certified: Sequence[tuple[Run, Certificate]], where: str) -> Figure:
+    series = [Line(_head(view, run, _work(c)), list(range(1, len(c.loss_differences) + 1)),
                    [difference * 1e6 for difference in c.loss_differences], i)
               for i, (run, c) in enumerate(certified)]
     worst = max((max(line.ys, default=0.0) for line in series), default=0.0)
-    return Figures([Figure(
-        "Difference of the losses", lines(series, "optimizer steps", "difference, millionths"),
+    return Figure(
+        f"Difference of the losses{where}",
+        lines(series, "optimizer steps", "difference, millionths"),
         f"at most {scientific(worst / 1e6)} nats at any step",
-        [Legend(line.label, line.colour) for line in series])])
+        [Legend(line.label, line.colour) for line in series])
 
 
 def _head(view: View, run: Run, text: str) -> str:

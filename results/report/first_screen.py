@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from results.clock import told_apart
 from results.compare import Row
-from results.report import equivalence
+from results.report import equivalence, limits
 from results.report.clock import noise_text
 from results.report.document import Block, Facts, Paragraph
 from results.report.format import count, gibibytes, listed, millions, number, percent
@@ -26,13 +26,15 @@ def first_screen(view: View) -> list[Block]:
     facts = [fact for run in view.runs for fact in _where(run, view)]
     blocks: list[Block] = [*equivalence.first_lines(view), Facts(facts)]
     blocks += [_sentence(view, rows) for rows in view.comparisons]
+    blocks += limits.first_lines(view)
     blocks += [overview(view)] if view.comparisons else []
     every = [m for run in view.runs for m in run.measurements]
     used = [m for m in every if m.status == "ok"]
-    blocks.append(Paragraph(
-        "Measured: medians over windows with a bootstrap 95 % interval; accuracy with Wilson's. "
-        f"Bold is the best among models of one size. {seed_words(used).capitalize()}; "
-        f"{view.proof}.", "small"))
+    if view.comparisons or not view.grids:
+        blocks.append(Paragraph(
+            "Measured: medians over windows with a bootstrap 95 % interval; accuracy with "
+            "Wilson's. Bold is the best among models of one size. "
+            f"{seed_words(used).capitalize()}; {view.proof}.", "small"))
     if len(used) < len(every):
         blocks.append(Paragraph(
             f"{count(len(every) - len(used))} of {count(len(every))} jobs gave no figures; "

@@ -12,12 +12,13 @@ from results.report.view import Run, View
 from results.schema import Data, Device, Measurement, Question
 
 
-def labels(view: View, question: Question, *, compares: bool = True) -> list[Block]:
+def labels(view: View, question: Question, *, compares: bool = True,
+           how: str = "Measured") -> list[Block]:
     """One visible line, and the versions and the command folded below it."""
     used = [m for run in view.runs for m in run.measurements
-            if m.status == "ok" and m.job.question == question]
+            if (m.status == "ok" or m.batch_limit) and m.job.question == question]
     line = " · ".join([
-        "Measured", *unique(data_words(m.data) for m in used if m.data),
+        how, *unique(data_words(m.data) for m in used if m.data),
         *unique(m.device.name for m in used), *unique(precision_words(m) for m in used),
         seed_words(used), *([view.proof] if compares else [])])
     facts = [("data", text) for text in unique(data_text(m.data) for m in used if m.data)]

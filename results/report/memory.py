@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.compare import MEMORY_FIGURES, Row
+from results.compare import MEMORY_FIGURES, MemoryRow, Row
 from results.report.document import (
     Block,
     Cell,
@@ -22,6 +22,8 @@ from results.report.overview import MEMORY_TITLES, memory_figure
 from results.report.plots import Bar, bars
 from results.report.view import View
 
+PHASES = ("forward", "backward", "optimizer")  # in their order
+
 
 def section(view: View) -> Section | None:
     taken = [rows for rows in view.comparisons if any(r.memory for r in rows)]
@@ -35,6 +37,7 @@ def section(view: View) -> Section | None:
         "peaks; device is what the GPU held beyond its use before the worker started; process "
         "is the worker's peak of resident memory beyond what it held before the model was "
         "built, which stands beside it.", "small")]
+    blocks += _phases(view, taken)
     blocks += [Listing(notes)] if notes else []
     return Section("How much memory?", "memory", [*blocks, *labels(view, "memory")])
 
@@ -49,6 +52,31 @@ def _figure(view: View, rows: Sequence[Row]) -> list[Figure]:
     summary = "; ".join(f"{item.label} {item.text}" for item in items)
     title = f"Memory, {MEMORY_TITLES[name]}: {view.head(rows[0].comparison)}"
     return [Figure(title, bars(items, f"{MEMORY_TITLES[name]}, GiB"), summary)]
+
+
+def _phases(view: View, taken: Sequence[Sequence[Row]]) -> list[Block]:
+    """One step over time, where a backend tells it."""
+    rows = [row for rows in taken for row in rows if row.memory]
+    if not any(row.memory and row.memory.phases for row in rows):
+        return []
+    return [Table([*view.key_columns(), *phase_columns()],
+                  [[*view.key_cells(row), *phase_cells(row.memory)] for row in rows],
+                  "The peak of each phase of one step"),
+            Paragraph("One more step, once the optimizer's state is there: what the framework's "
+                      "allocator had given out at most on a GPU, what the process held at most on "
+                      "a CPU. The loss belongs to the forward pass, clipping to the backward pass. "
+                      "Where a framework runs a step as one graph, it has no phases.", "small")]
+
+
+def phase_columns() -> list[Column]:
+    return [Column(name, "GiB") for name in PHASES]
+
+
+def phase_cells(row: MemoryRow | None) -> list[Cell]:
+    phases = row.phases if row else None
+    if not phases:
+        return [gap(row.gaps.get("phase_peaks", "not_run") if row else None)] * len(PHASES)
+    return [Cell(gibibytes(phases[name])) if name in phases else gap("not_run") for name in PHASES]
 
 
 def memory_table(view: View, taken: Sequence[Sequence[Row]]) -> Table:

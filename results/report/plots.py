@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from markupsafe import Markup, escape
 
@@ -19,7 +20,10 @@ from results.report.format import number, plain
 ROW = 48  # pixels per bar, its label above it
 BAR = 14
 AXIS = 34
+TOP = 24  # pixels above a line plot, for its axis's name
 LINES_HEIGHT = 220
+SMALL_HEIGHT = 150  # of one of many plots
+MOST = 1e290  # arithmetic on it stays finite
 COLOURS = 6  # that the page has; they come round again after the last
 LEFT, RIGHT = 11.0, 98.0  # percent: where a line plot begins and ends
 
@@ -41,6 +45,32 @@ class Line:
     xs: Sequence[float]
     ys: Sequence[float]  # values that are not finite leave a hole
     colour: int  # of the backend; its dash follows from it
+
+
+Shape = Literal["dot", "ring", "square", "cross"]
+_SHAPES: dict[Shape, Markup] = {
+    "dot": Markup('<circle class="dot" r="4.5"/>'),
+    "ring": Markup('<circle class="ring" r="4"/>'),
+    "square": Markup('<rect class="dot" x="-4" y="-4" width="8" height="8"/>'),
+    "cross": Markup('<line class="cross" x1="-5" y1="-5" x2="5" y2="5"/>'
+                    '<line class="cross" x1="-5" y1="5" x2="5" y2="-5"/>'),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    y: float
+    colour: int
+    shape: Shape = "dot"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A line right across, such as a budget."""
+
+    y: float
+    label: str
 
 
 def bars(items: Sequence[Bar], axis: str, *, from_zero: bool = True) -> Markup:
@@ -94,31 +124,69 @@ def _bar_axis(ticks: Sequence[float], axis: str, height: float) -> Markup:
     return Markup("").join(parts)
 
 
-def lines(series: Sequence[Line], x_axis: str, y_axis: str) -> Markup:
-    """Several curves in one plot, both axes with their units; the legend is the page's."""
-    xs = [x for s in series for x in s.xs]
-    ys = [y for s in series for y in s.ys if math.isfinite(y)]
-    end, y_ticks = max(xs, default=1.0), nice_ticks(*_range(ys), 5)
-    ends, x_ticks = (0.0, end), [tick for tick in nice_ticks(0, end, 5) if tick <= end]
-    top, height = 24, LINES_HEIGHT + 24 + AXIS
+def lines(series: Sequence[Line], x_axis: str, y_axis: str, *, points: Sequence[Point] = (),
+          levels: Sequence[Level] = (), height: int = LINES_HEIGHT,
+          from_zero: bool = False) -> Markup:
+    """Several curves in one plot, with points and levels where there are any, and both axes with
+    their units; the legend is the page's. The horizontal axis begins at zero, the vertical one
+    only if it is asked to."""
+    points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y)]
+    xs = [0.0, *(x for s in series for x in s.xs), *(p.x for p in points)]
+    ys = [*(y for s in series for y in s.ys if math.isfinite(y)), *(p.y for p in points),
+          *(level.y for level in levels), *[0.0] * from_zero]
+    end = _range(xs)[1] * (1.04 if points else 1) or 1.0  # no point on the edge itself
+    ends, y_ticks = (0.0, end), nice_ticks(*_range(ys), height // 44)
+    drawn = Markup("").join(_polyline(s, ends, y_ticks) for s in series)
+    parts = [
+        *_axes(ends, y_ticks, x_axis, y_axis, height),
+        *[part for level in levels for part in _level(level, y_ticks, height)],
+        Markup('<svg x="{}" y="{}" width="{}" height="{}" viewBox="0 0 1000 1000" '
+               'preserveAspectRatio="none">{}</svg>').format(
+            _percent(LEFT), TOP, _percent(RIGHT - LEFT), height, drawn),
+        *[Markup('<svg class="b{}" x="{}" y="{:.1f}" overflow="visible">{}</svg>').format(
+            p.colour % COLOURS, _across(p.x, ends), _down(p.y, y_ticks, height),
+            _SHAPES[p.shape]) for p in points],
+    ]
+    return _svg(height + TOP + AXIS,
+                f"{y_axis} over {x_axis}: " + ", ".join(s.label for s in series), parts)
+
+
+def key(shape: Shape, colour: int) -> Markup:
+    """A point's shape for a legend."""
+    return Markup('<svg class="b{}" width="14" height="14" viewBox="-7 -7 14 14" '
+                  'aria-hidden="true">{}</svg>').format(colour % COLOURS, _SHAPES[shape])
+
+
+def _axes(ends: tuple[float, float], y_ticks: Sequence[float], x_axis: str, y_axis: str,
+          height: int) -> list[Markup]:
     parts = [Markup('<text class="axis" x="0" y="12">{}</text>').format(_text(y_axis)),
              Markup('<text class="axis end" x="{}" y="{}">{}</text>').format(
-                 _percent(RIGHT), height - 3, _text(x_axis))]
+                 _percent(RIGHT), height + TOP + AXIS - 3, _text(x_axis))]
     for tick in y_ticks:
-        y = top + LINES_HEIGHT * (1 - _share(tick, y_ticks))
+        y = _down(tick, y_ticks, height)
         parts.append(_line("grid", _percent(LEFT), y, _percent(RIGHT), y))
         parts.append(Markup('<text class="tick end" x="{}" y="{}">{}</text>').format(
             _percent(LEFT - 1.2), f"{y + 4:g}", _tick(tick, y_ticks)))
-    for tick in x_ticks:
-        at = _percent(LEFT + (RIGHT - LEFT) * _share(tick, ends))
+    x_ticks = nice_ticks(*ends, 5)
+    for tick in (tick for tick in x_ticks if tick <= ends[1]):
         parts.append(Markup('<text class="tick {}" x="{}" y="{}">{}</text>').format(
-            _anchor(tick, ends), at, top + LINES_HEIGHT + 17, _tick(tick, x_ticks)))
-    drawn = Markup("").join(_polyline(s, ends, y_ticks) for s in series)
-    parts.append(Markup(
-        '<svg x="{}" y="{}" width="{}" height="{}" viewBox="0 0 1000 1000" '
-        'preserveAspectRatio="none">{}</svg>').format(
-            _percent(LEFT), top, _percent(RIGHT - LEFT), LINES_HEIGHT, drawn))
-    return _svg(height, f"{y_axis} over {x_axis}: " + ", ".join(s.label for s in series), parts)
+            _anchor(tick, ends), _across(tick, ends), TOP + height + 17, _tick(tick, x_ticks)))
+    return parts
+
+
+def _level(level: Level, y_ticks: Sequence[float], height: int) -> list[Markup]:
+    y = _down(level.y, y_ticks, height)
+    return [_line("level", _percent(LEFT), y, _percent(RIGHT), y),
+            Markup('<text class="tick" x="{}" y="{}">{}</text>').format(
+                _percent(LEFT + 1), f"{y - 4:g}", _text(level.label))]
+
+
+def _across(x: float, ends: Sequence[float]) -> str:
+    return _percent(LEFT + (RIGHT - LEFT) * _share(x, ends))
+
+
+def _down(y: float, y_ticks: Sequence[float], height: int) -> float:
+    return TOP + height * (1 - _share(y, y_ticks))
 
 
 def _polyline(series: Line, ends: Sequence[float], y_ticks: Sequence[float]) -> Markup:
@@ -156,7 +224,8 @@ def nice_ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    return (min(values), max(values)) if values else (0.0, 1.0)
+    """Where an axis begins and ends; no figure of a sound file is so large as to be cut."""
+    return (max(min(values), -MOST), min(max(values), MOST)) if values else (0.0, 1.0)
 
 
 def _share(value: float, ticks: Sequence[float]) -> float:
@@ -166,7 +235,9 @@ def _share(value: float, ticks: Sequence[float]) -> float:
 
 def _tick(tick: float, ticks: Sequence[float]) -> str:
     step = ticks[1] - ticks[0]
-    places = next((p for p in range(9) if abs(step * 10**p - round(step * 10**p)) < 1e-6), 9)
+    # Large steps have no decimals, and their powers could pass what a float holds.
+    places = 0 if step > 1e6 else next(
+        (p for p in range(9) if abs(step * 10**p - round(step * 10**p)) < 1e-6), 9)
     return number(tick, places=places)
 
 

@@ -11,7 +11,8 @@ def text_table(table: Table) -> str:
     rows = [[_text(cell) for cell in row] for row in table.rows]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(_line(line, widths, table) for line in lines)
+    caption = [plain(table.caption)] if table.caption else []
+    return "\n".join([*caption, *(_line(line, widths, table) for line in lines)])
 
 
 def _line(texts: list[str], widths: list[int], table: Table) -> str:

@@ -26,7 +26,9 @@ def section(view: View) -> Section | None:
 
 def sentence(tuning: Tuning) -> str:
     if tuning.gain is None:
-        return f"No lever made the plain recipe faster{_accuracy(tuning.accuracy)}."
+        share = ("" if tuning.plain_matmul_share is None else
+                 f" It runs at {tuning.plain_matmul_share:.0%} of the matmul rate.")
+        return f"No lever made the plain recipe faster{_accuracy(tuning.accuracy)}.{share}"
     changed = ", ".join([f"{name} = {value}" for name, value in tuning.tuned_fields.items()]
                         + [f"{name}={value}" for name, value in tuning.tuned_environment.items()])
     interval = ("" if tuning.gain_low is None

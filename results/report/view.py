@@ -10,8 +10,9 @@ from results.clock import NoisePair, Tax, noise_floors, noise_pairs, taxes
 from results.compare import Row, compare
 from results.equivalence import proof
 from results.groups import Comparison, Taken
+from results.limits import Grid, Limit, grids, limits_of
 from results.report.document import Cell, Column
-from results.schema import Certificate, Measurement, RunInfo
+from results.schema import PLAIN, Certificate, Measurement, Prediction, PredictionCase, RunInfo
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Run:
     measurements: Sequence[Measurement]
     problems: Sequence[str]  # files that could not be read
     certificates: Sequence[Certificate] = ()
+    predictions: Sequence[Prediction] = ()
+    cases: Sequence[PredictionCase] = ()  # predictions held against what was found
 
     @property
     def taken(self) -> list[Taken]:
@@ -35,13 +38,16 @@ class View:
     comparisons: Sequence[list[Row]]
     taxes: Sequence[Tax] = ()
     noise_pairs: Sequence[NoisePair] = ()
+    grids: Sequence[Grid] = ()  # what fits where
 
     @classmethod
     def of(cls, runs: Sequence[Run], titles: Mapping[str, str]) -> View:
-        # Traces are laid beside each other by certificates, not by figures.
+        # Traces are laid beside each other by certificates, batch limits by grids, and what a
+        # study changes beside its plain recipe by its own section.
         taken = [t for run in runs for t in run.taken
-                 if t.measurement.job.question != "equivalence"]
-        return cls(runs, titles, compare(taken), taxes(taken), noise_pairs(taken))
+                 if t.measurement.job.question not in ("equivalence", "batch_limit")
+                 and t.measurement.job.shape in (None, PLAIN)]
+        return cls(runs, titles, compare(taken), taxes(taken), noise_pairs(taken), _grids(runs))
 
     @property
     def several_runs(self) -> bool:
@@ -49,7 +55,21 @@ class View:
 
     @property
     def backends(self) -> list[str]:
-        return sorted({m.job.backend for run in self.runs for m in run.measurements})
+        return sorted({name for run in self.runs for name in (
+            *(m.job.backend for m in run.measurements),
+            *(p.backend for p in run.predictions), *(c.backend for c in run.cases))})
+
+    @property
+    def limits(self) -> list[Limit]:
+        return [limit for grid in self.grids for limit in grid.limits]
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        return [prediction for run in self.runs for prediction in run.predictions]
+
+    @property
+    def cases(self) -> list[PredictionCase]:
+        return [case for run in self.runs for case in run.cases]
 
     @property
     def varied(self) -> bool:
@@ -108,3 +128,12 @@ class View:
     def key_cells(self, row: Row) -> list[Cell]:
         backend = Cell(self.title(row.backend), colour=self.colour(row.backend))
         return [*self.comparison_cells(row.comparison), backend]
+
+
+def _grids(runs: Sequence[Run]) -> list[Grid]:
+    """Of all runs together: a limit and its prediction may come from different ones."""
+    return grids(
+        [limit for run in runs for limit in limits_of(run.name, run.measurements)],
+        [prediction for run in runs for prediction in run.predictions],
+        [m for run in runs for m in run.measurements
+         if m.job.question == "batch_limit" and not m.batch_limit])

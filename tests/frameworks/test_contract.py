@@ -222,6 +222,11 @@ def test_a_cpu_lacks_tf32_and_what_its_flags_do_not_name(monkeypatch: pytest.Mon
         {"keep_best": "accuracy"},
         {"precision": "fp8"},
         {"warmup_share": 1.5},
+        {"optimizer": "adafactor", "beta1": 0.8},
+        {"optimizer": "adafactor", "beta2": 0.9},
+        {"optimizer": "adafactor", "epsilon": 1e-6},
+        {"optimizer": "sgd"},
+        {"gradient_checkpointing": 1},
         {"batchsize": 4},
     ],
 )

@@ -13,12 +13,14 @@ import itertools
 import shutil
 from collections.abc import Callable
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from benchmarks.harness.certificate import certify, described
+from benchmarks.harness.certificate import certify
+from benchmarks.harness.checks import described
 from benchmarks.harness.traces import Traced
 from frameworks import contract
 from frameworks.contract import Examples, Session, Start, Work
@@ -35,15 +37,19 @@ EXAMPLES = 46
 
 @pytest.fixture(scope="module")
 def work(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) -> Work:
+    start = curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
+    return make_work(start, EXAMPLES, hash_batches=True, **FIELDS)
+
+
+def curved(start: Start, folder: Path) -> Start:
     """A start whose activations are as large as a real model's, where gelu is curved."""
-    folder = shutil.copytree(starts["bert"].folder, tmp_path_factory.mktemp("start") / "bert")
+    shutil.copytree(start.folder, folder)
     weights = safetensors.numpy.load_file(folder / "model.safetensors")
     for name in weights:
         if name.endswith("intermediate.dense.weight"):
             weights[name] = weights[name] * 6
     safetensors.numpy.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    start = dataclasses.replace(starts["bert"], folder=folder)
-    return make_work(start, EXAMPLES, hash_batches=True, **FIELDS)
+    return dataclasses.replace(start, folder=folder)
 
 
 @pytest.fixture(scope="module")

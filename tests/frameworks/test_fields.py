@@ -28,12 +28,14 @@ CHANGED = {
     "steps": 4,
     "dropout": 0.5,
     "seed": 7,
+    "optimizer": "adafactor",
 }
 BATCHES = {"padding": "buckets", "length": 20}  # seen in the batches, not in the losses
 READ_BACK = {
     "precision": ("bf16", "precision"),
     "attention": ("eager", "attention"),
     "compile": (True, "compiled"),
+    "gradient_checkpointing": (True, "gradient_checkpointing"),
 }
 ELSEWHERE = {
     "epochs": "in the feed's total_steps, which `steps` tests here too",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -178,3 +180,25 @@ def test_the_bare_loop_stops_when_told(backend: str, start: Start) -> None:
     session, eyes = new_session(backend, make_work(start, epochs=3)), Eyes(stop_after=2)
     session.train_bare(eyes)
     assert eyes.steps == [1, 2] and len(session.curve().loss) == 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_bare_loop_says_whether_what_it_ran_was_compiled(
+    backend: str, start: Start, compiled: bool
+) -> None:
+    session = new_session(backend, make_work(start, 4, steps=1, compile=compiled, record=False))
+    session.train_bare(Eyes())
+    assert session.effective().compiled is compiled
+
+
+def test_a_bare_loop_that_does_not_compile_is_told(
+    backend: str, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read is what ran: not the recipe, and not what the framework's own loop would do."""
+    bare = importlib.import_module(f"frameworks.{backend}.bare")
+    prepared = bare.prepared
+    monkeypatch.setattr(bare, "prepared", lambda *arguments: prepared(
+        *arguments[:-1], arguments[-1].model_copy(update={"compile": False})))
+    session = new_session(backend, make_work(start, 4, steps=1, compile=True, record=False))
+    session.train_bare(Eyes())
+    assert session.effective().compiled is False

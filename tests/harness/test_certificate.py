@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.harness import certificate as bounds
+from benchmarks.harness import bounds, checks
 from benchmarks.harness.certificate import certify
-from benchmarks.harness.certify import certify_run
+from benchmarks.harness.certify import certify_files, certify_run
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.sketch import BUCKETS, comparable, sketch, sketches
 from benchmarks.harness.trace_pass import some, step_examples
@@ -106,8 +106,9 @@ def test_a_tensor_that_is_off_is_named(tensor: str, stage: str, seed: int) -> No
              "end": bounds.WEIGHTS}[stage]
     noise = np.random.default_rng(seed).standard_normal(origin[tensor].shape)
     # A sketch's norm is right to about 9 %, the update's is cleared of rounding first.
-    rounding = bounds.ULP * np.linalg.norm(weights()[tensor]) if stage == "update" else 0.0
-    size = 2 * bound * (np.linalg.norm(origin[tensor]) + bounds.SMALL_NORM * (stage != "update"))
+    rounding = checks.ULP * np.linalg.norm(weights()[tensor]) if stage == "update" else 0.0
+    size = 2 * bound * (np.linalg.norm(origin[tensor])
+                        + checks.SMALL_NORM * (stage != "update"))
     noise *= (size + 2 * rounding) / np.linalg.norm(noise)
     changed = sketches({**origin, tensor: origin[tensor] + noise})
     found = certify(made(), made(arrays=made_arrays(**{stage: changed})))
@@ -130,6 +131,16 @@ def test_logits_and_labels() -> None:
     found = certify(made(), made(arrays=dataclasses.replace(arrays, end_logits=turned)))
     assert [c.name for c in found.checks if not c.passed] == ["final logits", "labels"]
     assert found.checks[-1].worst == pytest.approx(0.98)
+
+
+@pytest.mark.parametrize(("size", "difference", "holds"), [
+    (0.5, 1.5e-6, True), (0.5, 4e-6, False), (3.0, 4e-6, True), (3.0, 8e-6, False),
+    (30.0, 8e-6, True), (30.0, 1.5e-5, False)])
+def test_large_starting_logits_may_round_more(size: float, difference: float, holds: bool) -> None:
+    logits = np.full((50, 3), size)
+    other = logits + difference
+    assert certify(made(arrays=made_arrays(start_logits=logits)),
+                   made(arrays=made_arrays(start_logits=other))).holds == holds
 
 
 def test_a_batch_that_differs_comes_before_all_that_follows_from_it() -> None:
@@ -199,6 +210,116 @@ def test_the_keys_bias_is_exempt_and_said_so() -> None:
     other = {**weights(3), "bert.key.bias": np.ones(30)}
     found = certify(made(), made(arrays=made_arrays(end=sketches(other))))
     assert found.holds and "softmax" in found.notes[0]
+
+
+# A reduced precision.
+
+def rounded(seed: int, size: float) -> tuple[Trace, Arrays]:
+    """A trace off by `size`, as rounding makes it: losses, norms, logits, updates and weights."""
+    generator = np.random.default_rng(seed)
+
+    def off(values: np.ndarray) -> np.ndarray:
+        return values * (1 + size * generator.uniform(-1, 1, values.shape))
+
+    trace, arrays = made_trace(), made_arrays()
+    return (made_trace(loss=off(np.array(trace.loss)).tolist(),
+                       gradient_norm=off(np.array(trace.gradient_norm)).tolist()),
+            made_arrays(start_logits=off(arrays.start_logits), end_logits=off(arrays.end_logits),
+                        update=sketches({n: off(v) for n, v in weights(2, 1e-5).items()}),
+                        end=sketches({n: off(v) for n, v in weights(3).items()})))
+
+
+def reduced(seed: int, backend: str, size: float = 4e-3, **changes: object) -> Traced:
+    trace, arrays = rounded(seed, size)
+    return made(trace.model_copy(update=changes), arrays, backend, precision="bf16")
+
+
+def test_the_bounds_of_bf16_come_from_a_backends_own_two_runs() -> None:
+    first, second, plain = reduced(1, "hf_torch"), reduced(2, "hf_tf"), made(backend="hf_torch")
+    found = certify(first, second, [plain])
+    assert found.holds, found.verdict
+    made_of = {check.name: check for check in found.checks}
+    own = max(abs(a - b) for a, b in zip(first.trace.loss, plain.trace.loss, strict=True))
+    assert made_of["loss"].bound == pytest.approx(bounds.TIMES * own)
+    assert [name for name, check in made_of.items() if not check.derived] == [
+        "recipe", "batches", "starting weights", "learning rate"]
+    assert made_of["starting weights"].bound == bounds.START_WEIGHTS
+    assert found.repeat is not None and found.repeat.backends == ["hf_torch"]
+    assert "times its own rounding over 12 steps (bf16, 2 epochs" in found.verdict
+    same = Certificate.model_validate_json(found.model_dump_json())
+    assert same == found
+
+
+def test_what_is_beyond_a_derived_bound_is_caught_at_its_step() -> None:
+    losses = list(reduced(2, "hf_tf").trace.loss)
+    losses[4] += 0.1
+    found = certify(reduced(1, "hf_torch"), reduced(2, "hf_tf", loss=losses),
+                    [made(backend="hf_torch"), made(backend="hf_tf")])
+    assert found.failed_first == "loss"
+    assert next(c for c in found.checks if c.name == "loss").step == 5
+
+
+def test_a_coarse_backend_does_not_widen_the_bounds_that_it_is_held_against() -> None:
+    """Held against its own two runs alone, nothing that a backend does could fail."""
+    fine, coarse = reduced(1, "hf_torch"), reduced(2, "hf_tf", size=0.1)
+    plain = [made(backend="hf_torch"), made(backend="hf_tf")]
+    assert certify(fine, coarse, plain[1:]).holds
+    for repeats in (plain[:1], plain, plain[::-1]):
+        assert not certify(fine, coarse, repeats).holds
+
+
+def test_bounds_are_never_narrower_than_the_fixed_ones() -> None:
+    """Where the precision changes nothing, and where a repeat gives no number."""
+    same = made(backend="hf_torch", precision="bf16")
+    found = certify(same, made(backend="hf_tf", precision="bf16"), [made(backend="hf_torch")])
+    assert found.holds
+    for check in found.checks:
+        if check.name == "starting logits":
+            assert check.bound <= bounds.LARGE_START_LOGITS
+        elif check.kind != "same" and check.name != "labels":
+            assert check.bound == bounds.FIXED[check.name]
+    endless = made(made_trace(gradient_norm=[inf] * STEPS), backend="hf_torch", precision="bf16")
+    broken = made(made_trace(gradient_norm=[9.0] * STEPS), backend="hf_tf", precision="bf16")
+    found = certify(endless, broken, [made(backend="hf_torch")])
+    assert found.failed_first == "gradient norm"
+
+
+@pytest.mark.parametrize(("traces", "message"), [
+    ((("bf16", "hf_torch"), ("bf16", "hf_tf")), "whose bounds come from a repeated run: name"),
+    ((("fp32", "hf_torch"), ("fp32", "hf_tf"), ("fp32", "hf_tf")), "name two traces alone"),
+    ((("bf16", "hf_torch"), ("fp32", "hf_tf"), ("fp32", "hf_tf")), "name two traces alone"),
+    ((("bf16", "hf_torch"), ("bf16", "hf_tf"), ("fp32", "keras_rnn")),
+     "is of keras_rnn, the traces are of hf_torch and hf_tf"),
+    ((("bf16", "hf_torch"), ("bf16", "hf_tf"), ("bf16", "hf_tf")),
+     "not the same training in fp32: recipe differs .precision"),
+])
+def test_repeats_that_are_none_are_told(traces: tuple[tuple[str, str], ...], message: str) -> None:
+    first, second, *repeats = (made(backend=b, precision=p) for p, b in traces)
+    with pytest.raises(UserError, match=message):
+        certify(first, second, repeats)
+
+
+def test_a_repeat_on_other_batches_is_none() -> None:
+    other = made(made_trace(batches=["f" * 64] * STEPS), backend="hf_torch")
+    with pytest.raises(UserError, match="not the same training in fp32: batches differ"):
+        certify(reduced(1, "hf_torch"), reduced(2, "hf_tf"), [other])
+
+
+def test_a_fault_at_the_start_is_the_certificates_to_tell() -> None:
+    """One side alone has other weights: its own two runs differ, and that ends no run."""
+    plain = [made(backend="hf_torch"), made(backend="hf_tf")]
+    faulty = reduced(2, "hf_tf")
+    rough = {name: values + 1e-3 for name, values in weights().items()}
+    faulty = dataclasses.replace(faulty, arrays=dataclasses.replace(
+        faulty.arrays, start=sketches(rough)))
+    for repeats in (plain, plain[:1], plain[1:]):
+        found = certify(reduced(1, "hf_torch"), faulty, repeats)
+        assert found.failed_first == "starting weights"
+
+
+def test_traces_of_two_precisions_are_of_two_recipes() -> None:
+    found = certify(made(), made(backend="hf_tf", precision="bf16"))
+    assert found.failed_first == "recipe" and "precision: 'fp32' against 'bf16'" in found.verdict
 
 
 # Sketches.
@@ -271,9 +392,9 @@ def test_two_epochs_with_a_partial_last_batch(accumulation: int) -> None:
 
 # Files.
 
-def kept(folder: Path, backend: str, traced: Traced) -> Path:
-    job = JobKey(id=f"equivalence-mnli-{backend}-accumulation_1", backend=backend, task="mnli",
-                 question="equivalence")
+def kept(folder: Path, backend: str, traced: Traced, label: str = "") -> Path:
+    job = JobKey(id=f"equivalence-mnli-{backend}-accumulation_1{label}", backend=backend,
+                 task="mnli", question="equivalence")
     weights_file = write_arrays(folder / f"{job.id}.npz", traced.arrays)
     trace = traced.trace.model_copy(update={"arrays_file": f"{job.id}.npz",
                                             "weights_file": weights_file})
@@ -294,6 +415,23 @@ def test_traces_survive_their_files_and_are_certified(tmp_path: Path) -> None:
     assert problems == [] and stored == [found]
     assert (tmp_path / "certificates" / "hf_torch-hf_tf-mnli-accumulation_1.json").is_file()
     assert certify_run(tmp_path, measurements[:1]) == []
+
+
+def test_a_runs_bf16_traces_are_held_against_its_fp32_ones(tmp_path: Path) -> None:
+    backends, label = ("hf_torch", "hf_tf"), "-precision_bf16"
+    paths = [kept(tmp_path, b, reduced(i, b), label) for i, b in enumerate(backends)]
+    measurements = [Measurement.model_validate_json(path.read_text()) for path in paths]
+    assert certify_run(tmp_path, measurements) == []
+    with pytest.raises(UserError, match="the fp32 trace"):
+        certify_files(*paths)
+    paths += [kept(tmp_path, b, made(backend=b)) for b in backends]
+    measurements = [Measurement.model_validate_json(path.read_text()) for path in paths]
+    reduced_, plain = certify_run(tmp_path, measurements)
+    assert reduced_.repeat is not None and reduced_.repeat.backends == ["hf_torch", "hf_tf"]
+    assert plain.repeat is None and reduced_.holds and plain.holds
+    assert certify_files(*paths) == reduced_
+    assert (tmp_path / "certificates"
+            / "hf_torch-hf_tf-mnli-accumulation_1-precision_bf16.json").is_file()
 
 
 def test_a_trace_that_is_none_is_told(tmp_path: Path) -> None:

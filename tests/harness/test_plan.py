@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from benchmarks.harness import installed
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.plan import Choice, Plan, make_plan
+from benchmarks.harness.prepare import check_device
 from benchmarks.harness.profiles import Profile, load_profile
+from frameworks import contract
+from tests.results.samples import CPU
 
 TASKS = ["imdb", "mnli"]
 QUESTIONS = ["equivalence", "throughput", "memory", "accuracy"]
@@ -55,6 +59,32 @@ def test_one_job_per_backend_task_question_and_shape(profile: Profile) -> None:
     assert questions == sorted(questions, key=QUESTIONS.index)
 
 
+def test_a_reduced_precision_is_traced_once_and_named(profile: Profile) -> None:
+    traced = profile.equivalence.model_copy(update={"precisions": ["fp32", "bf16"]})
+    profile = profile.model_copy(update={"equivalence": traced})
+    choice = Choice(tasks=["imdb"], questions=["equivalence"], recipe={"precision": "tf32"})
+    for chosen in (choice, choice.model_copy(update={"recipe": {}})):
+        jobs = {spec.key.id: spec.recipe for spec in make_plan(chosen, profile, TASKS, "").jobs}
+        assert list(jobs) == [f"equivalence-imdb-{backend}-{label}" for label in (
+            "accumulation_1", "accumulation_2", "accumulation_1-precision_bf16")
+            for backend in ("hf_torch", "hf_tf")]
+        plain, reduced = (jobs[f"equivalence-imdb-hf_tf-accumulation_1{label}"]
+                          for label in ("", "-precision_bf16"))
+        assert (plain.precision, reduced.precision) == ("fp32", "bf16")
+        assert reduced.model_copy(update={"precision": "fp32"}) == plain
+
+
+def test_a_trace_that_the_device_cannot_take_ends_no_run(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contract, "processor_flags", lambda: frozenset())
+    traced = profile.equivalence.model_copy(update={"precisions": ["fp32", "bf16"]})
+    profile = profile.model_copy(update={"equivalence": traced})
+    check_device(make_plan(Choice(), profile, TASKS, "").jobs, CPU)
+    with pytest.raises(UserError, match="precision 'bf16'"):
+        check_device(make_plan(Choice(recipe={"precision": "bf16"}), profile, TASKS, "").jobs, CPU)
+
+
 def test_backends_of_a_comparison_stand_together(profile: Profile) -> None:
     plan = make_plan(Choice(questions=["throughput"]), profile, TASKS, "")
     first = plan.jobs[:3]
@@ -84,6 +114,25 @@ def test_controls_stand_in_the_race_of_their_backend(
     assert others == {"framework"}
 
 
+def test_a_study_of_named_shapes_races_those_of_one_backend(profile: Profile) -> None:
+    named = raced(profile.model_copy(update={"vary": {}, "variants": {
+        "small": {"batch_size": 8}, "factored": {"optimizer": "adafactor"}}}), control=True)
+    choice = Choice(tasks=["imdb"], backends=["hf_torch", "hf_tf"])
+    plan = make_plan(choice, named, TASKS, "")
+    speed = [spec for spec in plan.jobs if spec.key.question == "throughput"]
+    assert [spec.key.id for spec in speed[:4]] == [f"throughput-imdb-hf_torch-{name}" for name in (
+        "plain", "bare-plain", "small", "factored")]
+    assert [len(list(group)) for _, group in itertools.groupby(s.comparison for s in speed)] == [
+        4, 4]
+    shapes = {spec.key.shape: spec.recipe for spec in plan.jobs if spec.key.question == "memory"}
+    assert [shapes[name].batch_size for name in ("plain", "small", "factored")] == [16, 8, 16]
+    assert shapes["factored"].optimizer == "adafactor"
+    others = [spec for spec in plan.jobs if spec.key.question in ("equivalence", "accuracy")]
+    assert others and not any(spec.key.shape for spec in others)
+    with pytest.raises(UserError, match="--recipe batch_size: .* has variants that set it"):
+        make_plan(choice.model_copy(update={"recipe": {"batch_size": 4}}), named, TASKS, "")
+
+
 @pytest.mark.parametrize(("fields", "variants"), [
     ({"control": True}, {"framework", "bare"}), ({"noise_pair": True}, {"framework", "again"})])
 def test_each_control_can_be_had_alone(
@@ -102,7 +151,7 @@ def test_what_a_question_fixes_in_the_recipe(profile: Profile) -> None:
     assert (trace.accumulation, trace.dropout, trace.precision) == (2, 0.0, "fp32")
     assert (trace.steps, trace.length, trace.keep_best) == (100, 32, None)
     memory = jobs["memory-imdb-hf_torch-length_16"]
-    assert (memory.padding, memory.steps) == ("max", profile.memory.steps)
+    assert (memory.padding, memory.steps) == ("max", profile.memory.steps + 1)
     accuracy = jobs["accuracy-imdb-hf_torch-seed_1"]
     assert (accuracy.seed, accuracy.steps, accuracy.keep_best) == (1, None, "loss")
 

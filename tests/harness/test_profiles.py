@@ -36,6 +36,13 @@ def test_the_named_profiles_are_there() -> None:
         ("[tasks.imdb.recipe]\nlength = 'x'", ["tasks.imdb.recipe.length = 'x'"]),
         ("[tasks.imdb]\n[vary]\nprecision = ['fp32', 'fp9']", ["vary.precision = 'fp9'"]),
         ("[tasks.imdb]\n[throughput]\nwindow = 3", ["throughput.window", "windows"]),
+        ("[tasks.imdb]\n[variants.small]\nbatch = 8", ["variants.small.batch", "batch_size"]),
+        ("[tasks.imdb]\n[variants.plain]\nbatch_size = 8", ["variants.plain", "another name"]),
+        ("[tasks.imdb]\n[variants.'a b']\nbatch_size = 8", ["variants.a b"]),
+        ("[tasks.imdb]\n[recipe]\nbeta1 = 0.8\n[variants.factored]\noptimizer = 'adafactor'",
+         ["variants.factored", "beta1 is AdamW's"]),
+        ("[tasks.imdb]\n[vary]\nlength = [8]\n[variants.small]\nbatch_size = 8",
+         ["vary and variants exclude each other"]),
         ("questions = ['speed']\n[tasks.imdb]", ["'speed'", "'throughput'"]),
         ("backends = ['hf_trch']\n[tasks.imdb]", ["hf_trch", "did you mean hf_torch"]),
         ("[tasks.imdb]\n[backend.nope]\nlength = 9", ["unknown backend 'nope'"]),
@@ -81,3 +88,13 @@ def test_overrides_are_read_as_toml_and_judged() -> None:
         with pytest.raises(UserError, match="--recipe") as caught:
             parse_overrides([wrong])
         assert part in str(caught.value)
+
+
+def test_a_reduced_precision_is_traced_beside_fp32_only(tmp_path: Path) -> None:
+    file = tmp_path / "traced.toml"
+    file.write_text(HEAD + '[tasks.imdb]\n[equivalence]\nprecisions = ["bf16"]\n')
+    with pytest.raises(UserError, match="equivalence.precisions: fp32 must be among them"):
+        load_profile(str(file))
+    words = '["bf16", "fp32", "bf16"]'
+    file.write_text(HEAD + f"[tasks.imdb]\n[equivalence]\nprecisions = {words}\n")
+    assert load_profile(str(file)).equivalence.precisions == ["bf16", "fp32"]

@@ -32,10 +32,30 @@ def test_levers_change_something_and_keep_the_examples_of_a_step() -> None:
         assert all(getattr(recipe, name) == getattr(plain, name) for name in unchanged)
 
 
-def test_one_thread_is_tried_only_where_there_are_two() -> None:
-    assert any(lever.environment for lever in tune.levers(Recipe(), CPU))
+def test_fewer_threads_and_all_are_tried_where_there_are_two() -> None:
+    counts = [lever.environment["OMP_NUM_THREADS"] for lever in tune.levers(Recipe(), CPU)
+              if lever.environment]
+    assert counts == ["1", "2"]
     single = CPU.model_copy(update={"cores": 1})
     assert not any(lever.environment for lever in tune.levers(Recipe(), single))
+
+
+class Racing:
+    """What a race shows of one of its two."""
+
+    def __init__(self, *rates: float) -> None:
+        self.example_rates = list(rates)
+
+
+@pytest.mark.parametrize(("second", "lost"), [
+    ((8.0, 9.0, 9.9), True), ((8.0, 9.0, 10.1), False), ((11.0, 12.0, 13.0), False),
+    ((8.0,), False)])
+def test_a_race_ends_when_the_lever_is_slower_for_certain(
+    second: tuple[float, ...], lost: bool
+) -> None:
+    first = Racing(*[10.0] * len(second))
+    assert tune.lost([first, Racing(*second)]) == lost  # type: ignore[list-item]
+    assert tune.lost([first])  # type: ignore[list-item]
 
 
 def test_levers_of_the_same_field_are_not_put_together() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from results import store
 from results.equivalence import proof, scientific
 from results.report import certificate_text, render, table
-from results.schema import Certificate, Check, Side
+from results.schema import Certificate, Check, Repeat, Side
 from tests.results import samples
 
 MakeRun = Callable[..., Path]
@@ -28,6 +28,14 @@ def certificate(task: str = "imdb", accumulation: int = 1, **changes: Any) -> Ce
         "clipped_steps": 40, "weights_compared": "sketch", "checks": [loss], "holds": True,
         "failed_first": None, "points_to": None, "verdict": "same work: proven", "notes": [],
         "loss_differences": [1e-7] * 100, **changes})
+
+
+def in_bf16(task: str = "imdb", **changes: Any) -> Certificate:
+    loss = Check(name="loss", bound=8e-3, kind="absolute", worst=2e-3, passed=True, derived=True)
+    return certificate(task, **{
+        "recipe": {"precision": "bf16", "accumulation": 1}, "checks": [loss],
+        "repeat": Repeat(backends=["hf_torch", "hf_tf"], times=4.0),
+        "loss_differences": [1e-3] * 100, **changes})
 
 
 def broken(task: str) -> Certificate:
@@ -78,6 +86,22 @@ def test_the_terminal_says_it_too() -> None:
     lines = certificate_text(broken("imdb"), TITLES).splitlines()
     assert lines[0] == "imdb, PyTorch and TensorFlow"
     assert lines[-1] == "it points to the schedule"
+
+
+def test_a_reduced_precision_says_where_its_bounds_come_from(make_run: MakeRun) -> None:
+    proven = proof([in_bf16(), certificate(), certificate(accumulation=2)], TITLES)
+    assert proven == (f"{PROVEN}; to 8e-3 over 100 steps (PyTorch and TensorFlow; bf16, 2 epochs, "
+                      "accumulation 1)")
+    origin = ("derived bounds are 4 times what bf16 changes, against fp32, in the own training of "
+              "PyTorch or TensorFlow, whichever changes less")
+    assert certificate_text(in_bf16(), TITLES).splitlines()[-1] == origin
+    alone = in_bf16(repeat=Repeat(backends=["hf_tf"], times=4.0))
+    assert "in TensorFlow's own training" in certificate_text(alone, TITLES)
+    markdown, _ = shown(make_run(), certificate(), in_bf16())
+    assert origin in markdown and "8e-3 derived" in markdown
+    assert "imdb, bf16, accumulation 1" in markdown
+    assert "Difference of the losses in fp32" in markdown
+    assert "Difference of the losses in bf16" in markdown
 
 
 def test_a_damaged_certificate_is_told(make_run: MakeRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -29,7 +30,9 @@ HOSTILE = [
     "> q", "***", "\\| \\", "&lt;b&gt; &amp;", "_a_ __b__ ~~c~~ $x$", "|---|---|", "a\u2028b\x85c",
     "caf\udce9", "<!-- ", "]]>", "    code", "+ x", "*", "http://a.b",
 ]
-KEPT = {"schema_version", "id", "question", "variant", "status", "kind", "gaps"}  # words of ours
+# Words of ours.
+KEPT = {"schema_version", "id", "question", "variant", "status", "kind", "gaps", "phase",
+        "outcome", "unit"}
 ALLOWED_TAGS = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "nav", "a", "section",
     "h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "pre", "div", "table", "caption", "thead",
@@ -42,7 +45,8 @@ def poisoned(value: Any, text: str, key: str = "") -> Any:
     if isinstance(value, str) and key not in KEPT:
         return value + text
     if isinstance(value, dict):
-        free = key in {"versions", "environment", "scores", "evaluation_examples", "details"}
+        free = key in {"versions", "environment", "scores", "evaluation_examples", "details",
+                       "parts"}
         return {(k + text if free else k): v if k in KEPT else poisoned(v, text, k)
                 for k, v in value.items()}
     if isinstance(value, list):
@@ -55,11 +59,20 @@ def poisoned_run(make_run: MakeRun, text: str) -> Path:
                               reason="no", stderr_tail=["a line", "```", "another"])
     some = [m.model_copy(update={"environment": {"NAME": "value"}})
             for m in [*samples.sample_measurements(("imdb",)), bad,
-                      *samples.controls("hf_tf", "imdb")]
+                      *samples.controls("hf_tf", "imdb"),
+                      samples.limit_measurement("hf_tf"),
+                      samples.limit_measurement("hf_tf", length=64)]
             if m.job.backend != "hf_torch"]
     measurements = [Measurement.model_validate(poisoned(m.model_dump(), text)) for m in some]
     info = RunInfo.model_validate({**poisoned(samples.run_info().model_dump(), text), "run": "r"})
-    return make_run(measurements, info)
+    folder = make_run(measurements, info)
+    told = {**poisoned(samples.prediction("hf_tf").model_dump(), text), "device": "gpu"}
+    (folder / store.PREDICTIONS).mkdir()
+    (folder / store.PREDICTIONS / "one.json").write_text(json.dumps(told))
+    cases = [poisoned(c.model_dump(), text) for c in samples.sample_cases()
+             if c.backend == "hf_tf" or c.source != "measured"]
+    (folder / store.CASES_FILE).write_text(json.dumps(cases))
+    return folder
 
 
 class Page(HTMLParser):

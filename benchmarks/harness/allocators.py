@@ -1,0 +1,342 @@
+"""Models of the allocators that stand between a framework's buffers and the memory that it holds.
+
+Each is given a trace's buffers one after the other, as the framework would ask for them, and
+tells what it would have taken from the device or the system. No memory is touched.
+
+* `CudaCache` - PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp): sizes rounded to
+  512 B; requests up to 1 MiB cut from segments of 2 MiB, below 10 MiB from segments of 20 MiB,
+  others from one of their own, rounded to 2 MiB; best fit, split and merged again.
+* `BestFitRegions` - TensorFlow's BFC allocator (xla/tsl/framework/bfc_allocator.cc): sizes rounded
+  to 256 B; one region of the whole budget, or regions that double; a block is cut only when half
+  of it or 128 MiB would be left over.
+* `OneDnnPool` - TensorFlow's on an x86 processor (core/common_runtime/mkl_cpu_allocator.h): BFC
+  with regions that double, and malloc for what is smaller than 256 KiB.
+* `Malloc` - glibc's malloc, as RLIMIT_DATA sees it (malloc/malloc.c): where the heap has no hole,
+  blocks from a threshold on are mapped and unmapped one by one, and the threshold rises to the
+  largest that was given back, to 32 MiB at most; others are cut from the heap, best fit. Two things
+  are taken from what real processes did, whose small objects no trace shows: they sit at the
+  heap's end, so that it never shrinks, and in its holes, so that none takes a block above 32 MiB.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+KIB, MIB = 1024, 1024**2
+
+
+class OutOfMemory(Exception):
+    """The budget cannot hold the next buffer."""
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """A stretch of memory between two neighbours in its segment."""
+
+    address: int
+    bytes: int
+    before: Block | None = None
+    after: Block | None = None
+    free: bool = False
+
+
+class Allocator(Protocol):
+    held_bytes: int  # taken from the device or the system
+
+    def take(self, wanted: int) -> Block:
+        """Errors: OutOfMemory."""
+
+    def give_back(self, block: Block) -> None: ...
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What an allocator held at most, and when first."""
+
+    peak_bytes: int
+    event: int  # the trace's
+
+
+def replay(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray,
+           allocator: Allocator) -> Replay:
+    """A trace's buffers through an allocator, in the trace's order. Errors: OutOfMemory."""
+    order: list[tuple[int, int]] = [(int(event), i) for i, event in enumerate(taken)]
+    order += [(int(event), ~i) for i, event in enumerate(given_back)]
+    blocks: dict[int, Block] = {}
+    peak, when = 0, 0
+    for event, buffer in sorted(order):
+        if buffer < 0:
+            allocator.give_back(blocks.pop(~buffer))
+            continue
+        blocks[buffer] = allocator.take(int(sizes[buffer]))
+        if allocator.held_bytes > peak:
+            peak, when = allocator.held_bytes, event
+    return Replay(peak, when)
+
+
+class FreeBlocks:
+    """Free blocks by size; the smallest that is large enough is taken, the lowest of those."""
+
+    def __init__(self) -> None:
+        self._sorted: list[tuple[Any, ...]] = []  # bytes, address, block
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter([block for _, _, block in self._sorted])
+
+    def fit(self, wanted: int) -> Block | None:
+        place = bisect_left(self._sorted, (wanted,))
+        if place == len(self._sorted):
+            return None
+        block: Block = self._sorted.pop(place)[2]
+        block.free = False
+        return block
+
+    def put(self, block: Block) -> Block:
+        """Frees a block and makes one of it and its free neighbours."""
+        if block.before and block.before.free:
+            self.remove(block.before)
+            block = _joined(block.before, block)
+        if block.after and block.after.free:
+            self.remove(block.after)
+            block = _joined(block, block.after)
+        block.free = True
+        insort(self._sorted, (block.bytes, block.address, block))
+        return block
+
+    def remove(self, block: Block) -> None:
+        block.free = False
+        del self._sorted[bisect_left(self._sorted, (block.bytes, block.address))]
+
+    def cut(self, block: Block, wanted: int) -> None:
+        """Leaves a block in use its first `wanted` bytes; the rest is free."""
+        rest = Block(block.address + wanted, block.bytes - wanted, block, block.after)
+        if rest.after:
+            rest.after.before = rest
+        block.bytes, block.after = wanted, rest
+        self.put(rest)
+
+
+def _joined(first: Block, second: Block) -> Block:
+    first.bytes += second.bytes
+    first.after = second.after
+    if first.after:
+        first.after.before = first
+    return first
+
+
+def rounded(wanted: int, step: int) -> int:
+    return -(-wanted // step) * step
+
+
+class CudaCache:
+    """PyTorch's caching allocator on one stream. Above its limit it gives back every segment that
+    is wholly free and tries again."""
+
+    ROUND = 512
+    SMALL, SMALL_SEGMENT = MIB, 2 * MIB
+    MIDDLE, MIDDLE_SEGMENT = 10 * MIB, 20 * MIB
+    LARGE_STEP = 2 * MIB
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        self._limit = limit_bytes
+        self._pools = {True: FreeBlocks(), False: FreeBlocks()}
+        self._next_address = 0
+        self.held_bytes = 0
+
+    def take(self, wanted: int) -> Block:
+        wanted = max(self.ROUND, rounded(wanted, self.ROUND))
+        small = wanted <= self.SMALL
+        pool = self._pools[small]
+        block = pool.fit(wanted) or self._segment(wanted)
+        rest = block.bytes - wanted
+        if rest >= self.ROUND if small else rest > self.SMALL:
+            pool.cut(block, wanted)
+        return block
+
+    def _segment(self, wanted: int) -> Block:
+        size = (self.SMALL_SEGMENT if wanted <= self.SMALL
+                else self.MIDDLE_SEGMENT if wanted < self.MIDDLE
+                else rounded(wanted, self.LARGE_STEP))
+        if self._limit is not None and self.held_bytes + size > self._limit:
+            self._give_up_free_segments()
+            if self.held_bytes + size > self._limit:
+                raise OutOfMemory(f"{size} bytes more than {self.held_bytes}")
+        self.held_bytes += size
+        self._next_address += size
+        return Block(self._next_address, size)
+
+    def _give_up_free_segments(self) -> None:
+        for pool in self._pools.values():
+            for block in pool:
+                if block.before is None and block.after is None:
+                    pool.remove(block)
+                    self.held_bytes -= block.bytes
+
+    def give_back(self, block: Block) -> None:
+        # A block of a small segment is small, one of a large segment never: no split leaves it so.
+        self._pools[block.bytes <= self.SMALL].put(block)
+
+
+class BestFitRegions:
+    """TensorFlow's BFC allocator. With `growth` it takes regions that double; without, one of its
+    whole budget, and `held_bytes` is the part of it below the highest block that was ever in
+    use."""
+
+    ROUND = 256
+    FIRST_REGION = 2 * MIB
+    LARGEST_REST = 128 * MIB
+    BACK_OFF = 0.9
+    ENDLESS = 1 << 60
+
+    def __init__(self, limit_bytes: int | None = None, *, growth: bool = False,
+                 room: Callable[[], int] | None = None) -> None:
+        """`room` says how many bytes more the system would give; a region that is larger is tried
+        again at nine tenths of its size."""
+        self._limit = self.ENDLESS if limit_bytes is None else limit_bytes // self.ROUND * self.ROUND
+        self._growth, self._room = growth, room
+        self._next_region = self.FIRST_REGION if growth else self._limit
+        self._free = FreeBlocks()
+        self._regions_bytes = 0
+        self.held_bytes = 0
+
+    def take(self, wanted: int) -> Block:
+        wanted = max(self.ROUND, rounded(wanted, self.ROUND))
+        block = self._free.fit(wanted) or self._region(wanted)
+        rest = block.bytes - wanted
+        if rest >= min(wanted, self.LARGEST_REST):
+            self._free.cut(block, wanted)
+        end = self._regions_bytes if self._growth else block.address + block.bytes
+        self.held_bytes = max(self.held_bytes, end)
+        return block
+
+    def _region(self, wanted: int) -> Block:
+        available = self._limit - self._regions_bytes
+        if wanted > available:
+            raise OutOfMemory(f"{wanted} bytes more than {self._regions_bytes}")
+        enough = self._next_region >= wanted
+        while self._next_region < wanted:
+            self._next_region *= 2
+        size = min(self._next_region, available)
+        while self._room and size > self._room():
+            size = rounded(int(size * self.BACK_OFF), self.ROUND)
+            if size < wanted:
+                raise OutOfMemory(f"{wanted} bytes more than {self._regions_bytes}")
+        if enough:  # it doubles for the next one, unless it had to already
+            self._next_region *= 2
+        # A gap keeps regions apart: they are never merged.
+        block = Block(2 * self._regions_bytes if self._growth else 0, size)
+        self._regions_bytes += size
+        return block
+
+    def give_back(self, block: Block) -> None:
+        self._free.put(block)
+
+
+class OneDnnPool:
+    """TensorFlow's allocator on an x86 processor: `BestFitRegions` that grow for buffers from
+    256 KiB on, `Malloc` for the others."""
+
+    SMALL = 256 * KIB
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        self._limit = limit_bytes
+        self._small = Malloc(limit_bytes)
+        self._large = BestFitRegions(growth=True, room=self._left)
+        self._large_blocks: set[Block] = set()
+
+    @property
+    def held_bytes(self) -> int:
+        return self._small.held_bytes + self._large.held_bytes
+
+    def _left(self) -> int:
+        return BestFitRegions.ENDLESS if self._limit is None else self._limit - self.held_bytes
+
+    def take(self, wanted: int) -> Block:
+        if wanted >= self.SMALL:
+            block = self._large.take(wanted)
+            self._large_blocks.add(block)
+            return block
+        block = self._small.take(wanted)
+        if self._left() < 0:
+            raise OutOfMemory(f"{wanted} bytes more than the budget")
+        return block
+
+    def give_back(self, block: Block) -> None:
+        if block in self._large_blocks:
+            self._large_blocks.remove(block)
+            self._large.give_back(block)
+        else:
+            self._small.give_back(block)
+
+
+class Malloc:
+    """glibc's malloc for the blocks of one thread, aligned to 64 bytes as both frameworks ask."""
+
+    ALIGN = 64
+    HEADER = 16
+    SPARE = 96  # what posix_memalign asks for above the block, to cut an aligned one from
+    PAGE = 4 * KIB
+    THRESHOLD, HIGHEST_THRESHOLD = 128 * KIB, 32 * MIB
+    PAD = 128 * KIB  # the heap grows by so much more than is asked for, and keeps it
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        self._limit = limit_bytes
+        self._threshold = self.THRESHOLD
+        self._free = FreeBlocks()
+        self._top = Block(0, 0)  # the heap's end: free, and in no list
+        self.held_bytes = 0
+
+    def take(self, wanted: int) -> Block:
+        """From a hole of the heap, from its end, mapped, or from a heap that grows: the first of
+        these that can."""
+        wanted = rounded(wanted + self.HEADER, self.ALIGN)
+        if wanted > self.HIGHEST_THRESHOLD:
+            return self._mapped(wanted)
+        block = self._free.fit(wanted + self.SPARE)
+        if block is not None:
+            self._free.cut(block, wanted)
+            return block
+        if self._top.bytes < wanted + self.SPARE:
+            if wanted >= self._threshold:
+                return self._mapped(wanted)
+            more = rounded(wanted + self.SPARE + self.PAD - self._top.bytes, self.PAGE)
+            self._hold(more)
+            self._top.bytes += more
+        return self._from_top(wanted)
+
+    def _mapped(self, wanted: int) -> Block:
+        size = rounded(wanted + self.SPARE, self.PAGE)
+        self._hold(size)
+        return Block(-1, size)
+
+    def _from_top(self, wanted: int) -> Block:
+        top = self._top
+        block = Block(top.address, wanted, top.before, top)
+        if block.before:
+            block.before.after = block
+        top.address, top.bytes, top.before = top.address + wanted, top.bytes - wanted, block
+        return block
+
+    def _hold(self, more: int) -> None:
+        if self._limit is not None and self.held_bytes + more > self._limit:
+            raise OutOfMemory(f"{more} bytes more than {self.held_bytes}")
+        self.held_bytes += more
+
+    def give_back(self, block: Block) -> None:
+        if block.address < 0:  # mapped
+            self.held_bytes -= block.bytes
+            if self._threshold < block.bytes <= self.HIGHEST_THRESHOLD:
+                self._threshold = block.bytes
+            return
+        block = self._free.put(block)
+        if block.after is self._top:
+            self._free.remove(block)
+            self._top.address, self._top.before = block.address, block.before
+            self._top.bytes += block.bytes
+            if block.before:
+                block.before.after = self._top

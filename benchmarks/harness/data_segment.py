@@ -1,0 +1,77 @@
+"""The data segment of a process: what RLIMIT_DATA bounds, and its peak.
+
+Counted are private writable mappings, `VmData` of /proc/pid/status, whether their pages are
+resident or not. The kernel keeps no high-water mark of it, so the process is looked at from outside
+two hundred times a second. A look takes 40 to 80 microseconds of the looking process, about 1 % of
+a core; the other is not stopped. A peak shorter than the time between two looks can be missed.
+(`VmPeak` would tell every peak, but it holds the address space that glibc reserves for a moment
+whenever a thread gets its arena: 128 MiB that are never data.)
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from pathlib import Path
+from types import TracebackType
+
+INTERVAL_SECONDS = 0.005
+
+
+def bound(limit_bytes: int) -> None:
+    """Bounds this process's data segment; `unbound` takes it back. Errors: ValueError where a
+    harder limit holds already."""
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, hard_limit()))
+
+
+def unbound() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (hard_limit(), hard_limit()))
+
+
+def hard_limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_DATA)[1]
+
+
+def data_bytes(pid: int | None = None, proc: Path = Path("/proc")) -> int | None:
+    """The data segment now, of this process by default. None where the process has ended."""
+    try:
+        text = (proc / str(os.getpid() if pid is None else pid) / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    for line in text.splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024  # the file says kB and means KiB
+    return None  # it has ended and is not yet waited for
+
+
+class DataPeak:
+    """Looks at a process from a thread of this one, from `with` to its end or the process's.
+
+        with DataPeak(worker.pid) as peak:
+            ...  # the worker works
+        peak.bytes
+    """
+
+    def __init__(self, pid: int, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        self._pid, self._interval_seconds = pid, interval_seconds
+        self._stop = threading.Event()
+        self.bytes, self.looks = 0, 0
+
+    def __enter__(self) -> DataPeak:
+        self._thread = threading.Thread(target=self._run, name="data-peak", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        stopped = False
+        while (now := data_bytes(self._pid)) is not None:
+            self.bytes, self.looks = max(self.bytes, now), self.looks + 1
+            if stopped:
+                return
+            stopped = self._stop.wait(self._interval_seconds)

@@ -1,0 +1,248 @@
+"""The parent's side of a batch limit: a worker for every probe, each kept as soon as it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import budgets, limit_pass, memory_group, outcomes
+from benchmarks.harness.data_segment import DataPeak
+from benchmarks.harness.devices import other_processes
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.finders import FINDERS
+from benchmarks.harness.jobs import Job, LimitWork
+from benchmarks.harness.limit_search import Fit, Search
+from benchmarks.harness.limit_text import probe_text
+from benchmarks.harness.prepare import Ready
+from benchmarks.harness.process import Event, WorkerEnded, WorkerProcess
+from benchmarks.harness.runner import Watch, measurement_of
+from results.schema import BatchLimit, Device, Finder, Measurement, Outcome, Probe, Status
+
+STOPPED: dict[Outcome, Status] = {"timeout": "timeout", "error": "failed"}
+FINDER_TIMES = 6  # a finder has the time limit of as many probes
+
+
+class LimitJob:
+    """One search. `keep` is given the measurement after every probe, so that a stopped search
+    goes on from there; `taken` are the run's measurements so far."""
+
+    def __init__(self, ready: Ready, folder: Path, device: Device, watch: Watch,
+                 keep: Callable[[Measurement], None], taken: Sequence[Measurement]) -> None:
+        assert ready.job.limit is not None
+        self._ready, self._folder, self._device = ready, folder, device
+        self._watch, self._keep = watch, keep
+        self._asked: LimitWork = ready.job.limit
+        self._budget = budgets.find_budget(self._asked.budget, ready.job.key.backend, device)
+        self._began, self._grouped = time.monotonic(), False
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._effective: dict[str, Any] | None = None
+        self._stderr_tail: list[str] = []
+        self._probes: list[Probe] = []
+        self._finders: list[Finder] = []
+        self._search = Search(self._budget.bytes, self._asked.highest)
+        self._begin(taken)
+
+    def run(self) -> Measurement:
+        """The whole search. Errors: UserError where another process is on the GPU."""
+        refuse_company(self._device)
+        try:
+            return self._run()
+        except WorkerEnded as error:  # the backend cannot honour the recipe
+            return self._measurement(error.status, reason=error.reason)
+        except KeyboardInterrupt:
+            self._keep(self._unfinished())
+            raise
+
+    def _run(self) -> Measurement:
+        while (batch := self._search.next()) is not None:
+            probe = self._probe(batch)
+            self._probes.append(probe)
+            self._keep(self._unfinished())
+            self._tell(probe)
+            if probe.outcome in STOPPED:
+                return self._measurement(STOPPED[probe.outcome],
+                                         reason=f"at batch {batch}: {probe.reason}")
+            self._search.add(probe)
+        fields: dict[str, Any] = {"limit": self._search.limit, "fails_at": self._search.fails_at}
+        if self._search.limit == 0:
+            free = self._probe(1, bounded=False)
+            if free.outcome not in ("ok", "oom", "host_oom"):  # so the budget was not the reason
+                return self._measurement(STOPPED.get(free.outcome, "failed"), reason="at batch 1 "
+                                         f"without the budget: {free.reason}")
+            fields["needed_bytes"] = free.peak_bytes
+        for name in FINDERS if self._asked.compare_finders else ():
+            if name not in {finder.name for finder in self._finders}:
+                self._finders.append(self._find(name))
+                self._keep(self._unfinished())
+        return self._measurement("ok", **fields)
+
+    def _begin(self, taken: Sequence[Measurement]) -> None:
+        """Goes on from this job's own probes. The line of the same work under other budgets, or
+        on another task, tells where to look; a comparison of finders does without."""
+        peaks: dict[int, int] = {}
+        guess: Fit | None = None
+        reserves: dict[int, float] = {}  # by how far the budget lies from this one
+        for m in taken:
+            found = m.batch_limit
+            if found is None or not self._alike(m, found):
+                continue
+            if m.job.id == self._ready.job.key.id:
+                if found.budget_bytes == self._budget.bytes:
+                    self._go_on_from(m, found)
+                continue
+            fit = line(found)
+            if self._asked.compare_finders or fit is None:
+                continue
+            if m.job.task == self._ready.job.key.task:
+                peaks |= {p.batch_size: p.peak_bytes for p in found.probes if p.peak_bytes}
+            else:
+                guess = fit
+            if found.limit and found.fails_at:
+                between = fit.peak_bytes((found.limit + found.fails_at) / 2)
+                distance = abs(found.budget_bytes - self._budget.bytes)
+                reserves[distance] = max(0.0, found.budget_bytes - between)
+        self._search = Search(self._budget.bytes, self._asked.highest, probes=self._probes,
+                              peaks=peaks, guess=guess,
+                              reserve_bytes=reserves[min(reserves)] if reserves else 0.0)
+
+    def _alike(self, m: Measurement, found: BatchLimit) -> bool:
+        """Whether a measurement's memory is this job's: all but the budget and the task."""
+        mine = self._measurement("interrupted")
+        same = ("recipe", "device", "versions", "checkpoint", "environment")
+        return (m.job.backend == mine.job.backend and found.phase == self._asked.phase
+                and all(getattr(m, name) == getattr(mine, name) for name in same))
+
+    def _go_on_from(self, m: Measurement, found: BatchLimit) -> None:
+        self._probes = [p for p in found.probes if p.outcome not in STOPPED]
+        self._finders, self._effective = list(found.finders), m.effective
+
+    def _probe(self, batch: int, *, bounded: bool = True) -> Probe:
+        """One worker at one batch size. Errors: WorkerEnded where the recipe is unsupported."""
+        name = f"batch_{batch}" if bounded else "without_budget"
+        job = self._job(name, bounded, batch_size=batch)
+        began = time.monotonic()
+        peak, steps, reason = None, 0, None
+        outcome: Outcome = "ok"
+        try:
+            with self._worker(job, lambda event: None) as worker:
+                with DataPeak(worker.pid) as data:
+                    steps = worker.expect("stepped")["steps"]
+                worker.go()
+                result = worker.expect("result")
+            self._effective = result["effective"]
+            peak = result["allocated_bytes"]
+            if self._device.kind == "cpu":
+                peak = limit_pass.used_bytes(result, data.bytes)
+        except WorkerEnded as ended:
+            if ended.status == "unsupported":
+                raise
+            outcome, reason, self._stderr_tail = outcome_of(ended), why(ended), ended.stderr_tail
+        return Probe(batch_size=batch, outcome=outcome, peak_bytes=peak, steps=steps,
+                     seconds=time.monotonic() - began, reason=reason)
+
+    def _find(self, name: str) -> Finder:
+        """Another finder on the same work and budget, in one process."""
+        job = self._job(f"finder_{name}", True, finder=name).model_copy(
+            update={"time_limit_seconds": FINDER_TIMES * self._ready.job.time_limit_seconds})
+        tried: list[int] = []
+
+        def show(event: Event) -> None:
+            if event["event"] == "trying":
+                tried.append(event["batch_size"])
+
+        began = time.monotonic()
+        result: dict[str, Any]
+        try:
+            with self._worker(job, show) as worker:
+                result = worker.expect("result")
+        except WorkerEnded as ended:
+            at = f"ended at batch {tried[-1]}" if tried else "ended before its first batch"
+            result = {"answer": None, "reason": f"{at}: {why(ended)}"}
+        return Finder(name=name, answer=result["answer"], probes=len(tried),
+                      seconds=time.monotonic() - began, reason=result["reason"])
+
+    @contextlib.contextmanager
+    def _worker(self, job: Job, show: Callable[[Event], None]) -> Iterator[WorkerProcess]:
+        """A worker, on a CPU inside a memory group where one can be made."""
+        with contextlib.ExitStack() as stack:
+            group = None
+            if job.limit and job.limit.data_bytes is not None:
+                group = stack.enter_context(memory_group.memory_group(job.limit.data_bytes))
+            worker = stack.enter_context(WorkerProcess(job, self._folder, show))
+            if group is not None:
+                memory_group.enter(group, worker.pid)
+                self._grouped = True
+            yield worker
+
+    def _job(self, name: str, bounded: bool, batch_size: int = 1, finder: str | None = None) -> Job:
+        """The work of one worker; its files have their own name."""
+        job, own = self._ready.job, dict[str, Any](finder=finder)
+        if bounded and self._device.kind == "cpu":
+            own["data_bytes"] = self._budget.bytes
+        elif bounded and self._budget.bounds_framework:
+            own["framework_bytes"] = self._budget.bytes
+        return job.model_copy(update={
+            "key": job.key.model_copy(update={"id": f"{job.key.id}-{name}"}),
+            "recipe": job.recipe.model_copy(update={"batch_size": batch_size}),
+            "limit": self._asked.model_copy(update=own)})
+
+    def _measurement(self, status: Status, *, reason: str | None = None,
+                     **found: Any) -> Measurement:
+        fit, asked = self._search.fit, self._asked
+        limit = BatchLimit(
+            phase=asked.phase, budget=asked.budget, budget_bytes=self._budget.bytes,
+            emulated=self._budget.emulated, enforced_by=self._enforced_by(),
+            highest=asked.highest, probes=self._probes, finders=self._finders,
+            fixed_bytes=None if fit is None else fit.fixed_bytes,
+            bytes_per_example=None if fit is None else fit.bytes_per_example,
+            **{"limit": None, "fails_at": None} | found)
+        return measurement_of(
+            self._ready, self._device, status, reason=reason, started_at=self._started_at,
+            seconds=time.monotonic() - self._began, effective=self._effective, batch_limit=limit,
+            stderr_tail=[] if status == "ok" else self._stderr_tail)
+
+    def _unfinished(self) -> Measurement:
+        return self._measurement("interrupted", reason="the run was stopped while this job ran")
+
+    def _enforced_by(self) -> str:
+        if self._device.kind == "cpu":
+            return "RLIMIT_DATA" + (", a memory control group behind it" if self._grouped else
+                                    "; no memory control group could be made")
+        return "the framework's own limit" if self._budget.bounds_framework else "the device"
+
+    def _tell(self, probe: Probe) -> None:
+        self._watch(self._ready.job.key, {"event": "probe", "note": probe_text(probe)})
+
+
+def line(found: BatchLimit) -> Fit | None:
+    if found.fixed_bytes is None or found.bytes_per_example is None:
+        return None
+    return Fit(found.fixed_bytes, found.bytes_per_example)
+
+
+def refuse_company(device: Device) -> None:
+    """Errors: UserError where another process holds a part of the GPU: its limit would be less."""
+    others = other_processes() if device.kind == "gpu" else []
+    if others:
+        raise UserError(f"the GPU is not free: {', '.join(others)} computes on it; end it or wait, "
+                        "a limit is found on an exclusive GPU only")
+
+
+def outcome_of(ended: WorkerEnded) -> Outcome:
+    if ended.status == "timeout":
+        return "timeout"
+    if ended.text is not None:
+        return outcomes.of_exception(ended.text)
+    return "error" if ended.exit_code is None else outcomes.of_end(ended.exit_code)
+
+
+def why(ended: WorkerEnded) -> str:
+    """One line: what the exception says, or how the process ended and its last words."""
+    if ended.text is not None:
+        return outcomes.telling_line(ended.text)
+    last = f": {ended.stderr_tail[-1]}" if ended.exit_code is not None and ended.stderr_tail else ""
+    return f"{ended.reason}{last}"[:outcomes.LINE_CHARACTERS]

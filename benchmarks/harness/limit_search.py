@@ -1,0 +1,186 @@
+"""The search for the largest batch that fits: pure arithmetic, no processes.
+
+Batch sizes lie on a grid: every one up to 64, then steps of 5 % rounded to a multiple of 8. A
+limit is proven when it trained and the next size of the grid failed. Memory grows almost linearly
+with the batch, so two small probes and a straight line tell where the limit is; what is left is to
+prove it. Every probe that trained moves the line: it goes through the largest one, with the slope
+of all. Only when the line was wrong are further sizes tried, in steps that grow, then by halves.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from results.schema import Outcome, Probe
+
+SINGLE_STEPS = 64  # up to here the grid holds every size
+FIRST_PROBE = 4
+SECOND_PROBE = 16  # the second small probe is no larger
+FARTHEST = 32  # a prediction is followed up to this many times the largest that trained
+SURPRISES = 3  # wrong predictions after which the bracket is halved
+MEMORY_OUTCOMES: frozenset[Outcome] = frozenset({"oom", "host_oom", "disguised_oom"})
+
+
+def next_size(batch: int) -> int:
+    """The next larger size of the grid."""
+    if batch < SINGLE_STEPS:
+        return batch + 1
+    return batch + max(8, round(batch * 0.05 / 8) * 8)
+
+
+def grid(highest: int) -> list[int]:
+    """All sizes that are tried, rising, `highest` the last of them."""
+    sizes = [1]
+    while sizes[-1] < highest:
+        sizes.append(min(highest, next_size(sizes[-1])))
+    return sizes
+
+
+@dataclass(frozen=True)
+class Fit:
+    """peak = fixed_bytes + bytes_per_example x batch."""
+
+    fixed_bytes: float
+    bytes_per_example: float
+
+    def peak_bytes(self, batch: float) -> float:
+        return self.fixed_bytes + self.bytes_per_example * batch
+
+    def largest(self, budget_bytes: float) -> float:
+        """The largest batch, not rounded, whose peak lies within the budget."""
+        if self.bytes_per_example <= 0:
+            return float("inf")
+        return (budget_bytes - self.fixed_bytes) / self.bytes_per_example
+
+
+def fit_line(peaks: dict[int, int], guess: Fit | None = None) -> Fit | None:
+    """A line through the largest batch, nearest to the limit, with the least-squares slope of all
+    (of one alone: the guess's slope). `peaks` in bytes by batch size. None where there is neither.
+    """
+    if not peaks:
+        return guess
+    if len(peaks) == 1:
+        if guess is None:
+            return None
+        slope = guess.bytes_per_example
+    else:
+        centre = sum(peaks) / len(peaks)
+        mean = sum(peaks.values()) / len(peaks)
+        slope = (sum((batch - centre) * (peak - mean) for batch, peak in peaks.items())
+                 / sum((batch - centre) ** 2 for batch in peaks))
+    largest = max(peaks)
+    return Fit(peaks[largest] - slope * largest, slope)
+
+
+class Search:
+    """Takes what is known and says which batch size to try next, until the limit is proven.
+
+    `next()` gives a batch size, `add()` takes its probe; when `next()` is None, `limit` and
+    `fails_at` are proven. A search that is made anew from the same probes goes on where it was.
+    """
+
+    def __init__(self, budget_bytes: int, highest: int, *, probes: Iterable[Probe] = (),
+                 peaks: dict[int, int] | None = None, guess: Fit | None = None,
+                 reserve_bytes: float = 0.0) -> None:
+        """`peaks`: of the same work under other budgets, in bytes by batch size; they tell the
+        line, and prove nothing here. `guess`: the line of similar work. `reserve_bytes`: what no
+        batch could fill of other budgets."""
+        self.room_bytes, self._sizes = budget_bytes - reserve_bytes, grid(highest)
+        self._guess = guess
+        self._peaks = dict(peaks or {})
+        self._trained: set[int] = set()
+        self._failures: dict[int, list[Outcome]] = {}
+        self._surprises = self._up = self._down = 0
+        for probe in probes:
+            self.add(probe)
+
+    def add(self, probe: Probe) -> None:
+        """Takes a probe whose outcome is 'ok' or a memory outcome; others say nothing of memory.
+
+        Errors: ValueError for another outcome."""
+        predicted, place = self._predicted(), self._place(probe.batch_size)
+        if probe.outcome == "ok":
+            wrong = predicted is not None and place > predicted
+            self._trained.add(probe.batch_size)
+            if probe.peak_bytes is not None:
+                self._peaks[probe.batch_size] = probe.peak_bytes
+            self._up, self._down = (self._up + 1 if wrong else 0), 0
+        elif probe.outcome in MEMORY_OUTCOMES:
+            known = self._failures.setdefault(probe.batch_size, [])
+            wrong = predicted is not None and place <= predicted and not known
+            known.append(probe.outcome)
+            self._down, self._up = self._down + wrong, 0
+        else:
+            raise ValueError(f"the outcome {probe.outcome!r} says nothing of memory")
+        self._surprises += wrong
+
+    @property
+    def limit(self) -> int:
+        """The largest size that trained; 0: none has."""
+        return max(self._trained, default=0)
+
+    @property
+    def fails_at(self) -> int | None:
+        """The smallest size above `limit` that failed; None: none has."""
+        return min((b for b in self._failures if b > self.limit), default=None)
+
+    @property
+    def fit(self) -> Fit | None:
+        """The line through this search's own peaks; None with fewer than two."""
+        return fit_line(self._peaks)
+
+    def next(self) -> int | None:
+        """The next batch size to try; None when the limit is proven, or lies at `highest`."""
+        low = self._place(self.limit)
+        if low == len(self._sizes) - 1:
+            return None
+        high = len(self._sizes) if self.fails_at is None else self._place(self.fails_at)
+        if high - low == 1 and self.fails_at is not None:
+            return self.fails_at if self._unconfirmed(self.fails_at) else None
+        return self._sizes[min(max(self._wanted(low, high), low + 1), high - 1)]
+
+    def _unconfirmed(self, batch: int) -> bool:
+        """A disguised failure proves the limit only when it comes twice."""
+        return self._failures[batch] == ["disguised_oom"]
+
+    def _wanted(self, low: int, high: int) -> int:
+        """Where to look, before it is held to the bracket: places in the grid."""
+        predicted = self._predicted()
+        if predicted is None:
+            alone = self._peaks and high == len(self._sizes)
+            return self._place(self._second()) if alone else self._blind(low, high)
+        steps: int = 3 ** max(0, max(self._up, self._down) - 1)
+        if self._down and high - steps > low:
+            return min(predicted, high - steps)
+        if self._up and high == len(self._sizes):
+            return max(predicted, low + 3 * steps)
+        if self._surprises and not (low < predicted < high and self._surprises < SURPRISES):
+            return (low + high) // 2
+        return predicted
+
+    def _blind(self, low: int, high: int) -> int:
+        """Without any peak: a small size, then twice the last, then by halves."""
+        if high < len(self._sizes):
+            return (low + high) // 2
+        return self._place(2 * self.limit if self._trained else FIRST_PROBE)
+
+    def _second(self) -> int:
+        """The size of the second probe: as far from the first as is sure to be cheap. The peak of
+        b examples is at most b times that of one."""
+        (batch, peak), = self._peaks.items()
+        return min(SECOND_PROBE, max(batch + 1, 2 * batch * int(self.room_bytes // max(1, peak))))
+
+    def _predicted(self) -> int | None:
+        """The place of the predicted limit: -1 where not even one example should fit."""
+        fit = fit_line(self._peaks, self._guess)
+        if fit is None:
+            return None
+        farthest = FARTHEST * self.limit if self._trained else self._sizes[-1]
+        largest = min(fit.largest(self.room_bytes), farthest, self._sizes[-1])
+        return bisect_right(self._sizes, largest) - 1
+
+    def _place(self, batch: int) -> int:
+        """The place in the grid of the largest size up to `batch`; -1 below the smallest."""
+        return bisect_right(self._sizes, batch) - 1

@@ -1,0 +1,184 @@
+"""What `ftbench predict` is asked for: options to works, results to files and text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from benchmarks.harness import devices, gpus, installed, predict_check, predictions, tasks
+from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.plan import command_line
+from benchmarks.harness.predictions import Work
+from benchmarks.harness.profiles import explain, load_profile, parse_overrides
+from frameworks.contract import BACKENDS, Device, Recipe
+from results import store
+from results.limits import Errors, errors
+from results.schema import Measurement, Prediction, PredictionCase, RunInfo
+
+OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("--checkpoint", {"default": "minilm", "metavar": "NAME", "help": "a name that `ftbench list` "
+                      "shows or a folder; only its config.json is read"}),
+    ("--task", {"metavar": "NAME", "help": "the task whose recipe in the profile is taken"}),
+    ("--profile", {"default": "quick", "metavar": "NAME", "help": "the profile that --task stands "
+                   "in"}),
+    ("--recipe", {"action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "a field of "
+                  "the recipe, such as precision=bf16; may be given again"}),
+    ("--length", {"action": "append", "default": [], "type": int, "metavar": "TOKENS",
+                  "help": "the recipe's length; may be given again"}),
+    ("--backend", {"action": "append", "default": [], "metavar": "NAME",
+                   "help": "only this backend; may be given again"}),
+    ("--gpu", {"action": "append", "default": [], "metavar": "TYPE", "help": "only this GPU type; "
+               "may be given again; all where neither --gpu nor --budget is given"}),
+    ("--budget", {"action": "append", "default": [], "metavar": "SIZE", "help": "the limit of a "
+                  "process on a CPU, such as 6GiB; may be given again"}),
+    ("--phase", {"default": "training", "choices": ["training", "evaluation"],
+                 "help": "what the batch is for"}),
+    ("--json", {"action": "store_true", "help": "print the predictions as JSON"}),
+    ("--check", {"nargs": "+", "metavar": "RUN", "help": "hold predictions against the limits that "
+                 "these runs have measured, and against published ones; kept in the first"}),
+    ("--results", {"default": "results", "metavar": "FOLDER",
+                   "help": "runs are kept in FOLDER/runs"}),
+]
+
+
+def predict(options: argparse.Namespace, command: list[str]) -> Path:
+    """Predicts, prints and keeps it as a run; its folder.
+
+    Errors: UserError for whatever is wrong with the options."""
+    label_names = (tasks.find_task(options.task).label_names if options.task else ()) or ("0", "1")
+    for name in options.gpu:
+        gpus.gpu_type(name)
+    names = options.gpu or list(gpus.gpu_types())
+    works = works_of(options)
+    found = predictions.predict(works, label_names, names, options.budget)
+    folder = kept(Path(options.results), found, command)
+    if options.json:
+        print(json.dumps([p.model_dump(mode="json") for p in found], indent=1))
+    else:
+        print("\n\n".join(predictions.text(p) for p in found))
+        for name, why in left_out(works, names).items():
+            print(f"{name}: {why}")
+    return folder
+
+
+def works_of(options: argparse.Namespace) -> list[Work]:
+    """Backends x devices x lengths."""
+    backends = options.backend or list(BACKENDS)
+    for backend in backends:
+        if backend not in BACKENDS:
+            raise unknown("backend", backend, BACKENDS)
+    found = []
+    for backend in backends:
+        missing = installed.missing(backend)
+        if missing and options.backend:
+            raise UserError(f"backend {backend}: {missing}")
+        if missing:
+            print(f"{backend} left out: {missing}", file=sys.stderr)
+            continue
+        recipe = recipe_of(options, backend)
+        for length in options.length or [recipe.length]:
+            found += [Work(backend, options.checkpoint, device, options.phase,
+                           recipe.model_copy(update={"length": length}))
+                      for device in devices_of(options, recipe)]
+    if not found:
+        raise UserError("no backend is installed here: pip install -e '.[torch]'")
+    return found
+
+
+def recipe_of(options: argparse.Namespace, backend: str) -> Recipe:
+    overrides = parse_overrides(options.recipe)
+    try:
+        if not options.task:
+            return Recipe(**overrides)
+        profile = load_profile(options.profile)
+        if options.task not in profile.tasks:
+            raise unknown("task", options.task, profile.tasks)
+        return profile.recipe_for(backend, options.task, overrides)
+    except ValidationError as error:
+        raise UserError(f"recipe: {explain(error, Recipe)}") from None
+
+
+def devices_of(options: argparse.Namespace, recipe: Recipe) -> list[Device]:
+    """Both where neither is asked for; a CPU then only in a precision that one has."""
+    if options.gpu or options.budget:
+        return [*(["gpu"] if options.gpu else []), *(["cpu"] if options.budget else [])]
+    return ["gpu", "cpu"] if recipe.precision in ("fp32", "bf16") else ["gpu"]
+
+
+def left_out(works: Sequence[Work], names: Sequence[str]) -> dict[str, str]:
+    """GPU types that lack the precision, and why."""
+    reasons = {name: predictions.lacks(gpus.gpu_type(name), work.recipe)
+               for work in works if work.device == "gpu" for name in names}
+    return {name: why for name, why in reasons.items() if why}
+
+
+def kept(root: Path, found: Sequence[Prediction], command: list[str]) -> Path:
+    """A new run's folder with the predictions. Errors: UserError where it cannot be written."""
+    now = datetime.now(UTC)
+    info = RunInfo(
+        run=f"{now:%Y%m%d-%H%M%S}-predict", profile="predict", command=command_line(command),
+        started_at=now.isoformat(timespec="seconds"),
+        ftbench_version=installed.version("ftbench") or "not installed", device=devices.describe())
+    try:
+        folder = store.create_run(root, info)
+        for p in found:
+            length, precision = p.recipe["length"], p.recipe["precision"]
+            name = f"{p.backend}-{p.device}-{length}-{precision}-{p.phase}"
+            store.write_prediction(folder, name, p)
+    except store.StoreError as error:
+        raise UserError(f"{error}; choose another folder with --results") from None
+    return folder
+
+
+def check(options: argparse.Namespace) -> Path:
+    """Writes prediction_cases.json into the first run and prints how far off predictions were.
+
+    Errors: UserError for a folder that is no run, or when nothing was measured."""
+    extra = [flag for flag, settings in OPTIONS if flag not in ("--check", "--results")
+             and getattr(options, flag[2:]) != settings.get("default", False if "action" in settings
+                                                            else None)]
+    if extra:
+        raise UserError(f"--check predicts what the runs measured: leave out {', '.join(extra)}")
+    measurements: list[Measurement] = []
+    for name in options.check:
+        if not (Path(name) / store.RUN_FILE).is_file():
+            raise UserError(f"--check {name}: no run's folder, it has no {store.RUN_FILE}")
+        measurements += store.read_run(Path(name))[1]
+    cases = predict_check.cases(measurements, lambda line: print(line, file=sys.stderr))
+    try:
+        path = store.write_prediction_cases(Path(options.check[0]), cases)
+    except store.StoreError as error:
+        raise UserError(str(error)) from None
+    print(summary(cases))
+    return path
+
+
+def summary(cases: Sequence[PredictionCase]) -> str:
+    """One line per backend, unit and source. Cases that the calibration has seen do not count."""
+    lines = []
+    for backend in BACKENDS:
+        for unit, what in (("bytes", "peaks"), ("examples", "limits")):
+            for origin in ("measured", "published"):
+                own = [c for c in cases if c.backend == backend and c.unit == unit
+                       and not c.fitted and (c.source == "measured") == (origin == "measured")]
+                if own:
+                    lines.append(f"{backend}, {origin} {what}: {_said(errors(own))}")
+    return "\n".join(lines)
+
+
+def _said(e: Errors) -> str:
+    words = [f"{e.cases} cases"]
+    if e.median is not None and e.worst is not None:
+        words += [f"median error {e.median:.1%}", f"worst {e.worst:+.1%}"]
+    if e.within_step:
+        words.append(f"within one step {e.within_step.value:.0%}")
+    if e.broken:
+        words.append(f"promised too much {e.broken.value:.0%}")
+    return ", ".join(words)

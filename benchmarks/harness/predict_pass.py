@@ -1,0 +1,87 @@
+"""The worker behind a prediction: traces of a backend's steps, told without computing them.
+
+    python -m benchmarks.harness.predict_pass REQUEST.json FOLDER
+
+`FOLDER` gets one `<n>.npz` per trace asked for, in order, and `answer.json`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+# A job's worker holds all that this module imports; a prediction begins with the same.
+from benchmarks.harness import data_segment, worker
+from benchmarks.harness.jobs import StartFile
+from frameworks.contract import Device, Phase, Recipe, StepTrace, Unsupported
+
+
+class Ask(BaseModel):
+    """One step to be traced, at several batch sizes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    start: StartFile
+    device: Device
+    phase: Phase
+    batch_sizes: tuple[int, ...]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str
+    asks: list[Ask]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    process_bytes: int | None  # interpreter and framework: private writable memory, model excluded
+    refusals: dict[int, str]  # by the ask's place: why the backend cannot follow it
+
+
+def main() -> int:
+    worker.die_with_parent()
+    request = Request.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    folder = Path(sys.argv[2])
+    importlib.import_module(f"frameworks.{request.backend}.train")
+    begun = data_segment.data_bytes()
+    allocations = importlib.import_module(f"frameworks.{request.backend}.allocations")
+    refusals = {}
+    for i, ask in enumerate(request.asks):
+        try:
+            for size in ask.batch_sizes:
+                trace = allocations.step_trace(ask.recipe, ask.start.start(), size, ask.device,
+                                               ask.phase)
+                save(trace, folder / f"{i}-{size}.npz")
+        except Unsupported as error:
+            refusals[i] = str(error)
+    answer = Answer(process_bytes=begun, refusals=refusals)
+    (folder / "answer.json").write_text(answer.model_dump_json(), encoding="utf-8")
+    return 0
+
+
+def save(trace: StepTrace, path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, bytes=trace.bytes, taken=trace.taken, given_back=trace.given_back,
+                 parts=np.array(trace.parts), events=trace.events,
+                 phases=json.dumps(dict(trace.phases)))
+
+
+def load(path: Path) -> StepTrace:
+    with np.load(path) as kept:
+        parts: Any = tuple(kept["parts"].tolist())
+        return StepTrace(kept["bytes"], kept["taken"], kept["given_back"], parts,
+                         int(kept["events"]), json.loads(str(kept["phases"])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""`ftbench predict`: the expected peak with its parts and the predicted limits, as records and as
+text. Everything here is predicted, and says so."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness import budgets, checkpoints, devices, gpus, installed
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs import StartFile
+from benchmarks.harness.predict import TRACED, Footprint, Refusal, calibrations, footprints
+from benchmarks.harness.predict_pass import Ask
+from frameworks.contract import BACKENDS, Device, Phase, Recipe, Start
+from results import schema
+from results.schema import PredictedLimit, Prediction
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is predicted, of one backend."""
+
+    backend: str
+    checkpoint: str
+    device: Device
+    phase: Phase
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a batch has to fit into."""
+
+    label: str
+    budget_bytes: int
+    note: str | None = None
+
+
+def targets(work: Work, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[Target]:
+    """The GPU types that can do the work's precision, or the budgets of a CPU.
+
+    Errors: UserError for an unknown type or a wrong size."""
+    found = []
+    for label in sizes:
+        budgets.check_label(label, "--budget")
+        size = budgets.size_bytes(label)
+        if size is None:
+            raise UserError(f"--budget {label!r}: write a size such as 6GiB; GPU types go with "
+                            "--gpu")
+        found.append(Target(label, size))
+    if work.device == "gpu":
+        found += [_gpu_target(work, name) for name in gpu_names
+                  if lacks(gpus.gpu_type(name), work.recipe) is None]
+    return found
+
+
+def lacks(row: gpus.GpuType, recipe: Recipe) -> str | None:
+    """Why a GPU type cannot compute in the recipe's precision."""
+    device = schema.Device(kind="gpu", name=row.names[0], memory_bytes=row.memory_bytes, cores=1,
+                           compute_capability=row.compute_capability)
+    return devices.lacks(device, recipe.precision)
+
+
+def _gpu_target(work: Work, name: str) -> Target:
+    """The type's budget; where gpus.toml has no reading of a part of it, the worst one of the
+    types that it has one of."""
+    row = gpus.gpu_type(name)
+    known = gpus.gpu_types().values()
+    framework: gpus.Framework = "torch" if BACKENDS[work.backend].extra == "torch" else "tensorflow"
+    context = row.context_bytes or max(k.context_bytes or 0 for k in known)
+    usable, note = row.usable_bytes.get(framework), None
+    if usable is None:
+        share = min(k.usable_bytes[framework] / k.memory_bytes for k in known
+                    if framework in k.usable_bytes)
+        usable = int(row.memory_bytes * share)
+        note = f"no reading of its usable memory: {share:.0%} of the total, the lowest share seen"
+    elif row.context_bytes is None:
+        note = "no reading of its CUDA context: the largest one seen is taken off"
+    return Target(name, usable - context, note)
+
+
+def predict(works: Sequence[Work], label_names: Sequence[str], gpu_names: Sequence[str],
+            sizes: Sequence[str]) -> list[Prediction]:
+    """One prediction per work, in order; every backend is traced in one process.
+
+    Errors: UserError for what a backend cannot do or cannot follow."""
+    with started({work.checkpoint for work in works}, label_names) as starts:
+        for work in works:
+            for problem in problems(work, starts[work.checkpoint]):
+                raise UserError(problem)
+        taken = traced(works, starts)
+        for found in taken.values():
+            if isinstance(found, Refusal):
+                raise UserError(found.reason)
+        return [_prediction(work, footprint, targets(work, gpu_names, sizes),
+                            starts[work.checkpoint])
+                for work, footprint in taken.items() if isinstance(footprint, Footprint)]
+
+
+@contextmanager
+def started(names: Iterable[str], label_names: Sequence[str]) -> Iterator[dict[str, Start]]:
+    """Starts of the named checkpoints, for as long as their folders are there."""
+    with tempfile.TemporaryDirectory(prefix="ftbench-") as root:
+        starts = {}
+        for i, name in enumerate(sorted(names)):
+            folder = Path(root) / str(i)
+            folder.mkdir()
+            starts[name] = checkpoints.shape_start(name, label_names, folder)
+        yield starts
+
+
+def traced(works: Sequence[Work], starts: Mapping[str, Start]) -> dict[Work, Footprint | Refusal]:
+    """Every work once, in order; a backend's all in one process."""
+    found: dict[Work, Footprint | Refusal] = {}
+    for backend in dict.fromkeys(work.backend for work in works):
+        own = list(dict.fromkeys(work for work in works if work.backend == backend))
+        asks = [ask_of(work, starts[work.checkpoint]) for work in own]
+        found |= zip(own, footprints(backend, asks), strict=True)
+    return {work: found[work] for work in works}
+
+
+def problems(work: Work, start: Start) -> list[str]:
+    """What the backend cannot honour on such a device."""
+    package = importlib.import_module(f"frameworks.{work.backend}")
+    return [str(problem) for problem in package.unsupported(work.recipe, start, work.device)]
+
+
+def ask_of(work: Work, start: Start) -> Ask:
+    return Ask(recipe=work.recipe, start=StartFile(**start.__dict__), device=work.device,
+               phase=work.phase, batch_sizes=TRACED)
+
+
+def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
+                start: Start) -> Prediction:
+    peak = footprint.peak(work.recipe.batch_size)
+    error = calibrations()[work.backend][work.device].error
+    return Prediction(
+        backend=work.backend, phase=work.phase, device=work.device,
+        checkpoint=work.checkpoint if BACKENDS[work.backend].pretrained
+        else f"none (tokenizer of {work.checkpoint})",
+        architecture=start.architecture if BACKENDS[work.backend].pretrained else "lstm",
+        recipe=work.recipe.model_dump(), parts=peak.parts, peak_bytes=peak.bytes,
+        peak_low_bytes=round(peak.bytes * (1 - error)),
+        peak_high_bytes=round(peak.bytes * (1 + error)),
+        limits=[predicted_limit(footprint, target, error) for target in wanted],
+        versions=installed.versions(),
+    )
+
+
+def predicted_limit(footprint: Footprint, target: Target, error: float) -> PredictedLimit:
+    """The batch that is promised leaves a third of the error free: a promise that fails costs
+    more than an example."""
+    low, promised, high = (footprint.limit(target.budget_bytes / (1 + share))
+                           for share in (error, error / 3, -error))
+    return PredictedLimit(target=target.label, budget_bytes=target.budget_bytes, limit=promised,
+                          low=low, high=high, note=target.note)
+
+
+def text(p: Prediction) -> str:
+    """A prediction as lines: the peak with its parts, the limits and one plain sentence."""
+    title = BACKENDS[p.backend].title
+    size = p.recipe["batch_size"]
+    place = "a GPU" if p.device == "gpu" else "a CPU"
+    lines = [f"predicted: {_subject(p)}, {title} on {place}",
+             f"  peak at batch {size}: {_gib(p.peak_bytes)} ({_gib(p.peak_low_bytes)} to "
+             f"{_gib(p.peak_high_bytes)})"]
+    lines += [f"    {name:<12}{_gib(amount):>12}" for name, amount in p.parts.items() if amount]
+    if p.limits:
+        width = max(len(limit.target) for limit in p.limits) + 2
+        lines.append("  predicted limits, with 95 % interval")
+        for limit in p.limits:
+            note = f"  ({limit.note})" if limit.note else ""
+            lines.append(f"    {limit.target:<{width}}{_gib(limit.budget_bytes):>12}"
+                         f"{limit.limit:>8}  {limit.low} to {limit.high}{note}")
+        lines.append(sentence(p))
+    return "\n".join(lines)
+
+
+def sentence(p: Prediction) -> str:
+    """'bert-base, length 512, fp32, PyTorch: about 21 on a T4, 62 on an A100-40'"""
+    where = [f"{limit.limit} {_at(limit.target, p.device)}" for limit in p.limits]
+    return f"{_subject(p)}, {BACKENDS[p.backend].title}: about {', '.join(where)} (predicted)"
+
+
+def _at(target: str, device: Device) -> str:
+    if device == "cpu" or budgets.size_bytes(target) is not None:
+        return f"in {target}"
+    return f"on {'an' if target[0] in 'AEFHILMNORSX' else 'a'} {target}"
+
+
+def _subject(p: Prediction) -> str:
+    evaluation = ", evaluation" if p.phase == "evaluation" else ""
+    return f"{p.checkpoint}, length {p.recipe['length']}, {p.recipe['precision']}{evaluation}"
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.2f} GiB"

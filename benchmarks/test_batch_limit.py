@@ -1,0 +1,19 @@
+"""How large a batch fits? It trained, and the next larger one ran out of memory: a worker for every
+probe. The seconds in pytest-benchmark's table are the whole search's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.harness.plan import JobSpec
+from results.schema import Measurement
+
+QUESTION = "batch_limit"
+
+
+def test_batch_limit(job: JobSpec, measure: Callable[[], Measurement], benchmark: Any) -> None:
+    benchmark.group = job.comparison
+    measurement = benchmark.pedantic(measure, rounds=1, iterations=1)
+    assert measurement.batch_limit is not None
+    benchmark.extra_info.update(measurement.batch_limit.model_dump(exclude={"probes", "finders"}))

@@ -1,0 +1,270 @@
+"""How far can predictions be trusted? What was predicted, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.limits import (
+    BROKEN_GOAL,
+    MEDIAN_GOAL,
+    WITHIN_STEP_GOAL,
+    WORST_GOAL,
+    Errors,
+    Share,
+    error_of,
+    errors,
+    length_of,
+    place_of,
+    work_of,
+)
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Details,
+    Facts,
+    Figure,
+    Figures,
+    Legend,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+)
+from results.report.format import GIB, count, gap, gibibytes, number, percent
+from results.report.labels import commands, unique
+from results.report.limits import where
+from results.report.plots import Level, Point, Shape, key, lines
+from results.report.view import View
+from results.schema import Prediction, PredictionCase
+
+KINDS = ("measured here", "published", "fitted to")
+SHAPES: dict[str, Shape] = {"measured here": "dot", "published": "square", "fitted to": "ring"}
+UNITS = {"bytes": "peak", "examples": "limit"}
+
+
+def section(view: View) -> Section | None:
+    predictions, cases = view.predictions, view.cases
+    if not predictions and not cases:
+        return None
+    blocks: list[Block] = []
+    if cases:
+        blocks += _account(view, cases)
+    if predictions:
+        blocks += [*_sentences(view, [p for p in predictions if p.limits]),
+                   _peaks(view, predictions)]
+    return Section("How far can predictions be trusted?", "predictions",
+                   [*blocks, *_labels(view)])
+
+
+def sentence(view: View, prediction: Prediction) -> str:
+    """'bert-base, fp32, training, length 512, PyTorch: about 21 on a T4 (19 to 23), ...'."""
+    said = [f"{count(limit.limit)} {where(place_of(prediction, limit))} "
+            f"({count(limit.low)} to {count(limit.high)})" for limit in prediction.limits]
+    head = f"{work_of(prediction).text}, length {length_of(prediction)}"
+    return f"{head}, {view.title(prediction.backend)}: about {', '.join(said)}"
+
+
+def kind_of(case: PredictionCase) -> str:
+    if case.fitted:
+        return "fitted to"
+    return "measured here" if case.source == "measured" else "published"
+
+
+def _sentences(view: View, predictions: Sequence[Prediction]) -> list[Block]:
+    """The longest lengths in sight, the others folded away."""
+    if not predictions:
+        return []
+    longest = max(map(length_of, predictions))
+    shown = unique(sentence(view, p) for p in predictions if length_of(p) == longest)
+    folded = unique(sentence(view, p) for p in predictions if length_of(p) != longest)
+    blocks: list[Block] = [Paragraph("Predicted limits, with their 95 % intervals:"),
+                           Listing(shown)]
+    return blocks + [Details("The other lengths", [Listing(folded)])] * bool(folded)
+
+
+def _peaks(view: View, predictions: Sequence[Prediction]) -> Details:
+    parts = unique(name for p in predictions for name in p.parts)
+    columns = [Column("work", numeric=False), Column("backend", numeric=False),
+               Column("on", numeric=False), Column("length", "tokens"), Column("batch"),
+               Column("predicted peak", "GiB"),
+               *[Column(name, "GiB") for name in parts]]
+    return Details("Predicted peaks and what they are made of", [Table(columns, [[
+        Cell(work_of(p).text), _who(view, p.backend), Cell(p.device.upper()),
+        Cell(count(length_of(p))),
+        Cell(str(p.recipe.get("batch_size", ""))),
+        Cell(gibibytes(p.peak_bytes),
+             f"{gibibytes(p.peak_low_bytes)} to {gibibytes(p.peak_high_bytes)}", "predicted"),
+        *[Cell(gibibytes(p.parts[name])) if name in p.parts else gap("none") for name in parts],
+    ] for p in predictions])])
+
+
+def _account(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
+    by_kind = {kind: [c for c in cases if kind_of(c) == kind] for kind in KINDS}
+    blocks: list[Block] = [
+        _verdict(by_kind["measured here"]), _error_table(view, by_kind), Paragraph(
+            "A promise counts as too much as soon as it lies above the limit that was found, even "
+            "inside the search's step. Cases that the prediction was fitted to stand apart.",
+            "small"), *_figures(view, cases)]
+    published = by_kind["published"]
+    if published:
+        blocks.append(_case_table(view, published, "Against published figures"))
+    folded = {"Every case that was measured here": by_kind["measured here"],
+              "The cases that the prediction was fitted to": by_kind["fitted to"]}
+    return blocks + [Details(title, [_case_table(view, some)])
+                     for title, some in folded.items() if some]
+
+
+def _verdict(cases: Sequence[PredictionCase]) -> Paragraph:
+    """What came of the goals, on cases that were measured here and not fitted to."""
+    if not cases:
+        return Paragraph("No case was measured here that the prediction was not fitted to.",
+                         "warning")
+    peak = errors([c for c in cases if c.unit == "bytes"])
+    limit = errors([c for c in cases if c.unit == "examples"])
+    said = []
+    if peak.median is not None and peak.worst is not None:
+        said += [f"the peak's median absolute error is {percent(peak.median)} % "
+                 f"({_goal(peak.median, MEDIAN_GOAL)})",
+                 f"its worst {_signed(peak.worst)} % ({_goal(abs(peak.worst), WORST_GOAL)})"]
+    if limit.within_step:
+        said.append(f"the limit was within one step in {_share(limit.within_step)} "
+                    f"({_goal(limit.within_step.value, WITHIN_STEP_GOAL, above=True)})")
+    if limit.broken:
+        said.append(f"a larger batch than fits was promised in {_share(limit.broken)} "
+                    f"({_goal(limit.broken.value, BROKEN_GOAL)})")
+    kinds = (_number_of(len({c.backend for c in cases}), "backend"),
+             _number_of(len({c.architecture for c in cases}), "architecture"),
+             _number_of(len({c.length for c in cases}), "length"),
+             _number_of(len({c.precision for c in cases}), "precision"))
+    return Paragraph(f"On {_number_of(len(cases), 'case')} that the prediction was not fitted to "
+                     f"({', '.join(kinds)}): {'; '.join(said) or 'no error could be taken'}.",
+                     "lead", "Predicted against measured")
+
+
+def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
+    columns = [Column("cases", numeric=False), Column("of", numeric=False),
+               Column("backend", numeric=False), Column("cases"),
+               Column("median", "absolute error, %"), Column("worst", "signed error, %"),
+               Column("lean", "median signed error, %"), Column("within one step"),
+               Column("promised too much")]
+    rows = []
+    for kind, cases in by_kind.items():
+        for unit, what in UNITS.items():
+            some = [c for c in cases if c.unit == unit]
+            backends = sorted({c.backend for c in some})
+            if len(backends) > 1:
+                rows.append([Cell(kind), Cell(what), Cell("all"), *_error_cells(errors(some))])
+            rows += [[Cell(kind), Cell(what), _who(view, b),
+                      *_error_cells(errors([c for c in some if c.backend == b]))]
+                     for b in backends]
+    return Table(columns, rows, "Signed error: predicted less found, as a share of what was found")
+
+
+def _error_cells(e: Errors) -> list[Cell]:
+    return [
+        Cell(count(e.cases)),
+        gap("none") if e.median is None else Cell(percent(e.median)),
+        *[gap("none") if v is None else Cell(_signed(v)) for v in (e.worst, e.lean)],
+        *[Cell("") if share is None else Cell(f"{percent(share.value)} %",
+                                              f"{count(share.part)} of {count(share.whole)}")
+          for share in (e.within_step, e.broken)],
+    ]
+
+
+def _figures(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
+    """One plot per unit and backend, on which each kind of case has a shape of its own."""
+    blocks: list[Block] = []
+    for unit, what in UNITS.items():
+        figures = []
+        for backend in sorted({c.backend for c in cases if c.unit == unit}):
+            some = [(c, error) for c in cases if (c.unit, c.backend) == (unit, backend)
+                    and (error := error_of(c)) is not None]
+            figures += [_figure(view, what, backend, some)] if some else []
+        blocks += [Figures(figures, small=True)] if figures else []
+    return blocks
+
+
+def _figure(view: View, what: str, backend: str,
+            some: Sequence[tuple[PredictionCase, float]]) -> Figure:
+    scale, axis = (GIB, "GiB found") if what == "peak" else (1, "batch found")
+    colour = view.colour(backend)
+    points = [Point(c.measured / scale, 100 * error, colour, SHAPES[kind_of(c)])
+              for c, error in some]
+    goal = [Level(100 * end, f"goal: {_signed(end)} %") for end in (WORST_GOAL, -WORST_GOAL)]
+    svg = lines([], axis, "signed error, %", points=points,
+                levels=[Level(0, ""), *goal * (what == "peak")])
+    kinds = [kind for kind in KINDS if any(kind_of(c) == kind for c, _ in some)]
+    signed = [error for _, error in some]
+    return Figure(
+        f"Error of the predicted {what}: {view.title(backend)}", svg,
+        f"{_number_of(len(some), 'case')}, from {_signed(min(signed))} % to "
+        f"{_signed(max(signed))} %",
+        [Legend(kind, colour, key(SHAPES[kind], colour)) for kind in kinds])
+
+
+def _case_table(view: View, cases: Sequence[PredictionCase], caption: str = "") -> Table:
+    columns = [Column("backend", numeric=False), Column("model", numeric=False),
+               Column("length", "tokens"), Column("precision", numeric=False),
+               Column("phase", numeric=False), Column("asked", numeric=False),
+               Column("predicted"), Column("found"), Column("error", "%"),
+               Column("within one step", numeric=False), Column("source", numeric=False)]
+    return Table(columns, [[
+        _who(view, c.backend),
+        Cell(c.checkpoint, c.architecture if c.architecture != c.checkpoint else ""),
+        Cell(count(c.length)), Cell(c.precision), Cell(c.phase), Cell(_asked(c)),
+        Cell(_amount(c, c.predicted)), Cell(_amount(c, c.measured)), _error_cell(c),
+        Cell({True: "yes", False: "no", None: ""}[c.within_step]), Cell(c.source),
+    ] for c in cases], caption)
+
+
+def _asked(case: PredictionCase) -> str:
+    if case.unit == "examples":
+        return f"limit within {case.budget}" if case.budget else "limit"
+    return "peak" if case.batch_size is None else f"peak at batch {count(case.batch_size)}"
+
+
+def _amount(case: PredictionCase, value: float) -> str:
+    if case.unit == "bytes":
+        return f"{number(value / GIB)} GiB"
+    return number(value, places=0)
+
+
+def _error_cell(case: PredictionCase) -> Cell:
+    error = error_of(case)
+    if error is None:
+        return gap("none")
+    return Cell(_signed(error), "promised too much" * (
+        case.unit == "examples" and case.predicted > case.measured))
+
+
+def _signed(share: float) -> str:
+    """In percent, with its sign."""
+    return f"{'+' * (share > 0)}{percent(share)}"
+
+
+def _share(share: Share) -> str:
+    return f"{count(share.part)} of {count(share.whole)} ({percent(share.value)} %)"
+
+
+def _goal(value: float, goal: float, *, above: bool = False) -> str:
+    met = value >= goal if above else value <= goal
+    return (f"goal {'at least' if above else 'at most'} {percent(goal)} %: "
+            f"{'met' if met else 'missed'}")
+
+
+def _number_of(n: int, word: str) -> str:
+    return f"{count(n)} {word}{'s' * (n != 1)}"
+
+
+def _who(view: View, backend: str) -> Cell:
+    return Cell(view.title(backend), colour=view.colour(backend))
+
+
+def _labels(view: View) -> list[Block]:
+    versions = {view.title(p.backend): ", ".join(f"{k} {v}" for k, v in sorted(p.versions.items()))
+                for p in view.predictions}
+    words = unique(work_of(p).precision for p in view.predictions)
+    return [Paragraph(" \u00b7 ".join(["Predicted without training", *words]), "small"),
+            Details("Versions and the command that makes it again",
+                    [*[Facts(list(versions.items()))] * bool(versions), *commands(view.runs)])]

@@ -1,0 +1,222 @@
+"""`ftbench limit` end to end on tiny random models, under budgets that the kernel enforces."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.harness.limit_search import Fit, grid
+from results.schema import BatchLimit, Measurement
+from results.store import latest_run
+from tests.benchmarks.conftest import finish, ftbench, here, measured, start
+
+MIB = 2**20
+PROFILE = """
+description = "tiny, for tests"
+checkpoint = "random:tiny-bert"
+data = "embedded"
+backends = {backends}
+questions = ["batch_limit"]
+job_seconds = {job_seconds}
+[recipe]
+length = 64
+[tasks.imdb]
+train_examples = 64
+evaluation_examples = 32
+[batch_limit]
+budgets = {budgets}
+highest = {highest}
+compare_finders = {finders}
+"""
+Profile = Callable[..., Path]
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    def write(backends: list[str], budgets: tuple[str, ...] = ("6GiB",), highest: int = 16,
+              finders: bool = False, job_seconds: int = 200) -> Path:
+        file = tmp_path / "limits.toml"
+        file.write_text(PROFILE.format(
+            backends=backends, budgets=list(budgets), highest=highest,
+            finders=str(finders).lower(), job_seconds=job_seconds))
+        return file
+    return write
+
+
+def limits(results: Path) -> dict[str, BatchLimit]:
+    found = {name: m.batch_limit for name, m in measured(results).items()}
+    return {name: limit for name, limit in found.items() if limit is not None}
+
+
+def line(found: BatchLimit) -> Fit:
+    assert found.fixed_bytes is not None and found.bytes_per_example is not None
+    return Fit(found.fixed_bytes, found.bytes_per_example)
+
+
+@pytest.mark.parametrize("backend", ["hf_torch", "hf_tf"])
+def test_a_limit_is_proven_under_a_real_budget(
+    backend: str, tmp_path: Path, profile: Profile
+) -> None:
+    """First far below any limit, which tells the line; then under a budget that it says to hold
+    some 300 examples: more than the 64 that the data set has."""
+    (backend,) = here(backend)
+    file = profile([backend], highest=256)
+    code, output, errors = ftbench("limit", "--profile", file, "--results", tmp_path)
+    assert code == 0, errors
+    (free,) = limits(tmp_path).values()
+    assert (free.limit, free.fails_at) == (256, None)
+    assert "256 trains, and no larger batch was tried, within 6GiB" in output
+    assert [p.steps for p in free.probes] == [3] * len(free.probes)
+    assert line(free).bytes_per_example > 0.1 * MIB
+
+    budget = int(line(free).peak_bytes(300) / MIB)
+    file = profile([backend], highest=1024)
+    code, output, errors = ftbench("limit", "--profile", file, "--results", tmp_path,
+                                   "--budget", f"{budget}MiB")
+    assert code == 0, errors
+    (found,) = limits(tmp_path).values()
+    assert found.limit is not None and found.fails_at is not None
+    sizes = grid(1024)
+    assert sizes.index(found.fails_at) == sizes.index(found.limit) + 1
+    outcomes = {(p.batch_size, p.outcome) for p in found.probes}
+    assert (found.limit, "ok") in outcomes
+    assert {o for b, o in outcomes if b == found.fails_at} <= {"oom", "disguised_oom"}
+    assert 64 < found.limit <= 320
+    assert f"{found.limit} trains, {found.fails_at} fails" in output
+    assert "report:" in output
+
+
+@pytest.mark.once
+def test_a_budget_below_the_model(tmp_path: Path, profile: Profile) -> None:
+    (backend, *_) = here("hf_torch", "keras_rnn")
+    code, output, errors = ftbench("limit", "--profile", profile([backend]), "--results", tmp_path,
+                                   "--budget", "200MiB")
+    assert code == 0, errors
+    (found,) = limits(tmp_path).values()
+    assert (found.limit, found.fails_at) == (0, 1)
+    assert found.needed_bytes is not None and found.needed_bytes > 200 * MIB
+    assert "does not fit at batch 1: needs about" in output
+
+
+@pytest.mark.once
+def test_an_ordinary_error_is_no_limit(
+    tmp_path: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training data are cut short on the disk: nothing to do with memory."""
+    (backend, *_) = here("hf_torch", "keras_rnn")
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("FTBENCH_CACHE", str(cache))
+    process = start("-m", "benchmarks.harness.cli", "limit", "--profile", profile([backend]),
+                    "--results", tmp_path)
+    run = wait_for_run(tmp_path)
+    for file in (cache / "tokenised").glob("*.npz"):
+        file.write_bytes(b"no examples")
+    code, output, errors = finish(process)
+    assert code == 1 and run.is_dir()
+    (m,) = measured(tmp_path).values()
+    assert m.status == "failed" and "at batch 4: UserError: tokenised data" in (m.reason or "")
+    assert m.batch_limit is not None and m.batch_limit.limit is None
+    assert [p.outcome for p in m.batch_limit.probes] == ["error"]
+    assert m.stderr_tail
+
+
+def wait_for_run(results: Path) -> Path:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        if folder := latest_run(results):
+            return folder
+        time.sleep(0.01)
+    raise AssertionError("no run was made")
+
+
+def wait_for_probes(results: Path, count: int) -> Measurement:
+    folder, until = wait_for_run(results), time.monotonic() + 120
+    while time.monotonic() < until:
+        for m in measured(results).values() if any(folder.glob("batch_limit*.json")) else ():
+            if m.batch_limit is not None and len(m.batch_limit.probes) >= count:
+                return m
+        time.sleep(0.02)
+    raise AssertionError(f"there were not {count} probes")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_search_goes_on_from_its_probes(
+    end: signal.Signals, tmp_path: Path, profile: Profile
+) -> None:
+    (backend, *_) = here("hf_torch", "keras_rnn")
+    process = start("-m", "benchmarks.harness.cli", "limit", "--profile", profile([backend]),
+                    "--results", tmp_path, start_new_session=True)
+    kept = wait_for_probes(tmp_path, 1)
+    assert kept.status == "interrupted"
+    children = psutil.Process(process.pid).children()
+    os.kill(process.pid, end)
+    code, _, errors = finish(process)
+    assert code == (130 if end == signal.SIGINT else -end), errors
+    for child in children:
+        child.wait(timeout=20)
+    (m,) = measured(tmp_path).values()
+    assert m.status == "interrupted" and m.batch_limit is not None
+    before = m.batch_limit.probes
+    code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
+    assert code == 0, errors
+    (m,) = measured(tmp_path).values()
+    assert m.status == "ok" and m.batch_limit is not None and m.batch_limit.limit == 16
+    assert m.batch_limit.probes[:len(before)] == before
+    sizes = [p.batch_size for p in m.batch_limit.probes]
+    assert len(sizes) == len(set(sizes))
+
+
+@pytest.mark.once
+def test_finders_are_held_against_the_search(tmp_path: Path, profile: Profile) -> None:
+    (backend,) = here("hf_torch")
+    code, _, errors = ftbench("limit", "--profile", profile([backend], finders=True), "--results",
+                              tmp_path, "--phase", "evaluation")
+    assert code == 0, errors
+    (found,) = limits(tmp_path).values()
+    assert found.phase == "evaluation" and found.limit == 16
+    accelerate, doubling = found.finders
+    assert (accelerate.name, accelerate.answer, accelerate.probes) == ("accelerate", 128, 1)
+    assert (doubling.name, doubling.answer, doubling.probes) == ("doubling", 16, 5)
+    assert all(f.seconds > 0 and f.reason is None for f in found.finders)
+
+
+def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
+    (backend, *_) = here("keras_rnn", "hf_torch")
+    process = start("-m", "pytest", "benchmarks", "--benchmark-only", "--profile",
+                    profile([backend]), "--results", tmp_path, "-p", "no:cacheprovider",
+                    "--benchmark-json", tmp_path / "table.json")
+    code, output, errors = finish(process)
+    assert code == 0, output
+    (name,) = measured(tmp_path)
+    assert name == f"batch_limit-imdb-{backend}-budget_6GiB"
+    (row,) = json.loads((tmp_path / "table.json").read_text())["benchmarks"]
+    assert row["extra_info"]["limit"] == 16 and row["stats"]["rounds"] == 1
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("limit", "--budget", "six"), "--budget 'six': write a size such as 6GiB"),
+    (("limit", "--budget", "T4"), "GPU types go with --gpu"),
+    (("limit", "--budget", "9TiB"), "choose a smaller one"),
+    (("limit", "--gpu", "T5"), "unknown GPU type 'T5'"),
+    (("limit", "--gpu", "T4", "--device", "cpu"), "ftbench predict"),
+    (("limit", "--recipe", "batch_size=8"), "it is what a batch limit searches for"),
+    (("limit", "--question", "memory"), "--question does not go with limit"),
+    (("run", "--budget", "6GiB"), "say how a batch limit is found"),
+])
+def test_bad_input_is_told_in_one_line(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    here("hf_torch", "keras_rnn")
+    code, output, errors = ftbench(*arguments, "--checkpoint", "random:tiny-bert", "--results",
+                                   tmp_path)
+    assert code == 2 and message in errors and len(errors.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()

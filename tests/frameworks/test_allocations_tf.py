@@ -1,0 +1,98 @@
+"""A step's buffers as TensorFlow's and Keras's backends tell them, on tiny models."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frameworks.contract import Recipe, Start, StepTrace, Unsupported
+from tests.frameworks.conftest import LENGTH, make_work, needed, new_session
+
+BACKENDS = ("hf_tf", "keras_rnn")
+
+
+def trace(backend: str, start: Start, batch: int = 2, phase: str = "training", device: str = "cpu",
+          **fields: Any) -> StepTrace:
+    needed(backend)
+    recipe = Recipe(**{"length": LENGTH, "dropout": 0.1, **fields})
+    module = importlib.import_module(f"frameworks.{backend}.allocations")
+    return module.step_trace(recipe, start, batch, device, phase)
+
+
+def by_part(trace: StepTrace, event: int) -> dict[str, int]:
+    """Bytes alive at an event."""
+    alive = (trace.taken <= event) & (trace.given_back > event)
+    parts = np.array(trace.parts)
+    return {part: int(trace.bytes[alive & (parts == part)].sum()) for part in set(trace.parts)}
+
+
+def peak(trace: StepTrace) -> int:
+    change = np.zeros(trace.events + 1, np.int64)
+    np.add.at(change, trace.taken, trace.bytes)
+    np.add.at(change, trace.given_back, -trace.bytes)
+    return int(change[:-1].cumsum().max())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_weights_and_optimizer_are_all_there_at_the_end(
+    backend: str, starts: dict[str, Start]
+) -> None:
+    found = trace(backend, starts["bert"])
+    session = new_session(backend, make_work(starts["bert"]))
+    weights = sum(values.size for values in session.weights().values()) * 4
+    left = by_part(found, found.events - 1)
+    assert left["weights"] == weights
+    assert 2 * weights <= left["optimizer"] < 2 * weights + 1000  # and counters
+    assert left["activations"] == left["gradients"] == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_only_sizes_depend_on_the_batch(backend: str, starts: dict[str, Start]) -> None:
+    """Two traces tell every other batch size."""
+    two, three, six = (trace(backend, starts["bert"], size) for size in (2, 3, 6))
+    for other in (three, six):
+        assert np.array_equal(two.taken, other.taken)
+        assert np.array_equal(two.given_back, other.given_back)
+        assert two.parts == other.parts
+    assert np.array_equal(two.bytes + 4 * (three.bytes - two.bytes), six.bytes)
+    assert peak(six) > peak(two)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "gpt2"])
+def test_attention_is_told_apart(architecture: str, starts: dict[str, Start]) -> None:
+    found = trace("hf_tf", starts[architecture], batch=3)
+    squares = [size for size, part in zip(found.bytes, found.parts, strict=True)
+               if part == "attention"]
+    assert squares and max(squares) == 3 * 2 * LENGTH * LENGTH * 4  # examples, heads, fp32
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_accumulation_keeps_a_sum_of_the_gradients(
+    backend: str, starts: dict[str, Start]
+) -> None:
+    plain, summed = (trace(backend, starts["bert"], accumulation=n) for n in (1, 3))
+    ends = [by_part(t, t.events - 1) for t in (plain, summed)]
+    assert ends[0].get("gradients", 0) == 0
+    assert ends[1]["gradients"] == ends[1]["weights"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_recipe_counts(backend: str, starts: dict[str, Start]) -> None:
+    def told(**fields: Any) -> StepTrace:
+        return trace(backend, starts["bert"], 8, device="gpu", **fields)
+
+    assert peak(told(phase="evaluation")) < peak(told()) / 2
+    end = by_part(adafactor := told(optimizer="adafactor"), adafactor.events - 1)
+    assert end["optimizer"] < 1.5 * end["weights"]
+    with pytest.raises(Unsupported, match="compile"):
+        told(compile=True)
+    with pytest.raises(Unsupported, match="gradient_checkpointing"):
+        told(gradient_checkpointing=True)
+
+
+def test_cudnn_takes_the_place_of_the_loop(starts: dict[str, Start]) -> None:
+    on_gpu = trace("keras_rnn", starts["bert"], 8, device="gpu")
+    assert len(on_gpu.bytes) < len(trace("keras_rnn", starts["bert"], 8).bytes) / 2

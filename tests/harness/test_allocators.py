@@ -1,0 +1,166 @@
+"""The allocators' laws, each worked out by hand or held as a property over random traces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.harness.allocators import (
+    KIB,
+    MIB,
+    BestFitRegions,
+    CudaCache,
+    Malloc,
+    OutOfMemory,
+    replay,
+)
+
+pytestmark = pytest.mark.once
+GIB = 1024 * MIB
+
+
+def held(allocator, *wanted: int) -> int:
+    for size in wanted:
+        allocator.take(size)
+    return allocator.held_bytes
+
+
+@pytest.mark.parametrize(("wanted", "segments"), [
+    ([1], 2 * MIB),
+    ([MIB, MIB], 2 * MIB),  # small requests share a segment of 2 MiB
+    ([MIB, MIB, 1], 4 * MIB),
+    ([MIB + 1], 20 * MIB),
+    ([9 * MIB, 9 * MIB], 20 * MIB),
+    ([10 * MIB - 512], 20 * MIB),
+    ([10 * MIB], 10 * MIB),
+    ([10 * MIB + 1], 12 * MIB),
+    ([19 * MIB, MIB + 1], 20 * MIB + 20 * MIB),
+])
+def test_cuda_takes_segments_by_size(wanted: list[int], segments: int) -> None:
+    assert held(CudaCache(), *wanted) == segments
+
+
+def test_cuda_keeps_what_is_given_back_and_cuts_it_again() -> None:
+    cache = CudaCache()
+    block = cache.take(100 * MIB)
+    cache.give_back(block)
+    assert held(cache, 60 * MIB, 40 * MIB) == 100 * MIB
+
+
+def test_cuda_leaves_a_rest_of_a_mebibyte_in_its_block() -> None:
+    cache = CudaCache()
+    cache.give_back(cache.take(100 * MIB))
+    cache.take(99 * MIB)
+    cache.take(MIB + 1)  # the rest was not cut off, so it takes a segment of its own
+    assert cache.held_bytes == 120 * MIB
+
+
+def test_cuda_gives_up_free_segments_before_it_fails() -> None:
+    cache = CudaCache(100 * MIB)
+    first = cache.take(60 * MIB)
+    cache.take(10 * MIB)
+    cache.give_back(first)
+    assert held(cache, 80 * MIB) == 90 * MIB
+    with pytest.raises(OutOfMemory):
+        cache.take(20 * MIB)
+
+
+def test_cuda_cannot_give_up_a_segment_that_is_in_use_in_part() -> None:
+    cache = CudaCache(100 * MIB)
+    whole = cache.take(60 * MIB)
+    cache.give_back(whole)
+    cache.take(2 * MIB)
+    with pytest.raises(OutOfMemory):
+        cache.take(90 * MIB)
+
+
+def test_tensorflow_cuts_a_block_only_when_half_would_be_left() -> None:
+    regions = BestFitRegions(100 * MIB)
+    first = regions.take(40 * MIB)
+    regions.take(1 * MIB)  # keeps the first from merging with the rest
+    regions.give_back(first)
+    assert regions.take(21 * MIB).bytes == 40 * MIB
+    with pytest.raises(OutOfMemory):
+        regions.take(60 * MIB)
+
+
+def test_tensorflow_uses_its_one_region_from_below() -> None:
+    assert held(BestFitRegions(GIB), 100, 300) == 256 + 512
+
+
+def test_tensorflow_regions_double_as_they_are_asked_for() -> None:
+    regions = BestFitRegions(growth=True)
+    assert held(regions, 2 * MIB) == 2 * MIB
+    assert held(regions, 2 * MIB) == 2 * MIB + 4 * MIB
+    assert held(regions, 30 * MIB) == 6 * MIB + 32 * MIB
+
+
+def test_malloc_maps_large_blocks_and_gives_them_back_at_once() -> None:
+    heap = Malloc()
+    block = heap.take(40 * MIB)
+    assert 40 * MIB <= heap.held_bytes <= 40 * MIB + 8 * KIB
+    heap.give_back(block)
+    assert heap.held_bytes == 0
+
+
+def test_malloc_keeps_in_its_heap_what_was_mapped_before() -> None:
+    heap = Malloc()
+    heap.give_back(heap.take(20 * MIB))  # from now on such blocks come from the heap
+    low, high = heap.take(10 * MIB), heap.take(MIB)
+    heap.give_back(low)
+    assert heap.held_bytes > 11 * MIB  # a hole: the heap shrinks from its end only
+    heap.give_back(high)
+    assert heap.take(9 * MIB).address == low.address
+    assert heap.held_bytes < 12 * MIB
+
+
+def test_malloc_puts_what_is_above_the_threshold_into_a_hole_that_is_there() -> None:
+    heap = Malloc()
+    heap.give_back(heap.take(20 * MIB))
+    hole, kept = heap.take(19 * MIB), heap.take(MIB)
+    heap.give_back(hole)
+    before = heap.held_bytes
+    heap.take(18 * MIB)
+    assert heap.held_bytes == before
+    assert kept.address > hole.address
+
+
+SIZES = st.lists(st.tuples(st.integers(1, 64 * MIB), st.integers(1, 40)), min_size=1, max_size=60)
+
+
+def trace(rows: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Buffers of these bytes, each given back so many others later."""
+    events = sorted([(i, 0, i) for i in range(len(rows))]
+                    + [(i + life, 1, i) for i, (_, life) in enumerate(rows)])
+    taken, given_back = np.zeros(len(rows), int), np.zeros(len(rows), int)
+    for event, (_, ends, i) in enumerate(events):
+        (given_back if ends else taken)[i] = event
+    return taken, given_back, np.array([size for size, _ in rows])
+
+
+def live_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray) -> int:
+    return max(int(sizes[(taken <= t) & (given_back > t)].sum()) for t in taken)
+
+
+@pytest.mark.parametrize("allocator", [
+    CudaCache, BestFitRegions, lambda: BestFitRegions(growth=True), Malloc])
+@given(rows=SIZES)
+def test_an_allocator_holds_no_less_than_it_was_asked_for(allocator, rows) -> None:
+    taken, given_back, sizes = trace(rows)
+    made = allocator()
+    found = replay(taken, given_back, sizes, made)
+    assert found.peak_bytes >= live_peak(taken, given_back, sizes)
+    assert found.event in taken
+
+
+@pytest.mark.parametrize("allocator", [
+    CudaCache, lambda limit: BestFitRegions(limit, growth=True), Malloc])
+@given(rows=SIZES)
+def test_a_limit_at_the_peak_holds_and_one_below_the_buffers_does_not(allocator, rows) -> None:
+    taken, given_back, sizes = trace(rows)
+    free = replay(taken, given_back, sizes, allocator(None))
+    assert replay(taken, given_back, sizes, allocator(free.peak_bytes)) == free
+    with pytest.raises(OutOfMemory):
+        replay(taken, given_back, sizes, allocator(live_peak(taken, given_back, sizes) - 1))

@@ -1,0 +1,131 @@
+"""Budgets in words and bytes, and what bounds a process to them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness import budgets, memory_group, processor
+from benchmarks.harness.budgets import check_device, check_label, find_budget, rising, size_bytes
+from benchmarks.harness.data_segment import DataPeak, data_bytes
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.gpus import gpu_type
+from benchmarks.harness.limit_job import refuse_company
+from results.schema import Device
+
+GIB = 2**30
+CPU = Device(kind="cpu", name="Some CPU", memory_bytes=16 * GIB, cores=2)
+H100 = Device(kind="gpu", name="NVIDIA H100 80GB HBM3", memory_bytes=80 * GIB, cores=8,
+              gpu_type="H100-80")
+T4 = Device(kind="gpu", name="Tesla T4", memory_bytes=15 * GIB, cores=8, gpu_type="T4")
+
+
+@pytest.mark.parametrize(("text", "size"), [
+    ("6GiB", 6 * GIB), ("1.5GiB", 3 * GIB // 2), ("512MiB", GIB // 2), ("8GB", 8 * 10**9),
+    ("6", None), ("6 GiB", None), ("-6GiB", None), ("T4", None), ("GiB", None), ("6gib", None)])
+def test_sizes(text: str, size: int | None) -> None:
+    assert size_bytes(text) == size
+
+
+def test_what_is_no_budget_is_told() -> None:
+    for label in ("6GiB", "T4", "device"):
+        check_label(label, "budget")
+    for label in ("6", "six", "0GiB", "T5"):
+        with pytest.raises(UserError, match=f"budget '{label}'"):
+            check_label(label, "budget")
+
+
+def test_what_the_device_does_not_have_is_told() -> None:
+    check_device("6GiB", "hf_torch", CPU)
+    check_device("device", "hf_torch", CPU)
+    check_device("T4", "hf_torch", H100)
+    check_device("T4", "hf_tf", T4)
+    with pytest.raises(UserError, match="Some CPU has 16.0 GiB"):
+        check_device("17GiB", "hf_torch", CPU)
+    with pytest.raises(UserError, match="`ftbench predict --gpu T4`"):
+        check_device("T4", "hf_torch", CPU)
+    with pytest.raises(UserError, match="cannot be emulated; `ftbench predict --gpu A100-40`"):
+        check_device("A100-40", "hf_torch", T4)
+
+
+def test_budgets_in_bytes() -> None:
+    assert find_budget("6GiB", "hf_tf", CPU) == budgets.Budget(6 * GIB)
+    assert find_budget("6GiB", "hf_tf", H100) == budgets.Budget(6 * GIB, bounds_framework=True)
+    of_torch, of_tf = (find_budget("T4", backend, H100) for backend in ("hf_torch", "keras_rnn"))
+    assert of_torch.bytes == gpu_type("T4").budget_bytes("torch")
+    assert of_tf.bytes == gpu_type("T4").budget_bytes("tensorflow") < of_torch.bytes
+    assert of_torch.emulated and of_torch.bounds_framework
+    own = find_budget("T4", "hf_torch", T4)
+    assert own.bytes == of_torch.bytes and not own.emulated
+    free = find_budget("device", "hf_torch", CPU).bytes
+    assert 0 < free <= processor.memory_bytes()
+
+
+def test_smallest_first() -> None:
+    assert rising(["device", "8GiB", "T4", "900MiB", "8GiB"]) == ["900MiB", "8GiB", "T4", "device"]
+
+
+def test_memory_left_of_a_group(tmp_path: Path) -> None:
+    group = tmp_path / "sys/fs/cgroup"
+    for file, text in (("proc/self/cgroup", "0::/\n"), ("proc/meminfo", "MemTotal: 1000 kB\n"
+                                                        "MemAvailable: 900 kB\n")):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    group.mkdir(parents=True)
+    assert processor.available_bytes(tmp_path) == 900 * 1024
+    (group / "memory.max").write_text("500000")
+    (group / "memory.current").write_text("300000")
+    (group / "memory.stat").write_text("anon 100000\ninactive_file 50000\n")
+    assert processor.available_bytes(tmp_path) == 250_000
+
+
+def test_a_group_is_made_below_ones_own_or_not_at_all(tmp_path: Path) -> None:
+    with memory_group.memory_group(GIB, tmp_path) as folder:  # nothing is mounted there
+        assert folder is None
+    with memory_group.memory_group(GIB) as folder:
+        if folder is not None:
+            limits = [folder / name for name in memory_group.LIMIT_FILES]
+            limit = next(int(f.read_text()) for f in limits if f.exists())
+            assert limit == GIB + memory_group.SLACK_BYTES
+    assert folder is None or not folder.exists()
+
+
+CHILD = """
+import sys, time
+def take(mib):
+    block = bytearray(mib * 2**20)
+    time.sleep(0.05)
+take(200)
+print("taken", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_the_peak_of_a_data_segment_is_seen_from_outside() -> None:
+    with subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as child:
+        with DataPeak(child.pid) as peak:
+            assert child.stdout is not None and child.stdout.readline() == "taken\n"
+        left = data_bytes(child.pid)
+        assert left is not None and 195 * 2**20 < peak.bytes - left < 205 * 2**20
+        child.kill()
+        child.wait()
+        began = time.monotonic()
+        with DataPeak(child.pid) as gone:  # of a process that is not there
+            pass
+        assert gone.bytes == 0 and time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("others", [[], ["python (process 4711, 4.2 GiB)"]])
+def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch, others: list[str]) -> None:
+    monkeypatch.setattr("benchmarks.harness.limit_job.other_processes", lambda: others)
+    refuse_company(CPU)
+    if not others:
+        refuse_company(H100)
+        return
+    with pytest.raises(UserError, match="process 4711"):
+        refuse_company(H100)

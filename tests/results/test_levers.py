@@ -1,0 +1,134 @@
+"""The section on memory levers: what it says of a study's peaks and speeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from results.report import render
+from results.report import table as terminal_table
+from results.report.format import GIB
+from results.report.levers import sentence, studies
+from results.report.view import Run, View
+from results.schema import JobKey, Measurement, Question
+from tests.results import samples
+from tests.results.conftest import MakeRun
+
+LEVERS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "accumulate_4": {"batch_size": 4, "accumulation": 4},
+    "checkpointing": {"gradient_checkpointing": True},
+    "half": {"batch_size": 8},
+}
+PEAKS = {"plain": 2.0, "accumulate_4": 1.5, "checkpointing": 1.25, "half": 1.4}
+SPEEDS = {"plain": 1.0, "accumulate_4": 0.8, "checkpointing": 0.7, "half": 1.9}
+
+
+def shaped(backend: str, shape: str, question: Question, **fields: Any) -> Measurement:
+    key = JobKey(id=f"{question}-mnli-{backend}-{shape}", backend=backend, task="mnli",
+                 question=question, shape=shape)
+    recipe = {"gradient_checkpointing": False, **LEVERS[shape]}
+    return samples.measurement(backend, "mnli", question, job=key, recipe=recipe, **fields)
+
+
+def study(backend: str, phases: bool = True) -> list[Measurement]:
+    found = []
+    for seed, shape in enumerate(LEVERS):
+        peak = int(PEAKS[shape] * GIB)
+        told = {"forward": peak - 9, "backward": peak, "optimizer": peak // 2} if phases else None
+        found += [
+            shaped(backend, shape, "memory", memory=samples.memory(peak).model_copy(
+                update={"phase_peaks": told}), gaps={} if told else {"phase_peaks": "unsupported"}),
+            shaped(backend, shape, "throughput",
+                   throughput=samples.throughput(SPEEDS[shape], seed)),
+        ]
+    return found
+
+
+@pytest.fixture
+def measurements() -> list[Measurement]:
+    refused = [m.model_copy(update={"status": "unsupported", "memory": None, "throughput": None,
+                                    "reason": "hf_tf cannot do gradient_checkpointing = True: why"})
+               for m in study("hf_tf", phases=False) if m.job.shape == "checkpointing"]
+    others = [m for m in study("hf_tf", phases=False) if m.job.shape != "checkpointing"]
+    return study("hf_torch") + others + refused
+
+
+def viewed(measurements: list[Measurement]) -> View:
+    return View.of([Run("one", None, None, measurements, [])], {"hf_torch": "PyTorch"})
+
+
+def test_each_lever_is_held_against_the_plain_recipe_of_its_backend(
+    measurements: list[Measurement]
+) -> None:
+    torch = next(s for s in studies(viewed(measurements)) if s.backend == "hf_torch")
+    levers = {lever.name: lever for lever in torch.levers}
+    assert list(levers) == ["plain", "accumulate_4", "checkpointing", "half"]
+    assert torch.saved(levers["checkpointing"]) == int(0.75 * GIB)
+    ratio = torch.speed(levers["checkpointing"])
+    assert ratio is not None and ratio.interval is not None
+    assert ratio.interval.low < 0.7 < ratio.interval.high
+    assert torch.speed(levers["half"]) is None  # its steps take other examples
+    assert sentence(torch).startswith("checkpointing saves most: 0.75 of 2.00 GiB (37.5 %), and "
+                                      "trains 2")
+    assert sentence(torch).endswith("% slower.")
+
+
+def test_the_report_shows_saving_cost_and_gaps(
+    make_run: MakeRun, measurements: list[Measurement]
+) -> None:
+    text = render([make_run(measurements)], titles={"hf_torch": "PyTorch"}).markdown.read_text()
+    section = text.split("## What each memory lever saves and costs")[1].split("\n## ")[0]
+    rows = table_rows(section.split("The peak of each phase")[0])
+    changes, peak, saved, share, steps, speed = rows["PyTorch", "accumulate 4"]
+    assert changes == "batch size 4, accumulation 4"
+    assert (peak, saved, share) == ("1.50", "0.50", "25.0")
+    assert steps.startswith("0.8") and speed.startswith("0.8") and " to " in speed
+    assert rows["hf_tf", "checkpointing"][1] == "unsupported"
+    assert rows["PyTorch", "half"][-1] == "other examples a step"
+    assert "generated" in section or "real data" in section  # as every section says
+    assert "hf_tf cannot do gradient_checkpointing" in text
+
+
+def test_phases_stand_with_memory_and_levers(
+    make_run: MakeRun, measurements: list[Measurement]
+) -> None:
+    text = render([make_run(measurements)]).markdown.read_text()
+    memory = text.split("## How much memory?")[1].split("\n## ")[0]
+    assert "The peak of each phase of one step" in memory
+    phases = memory.split("The peak of each phase of one step")[1]
+    assert "2.00 | 2.00 | 1.00" in " ".join(phases.split())
+    assert "The peak of each phase of a step" in text
+
+
+def test_only_the_plain_recipe_stands_with_the_ordinary_figures(
+    measurements: list[Measurement]
+) -> None:
+    lines = terminal_table(measurements).splitlines()
+    assert sum("hf_torch" in line for line in lines) == 1
+    comparisons = viewed(measurements).comparisons
+    assert [len(rows) for rows in comparisons] == [1, 1]  # they raced apart
+    assert not any(row.comparison.variant for rows in comparisons for row in rows)
+
+
+def test_no_study_no_section(make_run: MakeRun) -> None:
+    plain = [m for m in study("hf_torch") if m.job.shape == "plain"]
+    folder = make_run(samples.sample_measurements() + plain)
+    assert "memory lever" not in render([folder]).markdown.read_text()
+
+
+def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
+    more = [m.model_copy(update={"memory": samples.memory(3 * GIB)})
+            if m.job.shape != "plain" and m.memory else m for m in study("hf_torch")]
+    (torch,) = studies(viewed(more))
+    assert sentence(torch) == ""
+    rows = table_rows(render([make_run(more)]).markdown.read_text())
+    assert rows["hf_torch", "checkpointing"][1:4] == ["3.00", r"\-1.00", r"\-50.0"]
+
+
+def table_rows(text: str) -> dict[tuple[str, str], list[str]]:
+    """The cells of the lever table, by backend and lever."""
+    found = [[cell.strip() for cell in line.strip("|").split("|")]
+             for line in text.splitlines() if line.startswith("| mnli")]
+    return {(cells[1], cells[2]): cells[3:] for cells in found if len(cells) == 9}

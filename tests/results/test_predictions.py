@@ -1,0 +1,158 @@
+"""Predictions: read from a run, held against what was found, and told with their errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from results import store
+from results.limits import Share, error_of, errors
+from results.report import render
+from results.report.predictions import sentence
+from results.report.view import Run, View
+from tests.results import samples
+from tests.results.samples import case, limit_case, prediction
+
+pytestmark = pytest.mark.once
+MakeRun = Callable[..., Path]
+TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
+
+
+def both(folder: Path) -> tuple[str, str]:
+    paths = render([folder], titles=TITLES)
+    return paths.markdown.read_text("utf-8"), paths.html.read_text("utf-8")
+
+
+def section(markdown: str) -> str:
+    return markdown.split("\n## How far can predictions be trusted?", 1)[1].split("\n## ", 1)[0]
+
+
+def test_errors_are_signed_and_the_worst_is_the_farthest() -> None:
+    e = errors([case(0.01), case(-0.05), case(0.02)])
+    assert e.median == pytest.approx(0.02) and e.worst == pytest.approx(-0.05)
+    assert e.lean == pytest.approx(0.01) and e.cases == 3
+    assert e.within_step is None and e.broken is None
+
+
+def test_limits_count_steps_and_broken_promises() -> None:
+    e = errors([limit_case(40), limit_case(41), limit_case(38), limit_case(39, within_step=None)])
+    assert e.within_step == Share(2, 3) and e.broken == Share(1, 4)
+
+
+@pytest.mark.parametrize(("predicted", "measured"), [
+    (1.0, 0.0), (1.0, -1.0), (math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0), (1e300, 1e-300)])
+def test_an_error_that_is_no_number_is_none(predicted: float, measured: float) -> None:
+    odd = limit_case(predicted, measured)
+    assert error_of(odd) is None and errors([odd]).median is None
+
+
+def test_what_is_written_is_read(make_run: MakeRun) -> None:
+    folder = make_run([])
+    assert store.read_predictions(folder) == ([], [])
+    assert store.read_prediction_cases(folder) == ([], [])
+    samples.write_predictions(folder, [prediction()], samples.sample_cases())
+    assert store.read_predictions(folder) == ([prediction()], [])
+    assert store.read_prediction_cases(folder) == (samples.sample_cases(), [])
+    assert store.read_run(folder)[1:] == ([], [])
+
+
+@pytest.mark.parametrize(("content", "told"), [
+    ("{", "not JSON"), ("[" * 100_000, "not JSON"), ("{}", "not a list"), ("null", "null"),
+    ("3", "not a list"), ('["x"]', "case 1: damaged"), ("[{}]", "case 1: damaged: backend"),
+    ("[1" + "0" * 400 + "]", "beyond 64 bits"), ("[NaN]", "case 1: damaged")])
+def test_a_damaged_list_of_cases_is_told(make_run: MakeRun, content: str, told: str) -> None:
+    folder = make_run([])
+    (folder / store.CASES_FILE).write_text(content)
+    found, problems = store.read_prediction_cases(folder)
+    assert found == [] and len(problems) == 1 and told in problems[0]
+    assert "prediction_cases.json" in both(folder)[0]
+
+
+@pytest.mark.parametrize("content", ["{", "null", "[]", '{"schema_version": 9}', '"x"'])
+def test_a_damaged_prediction_is_told_and_the_others_are_kept(make_run: MakeRun,
+                                                              content: str) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [prediction()])
+    (folder / store.PREDICTIONS / "torn.json").write_text(content)
+    found, problems = store.read_predictions(folder)
+    assert found == [prediction()] and len(problems) == 1 and "torn.json" in problems[0]
+    assert "torn.json" in both(folder)[0]
+
+
+def test_the_plain_sentence() -> None:
+    view = View.of([Run("r", None, None, [], [])], TITLES)
+    assert sentence(view, prediction(checkpoint="bert-base", length=512)) == (
+        "bert-base, fp32, training, length 512, PyTorch: about 80 on a T4 (76 to 83), 226 on an "
+        "A100-40 (216 to 235), 460 on an H100 (441 to 478)")
+
+
+def test_a_run_of_predictions_alone_has_a_report(make_run: MakeRun) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [prediction(b, n) for b in ("hf_tf", "hf_torch")
+                                       for n in (128, 512)])
+    markdown, html = both(folder)
+    first = markdown.split("\n## ")[0]
+    assert "**minilm, fp32, training, length 512**: The largest batch: TensorFlow fits" in first
+    assert "(predicted)" in first and "(measured)" not in first
+    assert "Predicted: nothing was trained." in markdown
+    assert 'class="n predicted"' in html
+
+
+def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [], [case(0.01), case(-0.012), case(0.07),
+                                           limit_case(40), limit_case(43)])
+    text = section(both(folder)[0])
+    assert "median absolute error is 1.2 % (goal at most 1.6 %: met)" in text
+    assert "its worst +7.0 % (goal at most 5.0 %: missed)" in text
+    assert "within one step in 1 of 2 (50.0 %) (goal at least 95.0 %: missed)" in text
+    assert "promised in 1 of 2 (50.0 %) (goal at most 2.0 %: missed)" in text
+
+
+def test_fitted_and_published_cases_stand_apart(make_run: MakeRun) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [], samples.sample_cases())
+    text = section(both(folder)[0])
+    assert "On 96 cases that the prediction was not fitted to (2 backends, 3 architectures, 4 " \
+        "lengths, 2 precisions)" in text
+    published = text.split("Against published figures")[1].split("\n\n")[1]
+    assert len(published.splitlines()) == 3 and "BERT's README" in published
+    fitted = text.split("The cases that the prediction was fitted to")[1]
+    assert fitted.count("fp32") == 2
+    assert "promised too much" in text
+
+
+def test_each_kind_of_case_has_a_shape_of_its_own(make_run: MakeRun) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [], samples.sample_cases())
+    html = both(folder)[1]
+    assert html.count('<circle class="dot" r') == 96 + 4  # one in each legend
+    assert html.count('<circle class="ring"') == 2 + 2
+    assert html.count('<rect class="dot"') == 1 + 1
+
+
+def test_nothing_measured_is_said(make_run: MakeRun) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [], [case(fitted=True)])
+    assert "No case was measured here that the prediction was not fitted to." in both(folder)[0]
+
+
+@pytest.mark.parametrize("changes", [
+    {"measured": 0.0}, {"predicted": math.nan}, {"predicted": 1e308, "measured": 1e-9},
+    {"measured": 1e308, "predicted": 1.1e308}, {"measured": 1e-5, "predicted": -1e302}])
+def test_odd_numbers_still_make_a_report(make_run: MakeRun, changes: dict[str, float]) -> None:
+    folder = make_run([])
+    odd = [c.model_copy(update=changes) for c in (case(), limit_case(40))]
+    samples.write_predictions(folder, [], odd)
+    assert "Predicted against measured" in both(folder)[1]
+
+
+def test_a_prediction_with_an_odd_recipe(make_run: MakeRun) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [prediction(recipe={"length": "x", "precision": ["y"]}),
+                                       prediction(recipe={}, limits=[], parts={})])
+    text = section(both(folder)[0])
+    assert "length 0, PyTorch: about 321 on a T4" in text and text.count("on a T4") == 1
