@@ -36,7 +36,10 @@ def train(
     feed, work = recording.work.feed, recording.work
     dataset = data.training_dataset(feed, recording.batch if work.hash_batches else None)
     watch.begin()
+    # Traced once for all widths, as `fit` does it: by the batches' own shapes it would be traced
+    # anew for every width that comes along.
+    step = train_batch.get_concrete_function(*dataset.element_spec)
     for batch, (inputs, labels) in enumerate(dataset.take(feed.total_batches)):
-        train_batch(inputs, labels)
+        step(inputs, labels)
         if feed.ends_step(batch) and watch.step_end(feed.step_of(batch) + 1):
             return

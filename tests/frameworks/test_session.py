@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from frameworks.contract import Start, Unsupported, Work, batch_digest, lacks, learning_rate
-from tests.frameworks.conftest import Eyes, make_examples, make_work, new_session
+from tests.frameworks.conftest import Eyes, make_examples, make_work, needed, new_session
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +202,16 @@ def test_a_bare_loop_that_does_not_compile_is_told(
     session = new_session(backend, make_work(start, 4, steps=1, compile=True, record=False))
     session.train_bare(Eyes())
     assert session.effective().compiled is False
+
+
+@pytest.mark.parametrize("backend", ["hf_tf", "keras_rnn"])
+def test_the_bare_loop_is_traced_once_for_batches_of_any_width(
+    backend: str, start: Start
+) -> None:
+    """Traced anew for every width, it would be slower than what it is the control of."""
+    needed(backend)
+    work = make_work(start, padding="longest", record=False)
+    assert len({batch["input_ids"].shape for batch in work.feed.epoch(0)}) > 2
+    session = new_session(backend, work)
+    session.train_bare(Eyes())
+    assert session.bare.experimental_get_tracing_count() == 1
