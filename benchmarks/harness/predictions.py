@@ -90,6 +90,7 @@ def predict(works: Sequence[Work], label_names: Sequence[str], gpu_names: Sequen
     """One prediction per work, in order; every backend is traced in one process.
 
     Errors: UserError for what a backend cannot do or cannot follow."""
+    wanted = {work: targets(work, gpu_names, sizes) for work in works}
     with started({work.checkpoint for work in works}, label_names) as starts:
         for work in works:
             for problem in problems(work, starts[work.checkpoint]):
@@ -98,8 +99,7 @@ def predict(works: Sequence[Work], label_names: Sequence[str], gpu_names: Sequen
         for found in taken.values():
             if isinstance(found, Refusal):
                 raise UserError(found.reason)
-        return [_prediction(work, footprint, targets(work, gpu_names, sizes),
-                            starts[work.checkpoint])
+        return [_prediction(work, footprint, wanted[work], starts[work.checkpoint])
                 for work, footprint in taken.items() if isinstance(footprint, Footprint)]
 
 
