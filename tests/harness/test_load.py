@@ -101,12 +101,12 @@ def burned_seconds(code, *, as_worker):
 @pytest.mark.parametrize("code", [BURN, PARENT_OF_BURNER], ids=["worker", "its child"])
 def test_the_workers_whole_tree_is_its_own(code):
     # A loaded machine may give the process less than a whole processor.
-    assert burned_seconds(code, as_worker=True) > 0.25
+    assert burned_seconds(code, as_worker=True) > 0.1
 
 
 @real_counters
 def test_another_process_is_not():
-    assert burned_seconds(BURN, as_worker=False) < 0.25
+    assert burned_seconds(BURN, as_worker=False) < 0.1
 
 
 @real_counters
