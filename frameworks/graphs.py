@@ -77,10 +77,10 @@ def operations(
     `nodes` have the shapes of `batch_size`, `larger` those of one example more: what does not grow
     with the batch is no activation. `length` is the sequences'. A GPU's operations are all quick:
     they are only put into its queue."""
-    handles = [node for node in nodes if node.variable]
-    touched = _variables_of(nodes, {node.name: i for i, node in enumerate(handles)})
+    made = [(node.name, node.variable) for node in nodes if node.variable]
+    touched = _variables_of(nodes, {name: i for i, (name, _) in enumerate(made)})
     gathered = {i for node, i in zip(nodes, touched, strict=True) if node.kind == "ResourceGather"}
-    variables = [replace(node.variable, copied=i in gathered) for i, node in enumerate(handles)]
+    variables = [replace(variable, copied=i in gathered) for i, (_, variable) in enumerate(made)]
     places = {node.name: i for i, node in enumerate(nodes)}
     inputs = [
         [_value(name, places) for name in node.inputs if not name.startswith("^")]
@@ -138,7 +138,7 @@ def _output(node: Node, sizes: Sizes, sources: Sequence[Sizes]) -> Output:
     if node.kind in IN_PLACE:
         reuse = tuple(i for i, source in enumerate(sources) if source == sizes)
     return Output(
-        bytes=0 if node.variable else sizes[0].bytes,
+        bytes=0 if node.variable or node.kind == "Const" else sizes[0].bytes,
         part="workspace",
         alias=0 if view else None,
         reuse=reuse,

@@ -183,7 +183,7 @@ class _Step:
     def _schedule(self, place: int, line: deque[int], tasks: deque[int]) -> None:
         """What is ready now: quick ones go into the thread's line, costly ones are tasks for any
         thread, but for the last one where the line is empty."""
-        costly = []
+        costly: list[int] = []
         for follower in self._followers[place]:
             self._waits[follower] -= 1
             if not self._waits[follower]:
@@ -235,6 +235,7 @@ class _Step:
         new = None if op.adopts is None else self._held.get(op.inputs[op.adopts])
         if new is not None and self._ledger.readers[new] == 1:
             self._ledger.readers[new] += 1
+            self._ledger.parts[new] = kept.part
         elif kept.copied or self._ledger.readers[old] > 1:
             new = self._ledger.take(kept.bytes, kept.part, readers=1)
         else:

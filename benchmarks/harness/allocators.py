@@ -1,7 +1,7 @@
 """Models of the allocators that stand between a framework's buffers and the memory that it holds.
 
 Each is given a trace's buffers one after the other, as the framework would ask for them, and
-tells what it would have taken from the device or the system. No memory is touched.
+tells what it would have taken from the device or the system. No memory is used.
 
 * `CudaCache` - PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp): sizes rounded to
   512 B; requests up to 1 MiB cut from segments of 2 MiB, below 10 MiB from segments of 20 MiB,
@@ -11,18 +11,19 @@ tells what it would have taken from the device or the system. No memory is touch
   of it or 128 MiB would be left over.
 * `OneDnnPool` - TensorFlow's on an x86 processor (core/common_runtime/mkl_cpu_allocator.h): BFC
   with regions that double, and malloc for what is smaller than 256 KiB.
-* `Malloc` - glibc's malloc, as RLIMIT_DATA sees it (malloc/malloc.c): where the heap has no hole,
-  blocks from a threshold on are mapped and unmapped one by one, and the threshold rises to the
-  largest that was given back, to 32 MiB at most; others are cut from the heap, best fit. Two things
-  are taken from what real processes did, whose small objects no trace shows: they sit at the
-  heap's end, so that it never shrinks, and in its holes, so that none takes a block above 32 MiB.
+* `malloc_peak` - glibc's malloc, as RLIMIT_DATA sees it: no model, but malloc itself, given blocks
+  that nobody touches.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from array import array
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,7 +47,9 @@ class Block:
 
 
 class Allocator(Protocol):
-    held_bytes: int  # taken from the device or the system
+    @property
+    def held_bytes(self) -> int:
+        """Taken from the device or the system."""
 
     def take(self, wanted: int) -> Block:
         """Errors: OutOfMemory."""
@@ -65,11 +68,9 @@ class Replay:
 def replay(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray,
            allocator: Allocator) -> Replay:
     """A trace's buffers through an allocator, in the trace's order. Errors: OutOfMemory."""
-    order: list[tuple[int, int]] = [(int(event), i) for i, event in enumerate(taken)]
-    order += [(int(event), ~i) for i, event in enumerate(given_back)]
     blocks: dict[int, Block] = {}
     peak, when = 0, 0
-    for event, buffer in sorted(order):
+    for event, buffer in ordered(taken, given_back):
         if buffer < 0:
             allocator.give_back(blocks.pop(~buffer))
             continue
@@ -77,6 +78,12 @@ def replay(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray,
         if allocator.held_bytes > peak:
             peak, when = allocator.held_bytes, event
     return Replay(peak, when)
+
+
+def ordered(taken: np.ndarray, given_back: np.ndarray) -> list[tuple[int, int]]:
+    """(event, buffer) in the order of events, buffer i as ~i where it is given back."""
+    order = [(int(event), i) for i, event in enumerate(taken)]
+    return sorted(order + [(int(event), ~i) for i, event in enumerate(given_back)])
 
 
 class FreeBlocks:
@@ -197,7 +204,8 @@ class BestFitRegions:
                  room: Callable[[], int] | None = None) -> None:
         """`room` says how many bytes more the system would give; a region that is larger is tried
         again at nine tenths of its size."""
-        self._limit = self.ENDLESS if limit_bytes is None else limit_bytes // self.ROUND * self.ROUND
+        whole = self.ENDLESS if limit_bytes is None else limit_bytes
+        self._limit = whole // self.ROUND * self.ROUND
         self._growth, self._room = growth, room
         self._next_region = self.FIRST_REGION if growth else self._limit
         self._free = FreeBlocks()
@@ -237,15 +245,29 @@ class BestFitRegions:
         self._free.put(block)
 
 
+class Plain:
+    """Holds what it was asked for: small buffers, whose holes others fill."""
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+
+    def take(self, wanted: int) -> Block:
+        self.held_bytes += wanted
+        return Block(0, wanted)
+
+    def give_back(self, block: Block) -> None:
+        self.held_bytes -= block.bytes
+
+
 class OneDnnPool:
     """TensorFlow's allocator on an x86 processor: `BestFitRegions` that grow for buffers from
-    256 KiB on, `Malloc` for the others."""
+    256 KiB on, `Plain` for the others."""
 
     SMALL = 256 * KIB
 
     def __init__(self, limit_bytes: int | None = None) -> None:
         self._limit = limit_bytes
-        self._small = Malloc(limit_bytes)
+        self._small = Plain()
         self._large = BestFitRegions(growth=True, room=self._left)
         self._large_blocks: set[Block] = set()
 
@@ -274,69 +296,23 @@ class OneDnnPool:
             self._small.give_back(block)
 
 
-class Malloc:
-    """glibc's malloc for the blocks of one thread, aligned to 64 bytes as both frameworks ask."""
-
-    ALIGN = 64
-    HEADER = 16
-    SPARE = 96  # what posix_memalign asks for above the block, to cut an aligned one from
-    PAGE = 4 * KIB
-    THRESHOLD, HIGHEST_THRESHOLD = 128 * KIB, 32 * MIB
-    PAD = 128 * KIB  # the heap grows by so much more than is asked for, and keeps it
-
-    def __init__(self, limit_bytes: int | None = None) -> None:
-        self._limit = limit_bytes
-        self._threshold = self.THRESHOLD
-        self._free = FreeBlocks()
-        self._top = Block(0, 0)  # the heap's end: free, and in no list
-        self.held_bytes = 0
-
-    def take(self, wanted: int) -> Block:
-        """From a hole of the heap, from its end, mapped, or from a heap that grows: the first of
-        these that can."""
-        wanted = rounded(wanted + self.HEADER, self.ALIGN)
-        if wanted > self.HIGHEST_THRESHOLD:
-            return self._mapped(wanted)
-        block = self._free.fit(wanted + self.SPARE)
-        if block is not None:
-            self._free.cut(block, wanted)
-            return block
-        if self._top.bytes < wanted + self.SPARE:
-            if wanted >= self._threshold:
-                return self._mapped(wanted)
-            more = rounded(wanted + self.SPARE + self.PAD - self._top.bytes, self.PAGE)
-            self._hold(more)
-            self._top.bytes += more
-        return self._from_top(wanted)
-
-    def _mapped(self, wanted: int) -> Block:
-        size = rounded(wanted + self.SPARE, self.PAGE)
-        self._hold(size)
-        return Block(-1, size)
-
-    def _from_top(self, wanted: int) -> Block:
-        top = self._top
-        block = Block(top.address, wanted, top.before, top)
-        if block.before:
-            block.before.after = block
-        top.address, top.bytes, top.before = top.address + wanted, top.bytes - wanted, block
-        return block
-
-    def _hold(self, more: int) -> None:
-        if self._limit is not None and self.held_bytes + more > self._limit:
-            raise OutOfMemory(f"{more} bytes more than {self.held_bytes}")
-        self.held_bytes += more
-
-    def give_back(self, block: Block) -> None:
-        if block.address < 0:  # mapped
-            self.held_bytes -= block.bytes
-            if self._threshold < block.bytes <= self.HIGHEST_THRESHOLD:
-                self._threshold = block.bytes
-            return
-        block = self._free.put(block)
-        if block.after is self._top:
-            self._free.remove(block)
-            self._top.address, self._top.before = block.address, block.before
-            self._top.bytes += block.bytes
-            if block.before:
-                block.before.after = self._top
+def malloc_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray,
+                small_objects: Sequence[int]) -> int:
+    """Bytes that the data segment grows by when glibc's malloc itself takes and gives back the
+    buffers, in a process of its own: see `malloc_replay`. Errors: OutOfMemory."""
+    events = array("q")
+    numbers: dict[int, int] = {}
+    for _, buffer in ordered(taken, given_back):
+        if buffer < 0:
+            events.append(-numbers[~buffer])
+        elif sizes[buffer] > 0:
+            numbers[buffer] = len(numbers) + 1
+            events.append(int(sizes[buffer]))
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "benchmarks.harness.malloc_replay",
+         ",".join(map(str, small_objects))],
+        input=events.tobytes(), capture_output=True, cwd=Path(__file__).parents[2], check=True)
+    answer = done.stdout.decode().strip()
+    if answer == "full":
+        raise OutOfMemory("the system has no address space for it")
+    return int(answer)

@@ -45,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--resume", metavar="RUN", help="go on with a stopped run (its name, or "
                      "'last'); what is done is not done again, and what failed is tried again")
-    from benchmarks.harness.options import add_options
+    from benchmarks.harness.options import PREDICT_OPTIONS, add_options
 
     add_options(run.add_argument)
     tune = commands.add_parser(
@@ -80,9 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
         "without training and without a GPU. Example: "
         "ftbench predict --checkpoint bert-base --recipe length=512 --gpu T4 --gpu A100-40",
     )
-    from benchmarks.harness.predict_command import OPTIONS
-
-    for flag, settings in OPTIONS:
+    for flag, settings in PREDICT_OPTIONS:
         predict_.add_argument(flag, **settings)
     commands.add_parser("list", help="backends, tasks, checkpoints, profiles and devices",
                         description="Shows what there is to choose from and what is installed.")

@@ -15,6 +15,7 @@ import resource
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 INTERVAL_SECONDS = 0.005
 
@@ -33,16 +34,24 @@ def hard_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_DATA)[1]
 
 
-def data_bytes(pid: int | None = None, proc: Path = Path("/proc")) -> int | None:
-    """The data segment now, of this process by default. None where the process has ended."""
+class Held(NamedTuple):
+    """What a process holds at one moment, in bytes."""
+
+    data: int  # its data segment, resident or not
+    resident: int  # of all its memory that no file stands behind, the pages that it has touched
+
+
+def held(pid: int | None = None, proc: Path = Path("/proc")) -> Held | None:
+    """By this process unless another is named. None where it has ended."""
     try:
         text = (proc / str(os.getpid() if pid is None else pid) / "status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    for line in text.splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) * 1024  # the file says kB and means KiB
-    return None  # it has ended and is not yet waited for
+    fields = dict(line.split(":", 1) for line in text.splitlines())
+    if "VmData" not in fields:  # it has ended and is not yet waited for
+        return None
+    data, resident = (int(fields[name].split()[0]) * 1024 for name in ("VmData", "RssAnon"))
+    return Held(data, resident)  # the file says kB and means KiB
 
 
 class DataPeak:
@@ -50,13 +59,13 @@ class DataPeak:
 
         with DataPeak(worker.pid) as peak:
             ...  # the worker works
-        peak.bytes
+        peak.held
     """
 
     def __init__(self, pid: int, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._pid, self._interval_seconds = pid, interval_seconds
         self._stop = threading.Event()
-        self.bytes, self.looks = 0, 0
+        self.held = Held(0, 0)  # each at its own highest
 
     def __enter__(self) -> DataPeak:
         self._thread = threading.Thread(target=self._run, name="data-peak", daemon=True)
@@ -70,8 +79,8 @@ class DataPeak:
 
     def _run(self) -> None:
         stopped = False
-        while (now := data_bytes(self._pid)) is not None:
-            self.bytes, self.looks = max(self.bytes, now), self.looks + 1
+        while (now := held(self._pid)) is not None:
+            self.held = Held(*map(max, self.held, now))
             if stopped:
                 return
             stopped = self._stop.wait(self._interval_seconds)

@@ -104,10 +104,10 @@ class LimitJob:
             if found.limit and found.fails_at:
                 between = fit.peak_bytes((found.limit + found.fails_at) / 2)
                 distance = abs(found.budget_bytes - self._budget.bytes)
-                reserves[distance] = max(0.0, found.budget_bytes - between)
+                reserves[distance] = max(0.0, 1 - between / found.budget_bytes)
         self._search = Search(self._budget.bytes, self._asked.highest, probes=self._probes,
                               peaks=peaks, guess=guess,
-                              reserve_bytes=reserves[min(reserves)] if reserves else 0.0)
+                              reserve=reserves[min(reserves)] if reserves else None)
 
     def _alike(self, m: Measurement, found: BatchLimit) -> bool:
         """Whether a measurement's memory is this job's: all but the budget and the task."""
@@ -136,7 +136,9 @@ class LimitJob:
             self._effective = result["effective"]
             peak = result["allocated_bytes"]
             if self._device.kind == "cpu":
-                peak = limit_pass.used_bytes(result, data.bytes)
+                peak, counted = limit_pass.used_bytes(result, data.held)
+                if counted:
+                    self._search.peaks_are_counts()
         except WorkerEnded as ended:
             if ended.status == "unsupported":
                 raise

@@ -6,8 +6,8 @@ too; a GPU's is handed to the framework. After the last step the parent reads th
 segment; what is done afterwards is not bounded.
 
 TensorFlow's allocator takes regions that double, so its data segment grows in leaps and says little
-of what a batch needs. Where it counts most of what training took, that count is the peak, with all
-else that the process held when training began; else it is the data segment's.
+of what a batch needs. It counts what it gives out, so there the peak is that count with all else
+that the process held when training began; or what was resident, where other memory made that more.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import data_segment, training
+from benchmarks.harness.data_segment import Held
 from benchmarks.harness.jobs import Built, Job, LimitWork
 from benchmarks.harness.pipe import Pipe
 from frameworks.contract import Examples, Session
-
-# Of what training took: where the allocator's count is less, memory lies elsewhere.
-COUNTED_SHARE = 0.25
 
 
 class StepCounter:
@@ -66,25 +64,24 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     assert job.limit is not None
     session = built.session
     session.reset_peak()
-    data, before = data_segment.data_bytes(), session.allocator().peak_allocated_bytes
+    begun, before = data_segment.held(), session.allocator().peak_allocated_bytes
     steps = take_steps(job, session)
     allocated = session.allocator().peak_allocated_bytes
     pipe.send("stepped", steps=steps)
     pipe.wait_for_go()  # the parent has read the peak of the data segment
     data_segment.unbound()  # reading settings back may copy all weights
     return {"steps": steps, "allocated_bytes": allocated, "allocated_before_bytes": before,
-            "data_before_bytes": data}
+            "data_before_bytes": begun.data if begun else None}
 
 
-def used_bytes(result: dict[str, Any], data_peak: int) -> int:
-    """What a CPU probe needed at its peak, of the worker's result and its data segment's peak."""
+def used_bytes(result: dict[str, Any], peak: Held) -> tuple[int, bool]:
+    """What a CPU probe needed at its peak, from the worker's result and what its process held, and
+    whether an allocator's count tells it."""
     allocated, before = result["allocated_bytes"], result["allocated_before_bytes"]
     data: int | None = result["data_before_bytes"]
     if allocated is None or before is None or data is None:
-        return data_peak
-    if allocated - before < COUNTED_SHARE * (data_peak - data):
-        return data_peak
-    return int(min(data_peak, data - before + allocated))
+        return peak.data, False
+    return max(data - before + allocated, peak.resident), True
 
 
 def take_steps(job: Job, session: Session) -> int:

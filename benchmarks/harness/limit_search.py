@@ -18,7 +18,9 @@ from results.schema import Outcome, Probe
 SINGLE_STEPS = 64  # up to here the grid holds every size
 FIRST_PROBE = 4
 SECOND_PROBE = 16  # the second small probe is no larger
-FARTHEST = 32  # a prediction is followed up to this many times the largest that trained
+FARTHEST = 32  # a prediction is followed up to this many times the largest known peak's size
+# Of an allocator's count: what its regions leave unfilled, and how far its line is followed.
+COUNT_RESERVE, COUNT_FARTHEST = 0.08, 5
 SURPRISES = 3  # wrong predictions after which the bracket is halved
 MEMORY_OUTCOMES: frozenset[Outcome] = frozenset({"oom", "host_oom", "disguised_oom"})
 
@@ -83,18 +85,25 @@ class Search:
 
     def __init__(self, budget_bytes: int, highest: int, *, probes: Iterable[Probe] = (),
                  peaks: dict[int, int] | None = None, guess: Fit | None = None,
-                 reserve_bytes: float = 0.0) -> None:
+                 reserve: float | None = None) -> None:
         """`peaks`: of the same work under other budgets, in bytes by batch size; they tell the
-        line, and prove nothing here. `guess`: the line of similar work. `reserve_bytes`: what no
-        batch could fill of other budgets."""
-        self.room_bytes, self._sizes = budget_bytes - reserve_bytes, grid(highest)
-        self._guess = guess
+        line, and prove nothing here. `guess`: the line of similar work. `reserve`: the share of
+        another budget that no batch could fill."""
+        self._budget_bytes, self._sizes = budget_bytes, grid(highest)
+        self._guess, self._reserve, self._farthest = guess, reserve, FARTHEST
         self._peaks = dict(peaks or {})
         self._trained: set[int] = set()
         self._failures: dict[int, list[Outcome]] = {}
         self._surprises = self._up = self._down = 0
         for probe in probes:
             self.add(probe)
+
+    def peaks_are_counts(self) -> None:
+        """The peaks are what an allocator counts as in use. It cannot fill the budget with it,
+        and for small sizes the count grows more slowly than for large ones."""
+        self._farthest = COUNT_FARTHEST
+        if self._reserve is None:
+            self._reserve = COUNT_RESERVE
 
     def add(self, probe: Probe) -> None:
         """Takes a probe whose outcome is 'ok' or a memory outcome; others say nothing of memory.
@@ -115,6 +124,10 @@ class Search:
         else:
             raise ValueError(f"the outcome {probe.outcome!r} says nothing of memory")
         self._surprises += wrong
+
+    @property
+    def _room_bytes(self) -> float:
+        return self._budget_bytes * (1 - (self._reserve or 0.0))
 
     @property
     def limit(self) -> int:
@@ -151,11 +164,10 @@ class Search:
         if predicted is None:
             alone = self._peaks and high == len(self._sizes)
             return self._place(self._second()) if alone else self._blind(low, high)
-        steps: int = 3 ** max(0, max(self._up, self._down) - 1)
-        if self._down and high - steps > low:
-            return min(predicted, high - steps)
+        if self._down and high - 3 ** (self._down - 1) > low:
+            return int(min(predicted, high - 3 ** (self._down - 1)))
         if self._up and high == len(self._sizes):
-            return max(predicted, low + 3 * steps)
+            return int(max(predicted, low + 2 ** (self._up - 1)))
         if self._surprises and not (low < predicted < high and self._surprises < SURPRISES):
             return (low + high) // 2
         return predicted
@@ -170,15 +182,15 @@ class Search:
         """The size of the second probe: as far from the first as is sure to be cheap. The peak of
         b examples is at most b times that of one."""
         (batch, peak), = self._peaks.items()
-        return min(SECOND_PROBE, max(batch + 1, 2 * batch * int(self.room_bytes // max(1, peak))))
+        return min(SECOND_PROBE, max(batch + 1, 2 * batch * int(self._room_bytes // max(1, peak))))
 
     def _predicted(self) -> int | None:
         """The place of the predicted limit: -1 where not even one example should fit."""
         fit = fit_line(self._peaks, self._guess)
         if fit is None:
             return None
-        farthest = FARTHEST * self.limit if self._trained else self._sizes[-1]
-        largest = min(fit.largest(self.room_bytes), farthest, self._sizes[-1])
+        farthest = self._farthest * max(self._peaks) if self._peaks else self._sizes[-1]
+        largest = min(fit.largest(self._room_bytes), farthest, self._sizes[-1])
         return bisect_right(self._sizes, largest) - 1
 
     def _place(self, batch: int) -> int:

@@ -51,6 +51,31 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("--second-column", {"metavar": "COLUMN", "help": "its second text, for sentence pairs"}),
     ("--label-column", {"metavar": "COLUMN", "help": "its label, an integer or a string"}),
 ]
+# Of `ftbench predict`, which asks for no run.
+PREDICT_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("--checkpoint", {"default": "minilm", "metavar": "NAME", "help": "a name that `ftbench list` "
+                      "shows or a folder; only its config.json is read"}),
+    ("--task", {"metavar": "NAME", "help": "the task whose recipe in the profile is taken"}),
+    ("--profile", {"default": "quick", "metavar": "NAME", "help": "the profile that --task stands "
+                   "in"}),
+    ("--recipe", {"action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "a field of "
+                  "the recipe, such as precision=bf16; may be given again"}),
+    ("--length", {"action": "append", "default": [], "type": int, "metavar": "TOKENS",
+                  "help": "the recipe's length; may be given again"}),
+    ("--backend", {"action": "append", "default": [], "metavar": "NAME",
+                   "help": "only this backend; may be given again"}),
+    ("--gpu", {"action": "append", "default": [], "metavar": "TYPE", "help": "only this GPU type; "
+               "may be given again; all where neither --gpu nor --budget is given"}),
+    ("--budget", {"action": "append", "default": [], "metavar": "SIZE", "help": "the limit of a "
+                  "process on a CPU, such as 6GiB; may be given again"}),
+    ("--phase", {"default": "training", "choices": ["training", "evaluation"],
+                 "help": "what the batch is for"}),
+    ("--json", {"action": "store_true", "help": "print the predictions as JSON"}),
+    ("--check", {"nargs": "+", "metavar": "RUN", "help": "hold predictions against the limits that "
+                 "these runs have measured, and against published ones; kept in the first"}),
+    ("--results", {"default": "results", "metavar": "FOLDER",
+                   "help": "runs are kept in FOLDER/runs"}),
+]
 CHOICES = {"equivalence", "throughput", "memory", "batch_limit", "accuracy"}
 
 

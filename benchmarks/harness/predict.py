@@ -26,10 +26,9 @@ from benchmarks.harness.allocators import (
     Allocator,
     BestFitRegions,
     CudaCache,
-    Malloc,
     OneDnnPool,
     OutOfMemory,
-    Replay,
+    malloc_peak,
     replay,
 )
 from benchmarks.harness.errors import UserError
@@ -41,9 +40,9 @@ TRACED = (2, 6)  # batch sizes
 ALLOCATORS: dict[str, Callable[[int | None], Allocator]] = {
     "cuda_cache": CudaCache,
     "bfc_growth": lambda limit: BestFitRegions(limit, growth=True),
-    "malloc": Malloc,
     "onednn_pool": OneDnnPool,
 }
+MALLOC = "malloc"  # not a model: see allocators.malloc_peak
 LARGEST_BATCH = 2**20
 
 
@@ -53,6 +52,7 @@ class Calibration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     allocator: str
+    small_objects: tuple[int, ...] = ()
     started_bytes: dict[Precision, int] = Field(default_factory=dict)
     workspaces_bytes: tuple[int, ...] = ()
     error: float
@@ -80,7 +80,8 @@ class Footprint:
     def __init__(self, traces: Sequence[StepTrace], batch_sizes: Sequence[int],
                  calibration: Calibration, outside_bytes: int) -> None:
         """`traces` of two batch sizes; `outside_bytes` are those of the process that the budget
-        bounds too and no buffer shows. Raises ValueError where the two differ in more than the buffers' bytes."""
+        bounds too and no buffer shows. Raises ValueError where the two traces differ in more than
+        their buffers' bytes."""
         small, large = traces
         if not (np.array_equal(small.taken, large.taken) and small.parts == large.parts
                 and np.array_equal(small.given_back, large.given_back)):
@@ -94,18 +95,28 @@ class Footprint:
 
     def sizes(self, batch: int) -> np.ndarray:
         """Bytes of every buffer, int64."""
-        return np.rint(self._fixed + self._each * batch).astype(np.int64)
+        sizes: np.ndarray = np.rint(self._fixed + self._each * batch).astype(np.int64)
+        return sizes
 
-    def _replay(self, batch: int, limit: int | None) -> Replay:
+    def _held(self, batch: int, limit: int | None) -> int:
+        """Bytes at the peak with the allocator's holes. Errors: OutOfMemory."""
+        trace, sizes = self.trace, self.sizes(batch)
+        if self._calibration.allocator == MALLOC:
+            # The weights come from a file or before all else: no hole is made or filled by them.
+            first = int(np.argmin(self._parts == "weights"))
+            steps = slice(first, None)
+            return int(sizes[:first].sum()) + malloc_peak(
+                trace.taken[steps], trace.given_back[steps], sizes[steps],
+                self._calibration.small_objects)
         allocator = ALLOCATORS[self._calibration.allocator](limit)
         for wanted in self._calibration.workspaces_bytes:
             allocator.take(wanted)
-        return replay(self.trace.taken, self.trace.given_back, self.sizes(batch), allocator)
+        return replay(trace.taken, trace.given_back, sizes, allocator).peak_bytes
 
     def peak(self, batch: int) -> Peak:
         """Without a limit."""
         if batch not in self._peaks:
-            held = self._replay(batch, None).peak_bytes
+            held = self._held(batch, None)
             parts = self._parts_at(self._asked(batch).argmax(), self.sizes(batch))
             parts["workspace"] = parts.get("workspace", 0) + sum(
                 self._calibration.workspaces_bytes)
@@ -121,12 +132,14 @@ class Footprint:
 
     def fits(self, batch: int, budget_bytes: float) -> bool:
         """Whether the step ends within a budget, all that an allocator does to keep it tried."""
-        if self.peak(batch).bytes <= budget_bytes:
-            return True
         if self._asked(batch).max() + self.outside_bytes > budget_bytes:
             return False
         try:
-            self._replay(batch, int(budget_bytes) - self.outside_bytes)
+            if self.peak(batch).bytes <= budget_bytes:
+                return True
+            if self._calibration.allocator == MALLOC:  # it gives nothing up and tries again
+                return False
+            self._held(batch, int(budget_bytes) - self.outside_bytes)
         except OutOfMemory:
             return False
         return True
@@ -156,9 +169,9 @@ class Footprint:
 
     def _guess(self, budget_bytes: float) -> int:
         """From the line through two peaks."""
-        first, second = self.peak(8).bytes, self.peak(64).bytes
-        each = (second - first) / 56
-        return int(min(LARGEST_BATCH, max(2, 8 + (budget_bytes - first) / each)))
+        first, second = self.peak(4).bytes, self.peak(16).bytes
+        each = (second - first) / 12
+        return int(min(LARGEST_BATCH, max(2, 4 + (budget_bytes - first) / each)))
 
 
 @dataclass(frozen=True)

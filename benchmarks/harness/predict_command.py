@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from benchmarks.harness import devices, gpus, installed, predict_check, predictions, tasks
 from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.options import PREDICT_OPTIONS
 from benchmarks.harness.plan import command_line
 from benchmarks.harness.predictions import Work
 from benchmarks.harness.profiles import explain, load_profile, parse_overrides
@@ -21,31 +21,6 @@ from frameworks.contract import BACKENDS, Device, Recipe
 from results import store
 from results.limits import Errors, errors
 from results.schema import Measurement, Prediction, PredictionCase, RunInfo
-
-OPTIONS: list[tuple[str, dict[str, Any]]] = [
-    ("--checkpoint", {"default": "minilm", "metavar": "NAME", "help": "a name that `ftbench list` "
-                      "shows or a folder; only its config.json is read"}),
-    ("--task", {"metavar": "NAME", "help": "the task whose recipe in the profile is taken"}),
-    ("--profile", {"default": "quick", "metavar": "NAME", "help": "the profile that --task stands "
-                   "in"}),
-    ("--recipe", {"action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "a field of "
-                  "the recipe, such as precision=bf16; may be given again"}),
-    ("--length", {"action": "append", "default": [], "type": int, "metavar": "TOKENS",
-                  "help": "the recipe's length; may be given again"}),
-    ("--backend", {"action": "append", "default": [], "metavar": "NAME",
-                   "help": "only this backend; may be given again"}),
-    ("--gpu", {"action": "append", "default": [], "metavar": "TYPE", "help": "only this GPU type; "
-               "may be given again; all where neither --gpu nor --budget is given"}),
-    ("--budget", {"action": "append", "default": [], "metavar": "SIZE", "help": "the limit of a "
-                  "process on a CPU, such as 6GiB; may be given again"}),
-    ("--phase", {"default": "training", "choices": ["training", "evaluation"],
-                 "help": "what the batch is for"}),
-    ("--json", {"action": "store_true", "help": "print the predictions as JSON"}),
-    ("--check", {"nargs": "+", "metavar": "RUN", "help": "hold predictions against the limits that "
-                 "these runs have measured, and against published ones; kept in the first"}),
-    ("--results", {"default": "results", "metavar": "FOLDER",
-                   "help": "runs are kept in FOLDER/runs"}),
-]
 
 
 def predict(options: argparse.Namespace, command: list[str]) -> Path:
@@ -107,9 +82,10 @@ def recipe_of(options: argparse.Namespace, backend: str) -> Recipe:
 
 def devices_of(options: argparse.Namespace, recipe: Recipe) -> list[Device]:
     """Both where neither is asked for; a CPU then only in a precision that one has."""
-    if options.gpu or options.budget:
-        return [*(["gpu"] if options.gpu else []), *(["cpu"] if options.budget else [])]
-    return ["gpu", "cpu"] if recipe.precision in ("fp32", "bf16") else ["gpu"]
+    cpu_too = recipe.precision in ("fp32", "bf16") and not options.gpu
+    wanted: dict[Device, bool] = {"gpu": bool(options.gpu) or not options.budget,
+                                  "cpu": bool(options.budget) or cpu_too}
+    return [device for device, asked in wanted.items() if asked]
 
 
 def left_out(works: Sequence[Work], names: Sequence[str]) -> dict[str, str]:
@@ -141,7 +117,7 @@ def check(options: argparse.Namespace) -> Path:
     """Writes prediction_cases.json into the first run and prints how far off predictions were.
 
     Errors: UserError for a folder that is no run, or when nothing was measured."""
-    extra = [flag for flag, settings in OPTIONS if flag not in ("--check", "--results")
+    extra = [flag for flag, settings in PREDICT_OPTIONS if flag not in ("--check", "--results")
              and getattr(options, flag[2:]) != settings.get("default", False if "action" in settings
                                                             else None)]
     if extra:

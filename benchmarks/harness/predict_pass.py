@@ -53,7 +53,7 @@ def main() -> int:
     request = Request.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(sys.argv[2])
     importlib.import_module(f"frameworks.{request.backend}.train")
-    begun = data_segment.data_bytes()
+    begun = data_segment.held()
     allocations = importlib.import_module(f"frameworks.{request.backend}.allocations")
     refusals = {}
     for i, ask in enumerate(request.asks):
@@ -64,7 +64,7 @@ def main() -> int:
                 save(trace, folder / f"{i}-{size}.npz")
         except Unsupported as error:
             refusals[i] = str(error)
-    answer = Answer(process_bytes=begun, refusals=refusals)
+    answer = Answer(process_bytes=begun.data if begun else None, refusals=refusals)
     (folder / "answer.json").write_text(answer.model_dump_json(), encoding="utf-8")
     return 0
 

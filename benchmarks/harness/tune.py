@@ -1,11 +1,12 @@
 """The fastest recipe that still holds the accuracy of the plain one, found by measurement.
 
-Each lever that the backend has is raced against the plain recipe, the two taking turns on the
-same machine; a race ends after the round in which the lever has lost for certain. Then those that
+Each lever that the backend has is raced against the plain recipe, the two taking turns on the same
+machine; a race ends after the round in which the lever has lost for certain. Then those that
 gained are put together, the largest first, each raced against the best so far and kept only when
-the interval of its gain lies above 1. Both recipes are trained to their end at last; where the
-tuned one's accuracy is lower beyond its interval, the lever that changes the arithmetic most is
-dropped and the rest is judged again.
+the interval of its gain lies above 1 and the gain above what the plain recipe showed against
+itself: below that, no difference is called one. Both recipes are trained to their end at last;
+where the tuned one's accuracy is lower beyond its interval, the lever that changes the arithmetic
+most is dropped and the rest is judged again.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Tuner:
     def __init__(self, run: Run, say: Callable[[str], None], watch: Watch) -> None:
         self.run, self._say, self._watch = run, say, watch
         (self._plain,) = run.plan.jobs
-        self._races = 0
+        self._races, self._floor = 0, 0.0
         self.steps: list[TuningStep] = []
 
     def tune(self) -> Tuning:
@@ -131,9 +132,15 @@ class Tuner:
     def _alone(self) -> list[tuple[float, Lever]]:
         """Levers that gain by themselves, the largest gain first."""
         gains = []
+        noise, reason = self._race("again", Candidate(), Candidate())
+        self._note("plain, again", "plain", noise, False, reason)
+        self._floor = floor(noise)
+        in_force = self._attention()
         for lever in levers(self._plain.recipe, self.run.device):
+            if in_force and lever.fields == {"attention": in_force}:
+                continue  # what the framework does anyway
             gain, reason = self._race(lever.name, Candidate(), Candidate((lever,)))
-            kept = above_one(gain)
+            kept = counts(gain, self._floor)
             self._note(lever.name, "plain", gain, kept, reason)
             if kept and gain is not None:
                 gains.append((gain.value, lever))
@@ -146,9 +153,16 @@ class Tuner:
                 best = best.plus(lever)
             elif not best.differs_where(lever):
                 gain, reason = self._race(f"with-{lever.name}", best, best.plus(lever))
-                self._note(lever.name, best.name, gain, above_one(gain), reason)
-                best = best.plus(lever) if above_one(gain) else best
+                kept = counts(gain, self._floor)
+                self._note(lever.name, best.name, gain, kept, reason)
+                best = best.plus(lever) if kept else best
         return best
+
+    def _attention(self) -> str | None:
+        """The attention of the plain recipe, as the framework told it."""
+        told = (m.effective for m in self.run.measurements() if m.effective)
+        effective = next(told, None)
+        return None if effective is None else effective.get("attention")
 
     def _note(self, name: str, against: str, gain: Estimate | None, kept: bool,
               reason: str | None) -> None:
@@ -241,8 +255,17 @@ class Tuner:
                      / speed.matmul_flops_per_second)
 
 
-def above_one(gain: Estimate | None) -> bool:
-    return gain is not None and gain.interval is not None and gain.interval.low > 1
+def floor(noise: Estimate | None) -> float:
+    """How far from 1 a recipe's ratio to itself may lie, by its interval; 0 where it is unknown."""
+    if noise is None or noise.interval is None:
+        return 0.0
+    return max(noise.interval.high - 1, 1 - noise.interval.low)
+
+
+def counts(gain: Estimate | None, floor: float) -> bool:
+    """Whether a gain is one: its interval above 1, and itself above the noise."""
+    return (gain is not None and gain.interval is not None and gain.interval.low > 1
+            and gain.value - 1 > floor)
 
 
 def lost(racing: Sequence[SpeedJob]) -> bool:

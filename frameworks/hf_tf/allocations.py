@@ -8,6 +8,7 @@ size asked for, its life from `frameworks.liveness`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -73,7 +74,7 @@ def _phase(name: str) -> StepPhase:
     """Which phase an operation belongs to, by the scope that Keras gives it."""
     if "gradient_tape/" in name:
         return "backward"
-    return "optimizer" if name.startswith(("AdamW/", "Adafactor/")) else "forward"
+    return "optimizer" if re.search("(^|/)(AdamW|Adafactor|cond)/", name) else "forward"
 
 
 @lru_cache(maxsize=2)  # asked for at several batch sizes
@@ -197,7 +198,7 @@ def _tensor(tensor: tf.Tensor) -> graphs.Tensor:
 def _variable(variable: tf.Variable) -> liveness.Variable:
     """A weight is drawn (two more buffers), an optimizer's variable copied from zeros."""
     size = variable.shape.num_elements() * variable.dtype.size
-    if variable.trainable:
+    if variable.trainable and variable.shape.rank:  # the learning rate is one too
         return liveness.Variable(size, "weights", making=2)
     part: Part = "gradients" if variable.name.startswith("sum/") else "optimizer"
     return liveness.Variable(size, part, making=1)

@@ -15,14 +15,13 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
@@ -79,8 +78,10 @@ def _uncollected() -> Iterator[None]:
     """Without Python's collector, whose moment hangs on all that the process has done before."""
     gc.collect()
     gc.disable()
-    yield
-    gc.enable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def build(work: Work) -> PreTrainedModel:
@@ -179,7 +180,8 @@ class Ledger(TorchDispatchMode):
         self._phases: dict[str, int] = {}
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if func is aten._local_scalar_dense.default:  # fake tensors hold no values to branch on
             return False if args[0].dtype == torch.bool else 1
@@ -269,17 +271,20 @@ class Ledger(TorchDispatchMode):
         return ordered
 
 
-def _kernels(device: Device) -> AbstractContextManager[Any]:
-    return CudaFunctions() if device == "gpu" else nullcontext()
-
-
-class CudaFunctions(TorchFunctionMode):
-    """Puts what CUDA does in place of what a CPU does, where the buffers differ."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return CUDA_FUNCTIONS.get(func, func)(*args, **kwargs or {})
+@contextmanager
+def _kernels(device: Device) -> Iterator[None]:
+    """For a GPU, what CUDA does in place of what a CPU does where the buffers differ. Names are
+    swapped, not calls watched: a mode that watches them is off in a backward pass, where gradient
+    checkpointing calls them again."""
+    swaps = CUDA_FUNCTIONS if device == "gpu" else {}
+    originals = {place: getattr(*place) for place in swaps}
+    for (module, name), function in swaps.items():
+        setattr(module, name, function)
+    try:
+        yield
+    finally:
+        for (module, name), function in originals.items():
+            setattr(module, name, function)
 
 
 def _dropout(
@@ -333,13 +338,12 @@ def _in_fp32(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tenso
     return wide
 
 
-CUDA_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    functional.dropout: _dropout,
-    functional.scaled_dot_product_attention: _attention,
-} | {
-    function: _in_fp32(function)
-    for function in (
-        functional.layer_norm, functional.softmax, functional.log_softmax,
-        functional.cross_entropy, torch.pow,
-    )
+CUDA_FUNCTIONS: dict[tuple[Any, str], Callable[..., Any]] = {
+    (functional, "dropout"): _dropout,
+    (functional, "scaled_dot_product_attention"): _attention,
+    (functional, "layer_norm"): _in_fp32(functional.layer_norm),
+    (functional, "softmax"): _in_fp32(functional.softmax),
+    (functional, "log_softmax"): _in_fp32(functional.log_softmax),
+    (functional, "cross_entropy"): _in_fp32(functional.cross_entropy),
+    (torch, "pow"): _in_fp32(torch.pow),
 }

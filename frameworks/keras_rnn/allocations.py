@@ -9,14 +9,17 @@ as one operation whose lists have one buffer per token.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.tensorflow import rnn
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 from tensorflow.python.grappler import tf_optimizer
@@ -38,6 +41,9 @@ from frameworks.keras_rnn import NAME, model, optimizer, precision, unsupported
 from frameworks.keras_rnn.recording import Recording
 from frameworks.keras_rnn.train import MeanLoss
 
+# Batch sizes that are traced; every dimension is a line over the batch size. They are no other
+# dimension of the model, since Grappler makes one of what is equal.
+TRACED = (7, 11)
 STEPS = 2  # in the second the optimizer has its state from the start
 GRAPH_BYTES = 32_600  # per operation, as in the transformer's graphs, where it was measured
 # That run operations side by side: TensorFlow has one per core, and a GPU's queue one filler.
@@ -61,7 +67,8 @@ def step_trace(
     if recipe.compile:
         why = "its buffers are planned by XLA; a prediction follows TensorFlow's own executor"
         raise Unsupported(NAME, "compile", True, why)
-    nodes = [_traced(recipe, start, size, device, phase) for size in (batch_size, batch_size + 1)]
+    traced = [_traced(recipe, start, size, device, phase) for size in TRACED]
+    nodes = [_at(size, *traced) for size in (batch_size, batch_size + 1)]
     variables, batches = graphs.operations(*nodes, batch_size, recipe.length, device, _phase)
     if device == "cpu":
         variables.append(_graph_itself(len(nodes[0])))
@@ -78,19 +85,40 @@ def _phase(name: str) -> StepPhase:
     """Which phase an operation belongs to, by the scope that Keras gives it."""
     if "gradient_tape/" in name or "gradients/" in name:
         return "backward"
-    return "optimizer" if name.startswith(("adam_w", "adafactor")) else "forward"
+    return "optimizer" if re.search("(^|/)(adam_w|adafactor|cond)", name) else "forward"
 
 
 @lru_cache(maxsize=4)
 def _traced(
     recipe: Recipe, start: Start, batch_size: int, device: Device, phase: Phase
 ) -> list[graphs.Node]:
-    """The step's graph as the device would run it. The batch size is part of it: a loop's body
-    does not tell its shapes otherwise."""
+    """The step's graph as the device would run it. The batch size is traced into it: a loop's
+    body does not tell its shapes otherwise."""
     work = Work(recipe, start, _examples(recipe, start))
+    keras.utils.clear_session()  # names count on from model to model otherwise
     with _cudnn(device):
         function = _function(work, batch_size, phase)
-    return _nodes(function, _rewritten(function, device), recipe.length)
+    return _nodes(function, _rewritten(function, device), batch_size, recipe.length)
+
+
+def _at(
+    batch_size: int, small: list[graphs.Node], large: list[graphs.Node]
+) -> list[graphs.Node]:
+    """The graph at a batch size, from those at the two of `TRACED`."""
+    twins = {node.name: node for node in large}  # but for some constants
+    share = (batch_size - TRACED[0]) / (TRACED[1] - TRACED[0])
+
+    def scaled(a: graphs.Tensor, b: graphs.Tensor) -> graphs.Tensor:
+        if a.shape is None or b.shape is None:
+            return a
+        pairs = zip(a.shape, b.shape, strict=True)
+        return replace(a, shape=tuple(round(x + (y - x) * share) for x, y in pairs))
+
+    return [
+        replace(node, outputs=tuple(map(scaled, node.outputs, twins[node.name].outputs)))
+        if node.name in twins else node
+        for node in small
+    ]
 
 
 def _examples(recipe: Recipe, start: Start) -> Examples:
@@ -105,6 +133,7 @@ def _examples(recipe: Recipe, start: Start) -> Examples:
 @contextmanager
 def _cudnn(device: Device) -> Iterator[None]:
     """Keras takes cuDNN's LSTM where it sees a GPU; here where one is asked for."""
+    rnn = import_module("keras.src.backend.tensorflow.rnn")  # its package has a function so named
     before, rnn._is_gpu_available = rnn._is_gpu_available, lambda: device == "gpu"
     try:
         yield
@@ -153,7 +182,9 @@ def _rewritten(function: Any, device: Device) -> Any:
     return tf_optimizer.OptimizeGraph(config, exported)
 
 
-def _nodes(function: Any, graph_def: Any, length: int) -> list[graphs.Node]:
+def _nodes(
+    function: Any, graph_def: Any, batch_size: int, length: int
+) -> list[graphs.Node]:
     """The graph's nodes; the variables first, in the order in which they are made."""
     variables: dict[str, tf.Variable] = {}
     with tf.Graph().as_default() as graph:
@@ -170,22 +201,31 @@ def _nodes(function: Any, graph_def: Any, length: int) -> list[graphs.Node]:
         tf.graph_util.import_graph_def(graph_def, input_map=given, name="")
         bodies = {body.signature.name: body for body in graph_def.library.function}
         nodes = [
-            _node(graph.get_operation_by_name(node.name), node, variables, bodies, length)
+            _node(graph.get_operation_by_name(node.name), node, variables, bodies,
+                  (length, batch_size))
             for node in graph_def.node
         ]
-    order = {id(variable): i for i, variable in enumerate(function.made)}
-    places = {name: order.get(id(variable), 0) for name, variable in variables.items()}
-    return sorted(nodes, key=lambda node: places.get(node.name, len(order)))
+    made = {id(variable): i for i, variable in enumerate(function.made)}
+    # Else the order as traced, constants last: Grappler's own may differ between batch sizes.
+    traced = {operation.name: i for i, operation in enumerate(function.graph.get_operations())}
+    places = {name: made.get(id(variable), 0) - len(made) for name, variable in variables.items()}
+    places = traced | places
+    return sorted(nodes, key=lambda node: (
+        node.kind == "Const", places.get(node.name, len(traced)), node.name
+    ))
 
 
 def _node(
-    operation: tf.Operation, node: Any, variables: dict[str, tf.Variable], bodies: Any, length: int
+    operation: tf.Operation,
+    node: Any,
+    variables: dict[str, tf.Variable],
+    bodies: Any,
+    tokens: tuple[int, int],
 ) -> graphs.Node:
     outputs = tuple(map(_tensor, operation.outputs))
     if node.op in LOOPS:
-        outputs = _loop(operation, bodies[node.attr["body"].func.name], length)
+        outputs = _loop(operation, bodies[node.attr["body"].func.name], tokens)
     if node.op == "CudnnRNNV3":
-        tokens = tuple(operation.inputs[0].shape[:2])
         kept = graphs.Tensor((*tokens, CUDNN_KEPT * model.UNITS), "reserve", outputs[0].item_bytes)
         outputs = (*outputs[:3], kept, *outputs[4:])
     variable = variables.get(node.name)
@@ -195,9 +235,13 @@ def _node(
     )
 
 
-def _loop(loop: tf.Operation, body: Any, length: int) -> tuple[graphs.Tensor, ...]:
-    """A loop's results: a list that it fills keeps one buffer per token. A tensor that it puts
-    into several lists, or hands on as its state, counts once."""
+def _loop(
+    loop: tf.Operation, body: Any, tokens: tuple[int, int]
+) -> tuple[graphs.Tensor, ...]:
+    """A loop's results: a list that it fills keeps one buffer per token (of all examples). A
+    tensor that it puts into several lists, or hands on as its state, counts once. `tokens` are
+    those of an example, and examples."""
+    length, batch_size = tokens
     inner = function_def_to_graph(body, input_shapes=[tensor.shape for tensor in loop.inputs])
     states = {_root(result).name: tensor.name
               for result, tensor in zip(inner.outputs, inner.inputs, strict=True)}
@@ -210,7 +254,10 @@ def _loop(loop: tf.Operation, body: Any, length: int) -> tuple[graphs.Tensor, ..
             continue
         root, tensor = _root(element).name, _tensor(element)
         source = states.get(root, root)
-        shape = (0,) if source in seen else (length, *(tensor.shape or ()))
+        each = tensor.shape
+        if each is None:  # a gate: the body alone does not tell its weights' shapes
+            each = (batch_size, model.UNITS) if element.dtype.is_floating else ()
+        shape = (0,) if source in seen else (length, *each)
         seen.add(source)
         results.append(graphs.Tensor(shape, tensor.dtype, tensor.item_bytes, pieces=length))
     return tuple(results)
@@ -239,7 +286,7 @@ def _tensor(tensor: tf.Tensor) -> graphs.Tensor:
 def _variable(variable: tf.Variable) -> liveness.Variable:
     """A weight is drawn (two more buffers), an optimizer's variable copied from zeros."""
     size = variable.shape.num_elements() * variable.dtype.size
-    if variable.trainable:
+    if variable.trainable and variable.shape.rank:  # the learning rate is one too
         return liveness.Variable(size, "weights", making=2)
-    part: Part = "gradients" if "/sum" in variable.name else "optimizer"
+    part: Part = "gradients" if "_sum" in variable.name else "optimizer"
     return liveness.Variable(size, part, making=1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.harness.limit_search import Fit, grid
+from benchmarks.harness.cli import main
+from benchmarks.harness.limit_search import grid
 from results.schema import BatchLimit, Measurement
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, measured, start
@@ -24,14 +23,14 @@ checkpoint = "random:tiny-bert"
 data = "embedded"
 backends = {backends}
 questions = ["batch_limit"]
-job_seconds = {job_seconds}
+job_seconds = 200
 [recipe]
-length = 64
+length = 512
 [tasks.imdb]
-train_examples = 64
-evaluation_examples = 32
+train_examples = 8
+evaluation_examples = 8
 [batch_limit]
-budgets = {budgets}
+budgets = ["{budget}"]
 highest = {highest}
 compare_finders = {finders}
 """
@@ -40,12 +39,11 @@ Profile = Callable[..., Path]
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Profile:
-    def write(backends: list[str], budgets: tuple[str, ...] = ("6GiB",), highest: int = 16,
-              finders: bool = False, job_seconds: int = 200) -> Path:
+    def write(backends: list[str], budget: str = "6GiB", highest: int = 4,
+              finders: bool = False) -> Path:
         file = tmp_path / "limits.toml"
         file.write_text(PROFILE.format(
-            backends=backends, budgets=list(budgets), highest=highest,
-            finders=str(finders).lower(), job_seconds=job_seconds))
+            backends=backends, budget=budget, highest=highest, finders=str(finders).lower()))
         return file
     return write
 
@@ -55,42 +53,42 @@ def limits(results: Path) -> dict[str, BatchLimit]:
     return {name: limit for name, limit in found.items() if limit is not None}
 
 
-def line(found: BatchLimit) -> Fit:
-    assert found.fixed_bytes is not None and found.bytes_per_example is not None
-    return Fit(found.fixed_bytes, found.bytes_per_example)
-
-
 @pytest.mark.parametrize("backend", ["hf_torch", "hf_tf"])
 def test_a_limit_is_proven_under_a_real_budget(
     backend: str, tmp_path: Path, profile: Profile
 ) -> None:
-    """First far below any limit, which tells the line; then under a budget that it says to hold
-    some 300 examples: more than the 64 that the data set has."""
+    """Above the 8 examples that the data set has. PyTorch raises an exception, TensorFlow may end
+    the process."""
     (backend,) = here(backend)
-    file = profile([backend], highest=256)
+    file = profile([backend], "2GiB", highest=512)
     code, output, errors = ftbench("limit", "--profile", file, "--results", tmp_path)
     assert code == 0, errors
-    (free,) = limits(tmp_path).values()
-    assert (free.limit, free.fails_at) == (256, None)
-    assert "256 trains, and no larger batch was tried, within 6GiB" in output
-    assert [p.steps for p in free.probes] == [3] * len(free.probes)
-    assert line(free).bytes_per_example > 0.1 * MIB
-
-    budget = int(line(free).peak_bytes(300) / MIB)
-    file = profile([backend], highest=1024)
-    code, output, errors = ftbench("limit", "--profile", file, "--results", tmp_path,
-                                   "--budget", f"{budget}MiB")
-    assert code == 0, errors
     (found,) = limits(tmp_path).values()
-    assert found.limit is not None and found.fails_at is not None
-    sizes = grid(1024)
+    assert found.limit is not None and found.fails_at is not None and found.limit > 8
+    sizes = grid(512)
     assert sizes.index(found.fails_at) == sizes.index(found.limit) + 1
     outcomes = {(p.batch_size, p.outcome) for p in found.probes}
     assert (found.limit, "ok") in outcomes
     assert {o for b, o in outcomes if b == found.fails_at} <= {"oom", "disguised_oom"}
-    assert 64 < found.limit <= 320
-    assert f"{found.limit} trains, {found.fails_at} fails" in output
-    assert "report:" in output
+    assert all(p.steps == 3 and p.peak_bytes for p in found.probes if p.outcome == "ok")
+    assert len(found.probes) <= 10
+    assert f"{found.limit} trains, {found.fails_at} fails" in output and "report:" in output
+
+
+@pytest.mark.once
+def test_other_finders_answer_on_the_same_work(tmp_path: Path, profile: Profile) -> None:
+    """Where all that is tried fits; accelerate's begins at 128 whatever is asked."""
+    here("hf_torch")
+    file = profile(["hf_torch"], highest=4, finders=True)
+    code, _, errors = ftbench("limit", "--profile", file, "--results", tmp_path,
+                              "--recipe", "length=16")
+    assert code == 0, errors
+    (found,) = limits(tmp_path).values()
+    assert (found.limit, found.fails_at) == (4, None)
+    accelerate, doubling = found.finders
+    assert (accelerate.name, accelerate.answer, accelerate.probes) == ("accelerate", 128, 1)
+    assert (doubling.name, doubling.answer, doubling.probes) == ("doubling", 4, 3)
+    assert all(f.seconds > 0 and f.reason is None for f in found.finders)
 
 
 @pytest.mark.once
@@ -147,19 +145,15 @@ def wait_for_probes(results: Path, count: int) -> Measurement:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_search_goes_on_from_its_probes(
-    end: signal.Signals, tmp_path: Path, profile: Profile
-) -> None:
+def test_a_killed_search_goes_on_from_its_probes(tmp_path: Path, profile: Profile) -> None:
     (backend, *_) = here("hf_torch", "keras_rnn")
-    process = start("-m", "benchmarks.harness.cli", "limit", "--profile", profile([backend]),
-                    "--results", tmp_path, start_new_session=True)
+    process = start("-m", "benchmarks.harness.cli", "limit", "--profile",
+                    profile([backend], highest=16), "--results", tmp_path)
     kept = wait_for_probes(tmp_path, 1)
     assert kept.status == "interrupted"
     children = psutil.Process(process.pid).children()
-    os.kill(process.pid, end)
-    code, _, errors = finish(process)
-    assert code == (130 if end == signal.SIGINT else -end), errors
+    process.kill()
+    finish(process)
     for child in children:
         child.wait(timeout=20)
     (m,) = measured(tmp_path).values()
@@ -174,31 +168,18 @@ def test_a_stopped_search_goes_on_from_its_probes(
     assert len(sizes) == len(set(sizes))
 
 
-@pytest.mark.once
-def test_finders_are_held_against_the_search(tmp_path: Path, profile: Profile) -> None:
-    (backend,) = here("hf_torch")
-    code, _, errors = ftbench("limit", "--profile", profile([backend], finders=True), "--results",
-                              tmp_path, "--phase", "evaluation")
-    assert code == 0, errors
-    (found,) = limits(tmp_path).values()
-    assert found.phase == "evaluation" and found.limit == 16
-    accelerate, doubling = found.finders
-    assert (accelerate.name, accelerate.answer, accelerate.probes) == ("accelerate", 128, 1)
-    assert (doubling.name, doubling.answer, doubling.probes) == ("doubling", 16, 5)
-    assert all(f.seconds > 0 and f.reason is None for f in found.finders)
-
-
 def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
     (backend, *_) = here("keras_rnn", "hf_torch")
     process = start("-m", "pytest", "benchmarks", "--benchmark-only", "--profile",
                     profile([backend]), "--results", tmp_path, "-p", "no:cacheprovider",
-                    "--benchmark-json", tmp_path / "table.json")
+                    "--phase", "evaluation", "--benchmark-json", tmp_path / "table.json")
     code, output, errors = finish(process)
     assert code == 0, output
-    (name,) = measured(tmp_path)
-    assert name == f"batch_limit-imdb-{backend}-budget_6GiB"
+    ((name, found),) = limits(tmp_path).items()
+    assert name == f"batch_limit-imdb-{backend}-budget_6GiB-evaluation"
+    assert (found.phase, found.limit, found.fails_at) == ("evaluation", 4, None)
     (row,) = json.loads((tmp_path / "table.json").read_text())["benchmarks"]
-    assert row["extra_info"]["limit"] == 16 and row["stats"]["rounds"] == 1
+    assert row["extra_info"]["limit"] == 4 and row["stats"]["rounds"] == 1
 
 
 @pytest.mark.once
@@ -213,10 +194,12 @@ def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
     (("run", "--budget", "6GiB"), "say how a batch limit is found"),
 ])
 def test_bad_input_is_told_in_one_line(
-    arguments: tuple[str, ...], message: str, tmp_path: Path
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # --device cpu sets it in this process
     here("hf_torch", "keras_rnn")
-    code, output, errors = ftbench(*arguments, "--checkpoint", "random:tiny-bert", "--results",
-                                   tmp_path)
+    code = main([*arguments, "--checkpoint", "random:tiny-bert", "--results", str(tmp_path)])
+    errors = capsys.readouterr().err
     assert code == 2 and message in errors and len(errors.splitlines()) == 1
     assert not (tmp_path / "runs").exists()

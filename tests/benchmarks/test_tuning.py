@@ -35,10 +35,12 @@ sys.exit(cli.main(["tune", "--backend", {backend!r}, "--task", "imdb", "--profil
     folder = latest_run(tmp_path)
     assert folder is not None
     found = json.loads((folder / "tuning.json").read_text())
-    tf32, half = found["steps"]
+    noise, tf32, half = found["steps"]
+    assert noise["lever"] == "plain, again" and noise["gain"] > 0 and not noise["kept"]
     assert tf32["gain"] is None and "GPU" in tf32["reason"]
     assert half["gain"] > 0 and half["gain_low"] <= half["gain"] <= half["gain_high"]
-    assert half["kept"] == (half["gain_low"] > 1)
+    floor = max(noise["gain_high"] - 1, 1 - noise["gain_low"])
+    assert half["kept"] == (half["gain_low"] > 1 and half["gain"] - 1 > floor)
     assert found["accuracy"] is None or backend == "keras_rnn"  # random weights have none
     load_profile(str(folder / "tuned.toml"))
     assert "How fast can it be made?" in (folder / "report.md").read_text()

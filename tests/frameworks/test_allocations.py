@@ -3,6 +3,7 @@ says counts."""
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -78,12 +79,13 @@ def test_the_peak_is_what_pytorch_takes(
     work = make_work(start, count=12, steps=3, batch_size=4, dropout=0.1, padding="max",
                      attention=attention)
     session = new_session("hf_torch", work)
+    gc.collect()  # what earlier sessions left must not be given back meanwhile
     with torch.profiler.profile(profile_memory=True) as profile:
         session.train(Eyes())
     weights = kept(trace(start), "weights")
     measured = np.cumsum(memory_changes(profile)).max() + weights
     made = trace(start, attention=attention, dropout=0.1)
-    assert live(made).max() == pytest.approx(measured, rel=0.03)
+    assert live(made).max() == pytest.approx(measured, rel=0.02)
 
 
 def test_a_batch_adds_the_same_again(starts: dict[str, Start]) -> None:

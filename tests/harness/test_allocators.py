@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.harness.allocators import (
-    KIB,
     MIB,
     BestFitRegions,
     CudaCache,
-    Malloc,
     OutOfMemory,
+    malloc_peak,
     replay,
 )
 
@@ -97,34 +96,23 @@ def test_tensorflow_regions_double_as_they_are_asked_for() -> None:
     assert held(regions, 30 * MIB) == 6 * MIB + 32 * MIB
 
 
-def test_malloc_maps_large_blocks_and_gives_them_back_at_once() -> None:
-    heap = Malloc()
-    block = heap.take(40 * MIB)
-    assert 40 * MIB <= heap.held_bytes <= 40 * MIB + 8 * KIB
-    heap.give_back(block)
-    assert heap.held_bytes == 0
+def malloc(rows: list[tuple[int, int]], small: tuple[int, ...] = ()) -> int:
+    return malloc_peak(*trace(rows), small)
 
 
-def test_malloc_keeps_in_its_heap_what_was_mapped_before() -> None:
-    heap = Malloc()
-    heap.give_back(heap.take(20 * MIB))  # from now on such blocks come from the heap
-    low, high = heap.take(10 * MIB), heap.take(MIB)
-    heap.give_back(low)
-    assert heap.held_bytes > 11 * MIB  # a hole: the heap shrinks from its end only
-    heap.give_back(high)
-    assert heap.take(9 * MIB).address == low.address
-    assert heap.held_bytes < 12 * MIB
+def test_malloc_holds_what_lives_at_once() -> None:
+    two_at_once, all_at_once = malloc([(40 * MIB, 1)] * 4), malloc([(40 * MIB, 9)] * 4)
+    assert 80 * MIB <= two_at_once <= 81 * MIB
+    assert 160 * MIB <= all_at_once <= 161 * MIB
 
 
-def test_malloc_puts_what_is_above_the_threshold_into_a_hole_that_is_there() -> None:
-    heap = Malloc()
-    heap.give_back(heap.take(20 * MIB))
-    hole, kept = heap.take(19 * MIB), heap.take(MIB)
-    heap.give_back(hole)
-    before = heap.held_bytes
-    heap.take(18 * MIB)
-    assert heap.held_bytes == before
-    assert kept.address > hole.address
+def test_malloc_uses_no_memory_and_so_takes_more_than_there_is() -> None:
+    assert malloc([(200 * MIB, 300)] * 200) >= 200 * 200 * MIB
+
+
+def test_small_objects_keep_holes_from_being_filled() -> None:
+    rows = [(3 * MIB, 9)] * 40 + [(9 * MIB, 30)] * 8
+    assert malloc(rows, (40, 104, 320)) >= malloc(rows)
 
 
 SIZES = st.lists(st.tuples(st.integers(1, 64 * MIB), st.integers(1, 40)), min_size=1, max_size=60)
@@ -145,7 +133,7 @@ def live_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray) -> i
 
 
 @pytest.mark.parametrize("allocator", [
-    CudaCache, BestFitRegions, lambda: BestFitRegions(growth=True), Malloc])
+    CudaCache, BestFitRegions, lambda: BestFitRegions(growth=True)])
 @given(rows=SIZES)
 def test_an_allocator_holds_no_less_than_it_was_asked_for(allocator, rows) -> None:
     taken, given_back, sizes = trace(rows)
@@ -156,7 +144,7 @@ def test_an_allocator_holds_no_less_than_it_was_asked_for(allocator, rows) -> No
 
 
 @pytest.mark.parametrize("allocator", [
-    CudaCache, lambda limit: BestFitRegions(limit, growth=True), Malloc])
+    CudaCache, lambda limit: BestFitRegions(limit, growth=True)])
 @given(rows=SIZES)
 def test_a_limit_at_the_peak_holds_and_one_below_the_buffers_does_not(allocator, rows) -> None:
     taken, given_back, sizes = trace(rows)

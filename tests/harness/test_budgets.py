@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness import budgets, memory_group, processor
 from benchmarks.harness.budgets import check_device, check_label, find_budget, rising, size_bytes
-from benchmarks.harness.data_segment import DataPeak, data_bytes
+from benchmarks.harness.data_segment import DataPeak, held
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.gpus import gpu_type
 from benchmarks.harness.limit_job import refuse_company
@@ -110,14 +110,16 @@ def test_the_peak_of_a_data_segment_is_seen_from_outside() -> None:
                           stdout=subprocess.PIPE, text=True) as child:
         with DataPeak(child.pid) as peak:
             assert child.stdout is not None and child.stdout.readline() == "taken\n"
-        left = data_bytes(child.pid)
-        assert left is not None and 195 * 2**20 < peak.bytes - left < 205 * 2**20
+        left = held(child.pid)
+        assert left is not None
+        assert 195 * 2**20 < peak.held.data - left.data < 205 * 2**20
+        assert 0 < left.resident < left.data
         child.kill()
         child.wait()
         began = time.monotonic()
         with DataPeak(child.pid) as gone:  # of a process that is not there
             pass
-        assert gone.bytes == 0 and time.monotonic() - began < 1
+        assert gone.held == (0, 0) and time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("others", [[], ["python (process 4711, 4.2 GiB)"]])

@@ -127,8 +127,22 @@ def test_a_budget_that_cannot_be_filled(each: float, room: float, most: int) -> 
     assert proven(search, probes, 1024) and len(probes) <= most
     peaks = {p.batch_size: p.peak_bytes for p in probes if p.peak_bytes is not None}
     again, fewer = run(affine(900, each), budget, room=room * budget, peaks=peaks,
-                       reserve_bytes=(1 - room) * budget)
+                       reserve=1 - room)
     assert again.limit == search.limit and len(fewer) <= 3
+
+
+def test_an_allocators_count_is_followed_with_care() -> None:
+    """As TensorFlow's: less per example at small sizes, and a twelfth of the budget unfilled."""
+    def memory(batch: int) -> float:
+        return (956 + 19.1 * batch - min(batch, 64) * 3.4 * (1 - min(batch, 64) / 64)) * MIB
+
+    budget, probes = 4096 * MIB, []
+    search = Search(budget, 1024)
+    while (batch := search.next()) is not None:
+        probes.append(attempt(batch, memory, 0.92 * budget, "disguised_oom"))
+        search.peaks_are_counts()
+        search.add(probes[-1])
+    assert proven(search, probes, 1024) and len(probes) <= 6
 
 
 def test_peaks_of_another_budget_leave_two_probes() -> None:

@@ -56,7 +56,7 @@ def test_the_parts_add_up_to_the_peak() -> None:
 
 
 @pytest.mark.parametrize("allocator", ["cuda_cache", "bfc_growth", "malloc"])
-@pytest.mark.parametrize("budget", [230, 231, 500, 1000, 4096, 20_000])
+@pytest.mark.parametrize("budget", [230, 231, 500, 1000, 4096])
 def test_the_limit_fits_and_the_next_batch_does_not(allocator: str, budget: int) -> None:
     made = footprint(allocator)
     limit = made.limit(budget * MIB)

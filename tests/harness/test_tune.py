@@ -68,10 +68,17 @@ def test_levers_of_the_same_field_are_not_put_together() -> None:
 
 
 def test_a_gain_counts_only_beyond_its_interval() -> None:
-    assert tune.above_one(Estimate(1.2, Interval(1.1, 1.3)))
-    assert not tune.above_one(Estimate(1.2, Interval(0.9, 1.5)))
-    assert not tune.above_one(Estimate(1.2, None))
-    assert not tune.above_one(None)
+    assert tune.counts(Estimate(1.2, Interval(1.1, 1.3)), 0.05)
+    assert not tune.counts(Estimate(1.2, Interval(0.9, 1.5)), 0.05)
+    assert not tune.counts(Estimate(1.2, None), 0.05)
+    assert not tune.counts(None, 0.05)
+
+
+def test_a_gain_within_the_noise_is_none() -> None:
+    noise = tune.floor(Estimate(0.99, Interval(0.96, 1.03)))
+    assert noise == pytest.approx(0.04)
+    assert not tune.counts(Estimate(1.03, Interval(1.01, 1.05)), noise)
+    assert tune.floor(None) == 0
 
 
 def test_precision_is_the_first_to_be_dropped() -> None:
