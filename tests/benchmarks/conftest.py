@@ -69,6 +69,13 @@ def profile(tmp_path: Path) -> Callable[..., Path]:
     return partial(write_profile, tmp_path)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_part_of_a_parallel_run() -> None:
+    """These tests may run two at a time; the suites that they start are no part of that."""
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+        del os.environ[name]
+
+
 def start(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
     """A command of this interpreter, such as `-m pytest`, in the repository's root."""
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]

@@ -35,6 +35,7 @@ DISGUISED = [
     "RuntimeError: std::bad_alloc",
     "RuntimeError: could not create a primitive",
     "RuntimeError: can't start new thread",
+    "SystemError: <function _find_and_load at 0x7f3d> returned NULL without setting an exception",
     "ImportError: libtorch_cpu.so: failed to map segment from shared object",
     "OSError: [Errno 12] Cannot allocate memory",
     "BlockingIOError: [Errno 11] Resource temporarily unavailable",
