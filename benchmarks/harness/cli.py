@@ -55,6 +55,8 @@ def make_parser() -> argparse.ArgumentParser:
         "see that the accuracy holds, and writes the winner as a profile. Example: "
         "ftbench tune --backend hf_torch --task imdb --profile cpu --data dir:PATH",
     )
+    tune.add_argument("--resume", metavar="RUN", help="go on with a stopped tuning (its name, or "
+                      "'last'); races that are decided are not run again")
     add_options(tune.add_argument)
     limit_ = commands.add_parser(
         "limit", help="find the largest batch that fits",
@@ -108,8 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ftbench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        resumed = options.command in ("run", "limit")
-        goes_on = "; `ftbench run --resume last` goes on" if resumed else ""
+        going_on = {"run": "run", "limit": "run", "tune": "tune"}.get(options.command)
+        goes_on = f"; `ftbench {going_on} --resume last` goes on" if going_on else ""
         print(f"ftbench: stopped{goes_on}", file=sys.stderr)
         return 130
 
@@ -117,11 +119,28 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.run import Run
 
-    root = Path(options.results)
-    the_run = (Run.resume(root, options.resume) if options.resume
-               else Run.new(root, planned(options, command)))
+    the_run = (stopped_run(options) if options.resume
+               else Run.new(Path(options.results), planned(options, command)))
     execute(the_run)
     return summary(the_run)
+
+
+def stopped_run(options: argparse.Namespace) -> Run:
+    """The run that goes on. Errors: UserError for options that would change it, and for a tuning
+    that is resumed as a run, or the other way round."""
+    from benchmarks.harness.errors import UserError
+    from benchmarks.harness.options import given
+    from benchmarks.harness.run import Run
+
+    extra = [flag for flag in given(vars(options)) if flag != "--results"]
+    if extra:
+        raise UserError(f"{', '.join(extra)} cannot change a run that goes on: leave them out")
+    the_run = Run.resume(Path(options.results), options.resume)
+    made_by = "tune" if the_run.plan.command.startswith("ftbench tune ") else "run"
+    if made_by != options.command:
+        raise UserError(f"{the_run.folder.name} was made by another command: "
+                        f"`ftbench {made_by} --resume {the_run.folder.name}` goes on with it")
+    return the_run
 
 
 def planned(options: argparse.Namespace, command: list[str],
@@ -214,16 +233,20 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
     from results.report import tuning_text
 
     signal.signal(signal.SIGTERM, _as_interrupt)
-    if len(options.backend) != 1 or (len(options.task) != 1 and not options.dataset):
-        raise UserError("tune takes one --backend and one --task (or --dataset)")
-    if options.question:
-        raise UserError("tune asks its own questions: leave out --question")
-    plan = tuning.plan_for(planned(options, command, "throughput"))
-    the_run = Run.new(Path(options.results), plan)
-    the_run.prepare(plan.jobs, print)
-    reason = getattr(the_run.prepared[plan.jobs[0].key.id], "reason", None)
+    if options.resume:
+        the_run = stopped_run(options)
+    else:
+        if len(options.backend) != 1 or (len(options.task) != 1 and not options.dataset):
+            raise UserError("tune takes one --backend and one --task (or --dataset)")
+        if options.question:
+            raise UserError("tune asks its own questions: leave out --question")
+        plan = tuning.plan_for(planned(options, command, "throughput"))
+        the_run = Run.new(Path(options.results), plan)
+    (plain,) = the_run.plan.jobs
+    the_run.prepare([plain], print)
+    reason = getattr(the_run.prepared[plain.key.id], "reason", None)
     if reason:
-        raise UserError(f"{options.backend[0]} cannot be tuned here: {reason}")
+        raise UserError(f"{plain.key.backend} cannot be tuned here: {reason}")
     the_run.create()
     found = tuning.Tuner(the_run, print, lambda key, event: None).tune()
     profile_path = tuning.keep(the_run, found)

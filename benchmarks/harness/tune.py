@@ -23,7 +23,7 @@ from benchmarks.harness.plan import JobSpec, Plan
 from benchmarks.harness.prepare import Ready
 from benchmarks.harness.process import WorkerEnded
 from benchmarks.harness.profiles import Fields
-from benchmarks.harness.run import Run
+from benchmarks.harness.run import SETTLED, Run
 from benchmarks.harness.runner import SpeedJob, Watch
 from frameworks.contract import Recipe
 from results import store
@@ -181,16 +181,23 @@ class Tuner:
         slug = f"{self._races:02}_{plain_word(label)}"
         specs = [self._spec("throughput", f"{slug}-first", first),
                  self._spec("throughput", f"{slug}-second", second)]
-        ready, reason = self._prepared(specs)
-        if reason:
-            return None, reason
-        self.run.run_race(ready, self._watch, lost)
-        done = {m.job.id: m for m in self.run.measurements()}
-        taken = [done[spec.key.id] for spec in specs]
+        taken = self._taken(specs)
+        if len(taken) < 2 or any(m.status not in SETTLED for m in taken):
+            ready, reason = self._prepared(specs)
+            if reason:
+                return None, reason
+            self.run.run_race(ready, self._watch, lost)
+            taken = self._taken(specs)
         failed = next((m for m in taken if m.throughput is None), None)
         if failed is not None:
             return None, f"{failed.status}: {failed.reason}"
         return speed_ratio(*taken), None
+
+    def _taken(self, specs: Sequence[JobSpec]) -> list[Measurement]:
+        """The measurements that there are of these jobs, in their order; also those of before a
+        stop."""
+        done = {m.job.id: m for m in self.run.measurements()}
+        return [done[spec.key.id] for spec in specs if spec.key.id in done]
 
     def _spec(self, question: Question, label: str, candidate: Candidate,
               **changes: Any) -> JobSpec:
@@ -232,6 +239,9 @@ class Tuner:
 
     def _train(self, label: str, candidate: Candidate) -> Measurement | None:
         spec = self._spec("accuracy", label, candidate, steps=None)
+        for taken in self._taken([spec]):
+            if taken.status in SETTLED:
+                return taken
         ready, _ = self._prepared([spec])
         if not ready:
             return None  # random weights have no accuracy
