@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import pytest
 from benchmarks.harness.cli import FAILURES, backend_titles, render
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.options import add_options, planned
-from benchmarks.harness.plan import JobSpec
+from benchmarks.harness.plan import JobSpec, comparison
 from benchmarks.harness.prepare import Excluded, Ready
 from benchmarks.harness.process import WorkerEnded
 from benchmarks.harness.run import Run
-from benchmarks.harness.runner import Attempt, SpeedJob, excluded_measurement
+from benchmarks.harness.runner import Attempt, SpeedJob, excluded_measurement, new_race
 from results.report import table
 from results.schema import Measurement
 
@@ -133,6 +134,7 @@ class Racers:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._races: defaultdict[str, str] = defaultdict(new_race)  # by comparison
         self._live: dict[str, SpeedJob] = {}
         self._ended: dict[str, WorkerEnded] = {}
 
@@ -143,7 +145,7 @@ class Racers:
             fail(self._ended[name])
         if name not in self._live:
             attempt = Attempt(ready, self._run.folder, self._run.device, ignore)
-            self._live[name] = SpeedJob(attempt)
+            self._live[name] = SpeedJob(attempt, self._races[comparison(ready.job.key)])
             self.guarded(name, self._live[name].start)
         return self._live[name]
 

@@ -13,6 +13,7 @@ reads gets a new buffer when it is written).
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from frameworks.contract import Part, StepPhase, StepTrace
+from frameworks.contract import Device, Part, StepPhase, StepTrace
 
 COSTLY = 16 * 1024  # from which cost on an operation may be handed to another thread
 Value = tuple[int, int]  # an operation's place in the list, and which of its outputs
@@ -101,6 +102,12 @@ class Ledger:
             events=self.events,
             phases=phases,
         )
+
+
+def threads(device: Device) -> int:
+    """That run operations side by side: TensorFlow has one for every core that the process may run
+    on, whatever its share of them is, and a GPU's queue one filler."""
+    return len(os.sched_getaffinity(0)) if device == "cpu" else 1
 
 
 def replay(

@@ -14,6 +14,7 @@ from results.statistics import (
     median,
     median_interval,
     paired_ratio,
+    per_round,
     quartiles,
 )
 
@@ -26,15 +27,19 @@ MEMORY_FIGURES = ("peak_allocated_bytes", "peak_reserved_bytes", "peak_device_by
                   "allocator_out_of_memory_events")
 
 
+Turn = tuple[str | None, int]  # a race and a round of it
+
+
 @dataclass(frozen=True)
 class Rate:
     """Windows of one kind, training or evaluation, as rates."""
 
     windows: tuple[float, ...]  # steps per second, one per window
-    rounds: tuple[int, ...]  # the round of every window
+    examples: tuple[float, ...]  # examples per second, likewise
+    turns: tuple[Turn, ...]  # in which each of them was taken
     median: float  # steps per second
     quartiles: tuple[float, float]
-    interval: Interval | None  # of the median; None when there is one window only
+    interval: Interval | None  # of the median, a round counting once; None below 6 rounds
     samples_per_second: float
     tokens_per_second: float  # non-padding
     padded_tokens_per_second: float
@@ -49,6 +54,10 @@ class Rate:
     @property
     def disturbed(self) -> bool:
         return self.disturbed_windows > 0
+
+    @property
+    def rounds(self) -> int:
+        return len(set(self.turns))
 
 
 @dataclass(frozen=True)
@@ -118,10 +127,12 @@ def speed_rows(group: Group) -> list[SpeedRow]:
     timed = [m.throughput for m in group.ok if m.throughput and m.throughput.windows]
     if not timed:
         return []
-    training = rate([w for t in timed for w in t.windows])
+    training = rate([w for t in timed for w in t.windows],
+                    [t.race for t in timed for _ in t.windows])
     evaluation = [w for t in timed for w in t.evaluation_windows]
+    races = [t.race for t in timed for _ in t.evaluation_windows]
     return [SpeedRow(
-        group, training, rate(evaluation) if evaluation else None,
+        group, training, rate(evaluation, races) if evaluation else None,
         build_seconds=median([t.build_seconds for t in timed]),
         first_step_seconds=median([t.first_step_seconds for t in timed]),
         warmup_seconds=median([sum(w.seconds for w in t.warmup) for t in timed]),
@@ -131,17 +142,20 @@ def speed_rows(group: Group) -> list[SpeedRow]:
     )]
 
 
-def rate(windows: Sequence[Window]) -> Rate:
-    """Rates of `windows`; the order is theirs."""
+def rate(windows: Sequence[Window], races: Sequence[str | None]) -> Rate:
+    """Rates of `windows`, each taken in the race beside it; the order is theirs."""
     steps_per_second = [w.steps / w.seconds for w in windows]
+    examples_per_second = [w.examples / w.seconds for w in windows]
+    turns = [(race, w.round) for race, w in zip(races, windows, strict=True)]
     tokens, padded = sum(w.tokens for w in windows), sum(w.padded_tokens for w in windows)
     return Rate(
         windows=tuple(steps_per_second),
-        rounds=tuple(w.round for w in windows),
+        examples=tuple(examples_per_second),
+        turns=tuple(turns),
         median=median(steps_per_second),
         quartiles=quartiles(steps_per_second),
-        interval=median_interval(steps_per_second),
-        samples_per_second=median([w.examples / w.seconds for w in windows]),
+        interval=median_interval(per_round(steps_per_second, turns)),
+        samples_per_second=median(examples_per_second),
         tokens_per_second=median([w.tokens / w.seconds for w in windows]),
         padded_tokens_per_second=median([w.padded_tokens / w.seconds for w in windows]),
         padding_share=1 - tokens / padded if padded else 0.0,
@@ -169,16 +183,18 @@ def disturbances(window: Window) -> list[str]:
 
 
 def speed_ratio(first: Rate, second: Rate) -> Estimate | None:
-    """How many times as fast `first` is, in steps, from windows of the same round and place;
-    None when they share no round."""
-    pairs: list[tuple[float, float]] = []
-    for number in sorted(set(first.rounds) & set(second.rounds)):
-        ours, theirs = ([value for value, r in zip(one.windows, one.rounds, strict=True)
-                         if r == number] for one in (first, second))
-        pairs += zip(ours, theirs, strict=False)  # a round that was cut short pairs what it has
+    """How many times as fast `first` is, in examples, from windows of the same race, round and
+    place; None when they share no round of a race."""
+    pairs: list[tuple[float, float, Turn]] = []
+    for turn in dict.fromkeys(turn for turn in first.turns if turn in second.turns):
+        of_turn = [[value for value, t in zip(one.examples, one.turns, strict=True) if t == turn]
+                   for one in (first, second)]
+        # A round that was cut short pairs what it has.
+        pairs += [(a, b, turn) for a, b in zip(*of_turn, strict=False)]
     if not pairs:
         return None
-    return paired_ratio([a for a, _ in pairs], [b for _, b in pairs])
+    ours, theirs, turns = zip(*pairs, strict=True)
+    return paired_ratio(ours, theirs, turns)
 
 
 def _mfu(timed: Sequence[Throughput], tokens_per_second: float) -> float | None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from results.schema import Certificate
+from results.schema import Certificate, Measurement
 
 # A comparison says how its 'same work' is known.
 NOT_PROVEN = "same work: not proven"
+PROVEN = "same work: proven"  # begins the line where nothing is missing
 
 
-def proof(certificates: Sequence[Certificate], titles: Mapping[str, str] | None = None) -> str:
+def proof(certificates: Sequence[Certificate], titles: Mapping[str, str] | None = None,
+          compared: Iterable[str] = (), gaps: Iterable[str] = ()) -> str:
     """'same work: proven to 1e-5 over 100 steps (PyTorch and TensorFlow; fp32, 2 epochs,
     accumulation 1 and 2)', with every reduced precision's part after it; or what differs first,
-    of the first one that does not hold."""
+    of the first one that does not hold.
+
+    Before all that stands what is not proven: a precision that was `compared` and has no
+    certificate, and the `gaps` in what was to be certified."""
     if not certificates:
         return NOT_PROVEN
     titles = titles or {}
@@ -21,9 +27,27 @@ def proof(certificates: Sequence[Certificate], titles: Mapping[str, str] | None 
     if failed:
         return f"{who(failed, titles)}: {failed.verdict}"
     precisions = dict.fromkeys(str(c.recipe.get("precision")) for c in certificates)
-    parts = [_part([c for c in certificates if c.recipe.get("precision") == precision], titles)
-             for precision in sorted(precisions, key=lambda word: word != "fp32")]
-    return f"same work: proven to {'; to '.join(parts)}"
+    missing = [f"in {precision}" for precision in compared if precision not in precisions]
+    unproven = [f"not proven {gap}" for gap in dict.fromkeys([*missing, *gaps])]
+    proven = [_part([c for c in certificates if c.recipe.get("precision") == precision], titles)
+              for precision in sorted(precisions, key=lambda word: word != "fp32")]
+    return f"same work: {'; '.join([*unproven, 'proven to ' + '; to '.join(proven)])}"
+
+
+def gaps(traces: Sequence[Measurement], certificates: Sequence[Certificate]) -> list[str]:
+    """What was to be certified of one task and has no certificate: 'in bf16', 'with accumulation
+    2'. A precision that the device or a backend lacks was not to be."""
+    proven = {_shape(c.recipe) for c in certificates}
+    planned = dict.fromkeys(_shape(m.recipe) for m in traces)
+    lacking = {_shape(m.recipe) for m in traces if m.status == "unsupported"}
+    return [f"with accumulation {accumulation}" if precision == "fp32" else f"in {precision}"
+            for precision, accumulation in planned if (precision, accumulation) not in
+            proven | lacking]
+
+
+def _shape(recipe: Mapping[str, Any]) -> tuple[str, int]:
+    """What a task's traces differ in."""
+    return str(recipe.get("precision", "fp32")), int(recipe.get("accumulation", 1))
 
 
 def _part(certificates: Sequence[Certificate], titles: Mapping[str, str]) -> str:

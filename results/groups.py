@@ -1,8 +1,9 @@
 """Which measurements are rounds or seeds of the same thing, and which are compared.
 
-A *group* is one backend doing one task under one recipe for one question; only the seed and the
-round may differ inside it, so its windows and scores are put together. Backends are compared
-within one *variant*: the recipe fields that the run itself varies (a study of lengths, say).
+A *group* is one backend doing one task under one recipe for one question, its worker under the
+same variables; only the seed and the round may differ inside it, so its windows and scores are put
+together. Backends are compared within one *variant*: the recipe fields and the variables that the
+run itself varies (a study of lengths, say).
 Fields that merely differ between backends (a learning rate that suits a recurrent network) do
 not split a comparison; `recipe_differences` names them beside it.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from results.schema import Measurement, Question, Variant
 NOT_COMPARED = {"seed"}  # may differ inside a group
 # Set by what a question needs, not by what the user varies.
 _BY_QUESTION = {"steps", "epochs", "evaluation_interval", "log_interval", "keep_best"}
+
+Varied = dict[tuple[str, str], set[str]]  # (run, task): names of what the run varies
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,19 @@ class Comparison:
     # backend is laid beside it.
     shape: str | None = None
     backend: str | None = None
+    environment: tuple[tuple[str, str | None], ...] = ()  # variables that the run varies
+
+    @property
+    def varied(self) -> bool:
+        return bool(self.variant or self.environment)
 
     @property
     def variant_text(self) -> str:
         if self.shape:
             return self.shape.replace("_", " ")
-        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.variant)
+        fields = [f"{name.replace('_', ' ')} {value}" for name, value in self.variant]
+        return ", ".join(fields + [f"{name} unset" if value is None else f"{name}={value}"
+                                   for name, value in self.environment])
 
 
 @dataclass(frozen=True)
@@ -76,45 +86,59 @@ class Group:
 def groups(taken: Iterable[Taken]) -> list[Group]:
     """In the order of run, task, variant, question and backend."""
     everything = list(taken)
-    varied = _varied_fields(everything)
+    fields, variables = _varied(everything, _fields), _varied(everything, _variables(everything))
     members: dict[tuple[str, ...], list[Taken]] = defaultdict(list)
     for one in sorted(everything, key=lambda t: t.measurement.job.id):
         job = one.measurement.job
         members[one.run, job.task, job.backend, job.question, job.variant, job.shape or "",
-                _recipe_key(one.measurement.recipe)].append(one)
-    found = [_group(tuple(same), varied) for same in members.values()]
+                _recipe_key(one.measurement.recipe),
+                json.dumps(one.measurement.environment, sort_keys=True)].append(one)
+    found = [_group(tuple(same), fields, variables) for same in members.values()]
     run_order = {run: i for i, run in enumerate(dict.fromkeys(t.run for t in everything))}
     return sorted(found, key=lambda g: (
         run_order[g.comparison.run], g.comparison.task,
-        [(name, _sortable(value)) for name, value in g.comparison.variant],
+        [(name, _sortable(value)) for name, value in (*g.comparison.variant,
+                                                      *g.comparison.environment)],
         g.question, g.backend, g.participant != "framework", g.participant))
 
 
-def _group(same: tuple[Taken, ...], varied: Mapping[tuple[str, str], set[str]]) -> Group:
+def _group(same: tuple[Taken, ...], fields: Varied, variables: Varied) -> Group:
     first = same[0]
     job, recipe = first.measurement.job, first.measurement.recipe
     if job.shape:
         comparison = Comparison(first.run, job.task, (), job.shape, job.backend)
         return Group(comparison, job.backend, job.question, same, job.variant)
-    names = sorted(varied[first.run, job.task])
-    variant = tuple((name, recipe.get(name)) for name in names)
-    return Group(Comparison(first.run, job.task, variant), job.backend, job.question, same,
-                 job.variant)
+    variant = tuple((name, recipe.get(name)) for name in sorted(fields[first.run, job.task]))
+    environment = tuple((name, first.measurement.environment.get(name))
+                        for name in sorted(variables[first.run, job.task]))
+    comparison = Comparison(first.run, job.task, variant, environment=environment)
+    return Group(comparison, job.backend, job.question, same, job.variant)
 
 
-def _varied_fields(taken: Sequence[Taken]) -> dict[tuple[str, str], set[str]]:
-    """(run, task): fields that take several values within one backend and question."""
+def _varied(taken: Sequence[Taken],
+            settings: Callable[[Measurement], Mapping[str, Any]]) -> Varied:
+    """Which settings take several values within one backend and question."""
     values: dict[tuple[str, str, str, str, str], set[str]] = defaultdict(set)
     for one in (one for one in taken if not one.measurement.job.shape):
         job = one.measurement.job
-        for name, value in one.measurement.recipe.items():
-            if name not in NOT_COMPARED | _BY_QUESTION:
-                values[one.run, job.task, job.backend, job.question, name].add(json.dumps(value))
-    fields: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for name, value in settings(one.measurement).items():
+            values[one.run, job.task, job.backend, job.question, name].add(json.dumps(value))
+    found: Varied = defaultdict(set)
     for (run, task, _, _, name), seen in values.items():
         if len(seen) > 1:
-            fields[run, task].add(name)
-    return fields
+            found[run, task].add(name)
+    return found
+
+
+def _fields(m: Measurement) -> Mapping[str, Any]:
+    return {name: value for name, value in m.recipe.items()
+            if name not in NOT_COMPARED | _BY_QUESTION}
+
+
+def _variables(taken: Sequence[Taken]) -> Callable[[Measurement], Mapping[str, Any]]:
+    """Also those that a worker was not given; of a job without a worker nothing is known."""
+    names = {name for one in taken for name in one.measurement.environment}
+    return lambda m: {name: m.environment.get(name) for name in names} if m.environment else {}
 
 
 def _recipe_key(recipe: Mapping[str, Any]) -> str:

@@ -1,5 +1,4 @@
-"""What fits where, and how far predictions lay from what was found. Pure: no file is written, no
-text is laid out.
+"""What fits where. Pure: no file is written, no text is laid out.
 
 A *grid* holds the largest batches of one work (task, checkpoint, precision, phase and the settings
 that count for memory): places across, sequence lengths and backends down.
@@ -10,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any, Literal
 
 from results.schema import (
@@ -20,17 +18,16 @@ from results.schema import (
     Phase,
     PredictedLimit,
     Prediction,
-    PredictionCase,
 )
 from results.statistics import median
 
 # Recipe fields that count for memory, with the value that goes without saying.
-SETTINGS: dict[str, Any] = {"accumulation": 1, "attention": None, "compile": False}
+SETTINGS: dict[str, Any] = {
+    "accumulation": 1, "attention": None, "compile": False, "dropout": None,
+    "gradient_checkpointing": False, "optimizer": "adamw",
+}
+OF_TRAINING = {"accumulation", "dropout", "gradient_checkpointing", "optimizer"}
 MEMORY_OUTCOMES = ("oom", "host_oom", "disguised_oom")
-
-# What a prediction is held to.
-MEDIAN_GOAL, WORST_GOAL = 0.016, 0.05  # of a peak: absolute error, as a share
-WITHIN_STEP_GOAL, BROKEN_GOAL = 0.95, 0.02  # of a limit: shares of the cases
 
 Kind = Literal["measured", "emulated", "predicted"]
 Answer = Literal["right", "too low", "too high", "none"]
@@ -123,6 +120,7 @@ class Spot:
 
     limits: tuple[Limit, ...] = ()  # several where it was searched for more than once
     predicted: PredictedLimit | None = None
+    assumed: bool = False  # no measured case stands behind the prediction's range
 
     @property
     def kind(self) -> Kind:
@@ -209,15 +207,22 @@ def _add_prediction(grid: Grid, prediction: Prediction) -> None:
     for limit in prediction.limits:
         key = (length_of(prediction), prediction.backend, place_of(prediction, limit))
         spot = grid.spots.get(key, Spot())
-        grid.spots[key] = Spot(spot.limits, spot.predicted or limit)
+        if spot.predicted is None:
+            grid.spots[key] = Spot(spot.limits, limit, prediction.assumed)
 
 
 def _work(task: str, checkpoint: str, phase: Phase, recipe: Mapping[str, Any]) -> Work:
-    words = [f"{name} {recipe[name]}" for name, usual in SETTINGS.items()
-             if recipe.get(name, usual) != usual
-             and not (name == "accumulation" and phase == "evaluation")]
     return Work(task, _beside(checkpoint), phase, str(recipe.get("precision", "")),
-                ", ".join(words))
+                setting(phase, recipe))
+
+
+def setting(phase: Phase, recipe: Mapping[str, Any]) -> str:
+    """'accumulation 4, gradient checkpointing'; empty where all is as usual."""
+    unusual = {name: recipe[name] for name, usual in SETTINGS.items()
+               if recipe.get(name, usual) != usual
+               and not (phase == "evaluation" and name in OF_TRAINING)}
+    return ", ".join(name.replace("_", " ") + f" {value}" * (value is not True)
+                     for name, value in unusual.items())
 
 
 def _beside(checkpoint: str) -> str:
@@ -243,53 +248,6 @@ def _length(recipe: Mapping[str, Any]) -> int:
     """Tokens; 0 where a damaged recipe does not say."""
     length = recipe.get("length")
     return length if isinstance(length, int) else 0
-
-
-@dataclass(frozen=True)
-class Share:
-    """`part` of `whole` cases."""
-
-    part: int
-    whole: int
-
-    @property
-    def value(self) -> float:
-        return self.part / self.whole
-
-
-@dataclass(frozen=True)
-class Errors:
-    """How far predictions of one unit lay from what was found; shares of what was found."""
-
-    cases: int
-    median: float | None  # absolute; None where nothing above 0 was found
-    worst: float | None  # signed
-    lean: float | None  # median of the signed errors: above 0 promises too much
-    within_step: Share | None = None  # of limits
-    broken: Share | None = None  # of limits: a larger batch was promised than was found to fit
-
-
-def error_of(case: PredictionCase) -> float | None:
-    """(predicted - measured) / measured; None where that is no number."""
-    if not case.measured > 0:
-        return None
-    error = (case.predicted - case.measured) / case.measured
-    return error if isfinite(error) else None
-
-
-def errors(cases: Sequence[PredictionCase]) -> Errors:
-    """Of cases of one unit. A promise counts as broken as soon as it lies above the limit, even
-    inside the search's step."""
-    signed = [error for case in cases if (error := error_of(case)) is not None]
-    limits = [case for case in cases if case.unit == "examples"]
-    judged = [case.within_step for case in limits if case.within_step is not None]
-    return Errors(
-        len(cases),
-        median([abs(error) for error in signed]) if signed else None,
-        max(signed, key=abs) if signed else None,
-        median(signed) if signed else None,
-        Share(sum(judged), len(judged)) if judged else None,
-        Share(sum(c.predicted > c.measured for c in limits), len(limits)) if limits else None)
 
 
 @dataclass(frozen=True)

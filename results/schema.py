@@ -107,6 +107,9 @@ class Throughput(Record):
     windows: list[Window]
     evaluation_warmup: list[Window] = Field(default_factory=list)
     evaluation_windows: list[Window] = Field(default_factory=list)
+    # One name for all that took turns with one another; None in files from before there was one,
+    # where all of a comparison did.
+    race: str | None = None
     model_flops_per_token: float | None = None  # 6 x non-embedding parameters + attention
     matmul_flops_per_second: float | None = None  # measured in the same run and precision
 
@@ -165,8 +168,9 @@ class BatchLimit(Record):
     phase: Phase
     budget: str  # as it was asked for: '6GiB', 'T4', 'device'
     budget_bytes: int
-    emulated: bool  # a smaller GPU's budget on a bigger one
+    emulated: bool  # less than the GPU has: a smaller one's budget, or a size
     enforced_by: str  # 'RLIMIT_DATA', the framework's own limit, ...
+    notes: list[str] = Field(default_factory=list)  # what could not be made sure of
     limit: int | None  # 0: not even one example; None: not found, the measurement says why
     fails_at: int | None  # the smallest that failed; None: none did up to `highest`
     highest: int  # no batch above it was asked for
@@ -268,7 +272,8 @@ class Check(Record):
 
     name: str
     bound: float
-    kind: Literal["same", "absolute", "relative", "share"]  # how the difference is taken
+    # How the difference is taken; 'some': it is none, but how much of the steps was at work.
+    kind: Literal["same", "absolute", "relative", "share", "some"]
     worst: float | None  # the largest difference (of a share: the share); None: not a number
     passed: bool
     step: int | None = None  # the first optimizer step, from 1, beyond the bound
@@ -315,21 +320,36 @@ class TuningStep(Record):
     gain_low: float | None  # 95 % interval
     gain_high: float | None
     kept: bool
-    reason: str | None  # why there is no gain: the backend or the device cannot do it
+    reason: str | None  # why there is no gain or no interval: it cannot run, or it lost early
+
+
+class TuningDropped(Record):
+    """Levers that gained and do not stay all the same."""
+
+    levers: str
+    reason: str
+
+
+Verdict = Literal[
+    "holds",  # the interval ends no lower than the margin below 0
+    "cannot_tell",  # it ends lower, and reaches 0 or more: too few examples for this margin
+    "does_not_hold",  # it lies below 0
+]
 
 
 class TuningAccuracy(Record):
-    """The tuned recipe against the plain one on the same examples."""
+    """The tuned recipe against the plain one on the same examples, means over the seeds."""
 
     evaluation_set: str
     examples: int
-    seed: int
+    seeds: list[int]
     plain: float
     tuned: float
     difference: float
     difference_low: float  # 95 % interval
     difference_high: float
-    holds: bool  # the interval reaches 0 or more
+    margin: float
+    verdict: Verdict
 
 
 class Tuning(Record):
@@ -339,13 +359,16 @@ class Tuning(Record):
     backend: str
     task: str
     plain_recipe: dict[str, Any]
-    tuned_fields: dict[str, Any]  # where the winner differs; empty: nothing gained
+    levers: list[str]  # of the winner; empty: the plain recipe stays
+    tuned_fields: dict[str, Any]  # where the winner differs
     tuned_environment: dict[str, str]  # variables of its worker
     steps: list[TuningStep]
-    gain: float | None  # all kept levers together over the plain recipe
+    dropped: list[TuningDropped]
+    gain: float | None  # the winner over the plain recipe, in a race of its own; None: plain stays
     gain_low: float | None
     gain_high: float | None
-    accuracy: TuningAccuracy | None  # None: not taken, such as with random weights
+    accuracy: TuningAccuracy | None  # of the winner; None: plain stays, or it was not taken
+    no_accuracy: str | None  # why it was not taken, such as random weights
     plain_matmul_share: float | None  # model FLOP/s over the matmul rate in its precision
     tuned_matmul_share: float | None
 
@@ -354,7 +377,7 @@ class PredictedLimit(Record):
     target: str  # a GPU type of gpus.toml, or a budget such as '6GiB'
     budget_bytes: int
     limit: int  # 0: not even one example
-    low: int  # 95 % interval
+    low: int  # the prediction's range
     high: int
     note: str | None = None  # what the budget rests on, where no reading of it is at hand
 
@@ -371,8 +394,9 @@ class Prediction(Record):
     recipe: dict[str, Any]  # batch size, length, precision ... all that counts
     parts: dict[str, int]  # bytes at the peak: weights, gradients, optimizer, activations ...
     peak_bytes: int
-    peak_low_bytes: int  # 95 % interval
+    peak_low_bytes: int
     peak_high_bytes: int
+    assumed: bool = False  # no measured case stands behind the ranges; else 95 % intervals
     limits: list[PredictedLimit]
     versions: dict[str, str]
 
@@ -381,18 +405,22 @@ class PredictionCase(Record):
     """A prediction held against what was measured or published."""
 
     backend: str
+    device: Literal["cpu", "gpu"]
     architecture: str
     checkpoint: str
     length: int
     precision: str
     phase: Phase = "training"
+    setting: str = ""  # what else of the recipe counts for memory: 'accumulation 4'
     batch_size: int | None  # of a peak; None for a limit
     budget: str | None  # of a limit; None for a peak
-    predicted: float
-    measured: float
     unit: Literal["bytes", "examples"]
-    within_step: bool | None = None  # of a limit: off by one step of the search at most
+    predicted: float  # of a limit: rounded down to a size that a search tries
+    measured: float  # of a limit: the largest batch that fitted
+    fails_at: int | None = None  # of a limit: the smallest that failed; None: none did
+    steps: int | None = None  # of a limit: sizes of the search from measured to predicted
     source: str  # 'measured', or where it was published
+    conditions: str | None = None  # how what was published differs from what is predicted
     fitted: bool = False  # the calibration has seen it
 
 

@@ -20,11 +20,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from array import array
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -51,33 +52,41 @@ class Allocator(Protocol):
     def held_bytes(self) -> int:
         """Taken from the device or the system."""
 
+    @property
+    def in_use_bytes(self) -> int:
+        """Given out, whole blocks: what the framework's own count shows."""
+
+    @property
+    def touched_bytes(self) -> int:
+        """Of `held_bytes`, what was ever given out."""
+
     def take(self, wanted: int) -> Block:
         """Errors: OutOfMemory."""
 
     def give_back(self, block: Block) -> None: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Replay:
-    """What an allocator held at most, and when first."""
+    """Bytes after every event of a trace."""
 
-    peak_bytes: int
-    event: int  # the trace's
+    held: np.ndarray
+    in_use: np.ndarray
+    touched: np.ndarray
 
 
 def replay(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray,
            allocator: Allocator) -> Replay:
     """A trace's buffers through an allocator, in the trace's order. Errors: OutOfMemory."""
     blocks: dict[int, Block] = {}
-    peak, when = 0, 0
+    after = np.zeros((3, int(max(taken.max(), given_back.max())) + 1), np.int64)
     for event, buffer in ordered(taken, given_back):
         if buffer < 0:
             allocator.give_back(blocks.pop(~buffer))
-            continue
-        blocks[buffer] = allocator.take(int(sizes[buffer]))
-        if allocator.held_bytes > peak:
-            peak, when = allocator.held_bytes, event
-    return Replay(peak, when)
+        else:
+            blocks[buffer] = allocator.take(int(sizes[buffer]))
+        after[:, event] = (allocator.held_bytes, allocator.in_use_bytes, allocator.touched_bytes)
+    return Replay(*after)
 
 
 def ordered(taken: np.ndarray, given_back: np.ndarray) -> list[tuple[int, int]]:
@@ -89,17 +98,19 @@ def ordered(taken: np.ndarray, given_back: np.ndarray) -> list[tuple[int, int]]:
 class FreeBlocks:
     """Free blocks by size; the smallest that is large enough is taken, the lowest of those."""
 
+    ORDER = staticmethod(attrgetter("bytes", "address"))  # no two blocks have the same address
+
     def __init__(self) -> None:
-        self._sorted: list[tuple[Any, ...]] = []  # bytes, address, block
+        self._sorted: list[Block] = []
 
     def __iter__(self) -> Iterator[Block]:
-        return iter([block for _, _, block in self._sorted])
+        return iter(list(self._sorted))
 
     def fit(self, wanted: int) -> Block | None:
-        place = bisect_left(self._sorted, (wanted,))
+        place = bisect_left(self._sorted, (wanted, 0), key=self.ORDER)
         if place == len(self._sorted):
             return None
-        block: Block = self._sorted.pop(place)[2]
+        block = self._sorted.pop(place)
         block.free = False
         return block
 
@@ -112,12 +123,12 @@ class FreeBlocks:
             self.remove(block.after)
             block = _joined(block, block.after)
         block.free = True
-        insort(self._sorted, (block.bytes, block.address, block))
+        insort(self._sorted, block, key=self.ORDER)
         return block
 
     def remove(self, block: Block) -> None:
         block.free = False
-        del self._sorted[bisect_left(self._sorted, (block.bytes, block.address))]
+        del self._sorted[bisect_left(self._sorted, self.ORDER(block), key=self.ORDER)]
 
     def cut(self, block: Block, wanted: int) -> None:
         """Leaves a block in use its first `wanted` bytes; the rest is free."""
@@ -153,7 +164,7 @@ class CudaCache:
         self._limit = limit_bytes
         self._pools = {True: FreeBlocks(), False: FreeBlocks()}
         self._next_address = 0
-        self.held_bytes = 0
+        self.held_bytes = self.in_use_bytes = 0
 
     def take(self, wanted: int) -> Block:
         wanted = max(self.ROUND, rounded(wanted, self.ROUND))
@@ -163,6 +174,7 @@ class CudaCache:
         rest = block.bytes - wanted
         if rest >= self.ROUND if small else rest > self.SMALL:
             pool.cut(block, wanted)
+        self.in_use_bytes += block.bytes
         return block
 
     def _segment(self, wanted: int) -> Block:
@@ -173,9 +185,14 @@ class CudaCache:
             self._give_up_free_segments()
             if self.held_bytes + size > self._limit:
                 raise OutOfMemory(f"{size} bytes more than {self.held_bytes}")
+        block = Block(self._next_address, size)
         self.held_bytes += size
         self._next_address += size
-        return Block(self._next_address, size)
+        return block
+
+    @property
+    def touched_bytes(self) -> int:
+        return self.held_bytes
 
     def _give_up_free_segments(self) -> None:
         for pool in self._pools.values():
@@ -185,6 +202,7 @@ class CudaCache:
                     self.held_bytes -= block.bytes
 
     def give_back(self, block: Block) -> None:
+        self.in_use_bytes -= block.bytes
         # A block of a small segment is small, one of a large segment never: no split leaves it so.
         self._pools[block.bytes <= self.SMALL].put(block)
 
@@ -202,15 +220,17 @@ class BestFitRegions:
 
     def __init__(self, limit_bytes: int | None = None, *, growth: bool = False,
                  room: Callable[[], int] | None = None) -> None:
-        """`room` says how many bytes more the system would give; a region that is larger is tried
-        again at nine tenths of its size."""
+        """`room` says how many bytes more the system would give. The first region that it refuses
+        is tried again in steps of nine tenths (`started_backpedal_`); any other is the end."""
         whole = self.ENDLESS if limit_bytes is None else limit_bytes
         self._limit = whole // self.ROUND * self.ROUND
-        self._growth, self._room = growth, room
+        self._growth, self._room, self._backed_off = growth, room, False
         self._next_region = self.FIRST_REGION if growth else self._limit
         self._free = FreeBlocks()
         self._regions_bytes = 0
-        self.held_bytes = 0
+        self._starts: list[int] = []  # of regions
+        self._tops: list[int] = []  # the highest end in each of what was asked for
+        self.in_use_bytes = self.touched_bytes = 0
 
     def take(self, wanted: int) -> Block:
         wanted = max(self.ROUND, rounded(wanted, self.ROUND))
@@ -218,30 +238,46 @@ class BestFitRegions:
         rest = block.bytes - wanted
         if rest >= min(wanted, self.LARGEST_REST):
             self._free.cut(block, wanted)
-        end = self._regions_bytes if self._growth else block.address + block.bytes
-        self.held_bytes = max(self.held_bytes, end)
+        region = bisect_right(self._starts, block.address) - 1
+        higher = max(0, block.address + wanted - self._tops[region])
+        self._tops[region] += higher
+        self.touched_bytes += higher
+        self.in_use_bytes += block.bytes
         return block
+
+    @property
+    def held_bytes(self) -> int:
+        return self._regions_bytes if self._growth else self.touched_bytes
 
     def _region(self, wanted: int) -> Block:
         available = self._limit - self._regions_bytes
-        if wanted > available:
-            raise OutOfMemory(f"{wanted} bytes more than {self._regions_bytes}")
+        room = self._room() if self._room else available
+        full = OutOfMemory(f"{wanted} bytes more than {self._regions_bytes}")
+        if wanted > min(available, room):
+            raise full
         enough = self._next_region >= wanted
         while self._next_region < wanted:
             self._next_region *= 2
         size = min(self._next_region, available)
-        while self._room and size > self._room():
-            size = rounded(int(size * self.BACK_OFF), self.ROUND)
+        if size > room:
+            if self._backed_off:
+                raise full
+            self._backed_off = True
+            while size > room:
+                size = rounded(int(size * self.BACK_OFF), self.ROUND)
             if size < wanted:
-                raise OutOfMemory(f"{wanted} bytes more than {self._regions_bytes}")
+                raise full
         if enough:  # it doubles for the next one, unless it had to already
             self._next_region *= 2
         # A gap keeps regions apart: they are never merged.
-        block = Block(2 * self._regions_bytes if self._growth else 0, size)
+        block = Block(2 * self._regions_bytes, size)
         self._regions_bytes += size
+        self._starts.append(block.address)
+        self._tops.append(block.address)
         return block
 
     def give_back(self, block: Block) -> None:
+        self.in_use_bytes -= block.bytes
         self._free.put(block)
 
 
@@ -274,6 +310,14 @@ class OneDnnPool:
     @property
     def held_bytes(self) -> int:
         return self._small.held_bytes + self._large.held_bytes
+
+    @property
+    def in_use_bytes(self) -> int:
+        return self._large.in_use_bytes  # TensorFlow counts no others
+
+    @property
+    def touched_bytes(self) -> int:
+        return self._small.held_bytes + self._large.touched_bytes
 
     def _left(self) -> int:
         return BestFitRegions.ENDLESS if self._limit is None else self._limit - self.held_bytes

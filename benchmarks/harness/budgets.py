@@ -1,8 +1,8 @@
 """Budgets: the bytes that a job may use. '6GiB', a GPU type such as 'T4', or the whole device.
 
 On a CPU a budget bounds the worker's data segment, all that it maps to write into. On a GPU it
-bounds what the framework gives out to tensors; a GPU type's is that of gpus.toml, its context and
-what TensorFlow leaves to the system taken off.
+bounds what the framework gives out to tensors; a GPU type's, or all that is free, is less its
+context and what TensorFlow leaves to the system: `gpus.room`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ _SIZE = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
 @dataclass(frozen=True)
 class Budget:
     bytes: int
-    emulated: bool = False  # a smaller GPU's on a bigger one
+    emulated: bool = False  # less than the GPU has
     bounds_framework: bool = False  # the framework is told to give out no more
+    note: str | None = None  # what of it rests on no reading
 
 
 def size_bytes(text: str) -> int | None:
@@ -45,9 +46,8 @@ def check_label(label: str, whose: str) -> None:
                         f"free, or a GPU type: {', '.join(gpus.gpu_types())}")
 
 
-def check_device(label: str, backend: str, device: Device) -> None:
-    """Errors: UserError for a budget that the device does not have, and for a GPU type of which
-    no reading exists for the backend's framework."""
+def check_device(label: str, device: Device) -> None:
+    """Errors: UserError for a budget that the device does not have."""
     size = size_bytes(label)
     if size is not None:
         if size > device.memory_bytes:
@@ -64,24 +64,25 @@ def check_device(label: str, backend: str, device: Device) -> None:
     if label != device.gpu_type and wanted.memory_bytes > device.memory_bytes:
         raise UserError(f"--gpu {label}: it has {_gib(wanted.memory_bytes)} and {device.name} "
                         f"{_gib(device.memory_bytes)}: a larger GPU cannot be emulated; {tell}")
-    if wanted.budget_bytes(framework_of(backend)) is None:
-        raise UserError(f"--gpu {label}: how much of it {framework_of(backend)} can use is not "
-                        "known; give a size with --budget")
 
 
 def find_budget(label: str, backend: str, device: Device) -> Budget:
     """The bytes that a backend may use of this device under a budget that `check_device` let
-    through. The whole device is what is free of it now."""
-    on_gpu = device.kind == "gpu"
-    if label == DEVICE:
-        return Budget(devices.free_bytes() if on_gpu else processor.available_bytes())
+    through. The whole device is what is free of it now.
+
+    On a GPU TensorFlow is always told its budget: then it takes one region of that size, whose
+    filling does not hang on how regions happen to double."""
     size = size_bytes(label)
+    if device.kind == "cpu":
+        return Budget(processor.available_bytes() if size is None else size)
     if size is not None:
-        return Budget(size, bounds_framework=on_gpu)
-    found = gpus.gpu_type(label).budget_bytes(framework_of(backend))
-    assert found is not None
-    emulated = label != device.gpu_type
-    return Budget(found, emulated=emulated, bounds_framework=emulated)
+        return Budget(size, emulated=True, bounds_framework=True)
+    framework = framework_of(backend)
+    room = gpus.room(label, framework) if label != DEVICE else gpus.room_of(
+        devices.free_bytes(), framework, device.gpu_type, device.compute_capability or "0")
+    emulated = label not in (DEVICE, device.gpu_type)
+    return Budget(room.bytes, emulated=emulated, note=room.note,
+                  bounds_framework=emulated or framework == "tensorflow")
 
 
 def framework_of(backend: str) -> gpus.Framework:

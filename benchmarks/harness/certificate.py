@@ -13,6 +13,7 @@ from math import ceil, inf
 from benchmarks.harness import bounds
 from benchmarks.harness.bounds import FIXED, Amounts
 from benchmarks.harness.checks import (
+    clipped,
     described,
     make_checks,
     same_batches,
@@ -42,11 +43,10 @@ def certify(first: Traced, second: Traced, repeats: Sequence[Traced] = ()) -> Ce
     checks = [check.model_copy(update={"derived": bool(repeats) and check.name in bounds.DERIVED})
               for check in make_checks(first, second, allowed)]
     failed = first_failure(checks)
-    limit = first.recipe.get("max_gradient_norm") or inf
     epochs = ceil(a.steps / a.steps_per_epoch)
     return Certificate(
         task=first.task, first=first.side, second=second.side, recipe=dict(first.recipe),
-        steps=a.steps, epochs=epochs, clipped_steps=sum(n > limit for n in a.gradient_norm),
+        steps=a.steps, epochs=epochs, clipped_steps=clipped(first),
         weights_compared="exact" if whole else "sketch", checks=checks,
         holds=failed is None, failed_first=failed.name if failed else None,
         points_to=points_to(failed, checks, first) if failed else None,
@@ -132,4 +132,6 @@ def _verdict(traced: Traced, epochs: int, failed: Check | None, checks: Sequence
         bound = f"{loss.bound:.2g}".replace("e-0", "e-")
         own = f", {bounds.TIMES:g} times its own rounding" if loss.derived else ""
         return f"same work: proven to {bound}{own} over {steps} steps ({of})"
+    if failed.kind == "some":  # nothing differs
+        return f"same work: not proven: {described(failed)} ({of})"
     return f"not the same work: {described(failed)} ({of})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from benchmarks.harness.sketch import exact
 from benchmarks.harness.traces import Tensors, Traced
 from results.schema import Check
 
-Kind = Literal["same", "absolute", "relative", "share"]
+Kind = Literal["same", "absolute", "relative", "share", "some"]
 
 # How a framework computes may differ; what it computes may not. The last four only decide when
 # something is looked at.
@@ -25,7 +26,8 @@ FREE_FIELDS = {"attention", "compile", "gradient_checkpointing", "log_interval",
                "evaluation_interval", "keep_best", "epochs"}
 BATCH_EPOCHS = 2  # epochs whose batches must be the same
 SMALL_NORM = 1e-3  # is added to a tensor's norm: a bias that began at 0 has next to none
-PLURAL = {"batches", "starting weights", "starting logits", "weights", "final logits", "labels"}
+PLURAL = {"steps", "batches", "starting weights", "starting logits", "weights", "final logits",
+          "labels"}
 ULP = 2.0 ** -23  # of single precision: no update is told apart below the weight's own rounding
 
 
@@ -33,10 +35,12 @@ def make_checks(first: Traced, second: Traced, allowed: Amounts) -> Iterator[Che
     yield from _before(first, second, allowed)
     yield from _steps(first, second, allowed)
     yield from _after(first, second, allowed)
+    yield _clipping(first, second)
 
 
 def _before(first: Traced, second: Traced, allowed: Amounts) -> Iterator[Check]:
     yield same_recipe(first.recipe, second.recipe)
+    yield _whole(first, second)
     yield same_batches(first, second)
     yield tensors_agree("starting weights", allowed, first.arrays.start, second.arrays.start)
     starts = (first.arrays.start_logits, second.arrays.start_logits)
@@ -74,6 +78,17 @@ def same_recipe(one: Mapping[str, Any], other: Mapping[str, Any]) -> Check:
                  passed=not differing, where="; ".join(differing) or None)
 
 
+def _whole(first: Traced, second: Traced) -> Check:
+    """That both took the steps of their recipe, and kept every one."""
+    counts = [(t, {"loss": len(t.trace.loss), "gradient norm": len(t.trace.gradient_norm),
+                   "learning rate": len(t.trace.learning_rate)}) for t in (first, second)]
+    lacking = [f"{t.side.backend} kept the {name} of {count} steps, asked were "
+               f"{t.recipe.get('steps')}" for t, kept in counts for name, count in kept.items()
+               if not count == t.trace.steps == t.recipe.get("steps")]
+    return Check(name="steps", bound=0, kind="same", worst=len(lacking), passed=not lacking,
+                 where=lacking[0] if lacking else None)
+
+
 def same_batches(first: Traced, second: Traced) -> Check:
     """The batches of the first epochs, in their order."""
     ours, theirs = (
@@ -95,6 +110,9 @@ def same_batches(first: Traced, second: Traced) -> Check:
 def _by_step(name: str, allowed: Amounts, kind: Kind, one: Sequence[float],
              other: Sequence[float]) -> Check:
     bound, differences = allowed[name], step_differences(one, other)
+    if not len(differences):
+        return Check(name=name, bound=bound, kind=kind, worst=None, passed=False,
+                     where="no step was kept")
     if kind == "relative":
         scale = np.maximum(np.abs(_filled(one, len(differences))),
                            np.abs(_filled(other, len(differences))))
@@ -154,7 +172,7 @@ def tensors_agree(name: str, allowed: Amounts, one: Tensors, other: Tensors,
 
 def _logits(name: str, bound: float, one: np.ndarray, other: np.ndarray) -> Check:
     """Absolute, over all evaluation examples."""
-    if one.shape != other.shape:
+    if one.shape != other.shape or not one.size:
         return Check(name=name, bound=bound, kind="absolute", worst=None, passed=False,
                      where=f"{one.shape} logits on one side, {other.shape} on the other")
     with np.errstate(invalid="ignore"):
@@ -169,9 +187,9 @@ def _logits(name: str, bound: float, one: np.ndarray, other: np.ndarray) -> Chec
 def _labels(allowed: Amounts, one: np.ndarray, other: np.ndarray) -> Check:
     """The share of evaluation examples with the same predicted label."""
     bound = allowed["labels"]
-    if one.shape != other.shape:
+    if one.shape != other.shape or not one.size:
         return Check(name="labels", bound=bound, kind="share", worst=None, passed=False,
-                     where="not the same examples")
+                     where="not the same examples, or none")
     same = one.argmax(axis=1) == other.argmax(axis=1)
     share = float(same.mean())
     return Check(name="labels", bound=bound, kind="share", worst=share, passed=share >= bound,
@@ -179,9 +197,31 @@ def _labels(allowed: Amounts, one: np.ndarray, other: np.ndarray) -> Check:
                  f"evaluation example {int(np.flatnonzero(~same)[0]) + 1}")
 
 
+def clipped(traced: Traced) -> int:
+    """Steps whose gradient was clipped."""
+    limit = traced.recipe.get("max_gradient_norm") or inf
+    return sum(norm > limit for norm in traced.trace.gradient_norm)
+
+
+def _clipping(first: Traced, second: Traced) -> Check:
+    """That both clipped some steps and left others alone: where none is clipped, or every one, a
+    clipping that is wrong or missing would change nothing."""
+    counts = [(clipped(t), len(t.trace.gradient_norm), t) for t in (first, second)]
+    count, steps, odd = next((c for c in counts if not 0 < c[0] < c[1]), counts[0])
+    passed = 0 < count < steps
+    where = None
+    if not passed:
+        limit, norms = odd.recipe.get("max_gradient_norm"), odd.trace.gradient_norm or [0.0]
+        where = (f"{'every' if count else 'no'} step of {odd.side.backend} was clipped at "
+                 f"max_gradient_norm {limit}: {'raise' if count else 'lower'} it in the profile's "
+                 f"[equivalence], such as to the median norm, {median(norms):.2g}")
+    return Check(name="clipping", bound=0, kind="some", worst=count / max(1, steps),
+                 passed=passed, where=where)
+
+
 def _worst(values: np.ndarray) -> float:
     """The largest; not a number where one of them is none."""
-    return float(values.max()) if len(values) else inf
+    return float(values.max())
 
 
 def _number(value: float) -> float | None:
@@ -191,6 +231,8 @@ def _number(value: float) -> float | None:
 def described(check: Check) -> str:
     """What differs, from which step on, by how much against which bound."""
     at = f" from step {check.step} on" if check.step else ""
+    if check.kind == "some":
+        return check.where or f"{check.name} was at work in {check.worst} of the steps"
     where = f" ({check.where})" if check.where else ""
     differs = "differ" if check.name in PLURAL else "differs"
     if check.kind == "same":

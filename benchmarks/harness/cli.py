@@ -1,8 +1,8 @@
 """The command line: `ftbench run`, `limit`, `predict`, `certify`, `tune`, `list`, `report`.
 
 Exit codes: 0 all jobs gave their figures or are excluded with a reason; 1 a job failed, was
-killed or hung, or a certificate does not hold; 2 bad input; 130 stopped by Ctrl-C. Only the
-parsing is imported at the start, so that `--help` answers at once.
+killed or hung, a certificate does not hold, or tuning has no plain recipe to judge by; 2 bad input;
+130 stopped by Ctrl-C. Only the parsing is imported at the start, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -203,10 +203,10 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
         raise UserError("--question does not go with certify, which asks equivalence only")
     the_run = Run.new(Path(options.results), planned(options, command, "equivalence"))
     execute(the_run)
-    certificates = the_run.certify()
+    certificates, measurements = the_run.certify(), the_run.measurements()
     paths = render([the_run.folder])
-    code = told(certificates)
-    for m in the_run.measurements():
+    code = max(told(certificates), int(any(m.status in FAILURES for m in measurements)))
+    for m in measurements:
         outcome = str(the_run.folder / f"{m.job.id}.json") if m.trace else m.reason
         print(f"{m.job.id}: {outcome}", file=sys.stdout if m.trace else sys.stderr)
     print(f"report: {paths.html}")
@@ -230,6 +230,7 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness import tune as tuning
     from benchmarks.harness.errors import UserError
     from benchmarks.harness.run import Run
+    from benchmarks.harness.tune_profile import keep
     from results.report import tuning_text
 
     signal.signal(signal.SIGTERM, _as_interrupt)
@@ -240,16 +241,18 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
             raise UserError("tune takes one --backend and one --task (or --dataset)")
         if options.question:
             raise UserError("tune asks its own questions: leave out --question")
-        plan = tuning.plan_for(planned(options, command, "throughput"))
+        plan = tuning.plan_for(planned(options, command, "accuracy"), print)
         the_run = Run.new(Path(options.results), plan)
-    (plain,) = the_run.plan.jobs
-    the_run.prepare([plain], print)
-    reason = getattr(the_run.prepared[plain.key.id], "reason", None)
-    if reason:
-        raise UserError(f"{plain.key.backend} cannot be tuned here: {reason}")
+    tuner = tuning.Tuner(the_run, print, lambda key, event: None)
+    tuner.check()
     the_run.create()
-    found = tuning.Tuner(the_run, print, lambda key, event: None).tune()
-    profile_path = tuning.keep(the_run, found)
+    try:
+        found = tuner.tune()
+    except tuning.NoWinner as error:
+        print(f"ftbench: no winner: {error}; `ftbench tune --resume {the_run.folder.name}` tries "
+              "it again", file=sys.stderr)
+        return 1
+    profile_path = keep(the_run, found)
     paths = render([the_run.folder])
     print(tuning_text(found))
     print(f"profile: {profile_path}\nreport: {paths.html}\n        {paths.markdown}")

@@ -172,14 +172,15 @@ def free_bytes(nvml: Any = pynvml) -> int:
         return int(nvml.nvmlDeviceGetMemoryInfo(handle).free)
 
 
-def other_processes(nvml: Any = pynvml) -> list[str]:
+def compute_processes(nvml: Any = pynvml) -> list[str] | None:
     """Who computes on the GPU now, one text each: name, process id as NVML gives it (in a
-    container the host's) and memory where it is told. Raises `NoGpu` or `NvmlFailed`."""
+    container the host's) and memory where it is told. None where NVML may not list them; in a
+    container it may list none of those that there are. Raises `NoGpu` or `NvmlFailed`."""
     with gpu_handle(nvml) as handle:
         try:
             found = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
         except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
-            return []
+            return None
         return [_process_text(nvml, process) for process in found]
 
 

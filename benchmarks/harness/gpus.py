@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -16,6 +17,9 @@ Framework = Literal["torch", "tensorflow"]
 
 # The total that NVML shows varies with driver and ECC; a MIG slice shows far less.
 MEMORY_TOLERANCE = 0.08
+# What TensorFlow leaves of a GPU to the system, by the first number of the compute capability; the
+# first and the last hold beyond too (`MinSystemMemory` of core/common_runtime/gpu/gpu_device.cc).
+TENSORFLOW_RESERVE_MIB = {6: 500, 7: 1050, 8: 1536, 9: 1800}
 
 
 class Sources(BaseModel):
@@ -36,18 +40,18 @@ class GpuType(BaseModel):
     compute_capability: str
     memory_bytes: int
     bandwidth_bytes_per_second: float
-    usable_bytes: dict[Framework, int] = Field(default_factory=dict)
+    usable_bytes: int | None = None
     context_bytes: int | None = None
     peak_flops_per_second: dict[Precision, float]
     sources: Sources
 
-    def budget_bytes(self, framework: Framework) -> int | None:
-        """Bytes that a framework can give to tensors by default; None where no reading exists.
 
-        The CUDA context comes off where its size is known; elsewhere the figure is too high by
-        one context (0.1 to 0.5 GiB on the cards that were read)."""
-        usable = self.usable_bytes.get(framework)
-        return None if usable is None else usable - (self.context_bytes or 0)
+@dataclass(frozen=True)
+class Room:
+    """Bytes that a framework can give to tensors."""
+
+    bytes: int
+    note: str | None = None  # what of it rests on no reading of this GPU
 
 
 @cache
@@ -63,6 +67,36 @@ def gpu_type(name: str) -> GpuType:
     if name not in types:
         raise unknown("GPU type", name, types)
     return types[name]
+
+
+def room(name: str, framework: Framework) -> Room:
+    """Of a type: what CUDA shows a process, less what `room_of` takes off. Where gpus.toml has no
+    reading, the least share of the total that it has one of.
+
+    Errors: UserError for an unknown type."""
+    row = gpu_type(name)
+    if row.usable_bytes is not None:
+        return room_of(row.usable_bytes, framework, name, row.compute_capability)
+    share = min(r.usable_bytes / r.memory_bytes for r in gpu_types().values() if r.usable_bytes)
+    found = room_of(int(row.memory_bytes * share), framework, name, row.compute_capability)
+    note = f"no reading of its usable memory: {share:.0%} of the total, the lowest share seen"
+    return Room(found.bytes, "; ".join(filter(None, [note, found.note])))
+
+
+def room_of(free_bytes: int, framework: Framework, name: str | None,
+            compute_capability: str) -> Room:
+    """Of so many free bytes: less the CUDA context (of a type without a reading the largest one
+    that was seen) and, in TensorFlow, less what it leaves to the system."""
+    known = {n: row.context_bytes for n, row in gpu_types().items() if row.context_bytes}
+    context = known.get(name or "", max(known.values()))
+    reserve = 0
+    if framework == "tensorflow":
+        major = int(compute_capability.split(".")[0])
+        nearest = min(max(major, min(TENSORFLOW_RESERVE_MIB)), max(TENSORFLOW_RESERVE_MIB))
+        reserve = TENSORFLOW_RESERVE_MIB[nearest] * 2**20
+    note = None if name in known else (
+        "no reading of its CUDA context: the largest one seen is taken off")
+    return Room(free_bytes - context - reserve, note)
 
 
 def matching(device_name: str, memory_bytes: int) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import budgets, limit_pass, memory_group, outcomes
 from benchmarks.harness.data_segment import DataPeak
-from benchmarks.harness.devices import other_processes
+from benchmarks.harness.devices import NvmlFailed, compute_processes
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.finders import FINDERS
 from benchmarks.harness.jobs import Job, LimitWork
@@ -24,6 +25,12 @@ from results.schema import BatchLimit, Device, Finder, Measurement, Outcome, Pro
 
 STOPPED: dict[Outcome, Status] = {"timeout": "timeout", "error": "failed"}
 FINDER_TIMES = 6  # a finder has the time limit of as many probes
+CANNOT_TELL = ("NVML does not list the processes on this GPU: whether others took a part of it "
+               "meanwhile is not known")
+
+
+class NotAlone(UserError):
+    """Another process is on the GPU."""
 
 
 class LimitJob:
@@ -41,18 +48,20 @@ class LimitJob:
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._effective: dict[str, Any] | None = None
         self._stderr_tail: list[str] = []
+        self._notes = [self._budget.note] if self._budget.note else []
         self._probes: list[Probe] = []
         self._finders: list[Finder] = []
         self._search = Search(self._budget.bytes, self._asked.highest)
         self._begin(taken)
 
     def run(self) -> Measurement:
-        """The whole search. Errors: UserError where another process is on the GPU."""
-        refuse_company(self._device)
+        """The whole search."""
         try:
             return self._run()
         except WorkerEnded as error:  # the backend cannot honour the recipe
             return self._measurement(error.status, reason=error.reason)
+        except (NotAlone, NvmlFailed) as error:
+            return self._measurement("failed", reason=str(error))
         except KeyboardInterrupt:
             self._keep(self._unfinished())
             raise
@@ -86,16 +95,14 @@ class LimitJob:
         peaks: dict[int, int] = {}
         guess: Fit | None = None
         reserves: dict[int, float] = {}  # by how far the budget lies from this one
-        for m in taken:
-            found = m.batch_limit
-            if found is None or not self._alike(m, found):
-                continue
+        alike = [(m, m.batch_limit) for m in taken
+                 if m.batch_limit is not None and self._alike(m, m.batch_limit)]
+        for m, found in alike:
             if m.job.id == self._ready.job.key.id:
-                if found.budget_bytes == self._budget.bytes:
-                    self._go_on_from(m, found)
-                continue
+                self._go_on_from(m, found)
+        for m, found in alike:
             fit = line(found)
-            if self._asked.compare_finders or fit is None:
+            if m.job.id == self._ready.job.key.id or self._asked.compare_finders or fit is None:
                 continue
             if m.job.task == self._ready.job.key.task:
                 peaks |= {p.batch_size: p.peak_bytes for p in found.probes if p.peak_bytes}
@@ -117,11 +124,18 @@ class LimitJob:
                 and all(getattr(m, name) == getattr(mine, name) for name in same))
 
     def _go_on_from(self, m: Measurement, found: BatchLimit) -> None:
+        if self._asked.budget == budgets.DEVICE:  # it is what was free when the search began
+            self._budget = replace(self._budget, bytes=found.budget_bytes)
+        if found.budget_bytes != self._budget.bytes:
+            return
         self._probes = [p for p in found.probes if p.outcome not in STOPPED]
         self._finders, self._effective = list(found.finders), m.effective
+        for note in found.notes:
+            self._note(note)
 
     def _probe(self, batch: int, *, bounded: bool = True) -> Probe:
-        """One worker at one batch size. Errors: WorkerEnded where the recipe is unsupported."""
+        """One worker at one batch size. Errors: WorkerEnded where the recipe is unsupported;
+        NotAlone before it and after a failure, which another process may have brought about."""
         name = f"batch_{batch}" if bounded else "without_budget"
         job = self._job(name, bounded, batch_size=batch)
         began = time.monotonic()
@@ -131,6 +145,8 @@ class LimitJob:
             with self._worker(job, lambda event: None) as worker:
                 with DataPeak(worker.pid) as data:
                     steps = worker.expect("stepped")["steps"]
+                if self._device.kind == "gpu" and not compute_processes():
+                    self._note(CANNOT_TELL)  # not even the worker is listed
                 worker.go()
                 result = worker.expect("result")
             self._effective = result["effective"]
@@ -143,6 +159,7 @@ class LimitJob:
             if ended.status == "unsupported":
                 raise
             outcome, reason, self._stderr_tail = outcome_of(ended), why(ended), ended.stderr_tail
+            self._refuse_company()
         return Probe(batch_size=batch, outcome=outcome, peak_bytes=peak, steps=steps,
                      seconds=time.monotonic() - began, reason=reason)
 
@@ -164,12 +181,14 @@ class LimitJob:
         except WorkerEnded as ended:
             at = f"ended at batch {tried[-1]}" if tried else "ended before its first batch"
             result = {"answer": None, "reason": f"{at}: {why(ended)}"}
+        self._refuse_company()
         return Finder(name=name, answer=result["answer"], probes=len(tried),
                       seconds=time.monotonic() - began, reason=result["reason"])
 
     @contextlib.contextmanager
     def _worker(self, job: Job, show: Callable[[Event], None]) -> Iterator[WorkerProcess]:
-        """A worker, on a CPU inside a memory group where one can be made."""
+        """A worker, on a CPU inside a memory group where one can be made, on a GPU alone."""
+        self._refuse_company()
         with contextlib.ExitStack() as stack:
             group = None
             if job.limit and job.limit.data_bytes is not None:
@@ -199,6 +218,7 @@ class LimitJob:
             phase=asked.phase, budget=asked.budget, budget_bytes=self._budget.bytes,
             emulated=self._budget.emulated, enforced_by=self._enforced_by(),
             highest=asked.highest, probes=self._probes, finders=self._finders,
+            notes=self._notes,
             fixed_bytes=None if fit is None else fit.fixed_bytes,
             bytes_per_example=None if fit is None else fit.bytes_per_example,
             **{"limit": None, "fails_at": None} | found)
@@ -216,6 +236,14 @@ class LimitJob:
                                     "; no memory control group could be made")
         return "the framework's own limit" if self._budget.bounds_framework else "the device"
 
+    def _refuse_company(self) -> None:
+        if not refuse_company(self._device):
+            self._note(CANNOT_TELL)
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.append(text)
+
     def _tell(self, probe: Probe) -> None:
         self._watch(self._ready.job.key, {"event": "probe", "note": probe_text(probe)})
 
@@ -226,12 +254,15 @@ def line(found: BatchLimit) -> Fit | None:
     return Fit(found.fixed_bytes, found.bytes_per_example)
 
 
-def refuse_company(device: Device) -> None:
-    """Errors: UserError where another process holds a part of the GPU: its limit would be less."""
-    others = other_processes() if device.kind == "gpu" else []
+def refuse_company(device: Device) -> bool:
+    """Whether it could be told that nobody is on the GPU.
+
+    Errors: NotAlone where another process holds a part of it: the limit would be less."""
+    others = compute_processes() if device.kind == "gpu" else []
     if others:
-        raise UserError(f"the GPU is not free: {', '.join(others)} computes on it; end it or wait, "
-                        "a limit is found on an exclusive GPU only")
+        raise NotAlone(f"the GPU is not free: {', '.join(others)} computes on it; end it or wait, "
+                       "a limit is found on an exclusive GPU only")
+    return others is not None
 
 
 def outcome_of(ended: WorkerEnded) -> Outcome:

@@ -27,7 +27,8 @@ def limit_text(m: Measurement) -> str:
     if found is None or found.limit is None:
         return f"{m.status}: {m.reason}"
     probes = f"{len(found.probes)} probes, {sum(p.seconds for p in found.probes):.0f} s"
-    return f"{_answer(found)} within {_budget(found)}; {probes}"
+    notes = f" ({'; '.join(found.notes)})" if found.notes else ""
+    return f"{_answer(found)} within {_budget(found)}; {probes}{notes}"
 
 
 def _answer(found: BatchLimit) -> str:

@@ -20,6 +20,7 @@ from benchmarks.harness.profiles import (
     MemoryPlan,
     Profile,
     ThroughputPlan,
+    TuningPlan,
     explain,
 )
 from frameworks.contract import BACKENDS, Recipe
@@ -80,6 +81,7 @@ class Plan(BaseModel):
     memory: MemoryPlan
     batch_limit: LimitPlan = LimitPlan()
     accuracy: AccuracyPlan
+    tuning: TuningPlan = TuningPlan()
     jobs: list[JobSpec]
     command: str
 
@@ -146,7 +148,8 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         allow_pickle=choice.allow_pickle, custom_task=choice.custom_task, sizes=sizes,
         job_seconds=profile.job_seconds, equivalence=profile.equivalence,
         throughput=profile.throughput, memory=profile.memory,
-        batch_limit=profile.batch_limit, accuracy=profile.accuracy, jobs=jobs, command=command,
+        batch_limit=profile.batch_limit, accuracy=profile.accuracy, tuning=profile.tuning,
+        jobs=jobs, command=command,
     )
 
 
@@ -272,7 +275,8 @@ def _for_question(recipe: Recipe, question: str, profile: Profile, shape: Fields
             "max_gradient_norm": plan.max_gradient_norm, "log_interval": 1,
             "schedule": "linear" if recipe.schedule == "constant" else recipe.schedule,
             "warmup_share": recipe.warmup_share or 0.1,
-            "weight_decay": recipe.weight_decay or 0.01,
+            "weight_decay": plan.weight_decay,
+            "epsilon": recipe.epsilon if recipe.optimizer == "adafactor" else plan.epsilon,
         }
     else:
         return recipe

@@ -20,6 +20,7 @@ def points_to(failed: Check, checks: Sequence[Check], traced: Traced) -> str:
 
 _BY_CHECK = {
     "recipe": "two different recipes",
+    "steps": "a training that ended early, or a trace of which a part is missing",
     "batches": "the data: its order, its padding, or what tokens, types and labels it holds",
     "starting weights": "the starting weights: another checkpoint, or a head from another seed",
     "starting logits": "the model: what it makes of masks, token types and positions, or its "
@@ -28,6 +29,7 @@ _BY_CHECK = {
     "weights": "a small difference in every update, such as another epsilon or decay",
     "final logits": "small differences that add up, or what is switched off for prediction",
     "labels": "small differences that add up, at examples on the border of two labels",
+    "clipping": "the recipe of the traces, and to no difference",
 }
 
 

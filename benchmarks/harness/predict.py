@@ -12,15 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.harness.allocators import (
     Allocator,
@@ -28,44 +25,24 @@ from benchmarks.harness.allocators import (
     CudaCache,
     OneDnnPool,
     OutOfMemory,
+    Replay,
     malloc_peak,
     replay,
 )
+from benchmarks.harness.calibration import Calibration, calibrations
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.predict_pass import Answer, Ask, Request, load
 from benchmarks.harness.prepare import environment
-from frameworks.contract import BACKENDS, Device, Precision, StepTrace
+from frameworks.contract import BACKENDS, StepTrace
 
 TRACED = (2, 6)  # batch sizes
 ALLOCATORS: dict[str, Callable[[int | None], Allocator]] = {
     "cuda_cache": CudaCache,
-    "bfc_growth": lambda limit: BestFitRegions(limit, growth=True),
+    "bfc": BestFitRegions,
     "onednn_pool": OneDnnPool,
 }
 MALLOC = "malloc"  # not a model: see allocators.malloc_peak
 LARGEST_BATCH = 2**20
-
-
-class Calibration(BaseModel):
-    """One table of calibration.toml, which says what each figure means."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    allocator: str
-    small_objects: tuple[int, ...] = ()
-    started_bytes: dict[Precision, int] = Field(default_factory=dict)
-    workspaces_bytes: tuple[int, ...] = ()
-    error: float
-    how: str
-    cases: tuple[str, ...] = ()
-
-
-@cache
-def calibrations() -> dict[str, dict[Device, Calibration]]:
-    """By backend and kind of device."""
-    text = resources.files("benchmarks.harness").joinpath("calibration.toml").read_text("utf-8")
-    return {backend: {kind: Calibration.model_validate(row) for kind, row in kinds.items()}
-            for backend, kinds in tomllib.loads(text).items()}
 
 
 @dataclass(frozen=True)
@@ -74,14 +51,22 @@ class Peak:
     parts: dict[str, int]  # of it, by what it is for
 
 
+@dataclass(frozen=True)
+class Process:
+    """What is held beside the buffers and bounded with them; nothing on a GPU."""
+
+    bytes: int = 0  # at the peak: the data segment
+    begun_bytes: int = 0  # when training begins: the data segment
+    resident_bytes: int = 0  # at the peak: pages that were touched
+
+
 class Footprint:
     """What a traced step takes at any batch size."""
 
     def __init__(self, traces: Sequence[StepTrace], batch_sizes: Sequence[int],
-                 calibration: Calibration, outside_bytes: int) -> None:
-        """`traces` of two batch sizes; `outside_bytes` are those of the process that the budget
-        bounds too and no buffer shows. Raises ValueError where the two traces differ in more than
-        their buffers' bytes."""
+                 calibration: Calibration, process: Process | None = None) -> None:
+        """`traces` of two batch sizes; `process` on a CPU. Raises ValueError where the two traces
+        differ in more than their buffers' bytes."""
         small, large = traces
         if not (np.array_equal(small.taken, large.taken) and small.parts == large.parts
                 and np.array_equal(small.given_back, large.given_back)):
@@ -89,41 +74,79 @@ class Footprint:
         self.trace, self._calibration = small, calibration
         self._each = (large.bytes - small.bytes) / (batch_sizes[1] - batch_sizes[0])
         self._fixed = small.bytes - self._each * batch_sizes[0]
-        self.outside_bytes = outside_bytes
+        self._process, self._workspaces = process, calibration.workspaces()
+        self.outside_bytes = process.bytes if process else 0
         self._peaks: dict[int, Peak] = {}
         self._parts = np.array(small.parts)
+
+    def on(self, compute_capability: str | None) -> Footprint:
+        """On such a GPU, where libraries may take other workspaces."""
+        other = copy(self)
+        other._workspaces = self._calibration.workspaces(compute_capability)
+        other._peaks = self._peaks if other._workspaces == self._workspaces else {}
+        return other
 
     def sizes(self, batch: int) -> np.ndarray:
         """Bytes of every buffer, int64."""
         sizes: np.ndarray = np.rint(self._fixed + self._each * batch).astype(np.int64)
         return sizes
 
-    def _held(self, batch: int, limit: int | None) -> int:
-        """Bytes at the peak with the allocator's holes. Errors: OutOfMemory."""
+    def _malloc_peak(self, batch: int) -> int:
+        """Bytes at the peak under glibc's malloc. Errors: OutOfMemory."""
         trace, sizes = self.trace, self.sizes(batch)
-        if self._calibration.allocator == MALLOC:
-            # The weights come from a file or before all else: no hole is made or filled by them.
-            first = int(np.argmin(self._parts == "weights"))
-            steps = slice(first, None)
-            return int(sizes[:first].sum()) + malloc_peak(
-                trace.taken[steps], trace.given_back[steps], sizes[steps],
-                self._calibration.small_objects)
+        # The weights come from a file or before all else: no hole is made or filled by them.
+        first = int(np.argmin(self._parts == "weights"))
+        steps = slice(first, None)
+        return int(sizes[:first].sum()) + malloc_peak(
+            trace.taken[steps], trace.given_back[steps], sizes[steps],
+            self._calibration.small_objects)
+
+    def _replay(self, batch: int, limit: int | None = None) -> Replay:
+        """Errors: OutOfMemory."""
         allocator = ALLOCATORS[self._calibration.allocator](limit)
-        for wanted in self._calibration.workspaces_bytes:
+        for wanted in self._workspaces:
             allocator.take(wanted)
-        return replay(trace.taken, trace.given_back, sizes, allocator).peak_bytes
+        return replay(self.trace.taken, self.trace.given_back, self.sizes(batch), allocator)
 
     def peak(self, batch: int) -> Peak:
         """Without a limit."""
         if batch not in self._peaks:
-            held = self._held(batch, None)
-            parts = self._parts_at(self._asked(batch).argmax(), self.sizes(batch))
-            parts["workspace"] = parts.get("workspace", 0) + sum(
-                self._calibration.workspaces_bytes)
-            parts["allocator"] = held - sum(parts.values())
-            parts["process"] = self.outside_bytes
-            self._peaks[batch] = Peak(held + self.outside_bytes, parts)
+            malloc = self._calibration.allocator == MALLOC
+            held = self._malloc_peak(batch) if malloc else int(self._replay(batch).held.max())
+            self._peaks[batch] = Peak(held + self.outside_bytes, self._made_of(batch, held))
         return self._peaks[batch]
+
+    def in_use(self, batch: int, budget_bytes: int) -> int:
+        """What a probe within a budget sees at its peak, as `limit_pass.used_bytes` puts it
+        together: the framework's own count; on a CPU with all else that was held when training
+        began, or that is resident, if that is more. PyTorch keeps no count there: all that is
+        held."""
+        if self._calibration.allocator == MALLOC:
+            return self.peak(batch).bytes
+        try:
+            found = self._replay(batch, budget_bytes - self.outside_bytes)
+        except OutOfMemory:  # as predicted; it was taken all the same
+            found = self._replay(batch)
+        counted, begun = int(found.in_use.max()), self._begun(batch)
+        if self._process is None:
+            return counted
+        else_held = int(found.held[begun] - found.in_use[begun])
+        return max(counted + else_held + self._process.begun_bytes,
+                   int(found.touched.max()) + self._process.resident_bytes)
+
+    def _begun(self, batch: int) -> int:
+        """The last event before training begins: the weights are there, and what made them."""
+        others = (self._parts != "weights") & (self._parts != "workspace")
+        first = np.argmax(others & (self.sizes(batch) >= OneDnnPool.SMALL))
+        return max(0, int(self.trace.taken[first]) - 1)
+
+    def _made_of(self, batch: int, held: int) -> dict[str, int]:
+        sizes = self.sizes(batch)
+        parts = self._parts_at(self._asked(sizes).argmax(), sizes)
+        parts["workspace"] = parts.get("workspace", 0) + sum(self._workspaces)
+        parts["allocator"] = held - sum(parts.values())
+        parts["process"] = self.outside_bytes
+        return parts
 
     def _parts_at(self, event: np.intp, sizes: np.ndarray) -> dict[str, int]:
         alive = (self.trace.taken <= event) & (self.trace.given_back > event)
@@ -132,21 +155,20 @@ class Footprint:
 
     def fits(self, batch: int, budget_bytes: float) -> bool:
         """Whether the step ends within a budget, all that an allocator does to keep it tried."""
-        if self._asked(batch).max() + self.outside_bytes > budget_bytes:
+        if self._asked(self.sizes(batch)).max() + self.outside_bytes > budget_bytes:
             return False
         try:
             if self.peak(batch).bytes <= budget_bytes:
                 return True
             if self._calibration.allocator == MALLOC:  # it gives nothing up and tries again
                 return False
-            self._held(batch, int(budget_bytes) - self.outside_bytes)
+            self._replay(batch, int(budget_bytes) - self.outside_bytes)
         except OutOfMemory:
             return False
         return True
 
-    def _asked(self, batch: int) -> np.ndarray:
-        """Bytes of the buffers after every event, without any allocator."""
-        sizes = self.sizes(batch)
+    def _asked(self, sizes: np.ndarray) -> np.ndarray:
+        """Bytes of buffers of these sizes after every event, without any allocator."""
         change = np.zeros(self.trace.events + 1, np.int64)
         np.add.at(change, self.trace.taken, sizes)
         np.add.at(change, self.trace.given_back, -sizes)
@@ -168,10 +190,10 @@ class Footprint:
         return low
 
     def _guess(self, budget_bytes: float) -> int:
-        """From the line through two peaks."""
-        first, second = self.peak(4).bytes, self.peak(16).bytes
-        each = (second - first) / 12
-        return int(min(LARGEST_BATCH, max(2, 4 + (budget_bytes - first) / each)))
+        """From the line through the buffers at two batch sizes: what is held may rise in leaps."""
+        first, second = (int(self._asked(self.sizes(batch)).max()) for batch in (4, 16))
+        room = budget_bytes - self.outside_bytes - first
+        return int(min(LARGEST_BATCH, max(2, 4 + 12 * room / max(1, second - first))))
 
 
 @dataclass(frozen=True)
@@ -204,8 +226,10 @@ def footprints(backend: str, asks: Sequence[Ask]) -> list[Footprint | Refusal]:
 def _footprint(backend: str, ask: Ask, answer: Answer, folder: Path, place: int) -> Footprint:
     traces = [load(folder / f"{place}-{size}.npz") for size in ask.batch_sizes]
     calibration = calibrations()[backend][ask.device]
-    outside = 0
+    process = None
     if ask.device == "cpu":
-        started = calibration.started_bytes.get(ask.recipe.precision, 0)
-        outside = (answer.process_bytes or 0) + started
-    return Footprint(traces, ask.batch_sizes, calibration, outside)
+        process = Process(
+            bytes=answer.process_bytes + calibration.started(ask.recipe.precision),
+            begun_bytes=answer.process_bytes + calibration.built_bytes,
+            resident_bytes=answer.resident_bytes + calibration.resident_bytes)
+    return Footprint(traces, ask.batch_sizes, calibration, process)

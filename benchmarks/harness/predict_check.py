@@ -4,29 +4,29 @@ named runs, and the published figures of results/reference.toml."""
 from __future__ import annotations
 
 import tomllib
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
+from packaging.requirements import Requirement
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.harness import gpus, installed
-from benchmarks.harness.predict import Footprint, Refusal, calibrations
-from benchmarks.harness.predictions import (
-    Target,
-    Work,
-    predicted_limit,
-    problems,
-    started,
-    traced,
-)
-from frameworks.contract import Phase, Recipe
+from benchmarks.harness import budgets, gpus, installed
+from benchmarks.harness.calibration import calibrations
+from benchmarks.harness.limit_search import grid
+from benchmarks.harness.predict import LARGEST_BATCH, Footprint, Refusal
+from benchmarks.harness.predictions import Work, problems, promised, started, traced
+from frameworks.contract import BACKENDS, Phase, Recipe
+from results.limits import setting
 from results.schema import BatchLimit, Measurement, PredictionCase
 
 LABELS = ["0", "1", "2"]  # their number moves no figure that can be seen
 # The fields that move memory; works that differ in others are traced once.
 FIELDS = ("accumulation", "attention", "compile", "dropout", "gradient_checkpointing", "length",
           "max_gradient_norm", "optimizer", "precision")
+Say = Callable[[str], None]
 
 
 class PublishedMemory(BaseModel):
@@ -46,6 +46,7 @@ class PublishedMemory(BaseModel):
     peak_bytes: int | None = None  # at that batch size
     fits: int | None = None  # the largest batch that is known to fit
     fails: int | None = None  # the smallest that is known not to
+    conditions: str | None = None  # what was done otherwise than is predicted
     source: str
 
 
@@ -54,27 +55,24 @@ def published() -> list[PublishedMemory]:
     return [PublishedMemory.model_validate(row) for row in tomllib.loads(text).get("memory", [])]
 
 
-def step_of(limit: int) -> int:
-    """The search's step at a limit: 1 below 64, above it 5 % rounded to a multiple of 8."""
-    return 1 if limit < 64 else max(8, round(limit * 0.05 / 8) * 8)
-
-
-def cases(measurements: Sequence[Measurement], say: Callable[[str], None]) -> list[PredictionCase]:
-    """One case per probe and limit of the measurements, then the published ones."""
-    measured = [m for m in measurements if m.batch_limit and m.checkpoint]
-    works = {m.job.id: work_of(m) for m in measured}
-    rows = {work_of_published(row): row for row in published()}
-    taken = footprints([*works.values(), *rows], say)
-    found = []
-    for m in measured:
-        work = works[m.job.id]
-        if m.batch_limit and work in taken:
-            found += list(_measured(m, m.batch_limit, work, taken[work]))
-    for row in published():
-        work = work_of_published(row)
+def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]:
+    """One case per work and batch size, or budget, that the measurements have a probe, or a limit,
+    of; then the published ones."""
+    measured = [(m, m.batch_limit, work_of(m)) for m in measurements
+                if m.batch_limit and m.checkpoint]
+    rows = [(row, work_of_published(row)) for row in published()]
+    taken = footprints([*(work for *_, work in measured), *(work for _, work in rows)], say)
+    for line in dict.fromkeys(filter(None, (other_versions(m) for m, _, work in measured
+                                            if work in taken))):
+        say(line)
+    found: dict[tuple[Work, int | str | None], PredictionCase] = {}
+    for m, limit, work in measured:
         if work in taken:
-            found += list(_published(row, work, taken[work]))
-    return found
+            for case in _measured(m, limit, work, taken[work]):
+                # Tasks differ in their label count only, and a budget does not move a peak.
+                found.setdefault((_shape(work), case.batch_size or case.budget), case)
+    return [*found.values(), *(case for row, work in rows if work in taken
+                               for case in _published(row, work, taken[work]))]
 
 
 def work_of(m: Measurement) -> Work:
@@ -91,15 +89,42 @@ def work_of_published(row: PublishedMemory) -> Work:
     return Work(row.backend, row.checkpoint, "gpu", row.phase, recipe)
 
 
-def footprints(works: Sequence[Work], say: Callable[[str], None]) -> dict[Work, Footprint]:
+def _shape(work: Work) -> Work:
+    """Random weights take what those of the checkpoint of the same name take."""
+    return replace(work, checkpoint=work.checkpoint.removeprefix("random:"))
+
+
+def case_name(work: Work) -> str:
+    """How calibration.toml names a case, the batch size left out."""
+    recipe = work.recipe
+    unusual = [f" {name}={getattr(recipe, name)}" for name in FIELDS
+               if name not in ("length", "precision")
+               and getattr(recipe, name) != Recipe.model_fields[name].default]
+    return (f"{_shape(work).checkpoint} {recipe.length} {recipe.precision} {work.phase}"
+            + "".join(unusual))
+
+
+def other_versions(m: Measurement) -> str | None:
+    """What of the backend's packages is installed here in another version than was measured."""
+    here = installed.versions()
+    names = [Requirement(text).name for text in BACKENDS[m.job.backend].requirements]
+    other = [f"{name} {here[name]}, measured was {m.versions[name]}" for name in names
+             if name in here and name in m.versions and here[name] != m.versions[name]]
+    return f"{m.job.backend} is traced with {'; '.join(other)}" if other else None
+
+
+def footprints(works: Sequence[Work], say: Say) -> dict[Work, Footprint]:
     """Of the works that can be traced here; of the others it is said why not."""
     found = {}
+    for backend, why in not_here().items():
+        if any(work.backend == backend for work in works):
+            say(f"{backend} left out: {why}")
     with started({work.checkpoint for work in works}, LABELS) as starts:
         able = []
         for work in dict.fromkeys(works):
-            why = installed.missing(work.backend) or "; ".join(
-                problems(work, starts[work.checkpoint]))
-            if why:
+            if work.backend in not_here():
+                continue
+            if why := "; ".join(problems(work, starts[work.checkpoint])):
                 say(f"left out: {case_name(work)} of {work.backend}: {why}")
             else:
                 able.append(work)
@@ -111,61 +136,60 @@ def footprints(works: Sequence[Work], say: Callable[[str], None]) -> dict[Work, 
     return found
 
 
+def not_here() -> dict[str, str]:
+    """The backends that cannot be traced here, and why."""
+    return {name: why for name in BACKENDS if (why := installed.missing(name))}
+
+
+def _about(work: Work) -> dict[str, Any]:
+    return {"backend": work.backend, "device": work.device, "checkpoint": work.checkpoint,
+            "length": work.recipe.length, "precision": work.recipe.precision,
+            "phase": work.phase, "setting": setting(work.phase, work.recipe.model_dump())}
+
+
 def _measured(m: Measurement, limit: BatchLimit, work: Work,
               footprint: Footprint) -> Iterator[PredictionCase]:
     calibration = calibrations()[work.backend][work.device]
-    about: dict[str, Any] = {
-        "backend": work.backend, "checkpoint": work.checkpoint,
-        "architecture": m.checkpoint.architecture if m.checkpoint else "",
-        "length": work.recipe.length, "precision": work.recipe.precision, "phase": work.phase,
-        "source": "measured",
-    }
+    footprint = footprint.on(m.device.compute_capability)
+    about = _about(work) | {"architecture": m.checkpoint.architecture if m.checkpoint else "",
+                            "source": "measured"}
     for probe in limit.probes:
         if probe.outcome == "ok" and probe.peak_bytes:
             yield PredictionCase(
                 **about, batch_size=probe.batch_size, budget=None, unit="bytes",
-                predicted=footprint.peak(probe.batch_size).bytes, measured=probe.peak_bytes,
+                predicted=footprint.in_use(probe.batch_size, limit.budget_bytes),
+                measured=probe.peak_bytes,
                 fitted=f"{case_name(work)} {probe.batch_size}" in calibration.cases)
-    if limit.limit is not None and limit.fails_at is not None:
-        target = Target(limit.budget, limit.budget_bytes)
-        promised = predicted_limit(footprint, target, calibration.error).limit
-        yield PredictionCase(
-            **about, batch_size=None, budget=limit.budget, unit="examples", predicted=promised,
-            measured=limit.limit,
-            within_step=abs(promised - limit.limit) <= step_of(max(promised, limit.limit)))
-
-
-def case_name(work: Work) -> str:
-    """How calibration.toml names a case, the batch size left out."""
-    recipe = work.recipe
-    return f"{work.checkpoint} {recipe.length} {recipe.precision} {work.phase}"
+    if limit.limit is not None:
+        batch = promised(footprint, limit.budget_bytes, calibration.error)
+        yield _limit_case(about, limit.budget, batch, limit.limit, limit.fails_at, limit.highest)
 
 
 def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterator[PredictionCase]:
-    about: dict[str, Any] = {
-        "backend": row.backend, "checkpoint": row.checkpoint, "architecture": row.checkpoint,
-        "length": row.length, "precision": row.precision, "phase": row.phase,
-        "source": row.source,
-    }
+    if row.gpu:
+        footprint = footprint.on(gpus.gpu_type(row.gpu).compute_capability)
+    about = _about(work) | {"architecture": row.checkpoint, "source": row.source,
+                            "conditions": row.conditions}
+    budget = row.budget_bytes or gpu_budget(row)
     if row.peak_bytes and row.batch_size:
         yield PredictionCase(**about, batch_size=row.batch_size, budget=None, unit="bytes",
-                             predicted=footprint.peak(row.batch_size).bytes,
+                             predicted=footprint.in_use(row.batch_size, budget),
                              measured=row.peak_bytes)
     if row.fits is not None:
-        budget = row.budget_bytes or gpu_budget(row)
-        error = calibrations()[row.backend][work.device].error
-        limit = predicted_limit(footprint, Target(row.gpu or "GPU", budget), error).limit
-        above = row.fails if row.fails is not None else row.fits + 1
-        yield PredictionCase(**about, batch_size=None, budget=row.gpu or f"{budget / 2**30:.0f}GiB",
-                             unit="examples", predicted=limit, measured=row.fits,
-                             within_step=row.fits - step_of(row.fits) <= limit
-                             < above + step_of(row.fits))
+        batch = promised(footprint, budget, calibrations()[row.backend][work.device].error)
+        label = row.gpu or f"{budget / 2**30:.0f}GiB"
+        yield _limit_case(about, label, batch, row.fits, row.fails)
+
+
+def _limit_case(about: dict[str, Any], budget: str, batch: int, limit: int, fails_at: int | None,
+                highest: int = LARGEST_BATCH) -> PredictionCase:
+    """What is predicted is rounded down to a size that a search up to `highest` tries."""
+    sizes = [0, *grid(highest)]
+    place = bisect_right(sizes, batch) - 1
+    return PredictionCase(
+        **about, batch_size=None, budget=budget, unit="examples", predicted=sizes[place],
+        measured=limit, fails_at=fails_at, steps=place - (bisect_right(sizes, limit) - 1))
 
 
 def gpu_budget(row: PublishedMemory) -> int:
-    framework: gpus.Framework = "torch" if row.backend == "hf_torch" else "tensorflow"
-    found = gpus.gpu_type(row.gpu or "").budget_bytes(framework)
-    assert found is not None, f"{row.gpu} has no reading"
-    return found
-
-
+    return gpus.room(row.gpu or "", budgets.framework_of(row.backend)).bytes

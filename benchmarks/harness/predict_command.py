@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -19,8 +20,10 @@ from benchmarks.harness.predictions import Work
 from benchmarks.harness.profiles import explain, load_profile, parse_overrides
 from frameworks.contract import BACKENDS, Device, Recipe
 from results import store
-from results.limits import Errors, errors
+from results.predictions import Errors, errors
 from results.schema import Measurement, Prediction, PredictionCase, RunInfo
+
+UNITS = {"bytes": "peaks", "examples": "limits"}
 
 
 def predict(options: argparse.Namespace, command: list[str]) -> Path:
@@ -127,34 +130,59 @@ def check(options: argparse.Namespace) -> Path:
         if not (Path(name) / store.RUN_FILE).is_file():
             raise UserError(f"--check {name}: no run's folder, it has no {store.RUN_FILE}")
         measurements += store.read_run(Path(name))[1]
-    cases = predict_check.cases(measurements, lambda line: print(line, file=sys.stderr))
+    folder = Path(options.check[0])
+    cases = predict_check.cases(measurements, _say) + _kept_cases(folder)
     try:
-        path = store.write_prediction_cases(Path(options.check[0]), cases)
+        path = store.write_prediction_cases(folder, cases)
     except store.StoreError as error:
         raise UserError(str(error)) from None
     print(summary(cases))
     return path
 
 
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _kept_cases(folder: Path) -> list[PredictionCase]:
+    """Those of an earlier check in an environment that has the backends which are missing here."""
+    cases, damaged = store.read_prediction_cases(folder)
+    kept = [case for case in cases if case.backend in predict_check.not_here()]
+    for backend in dict.fromkeys(case.backend for case in kept):
+        n = sum(case.backend == backend for case in kept)
+        _say(f"{backend}: {n} cases of an earlier check are kept")
+    for problem in damaged:
+        _say(f"not kept: {problem}")
+    return kept
+
+
 def summary(cases: Sequence[PredictionCase]) -> str:
-    """One line per backend, unit and source. Cases that the calibration has seen do not count."""
+    """One line per backend, device, unit and source. Cases that the calibration has seen, and what
+    was published under other conditions, do not count."""
     lines = []
-    for backend in BACKENDS:
-        for unit, what in (("bytes", "peaks"), ("examples", "limits")):
-            for origin in ("measured", "published"):
-                own = [c for c in cases if c.backend == backend and c.unit == unit
-                       and not c.fitted and (c.source == "measured") == (origin == "measured")]
-                if own:
-                    lines.append(f"{backend}, {origin} {what}: {_said(errors(own))}")
-    return "\n".join(lines)
+    counted = [c for c in cases if not c.fitted and c.conditions is None]
+    groups = itertools.product(BACKENDS, ("cpu", "gpu"), UNITS, (True, False))
+    for backend, device, unit, measured in groups:
+        own = [c for c in counted if (c.backend, c.device, c.unit) == (backend, device, unit)
+               and (c.source == "measured") == measured]
+        if own:
+            lines.append(f"{backend} on a {device.upper()}, "
+                         f"{'measured' if measured else 'published'} {UNITS[unit]}: "
+                         f"{_said(errors(own))}")
+    fitted = sum(c.fitted for c in cases)
+    other = sum(c.conditions is not None for c in cases)
+    return "\n".join([*lines, f"left out: {fitted} cases that the calibration has seen, {other} "
+                      "that were published under other conditions"])
 
 
 def _said(e: Errors) -> str:
-    words = [f"{e.cases} cases"]
+    words = [f"{e.cases} case{'s' * (e.cases != 1)}"]
     if e.median is not None and e.worst is not None:
         words += [f"median error {e.median:.1%}", f"worst {e.worst:+.1%}"]
-    if e.within_step:
-        words.append(f"within one step {e.within_step.value:.0%}")
+    if e.within_step and e.worst_steps is not None:
+        words += [f"within one step {e.within_step.value:.0%}", f"worst {e.worst_steps:+} steps"]
     if e.broken:
-        words.append(f"promised too much {e.broken.value:.0%}")
+        words.append(f"promised what then failed {e.broken.value:.0%}")
+    if e.undecided:
+        words.append(f"{e.undecided} undecided")
     return ", ".join(words)

@@ -44,7 +44,8 @@ class Request(BaseModel):
 class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    process_bytes: int | None  # interpreter and framework: private writable memory, model excluded
+    process_bytes: int  # interpreter and framework: private writable memory, model excluded
+    resident_bytes: int  # the part of it that was touched
     refusals: dict[int, str]  # by the ask's place: why the backend cannot follow it
 
 
@@ -54,6 +55,7 @@ def main() -> int:
     folder = Path(sys.argv[2])
     importlib.import_module(f"frameworks.{request.backend}.train")
     begun = data_segment.held()
+    assert begun is not None  # it is this process
     allocations = importlib.import_module(f"frameworks.{request.backend}.allocations")
     refusals = {}
     for i, ask in enumerate(request.asks):
@@ -64,7 +66,8 @@ def main() -> int:
                 save(trace, folder / f"{i}-{size}.npz")
         except Unsupported as error:
             refusals[i] = str(error)
-    answer = Answer(process_bytes=begun.data if begun else None, refusals=refusals)
+    answer = Answer(process_bytes=begun.data, resident_bytes=begun.resident,
+                    refusals=refusals)
     (folder / "answer.json").write_text(answer.model_dump_json(), encoding="utf-8")
     return 0
 

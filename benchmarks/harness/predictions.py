@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import budgets, checkpoints, devices, gpus, installed
+from benchmarks.harness.calibration import calibrations
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import StartFile
-from benchmarks.harness.predict import TRACED, Footprint, Refusal, calibrations, footprints
+from benchmarks.harness.predict import TRACED, Footprint, Refusal, footprints
 from benchmarks.harness.predict_pass import Ask
 from frameworks.contract import BACKENDS, Device, Phase, Recipe, Start
 from results import schema
@@ -40,6 +41,7 @@ class Target:
     label: str
     budget_bytes: int
     note: str | None = None
+    compute_capability: str | None = None  # of a GPU type
 
 
 def targets(work: Work, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[Target]:
@@ -68,21 +70,8 @@ def lacks(row: gpus.GpuType, recipe: Recipe) -> str | None:
 
 
 def _gpu_target(work: Work, name: str) -> Target:
-    """The type's budget; where gpus.toml has no reading of a part of it, the worst one of the
-    types that it has one of."""
-    row = gpus.gpu_type(name)
-    known = gpus.gpu_types().values()
-    framework: gpus.Framework = "torch" if BACKENDS[work.backend].extra == "torch" else "tensorflow"
-    context = row.context_bytes or max(k.context_bytes or 0 for k in known)
-    usable, note = row.usable_bytes.get(framework), None
-    if usable is None:
-        share = min(k.usable_bytes[framework] / k.memory_bytes for k in known
-                    if framework in k.usable_bytes)
-        usable = int(row.memory_bytes * share)
-        note = f"no reading of its usable memory: {share:.0%} of the total, the lowest share seen"
-    elif row.context_bytes is None:
-        note = "no reading of its CUDA context: the largest one seen is taken off"
-    return Target(name, usable - context, note)
+    room = gpus.room(name, budgets.framework_of(work.backend))
+    return Target(name, room.bytes, room.note, gpus.gpu_type(name).compute_capability)
 
 
 def predict(works: Sequence[Work], label_names: Sequence[str], gpu_names: Sequence[str],
@@ -139,7 +128,8 @@ def ask_of(work: Work, start: Start) -> Ask:
 def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
                 start: Start) -> Prediction:
     peak = footprint.peak(work.recipe.batch_size)
-    error = calibrations()[work.backend][work.device].error
+    calibration = calibrations()[work.backend][work.device]
+    error = calibration.error
     return Prediction(
         backend=work.backend, phase=work.phase, device=work.device,
         checkpoint=work.checkpoint if BACKENDS[work.backend].pretrained
@@ -148,32 +138,39 @@ def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
         recipe=work.recipe.model_dump(), parts=peak.parts, peak_bytes=peak.bytes,
         peak_low_bytes=round(peak.bytes * (1 - error)),
         peak_high_bytes=round(peak.bytes * (1 + error)),
+        assumed=calibration.assumed,
         limits=[predicted_limit(footprint, target, error) for target in wanted],
         versions=installed.versions(),
     )
 
 
 def predicted_limit(footprint: Footprint, target: Target, error: float) -> PredictedLimit:
+    footprint = footprint.on(target.compute_capability)
+    budget = target.budget_bytes
+    return PredictedLimit(
+        target=target.label, budget_bytes=budget, limit=promised(footprint, budget, error),
+        low=footprint.limit(budget / (1 + error)), high=footprint.limit(budget / (1 - error)),
+        note=target.note)
+
+
+def promised(footprint: Footprint, budget_bytes: int, error: float) -> int:
     """The batch that is promised leaves a third of the error free: a promise that fails costs
     more than an example."""
-    low, promised, high = (footprint.limit(target.budget_bytes / (1 + share))
-                           for share in (error, error / 3, -error))
-    return PredictedLimit(target=target.label, budget_bytes=target.budget_bytes, limit=promised,
-                          low=low, high=high, note=target.note)
+    return footprint.limit(budget_bytes / (1 + error / 3))
 
 
 def text(p: Prediction) -> str:
     """A prediction as lines: the peak with its parts, the limits and one plain sentence."""
-    title = BACKENDS[p.backend].title
     size = p.recipe["batch_size"]
     place = "a GPU" if p.device == "gpu" else "a CPU"
-    lines = [f"predicted: {_subject(p)}, {title} on {place}",
-             f"  peak at batch {size}: {_gib(p.peak_bytes)} ({_gib(p.peak_low_bytes)} to "
+    kind = "assumed range" if p.assumed else "95 % interval"
+    lines = [f"predicted: {_subject(p)} on {place}",
+             f"  peak at batch {size}: {_gib(p.peak_bytes)} ({kind} {_gib(p.peak_low_bytes)} to "
              f"{_gib(p.peak_high_bytes)})"]
     lines += [f"    {name:<12}{_gib(amount):>12}" for name, amount in p.parts.items() if amount]
     if p.limits:
         width = max(len(limit.target) for limit in p.limits) + 2
-        lines.append("  predicted limits, with 95 % interval")
+        lines.append(f"  predicted limits, with {kind}")
         for limit in p.limits:
             note = f"  ({limit.note})" if limit.note else ""
             lines.append(f"    {limit.target:<{width}}{_gib(limit.budget_bytes):>12}"
@@ -185,7 +182,7 @@ def text(p: Prediction) -> str:
 def sentence(p: Prediction) -> str:
     """'bert-base, length 512, fp32, PyTorch: about 21 on a T4, 62 on an A100-40'"""
     where = [f"{limit.limit} {_at(limit.target, p.device)}" for limit in p.limits]
-    return f"{_subject(p)}, {BACKENDS[p.backend].title}: about {', '.join(where)} (predicted)"
+    return f"{_subject(p)}: about {', '.join(where)} (predicted)"
 
 
 def _at(target: str, device: Device) -> str:
@@ -195,8 +192,14 @@ def _at(target: str, device: Device) -> str:
 
 
 def _subject(p: Prediction) -> str:
-    evaluation = ", evaluation" if p.phase == "evaluation" else ""
-    return f"{p.checkpoint}, length {p.recipe['length']}, {p.recipe['precision']}{evaluation}"
+    """'bert-base, length 512, fp32, PyTorch'; 'Keras LSTM on the tokens of minilm, ...'"""
+    title = BACKENDS[p.backend].title
+    words = [f"length {p.recipe['length']}", str(p.recipe["precision"])]
+    words += ["evaluation"] * (p.phase == "evaluation")
+    if BACKENDS[p.backend].pretrained:
+        return ", ".join([p.checkpoint, *words, title])
+    tokenizer = p.checkpoint.removeprefix("none (tokenizer of ").removesuffix(")")
+    return ", ".join([f"{title} on the tokens of {tokenizer}", *words])
 
 
 def _gib(size: int) -> str:

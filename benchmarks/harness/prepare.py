@@ -119,7 +119,7 @@ def exclude(spec: JobSpec, source: checkpoints.CheckpointSource,
     Errors: UserError for a length beyond the model's, or a budget beyond the device's."""
     checkpoints.check_length(source, spec.recipe.length)
     if spec.budget is not None:
-        budgets.check_device(spec.budget, spec.key.backend, device)
+        budgets.check_device(spec.budget, device)
     missing = installed.missing(spec.key.backend)
     if missing:
         return Excluded(spec, "not_installed", missing)

@@ -41,10 +41,10 @@ class TaskChoice(Section):
 
 class ThroughputPlan(Section):
     warmup_windows: Count = 1
-    rounds: Count = 2  # backends take turns once per round
-    windows: Count = 5  # per round
+    rounds: Count = 6  # backends take turns once per round; an interval needs 6 rounds
+    windows: Count = 2  # per round
     steps_per_window: Count = 4
-    evaluation_windows: Count = 3  # per round
+    evaluation_windows: Count = 1  # per round
     evaluation_batches: Count = 4  # per window
     control: bool = True  # every backend's barest loop takes part: what fit or Trainer adds
     noise_pair: bool = True  # one backend takes part twice: differences below its own are none
@@ -64,7 +64,12 @@ class EquivalencePlan(Section):
     # The others have one trace each, at the first of the accumulations.
     precisions: list[Precision] = ["fp32"]
     batch_size: Annotated[int, Field(ge=2)] = 8
-    max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0  # such that a part of the steps is cut
+    # Such that a part of the steps is cut: a certificate asks for it.
+    max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
+    # Large beside a recipe's: that decay is lost in the rounding of the weights, and few gradients
+    # are so small that they show that epsilon.
+    weight_decay: Annotated[float, Field(gt=0)] = 1.0
+    epsilon: Annotated[float, Field(gt=0)] = 1e-6
     evaluation_examples: Count = 200
     keep_weights: bool = False  # whole, beside their sketches
 
@@ -108,6 +113,11 @@ class AccuracyPlan(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [42]
 
 
+class TuningPlan(Section):
+    # By how much a tuned recipe's accuracy may be lower than the plain one's and still hold.
+    accuracy_margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+
 class Profile(Section):
     description: str
     checkpoint: str = "minilm"
@@ -128,6 +138,7 @@ class Profile(Section):
     memory: MemoryPlan = MemoryPlan()
     batch_limit: LimitPlan = LimitPlan()
     accuracy: AccuracyPlan = AccuracyPlan()
+    tuning: TuningPlan = TuningPlan()
 
     def recipe_for(self, backend: str, task: str, *layers: Mapping[str, Any]) -> Recipe:
         """The recipe of one backend on one task, with further layers (shape, seed, command line)

@@ -27,6 +27,7 @@ from benchmarks.harness.runner import (
     SpeedJob,
     Watch,
     excluded_measurement,
+    new_race,
 )
 from results import store
 from results.schema import Certificate, Device, Measurement, RunInfo
@@ -105,8 +106,15 @@ class Run:
         return store.read_run(self.folder)[1]
 
     def pending(self) -> list[JobSpec]:
-        settled = {m.job.id for m in self.measurements() if m.status in SETTLED}
-        return [spec for spec in self.plan.jobs if spec.key.id not in settled]
+        """What is still to do. A race is taken again as a whole where one of its jobs is still to
+        do: alone, that job would be timed at another time than the others."""
+        status = {m.job.id: m.status for m in self.measurements()}
+        undone = {spec.key.id for spec in self.plan.jobs
+                  if status.get(spec.key.id) not in SETTLED}
+        races = {spec.comparison for spec in self.plan.jobs
+                 if spec.key.id in undone and spec.key.question == "throughput"}
+        return [spec for spec in self.plan.jobs if spec.key.id in undone
+                or (spec.comparison in races and status[spec.key.id] == "ok")]
 
     def prepare(self, specs: Sequence[JobSpec], say: Callable[[str], None]) -> None:
         """Reads data and makes job files for `specs`; before the first of them runs."""
@@ -117,12 +125,13 @@ class Run:
         self.prepared = prepare(self._inputs, self.plan, specs, self.folder, self.device)
 
     def record(self, measurement: Measurement) -> None:
-        """Keeps a measurement. That a framework is absent from this environment never replaces
-        what another environment measured with it.
+        """Keeps a measurement. That a framework is absent from this environment, or that a race
+        was stopped, never replaces what was measured before.
 
         Errors: UserError when it cannot be written, such as on a full disk."""
         path = self.folder / f"{measurement.job.id}.json"
-        if measurement.status == "not_installed" and path.exists():
+        stopped = (measurement.status, measurement.job.question) == ("interrupted", "throughput")
+        if path.exists() and (stopped or measurement.status == "not_installed"):
             return
         try:
             store.write_measurement(self.folder, measurement)
@@ -177,6 +186,7 @@ class Run:
 
         `decided` is asked after every round whether the race may end; such a race is about
         training alone, and times no evaluation."""
+        race = new_race()
         with contextlib.ExitStack() as stack:
             racing: list[SpeedJob] = []
 
@@ -190,7 +200,7 @@ class Run:
 
             for ready in group:
                 attempt = stack.enter_context(Attempt(ready, self.folder, self.device, watch))
-                racing.append(SpeedJob(attempt))
+                racing.append(SpeedJob(attempt, race))
                 try:
                     racing[-1].start()
                 except WorkerEnded as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -121,12 +122,18 @@ def run_trace(attempt: Attempt) -> Measurement:
 WHOLE_JOBS = {"equivalence": run_trace, "memory": run_memory, "accuracy": run_accuracy}
 
 
+def new_race() -> str:
+    """A name for all that take turns with one another, so that no windows are ever paired that
+    were taken at other times, such as in another environment or before a stop."""
+    return uuid.uuid4().hex
+
+
 class SpeedJob:
     """A throughput job that takes turns: its worker lives from `start` to `finish` and waits
     between windows inside its framework's training loop, using no processor time."""
 
-    def __init__(self, attempt: Attempt) -> None:
-        self.attempt, self.round = attempt, 0
+    def __init__(self, attempt: Attempt, race: str) -> None:
+        self.attempt, self.race, self.round = attempt, race, 0
         self._warmup: list[Window] = []
         self._windows: list[Window] = []
         self._evaluation_warmup: list[Window] = []
@@ -211,9 +218,9 @@ class SpeedJob:
         ]
 
     @property
-    def example_rates(self) -> list[float]:
-        """Examples per second of every training window until now."""
-        return [w.examples / w.seconds for w in self._windows]
+    def windows(self) -> list[Window]:
+        """The training windows until now."""
+        return list(self._windows)
 
     def figures(self) -> dict[str, Any]:
         """Steps, examples and tokens per second of this round, for pytest-benchmark's JSON."""
@@ -231,7 +238,7 @@ class SpeedJob:
             build_seconds=result["build_seconds"],
             first_step_seconds=result["first_step_seconds"], warmup=self._warmup,
             windows=self._windows, evaluation_warmup=self._evaluation_warmup,
-            evaluation_windows=self._evaluation,
+            evaluation_windows=self._evaluation, race=self.race,
             model_flops_per_token=result.get("model_flops_per_token"),
             matmul_flops_per_second=result.get("matmul_flops_per_second"),
         )

@@ -40,8 +40,6 @@ from frameworks.hf_tf.train import MeanLoss
 
 STEPS = 2  # in the second the optimizer has its state from the start
 GRAPH_BYTES = 32_600  # per operation: the slope of five measured sessions of 5,275 to 9,130
-# That run operations side by side: TensorFlow has one per core, and a GPU's queue one filler.
-THREADS: dict[Device, int] = {"cpu": 2, "gpu": 1}
 
 
 def step_trace(
@@ -62,7 +60,7 @@ def step_trace(
     if device == "cpu":
         variables.append(_graph_itself(len(function.graph.get_operations())))
     last, others = batches[True], [batches[False]] * (recipe.accumulation - 1)
-    return liveness.replay(variables, [*others, last] * STEPS, THREADS[device])
+    return liveness.replay(variables, [*others, last] * STEPS, liveness.threads(device))
 
 
 def _graph_itself(operations: int) -> liveness.Variable:

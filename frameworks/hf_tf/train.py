@@ -31,6 +31,7 @@ from frameworks.hf_tf import (
     unsupported,
 )
 from frameworks.hf_tf.recording import Recording
+from frameworks.products import Product
 
 
 class Session(contract.Session):
@@ -76,21 +77,34 @@ class Session(contract.Session):
     def curve(self) -> Curve:
         return self.recording.curve()
 
+    def product(self) -> Product:
+        """What matrix products keep in the loop that trained."""
+        return precision.product(self.model, self.compiled())
+
     def precision_in_force(self) -> Precision:
-        return precision.in_force(self.model)
+        return self.product().word
+
+    def compiled(self) -> bool:
+        """Whether XLA compiles the loop that trained."""
+        return bool((self.bare.function_spec if self.bare else self.model).jit_compile)
 
     def effective(self) -> Effective:
         sizes = {name: values.size for name, values in self.weights().items()}
+        product = self.product()
         return Effective(
-            precision=self.precision_in_force(),
+            precision=product.word,
             attention="eager",  # the only one that these models have
             optimizer=optimizer.description(self.optimizer),
-            compiled=bool((self.bare.function_spec if self.bare else self.model).jit_compile),
+            compiled=self.compiled(),
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
             device=f"{model.device()}: {self.model.trainable_weights[0].device}",
             details=precision.switches()
-            | {"threads": float(tf.config.threading.get_intra_op_parallelism_threads())},
+            | precision.loss_scaling(self.optimizer)
+            | {
+                "product_bits": product.bits,
+                "threads": float(tf.config.threading.get_intra_op_parallelism_threads()),
+            },
         )
 
     def weights(self) -> dict[str, np.ndarray]:

@@ -38,7 +38,7 @@ from frameworks.contract import (
     Work,
 )
 from frameworks.hf_torch import NAME, model, optimizer
-from frameworks.hf_torch.bare import DTYPES
+from frameworks.hf_torch.precision import DTYPES
 from frameworks.hf_torch.train import mean_loss
 
 STEPS = 3  # as many as a probe takes; from the second on the optimizer has its state

@@ -13,10 +13,8 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from frameworks.contract import Feed, Recipe, Watch
-from frameworks.hf_torch import data
+from frameworks.hf_torch import data, precision
 from frameworks.hf_torch.recording import Recording
-
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def prepared(model: PreTrainedModel, recipe: Recipe) -> nn.Module:
@@ -29,14 +27,13 @@ def train(
     model: PreTrainedModel,
     optimizer: torch.optim.Optimizer,
     schedule: LambdaLR,
+    scaler: torch.amp.GradScaler,
     recording: Recording,
     watch: Watch,
 ) -> None:
     """The feed's optimizer steps, to their end or to a stop."""
     feed, recipe = recording.work.feed, recording.work.recipe
     place = model.device
-    dtype = DTYPES.get(recipe.precision)
-    scaler = torch.amp.GradScaler(place.type, enabled=recipe.precision == "fp16")
     batches = endless(data.training_loader(feed))
     watch.begin()
     for step in range(feed.total_steps):
@@ -47,7 +44,7 @@ def train(
             recording.batch(batch)
             inputs = {name: values.to(place) for name, values in batch.items()}
             labels = inputs.pop("labels").long()
-            with torch.autocast(place.type, dtype, enabled=dtype is not None):
+            with precision.bare_context(recipe):
                 logits = forward(**inputs).logits
             loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
             scaler.scale(loss / count).backward()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 
 import torch
-from transformers import Trainer
 
-from frameworks.contract import Precision, Recipe, Unsupported
+from frameworks.contract import Recipe, Unsupported
 from frameworks.hf_torch import NAME
 from frameworks.hf_torch.model import device
+from frameworks.products import Product, factors
 
-WORDS: dict[torch.dtype, Precision] = {torch.bfloat16: "bf16", torch.float16: "fp16"}
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def apply(recipe: Recipe) -> dict[str, bool]:
@@ -27,22 +28,45 @@ def apply(recipe: Recipe) -> dict[str, bool]:
     return {name: recipe.precision == name for name in ("bf16", "fp16", "tf32")}
 
 
-def in_force(trainer: Trainer) -> Precision:
-    """The word for what matrix products are done in: asked of one, under Trainer's autocast."""
-    probe = torch.ones(1, 1, device=trainer.args.device)
-    with trainer.accelerator.autocast():
-        dtype = torch.mm(probe, probe).dtype
-    return WORDS.get(dtype, "tf32" if tf32() else "fp32")
+def place() -> str:
+    """PyTorch's name for the device."""
+    return "cuda" if device() == "gpu" else "cpu"
 
 
-def tf32() -> bool:
-    """Whether fp32 matrix products may run in TF32."""
-    matmul = torch.backends.cuda.matmul
-    if hasattr(matmul, "fp32_precision"):
-        return device() == "gpu" and matmul.fp32_precision == "tf32"
-    return device() == "gpu" and matmul.allow_tf32
+def bare_context(recipe: Recipe) -> torch.autocast:
+    """What the bare loop computes a batch's logits under."""
+    dtype = DTYPES.get(recipe.precision)
+    return torch.autocast(place(), dtype, enabled=dtype is not None)
 
 
-def switches() -> dict[str, str | bool]:
-    """The framework's own switches, as they stand."""
-    return {"tf32": tf32(), "float32_matmul_precision": torch.get_float32_matmul_precision()}
+def bare_scaler(recipe: Recipe) -> torch.amp.GradScaler:
+    """The bare loop's."""
+    return torch.amp.GradScaler(place(), enabled=recipe.precision == "fp16")
+
+
+def product(context: AbstractContextManager) -> Product:
+    """What products keep under a loop's context: a layer's, and attention's of many heads."""
+    a, b = (torch.from_numpy(factor).to(place()) for factor in factors())
+    with torch.no_grad(), context:
+        results = [torch.nn.functional.linear(a, b), torch.bmm(a[None], b[None])[0]]
+    return Product.of(*[result.float().cpu().numpy() for result in results],
+                      half=results[0].dtype is torch.float16)
+
+
+def switches() -> dict[str, str | None]:
+    """The framework's own switches, as they stand; None where this version has none."""
+    backends = {"cuda": torch.backends.cuda, "mkldnn": torch.backends.mkldnn}
+    told: dict[str, str | None] = {
+        f"{name}_fp32_precision": getattr(getattr(b, "matmul", None), "fp32_precision", None)
+        for name, b in backends.items()
+    }
+    return told | {"float32_matmul_precision": torch.get_float32_matmul_precision()}
+
+
+def loss_scaling(scaler: torch.amp.GradScaler | None) -> dict[str, float]:
+    """Where losses are scaled: by how much, for how many steps since that changed, and after how
+    many it grows."""
+    state = scaler.state_dict() if scaler is not None else {}
+    names = {"loss_scale": "scale", "loss_scale_steps": "_growth_tracker",
+             "loss_scale_growth_steps": "growth_interval"}
+    return {ours: float(state[theirs]) for ours, theirs in names.items() if state}

@@ -41,6 +41,7 @@ from frameworks.hf_torch import (
     unsupported,
 )
 from frameworks.hf_torch.recording import Recording
+from frameworks.products import Product
 
 
 class Session(contract.Session):
@@ -63,7 +64,9 @@ class Session(contract.Session):
             compute_loss_func=mean_loss,
         )
         self.trainer.remove_callback(PrinterCallback)
-        self.bare: torch.nn.Module | None = None  # what the bare loop ran, where it did
+        # What the bare loop ran and scaled its losses with, where it did.
+        self.bare: torch.nn.Module | None = None
+        self.bare_scaler: torch.amp.GradScaler | None = None
 
     def train(self, watch: Watch) -> None:
         self.trainer.add_callback(Steps(watch))
@@ -71,8 +74,15 @@ class Session(contract.Session):
 
     def train_bare(self, watch: Watch) -> None:
         self.bare = bare.prepared(self.model, self.work.recipe)
+        self.bare_scaler = precision.bare_scaler(self.work.recipe)
         bare.train(
-            self.bare, self.model, self.optimizer, self.schedule, self.recording, watch
+            self.bare,
+            self.model,
+            self.optimizer,
+            self.schedule,
+            self.bare_scaler,
+            self.recording,
+            watch,
         )
 
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
@@ -84,13 +94,21 @@ class Session(contract.Session):
     def curve(self) -> Curve:
         return self.recording.curve()
 
+    def product(self) -> Product:
+        """What matrix products keep in the loop that trained."""
+        if self.bare is not None:
+            return precision.product(precision.bare_context(self.work.recipe))
+        return precision.product(self.trainer.accelerator.autocast())
+
     def precision_in_force(self) -> Precision:
-        return precision.in_force(self.trainer)
+        return self.product().word
 
     def effective(self) -> Effective:
         sizes = {name: p.numel() for name, p in self.model.named_parameters()}
+        product = self.product()
+        scaler = self.trainer.accelerator.scaler if self.bare is None else self.bare_scaler
         return Effective(
-            precision=self.precision_in_force(),
+            precision=product.word,
             attention=self.model.config._attn_implementation,
             optimizer=optimizer.description(self.optimizer),
             compiled=hasattr(
@@ -100,7 +118,9 @@ class Session(contract.Session):
             embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
             device=f"{model.device()}: {self.model.device}",
             gradient_checkpointing=model.checkpoints_activations(self.model),
-            details=precision.switches() | {"threads": float(torch.get_num_threads())},
+            details=precision.switches()
+            | precision.loss_scaling(scaler)
+            | {"product_bits": product.bits, "threads": float(torch.get_num_threads())},
         )
 
     def weights(self) -> dict[str, np.ndarray]:

@@ -1,9 +1,12 @@
 """A bidirectional LSTM in Keras 3 on TensorFlow, trained by `Model.fit()`. Imports no framework:
 the parent process asks `unsupported` here, a worker process uses `train.Session`."""
 
+import os
+
 from frameworks.contract import Device, Recipe, Start, Unsupported, lacks
 
 NAME = "keras_rnn"
+os.environ["KERAS_BACKEND"] = "tensorflow"  # before any module of this package imports Keras
 
 
 def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:

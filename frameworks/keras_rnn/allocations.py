@@ -46,8 +46,6 @@ from frameworks.keras_rnn.train import MeanLoss
 TRACED = (7, 11)
 STEPS = 2  # in the second the optimizer has its state from the start
 GRAPH_BYTES = 32_600  # per operation, as in the transformer's graphs, where it was measured
-# That run operations side by side: TensorFlow has one per core, and a GPU's queue one filler.
-THREADS: dict[Device, int] = {"cpu": 2, "gpu": 1}
 LOOPS = ("While", "StatelessWhile")
 LIST_WRITES = {"TensorListPushBack": 1, "TensorListSetItem": 2}  # which input is the element
 # What cuDNN keeps of every token for the backward pass, in units: four gates, the cell and its
@@ -73,7 +71,7 @@ def step_trace(
     if device == "cpu":
         variables.append(_graph_itself(len(nodes[0])))
     last, others = batches[True], [batches[False]] * (recipe.accumulation - 1)
-    return liveness.replay(variables, [*others, last] * STEPS, THREADS[device])
+    return liveness.replay(variables, [*others, last] * STEPS, liveness.threads(device))
 
 
 def _graph_itself(operations: int) -> liveness.Variable:

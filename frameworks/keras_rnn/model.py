@@ -3,17 +3,14 @@ layers of 64 units and the 128-wide embedding are those of Keras's own IMDb exam
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
+import keras
+import numpy as np
+import tensorflow as tf
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-from frameworks.contract import Device, Work  # noqa: E402
-from frameworks.keras_rnn import memory  # noqa: E402
+from frameworks.contract import Device, Work
+from frameworks.keras_rnn import memory
 
 EMBEDDING, UNITS = 128, 64
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-from frameworks.contract import Precision, Recipe, Unsupported
+from frameworks.contract import Recipe, Unsupported
 from frameworks.keras_rnn import NAME
 from frameworks.keras_rnn.model import device
+from frameworks.products import Product, factors
 
 POLICIES = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
-WORDS: dict[str, Precision] = {"bfloat16": "bf16", "float16": "fp16"}
 
 
 @contextmanager
@@ -35,19 +35,32 @@ def applied(recipe: Recipe) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def in_force(model: keras.Model) -> Precision:
-    """The word for what matrix products are done in: asked of the model's layers."""
-    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    return WORDS.get(dense[0].compute_dtype, "tf32" if tf32() else "fp32")
+def product(model: keras.Model, compiled: bool) -> Product:
+    """What products keep as the model's layers make them: a layer's, and attention's of many heads;
+    in a graph, which is compiled where the loop's is."""
+    dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+    dtype = tf.as_dtype(dense.compute_dtype)
+
+    @tf.function(jit_compile=compiled)
+    def products(a: tf.Tensor, b: tf.Tensor) -> list[tf.Tensor]:
+        a, b = tf.cast(a, dtype), tf.cast(b, dtype)
+        return [tf.linalg.matmul(a, b), tf.linalg.matmul(a[None], b[None])[0]]
+
+    results = [tf.cast(result, tf.float32).numpy() for result in products(*factors())]
+    return Product.of(*results, half=dtype == tf.float16)
 
 
-def tf32() -> bool:
-    """Whether fp32 matrix products may run in TF32."""
-    on = tf.config.experimental.tensor_float_32_execution_enabled()
-    return device() == "gpu" and on
-
-
-def switches() -> dict[str, str | bool]:
+def switches() -> dict[str, bool]:
     """The framework's own switches, as they stand."""
     on = tf.config.experimental.tensor_float_32_execution_enabled()
-    return {"tf32": tf32(), "tensor_float_32_execution": on}
+    return {"tensor_float_32_execution": on}
+
+
+def loss_scaling(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
+    """Where losses are scaled: by how much, for how many steps since that changed, and after how
+    many it grows."""
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return {}
+    names = {"loss_scale": "dynamic_scale", "loss_scale_steps": "step_counter",
+             "loss_scale_growth_steps": "dynamic_growth_steps"}
+    return {ours: float(getattr(optimizer, theirs)) for ours, theirs in names.items()}

@@ -64,6 +64,7 @@ def table(measurements: Sequence[Measurement], titles: Mapping[str, str] | None 
     tables = [overview(view)] * bool(view.comparisons)
     tables += [limits.grid_table(view, grid) for grid in view.grids]
     noise = [f"(noise floor: {clock.noise_text(view, pair)})" for pair in view.noise_pairs]
+    noise += [f"({text})" for text in speed.apart(view)]
     return "\n".join([*map(text_table, tables), *noise, f"({view.proof})"])
 
 

@@ -55,7 +55,7 @@ def _score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
         figures.append(Figure(
             f"Accuracy on {name}: {view.head(rows[0].comparison)}",
             bars(items, "accuracy, %; the axis does not begin at 0", from_zero=False),
-            f"{summary} ({view.proof})"))
+            f"{summary} ({view.proof_for(rows)})"))
     return figures
 
 
@@ -119,13 +119,14 @@ def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
         for p, estimate, seeds in over_seeds(pairs):
             rows.append([*_pair_cells(view, head, p, f"mean of {seeds}", estimate),
                          Cell(""), Cell("")])
+    every = [row for same in scored for row in same]
     if not rows:
         return [Paragraph("No paired test: the predictions of two backends on the same examples "
                           "and seed were not both kept.", "small")]
     columns = [Column("task", numeric=False), Column("evaluation set", numeric=False),
                Column("seed"), Column("pair", numeric=False), Column("difference", "points"),
                Column("McNemar", "p"), Column("same prediction", "%")]
-    return [Table(columns, rows, f"Paired on the same examples ({view.proof})")]
+    return [Table(columns, rows, f"Paired on the same examples ({view.proof_for(every)})")]
 
 
 def _pair_cells(view: View, head: str, p: PairRow, seed: str, difference: Estimate) -> list[Cell]:

@@ -3,11 +3,12 @@ runs of the same thing lie apart."""
 
 from __future__ import annotations
 
-from results.clock import NoisePair, Tax, within
-from results.report.document import Block, Cell, Column, Paragraph, Section, Table
+from results.clock import NoisePair, Tax
+from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
 from results.report.format import number, percent, span
 from results.report.labels import labels
-from results.report.overview import rate_notes
+from results.report.overview import no_interval, rate_notes
+from results.report.speed import doubts, ratio_note
 from results.report.view import View
 
 
@@ -24,7 +25,9 @@ def section(view: View) -> Section | None:
         blocks += [_noise_table(view), Paragraph(
             "One backend takes part twice, as if it were two. Two speeds that differ by less "
             "than the floor, which is the farther end of that pair's interval, are called "
-            "equal.", "small")]
+            "equal; without a floor no two are called different.", "small")]
+    doubtful = _doubts(view)
+    blocks += [Listing(doubtful)] if doubtful else []
     return Section("Can the clock be trusted?", "clock",
                    [*blocks, *labels(view, "throughput", compares=False)])
 
@@ -47,10 +50,9 @@ def _tax_cells(view: View, tax: Tax) -> list[Cell]:
 def _ratio_cells(view: View, tax: Tax) -> list[Cell]:
     ratio, added = tax.ratio, tax.seconds_per_step
     if ratio is None or added is None:
-        return [Cell("no shared round", tone="gap")] * 2
-    notes = [span(ratio.interval, 3) if ratio.interval else "one window: no interval"]
-    notes += ["within the noise"] * within(ratio.value, view.floors.get(tax.comparison))
-    return [Cell(number(ratio.value, places=3), ", ".join(notes)), Cell(number(1000 * added))]
+        return [Cell("not raced together", tone="gap")] * 2
+    note = ratio_note(ratio, tax.framework, tax.bare, view.floors.get(tax.comparison), 3)
+    return [Cell(number(ratio.value, places=3), note), Cell(number(1000 * added))]
 
 
 def _noise_table(view: View) -> Table:
@@ -59,14 +61,28 @@ def _noise_table(view: View) -> Table:
     return Table(columns, [[
         *view.comparison_cells(pair.comparison),
         Cell(view.title(pair.backend), colour=view.colour(pair.backend)),
-        Cell(number(pair.ratio.value, places=3),
-             span(pair.ratio.interval, 3) if pair.ratio.interval else "one pair: no interval"),
-        Cell(percent(pair.floor - 1))] for pair in view.noise_pairs],
-        "How far the same thing lies from itself")
+        Cell(number(pair.ratio.value, places=3), _pair_note(pair)),
+        Cell("none", tone="gap") if pair.floor is None else Cell(percent(pair.floor - 1))]
+        for pair in view.noise_pairs], "How far the same thing lies from itself")
+
+
+def _pair_note(pair: NoisePair) -> str:
+    rounds = len(set(pair.own.turns) & set(pair.again.turns))
+    notes = [span(pair.ratio.interval, 3) if pair.ratio.interval else no_interval(rounds)]
+    return ", ".join(notes + ["disturbed"] * (pair.own.disturbed or pair.again.disturbed))
+
+
+def _doubts(view: View) -> list[str]:
+    """Of the controls; the backends' own stand with their speeds."""
+    found = [text for tax in view.taxes for text in doubts(
+        f"{view.head(tax.comparison)}, {view.title(tax.backend)}'s bare loop", tax.bare)]
+    return found + [text for pair in view.noise_pairs for text in doubts(
+        f"{view.head(pair.comparison)}, {view.title(pair.backend)} again", pair.again)]
 
 
 def noise_text(view: View, pair: NoisePair) -> str:
     """'imdb: PyTorch against itself 1.003, so differences below 1.2 % count as none'."""
+    floor = ("but in fewer than 6 rounds, so there is no floor" if pair.floor is None else
+             f"so differences below {percent(pair.floor - 1)} % count as none")
     return (f"{view.head(pair.comparison)}: {view.title(pair.backend)} against itself "
-            f"{number(pair.ratio.value, places=3)}, so differences below "
-            f"{percent(pair.floor - 1)} % count as none")
+            f"{number(pair.ratio.value, places=3)}, {floor}")

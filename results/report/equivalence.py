@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.equivalence import NOT_PROVEN, origin, scientific, who
+from results.equivalence import NOT_PROVEN, PROVEN, origin, scientific, who
 from results.report.document import (
     Block,
     Cell,
@@ -20,24 +20,24 @@ from results.report.document import (
 from results.report.format import count, percent
 from results.report.plots import Line, lines
 from results.report.view import Run, View
-from results.schema import Certificate, Check
+from results.schema import PLAIN, Certificate, Check
 
-KINDS = {"same": "", "absolute": "", "relative": "relative", "share": "%"}
+KINDS = {"absolute": "", "relative": "relative", "share": "%"}
+BOUNDS = {"same": "the same", "some": "some, not all"}
 
 
 def first_lines(view: View) -> list[Block]:
     """One line per task, before all else; nothing where no trace was asked for."""
     found: list[Block] = []
     for run in view.runs:
-        traced = dict.fromkeys(m.job.task for m in run.measurements
-                               if m.job.question == "equivalence")
+        works = [(run.name, m) for m in run.measurements if m.job.shape in (None, PLAIN)]
+        traced = dict.fromkeys(m.job.task for _, m in works if m.job.question == "equivalence")
         for task in traced:
-            certificates = [c for c in run.certificates if c.task == task]
-            holds = bool(certificates) and all(c.holds for c in certificates)
-            text = view.proof_of(run, task)
+            text = view.proof_of([(name, m) for name, m in works if m.job.task == task])
+            proven = text.startswith(PROVEN)
             if text == NOT_PROVEN:
                 text += ": there are no two traces to lay beside each other"
-            found.append(Paragraph(f"{text}.", "lead" if holds else "failed",
+            found.append(Paragraph(f"{text}.", "lead" if proven else "failed",
                                    _head(view, run, task)))
     return found
 
@@ -94,12 +94,14 @@ def _amount(check: Check, value: float | None) -> str:
         return "none to be had"
     if check.kind == "same":
         return "none" if value == 0 else f"{value:.0f} differ"
+    if check.kind == "some":
+        return f"in {percent(value, 0)} % of steps"
     return f"{percent(value, 2)} %" if check.kind == "share" else scientific(value)
 
 
 def _bound(check: Check) -> str:
-    if check.kind == "same":
-        return "the same"
+    if check.kind in BOUNDS:
+        return BOUNDS[check.kind]
     of = f"{KINDS[check.kind]}{', derived' if check.derived else ''}".removeprefix(", ")
     if check.kind == "share":
         return f"{percent(check.bound)} {of}"

@@ -89,9 +89,12 @@ def _race(view: View, rows: Sequence[Row]) -> str:
     second, other = ranked[1], view.title(ranked[1].backend)
     assert first.speed is not None and second.speed is not None
     factor = told_apart(first.speed, second.speed, view.floors)
-    if factor is None:
+    if factor == "too close to tell apart":
         return (f"{name} and {other} trained too close to tell apart, at {_speed(first)} and "
                 f"{_speed(second)}{_also(view, [first, second])}")
+    if isinstance(factor, str):
+        return (f"{name} trained at {_speed(first)} and {other} at {_speed(second)}; none is "
+                f"called faster: {factor}{_also(view, [first, second])}")
     return (f"{name} trained fastest, at {_speed(first)}, {number(factor)} times as fast as "
             f"{other}{_also(view, [first])}")
 

@@ -15,12 +15,13 @@ from results.schema import Data, Device, Measurement, Question
 def labels(view: View, question: Question, *, compares: bool = True,
            how: str = "Measured") -> list[Block]:
     """One visible line, and the versions and the command folded below it."""
-    used = [m for run in view.runs for m in run.measurements
-            if (m.status == "ok" or m.batch_limit) and m.job.question == question]
+    works = [(run.name, m) for run in view.runs for m in run.measurements
+             if (m.status == "ok" or m.batch_limit) and m.job.question == question]
+    used = [m for _, m in works]
     line = " · ".join([
         how, *unique(data_words(m.data) for m in used if m.data),
         *unique(m.device.name for m in used), *unique(precision_words(m) for m in used),
-        seed_words(used), *([view.proof] if compares else [])])
+        seed_words(used), *([view.proof_of(works)] if compares else [])])
     facts = [("data", text) for text in unique(data_text(m.data) for m in used if m.data)]
     facts += [("device", text) for text in unique(device_text(m.device) for m in used)]
     facts += version_facts(view, used)

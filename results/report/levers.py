@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.clock import within
+from results.clock import doubt
 from results.compare import (
     MemoryRow,
     SpeedRow,
@@ -28,11 +28,12 @@ from results.report.document import (
     Section,
     Table,
 )
-from results.report.format import GIB, gap, gibibytes, number, percent, span
+from results.report.format import GIB, gap, gibibytes, number, percent
 from results.report.labels import labels
 from results.report.memory import phase_cells, phase_columns
 from results.report.overview import MEMORY_TITLES, rate_notes
 from results.report.plots import Bar, bars
+from results.report.speed import ratio_cell
 from results.report.view import View
 from results.schema import PLAIN, Question
 from results.statistics import Estimate
@@ -77,19 +78,10 @@ class Study:
         return None if plain is None or peak is None else plain - peak
 
     def speed(self, lever: Lever) -> Estimate | None:
-        """Optimizer steps per second over the plain recipe's, in paired windows; None also where
-        a step takes another number of examples."""
-        if not (lever.speed and self.plain.speed) or self.other_examples(lever):
+        """Examples per second over the plain recipe's, in paired windows."""
+        if not (lever.speed and self.plain.speed):
             return None
         return speed_ratio(lever.speed.training, self.plain.speed.training)
-
-    def other_examples(self, lever: Lever) -> bool:
-        """Whether its optimizer steps take another number of examples than the plain one's."""
-        return _examples(lever.recipe) != _examples(self.plain.recipe)
-
-
-def _examples(recipe: dict[str, Any]) -> int:
-    return int(recipe.get("batch_size", 1)) * int(recipe.get("accumulation", 1))
 
 
 def studies(view: View) -> list[Study]:
@@ -123,21 +115,21 @@ def section(view: View) -> Section | None:
     if not found:
         return None
     blocks: list[Block] = [Paragraph(text, head=_head(view, study)) for study in found
-                           if (text := sentence(study))]
+                           if (text := sentence(study, view.floors.get(study.comparison)))]
     figures = [_figure(view, study) for study in found if study.peak(study.plain) is not None]
     blocks += [Figures(figures)] if figures else []
     blocks += [lever_table(view, found), Paragraph(
         "Each change alone, held against the plain recipe of the same backend. The peak is the "
-        "one that the column names. Speed is optimizer steps per second over the plain recipe's, "
+        "one that the column names. Speed is samples per second over the plain recipe's, "
         "from windows of the same round, in which the two took turns, with a bootstrap 95 % "
-        "interval; a step takes the same examples with every lever.", "small")]
+        "interval.", "small")]
     if any(lever.memory and lever.memory.phases for study in found for lever in study.levers):
         blocks.append(Details("The peak of each phase of a step", [phase_table(view, found)]))
     return Section("What each memory lever saves and costs", "levers",
                    [*blocks, *labels(view, "memory", compares=False)])
 
 
-def sentence(study: Study) -> str:
+def sentence(study: Study, floor: float | None) -> str:
     """Which lever saves most, and for what; nothing where none saves."""
     saving = [(saved, lever) for lever in study.levers if (saved := study.saved(lever))]
     if not saving:
@@ -147,14 +139,16 @@ def sentence(study: Study) -> str:
     if saved <= 0 or not plain:
         return ""
     return (f"{_named(lever)} saves most: {gibibytes(saved)} of {gibibytes(plain)} GiB "
-            f"({percent(saved / plain)} %){_cost(study.speed(lever))}.")
+            f"({percent(saved / plain)} %)"
+            f"{_cost(study.speed(lever), floor) if lever.speed and study.plain.speed else ''}.")
 
 
-def _cost(speed: Estimate | None) -> str:
-    if speed is None or speed.interval is None:
-        return ""
-    if speed.interval.low <= 1 <= speed.interval.high:
+def _cost(speed: Estimate | None, floor: float | None) -> str:
+    why = doubt(speed, floor)
+    if why == "too close to tell apart":
         return ", at a speed that cannot be told from the plain recipe's"
+    if speed is None or why:
+        return f"; its speed is not judged: {why}"
     return (f", and trains {percent(abs(speed.value - 1))} % "
             f"{'faster' if speed.value > 1 else 'slower'}")
 
@@ -226,14 +220,7 @@ def _speed_cells(study: Study, lever: Lever, floor: float | None) -> list[Cell]:
     steps = Cell(number(rate.median), ", ".join(rate_notes(rate)))
     if lever is study.plain or study.plain.speed is None:
         return [steps, Cell("1" if lever is study.plain else "")]
-    if study.other_examples(lever):
-        return [steps, Cell("other examples a step", tone="gap")]
-    ratio = study.speed(lever)
-    if ratio is None:
-        return [steps, Cell("no shared round", tone="gap")]
-    notes = [span(ratio.interval, 2)] if ratio.interval else []
-    notes += ["within the noise"] * within(ratio.value, floor)
-    return [steps, Cell(number(ratio.value, places=2), ", ".join(notes))]
+    return [steps, ratio_cell(rate, study.plain.speed.training, floor)]
 
 
 def phase_table(view: View, found: Sequence[Study]) -> Table:

@@ -22,7 +22,7 @@ from results.report.format import GIB, STATUS_TEXT, count, duration, gap, gibiby
 from results.report.labels import labels, unique
 from results.report.plots import SMALL_HEIGHT, Level, Line, Point, lines
 from results.report.view import View
-from results.schema import Probe
+from results.schema import PredictedLimit, Probe
 
 OUTCOME_TEXT = {
     "ok": "fits", "oom": "out of memory", "host_oom": "ended by the kernel",
@@ -31,19 +31,21 @@ OUTCOME_TEXT = {
 }
 FEW = 12  # rows of a table that is not folded away
 FIRST_LINES = 3  # works that the first screen has a sentence for
-KINDS = {"measured": "measured", "emulated": "emulated (a smaller GPU's budget on a bigger one)",
+KINDS = {"measured": "measured", "emulated": "emulated (less memory than the GPU has)",
          "predicted": "predicted"}
 
 
 def section(view: View) -> Section | None:
     if not view.grids:
         return None
-    blocks: list[Block] = [grid_table(view, grid) for grid in view.grids]
+    blocks: list[Block] = [block for grid in view.grids
+                           for block in (grid_table(view, grid), *_predicted_notes(grid))]
     blocks.append(Paragraph(
         "Each cell is the largest batch, and how that is known. A measured limit is proven: a "
         "fresh process took its steps at it, and another failed one step on (1 example, above "
-        "64 about 5 %). Emulated is a smaller GPU's budget on a bigger one. Predicted is told "
-        "without training, with a 95 % interval.", "small"))
+        "64 about 5 %). Emulated is a budget below the GPU's memory. Predicted is told "
+        "without training, with a 95 % interval; where no measured case stands behind it, with "
+        "an assumed range.", "small"))
     if view.limits:
         blocks += [Paragraph(
             "Below, peak memory against the batch. Dots took their steps; crosses ran out of "
@@ -138,15 +140,28 @@ def _spot_cell(view: View, spot: Spot) -> Cell:
     told = spot.predicted
     if not spot.limits:
         assert told is not None
-        return Cell(count(told.limit), f"predicted, {count(told.low)} to {count(told.high)}",
-                    "predicted")
+        return Cell(count(told.limit), f"predicted, {_range(spot, told)}", "predicted")
     found = any(limit.found.limit is not None for limit in spot.limits)
     notes = [spot.kind] * found + unique(_limit_note(limit) for limit in spot.limits)
     if len(spot.limits) > 1 and view.several_runs:
         notes.append(listed([limit.run for limit in spot.limits]))
     if told:
-        notes.append(f"predicted {count(told.limit)} ({count(told.low)} to {count(told.high)})")
+        notes.append(f"predicted {count(told.limit)} ({_range(spot, told)})")
     return Cell(_spot_text(spot), ", ".join(notes), spot.kind if found else "gap")
+
+
+def _range(spot: Spot, told: PredictedLimit) -> str:
+    return "assumed range " * spot.assumed + f"{count(told.low)} to {count(told.high)}"
+
+
+def _predicted_notes(grid: Grid) -> list[Block]:
+    """What the budgets of predictions rest on, where no reading is at hand."""
+    named: dict[str, dict[str, None]] = {}
+    for (_, _, place), spot in grid.spots.items():
+        if spot.predicted and spot.predicted.note:
+            named.setdefault(spot.predicted.note, {})[name(place)] = None
+    return [Paragraph(f"{listed(list(names))}: {note}.", "small")
+            for note, names in named.items()]
 
 
 def _spot_text(spot: Spot) -> str:
@@ -247,7 +262,7 @@ def _limit_table(view: View) -> Table:
         *key_cells(view, limit),
         Cell(name(limit.place), f"{gibibytes(limit.found.budget_bytes)} GiB"
              * limit.place.is_type),
-        Cell(limit.kind, f"held by {limit.found.enforced_by}"),
+        Cell(limit.kind, "; ".join([f"held by {limit.found.enforced_by}", *limit.found.notes])),
         _proven_cell(limit),
         Cell(count(limit.found.fails_at)) if limit.found.fails_at is not None
         else gap("nothing failed" if limit.found.limit is not None else "not_run"),

@@ -8,7 +8,7 @@ from results.accuracy import ScoreRow
 from results.clock import fastest
 from results.compare import MEMORY_FIGURES, Rate, Row, headline_memory
 from results.report.document import Cell, Column, Table, Tone
-from results.report.format import decimals, gap, gibibytes, number, percent, span
+from results.report.format import count, decimals, gap, gibibytes, number, percent, span
 from results.report.view import View
 from results.schema import Measurement
 
@@ -83,8 +83,12 @@ def rate_cell(row: Row, tone: Tone = "") -> Cell:
 def rate_notes(rate: Rate) -> list[str]:
     """The interval of a rate's median, and what makes it doubtful."""
     notes = [span(rate.interval, decimals(rate.median)) if rate.interval
-             else "one window: no interval"]
+             else no_interval(rate.rounds)]
     return notes + ["noisy"] * rate.noisy + ["disturbed"] * rate.disturbed
+
+
+def no_interval(rounds: int) -> str:
+    return f"{count(rounds)} round{'s' * (rounds > 1)}: no interval"
 
 
 def _accuracy_cell(row: Row) -> Cell:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.limits import (
+from results.limits import length_of, place_of, work_of
+from results.predictions import (
     BROKEN_GOAL,
     MEDIAN_GOAL,
     WITHIN_STEP_GOAL,
@@ -13,9 +14,7 @@ from results.limits import (
     Share,
     error_of,
     errors,
-    length_of,
-    place_of,
-    work_of,
+    judged,
 )
 from results.report.document import (
     Block,
@@ -38,7 +37,8 @@ from results.report.plots import Level, Point, Shape, key, lines
 from results.report.view import View
 from results.schema import Prediction, PredictionCase
 
-KINDS = ("measured here", "published", "fitted to")
+KINDS = ("measured here", "published", "fitted to")  # that errors are taken of
+OTHER = "published under other conditions"
 SHAPES: dict[str, Shape] = {"measured here": "dot", "published": "square", "fitted to": "ring"}
 UNITS = {"bytes": "peak", "examples": "limit"}
 
@@ -59,8 +59,9 @@ def section(view: View) -> Section | None:
 
 def sentence(view: View, prediction: Prediction) -> str:
     """'bert-base, fp32, training, length 512, PyTorch: about 21 on a T4 (19 to 23), ...'."""
+    assumed = "assumed " * prediction.assumed
     said = [f"{count(limit.limit)} {where(place_of(prediction, limit))} "
-            f"({count(limit.low)} to {count(limit.high)})" for limit in prediction.limits]
+            f"({assumed}{count(limit.low)} to {count(limit.high)})" for limit in prediction.limits]
     head = f"{work_of(prediction).text}, length {length_of(prediction)}"
     return f"{head}, {view.title(prediction.backend)}: about {', '.join(said)}"
 
@@ -68,6 +69,8 @@ def sentence(view: View, prediction: Prediction) -> str:
 def kind_of(case: PredictionCase) -> str:
     if case.fitted:
         return "fitted to"
+    if case.conditions:
+        return OTHER
     return "measured here" if case.source == "measured" else "published"
 
 
@@ -78,9 +81,17 @@ def _sentences(view: View, predictions: Sequence[Prediction]) -> list[Block]:
     longest = max(map(length_of, predictions))
     shown = unique(sentence(view, p) for p in predictions if length_of(p) == longest)
     folded = unique(sentence(view, p) for p in predictions if length_of(p) != longest)
-    blocks: list[Block] = [Paragraph("Predicted limits, with their 95 % intervals:"),
+    blocks: list[Block] = [Paragraph(f"Predicted limits, with {_ranges(predictions)}:"),
                            Listing(shown)]
     return blocks + [Details("The other lengths", [Listing(folded)])] * bool(folded)
+
+
+def _ranges(predictions: Sequence[Prediction]) -> str:
+    """What stands in parentheses; 'assumed' is said in each that is."""
+    if all(p.assumed for p in predictions):
+        return "a range that no measured case stands behind"
+    return "their 95 % intervals" + (", or a range that no measured case stands behind"
+                                     if any(p.assumed for p in predictions) else "")
 
 
 def _peaks(view: View, predictions: Sequence[Prediction]) -> Details:
@@ -94,7 +105,8 @@ def _peaks(view: View, predictions: Sequence[Prediction]) -> Details:
         Cell(count(length_of(p))),
         Cell(str(p.recipe.get("batch_size", ""))),
         Cell(gibibytes(p.peak_bytes),
-             f"{gibibytes(p.peak_low_bytes)} to {gibibytes(p.peak_high_bytes)}", "predicted"),
+             "assumed " * p.assumed
+             + f"{gibibytes(p.peak_low_bytes)} to {gibibytes(p.peak_high_bytes)}", "predicted"),
         *[Cell(gibibytes(p.parts[name])) if name in p.parts else gap("none") for name in parts],
     ] for p in predictions])])
 
@@ -103,10 +115,12 @@ def _account(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
     by_kind = {kind: [c for c in cases if kind_of(c) == kind] for kind in KINDS}
     blocks: list[Block] = [
         _verdict(by_kind["measured here"]), _error_table(view, by_kind), Paragraph(
-            "A promise counts as too much as soon as it lies above the limit that was found, even "
-            "inside the search's step. Cases that the prediction was fitted to stand apart.",
-            "small"), *_figures(view, cases)]
-    published = by_kind["published"]
+            "A work and a batch size, or a budget, are one case, however often they were measured. "
+            "A predicted limit is rounded down to a size that the search tries. It is broken where "
+            "that size failed; between what fitted and what failed nothing is known, and it is "
+            "undecided. Where nothing failed, what fitted is a lower bound. Cases that the "
+            "prediction was fitted to stand apart.", "small"), *_figures(view, cases)]
+    published = by_kind["published"] + [c for c in cases if kind_of(c) == OTHER]
     if published:
         blocks.append(_case_table(view, published, "Against published figures"))
     folded = {"Every case that was measured here": by_kind["measured here"],
@@ -131,7 +145,7 @@ def _verdict(cases: Sequence[PredictionCase]) -> Paragraph:
         said.append(f"the limit was within one step in {_share(limit.within_step)} "
                     f"({_goal(limit.within_step.value, WITHIN_STEP_GOAL, above=True)})")
     if limit.broken:
-        said.append(f"a larger batch than fits was promised in {_share(limit.broken)} "
+        said.append(f"a batch that failed was promised in {_share(limit.broken)} "
                     f"({_goal(limit.broken.value, BROKEN_GOAL)})")
     kinds = (_number_of(len({c.backend for c in cases}), "backend"),
              _number_of(len({c.architecture for c in cases}), "architecture"),
@@ -147,28 +161,30 @@ def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
                Column("backend", numeric=False), Column("cases"),
                Column("median", "absolute error, %"), Column("worst", "signed error, %"),
                Column("lean", "median signed error, %"), Column("within one step"),
-               Column("promised too much")]
+               Column("worst", "steps"), Column("broken"), Column("undecided")]
     rows = []
     for kind, cases in by_kind.items():
         for unit, what in UNITS.items():
             some = [c for c in cases if c.unit == unit]
-            backends = sorted({c.backend for c in some})
-            if len(backends) > 1:
+            sides = sorted({(c.backend, c.device) for c in some})
+            if len(sides) > 1:
                 rows.append([Cell(kind), Cell(what), Cell("all"), *_error_cells(errors(some))])
-            rows += [[Cell(kind), Cell(what), _who(view, b),
-                      *_error_cells(errors([c for c in some if c.backend == b]))]
-                     for b in backends]
+            rows += [[Cell(kind), Cell(what), _who(view, *side), *_error_cells(errors(
+                [c for c in some if (c.backend, c.device) == side]))] for side in sides]
     return Table(columns, rows, "Signed error: predicted less found, as a share of what was found")
 
 
 def _error_cells(e: Errors) -> list[Cell]:
+    within, broken = (
+        Cell("") if share is None else Cell(f"{percent(share.value)} %",
+                                            f"{count(share.part)} of {count(share.whole)}")
+        for share in (e.within_step, e.broken))
     return [
         Cell(count(e.cases)),
         gap("none") if e.median is None else Cell(percent(e.median)),
         *[gap("none") if v is None else Cell(_signed(v)) for v in (e.worst, e.lean)],
-        *[Cell("") if share is None else Cell(f"{percent(share.value)} %",
-                                              f"{count(share.part)} of {count(share.whole)}")
-          for share in (e.within_step, e.broken)],
+        within, Cell("" if e.worst_steps is None else f"{e.worst_steps:+}"), broken,
+        Cell(count(e.undecided) if e.within_step or e.undecided else ""),
     ]
 
 
@@ -179,7 +195,7 @@ def _figures(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
         figures = []
         for backend in sorted({c.backend for c in cases if c.unit == unit}):
             some = [(c, error) for c in cases if (c.unit, c.backend) == (unit, backend)
-                    and (error := error_of(c)) is not None]
+                    and kind_of(c) != OTHER and (error := error_of(c)) is not None]
             figures += [_figure(view, what, backend, some)] if some else []
         blocks += [Figures(figures, small=True)] if figures else []
     return blocks
@@ -208,14 +224,23 @@ def _case_table(view: View, cases: Sequence[PredictionCase], caption: str = "") 
                Column("length", "tokens"), Column("precision", numeric=False),
                Column("phase", numeric=False), Column("asked", numeric=False),
                Column("predicted"), Column("found"), Column("error", "%"),
-               Column("within one step", numeric=False), Column("source", numeric=False)]
+               Column("steps", numeric=False), Column("source", numeric=False)]
     return Table(columns, [[
-        _who(view, c.backend),
+        _who(view, c.backend, c.device),
         Cell(c.checkpoint, c.architecture if c.architecture != c.checkpoint else ""),
-        Cell(count(c.length)), Cell(c.precision), Cell(c.phase), Cell(_asked(c)),
-        Cell(_amount(c, c.predicted)), Cell(_amount(c, c.measured)), _error_cell(c),
-        Cell({True: "yes", False: "no", None: ""}[c.within_step]), Cell(c.source),
+        Cell(count(c.length)), Cell(c.precision), Cell(c.phase, c.setting), Cell(_asked(c)),
+        Cell(_amount(c, c.predicted)), Cell(_found(c)), _error_cell(c), _steps_cell(c),
+        Cell(c.source, f"other conditions: {c.conditions}" if c.conditions else ""),
     ] for c in cases], caption)
+
+
+def _found(case: PredictionCase) -> str:
+    """'34', '64, 128 fails', 'at least 1,024'."""
+    found = _amount(case, case.measured)
+    if case.unit == "bytes":
+        return found
+    return f"at least {found}" if case.fails_at is None else (
+        f"{found}, {count(case.fails_at)} fails")
 
 
 def _asked(case: PredictionCase) -> str:
@@ -232,10 +257,14 @@ def _amount(case: PredictionCase, value: float) -> str:
 
 def _error_cell(case: PredictionCase) -> Cell:
     error = error_of(case)
-    if error is None:
-        return gap("none")
-    return Cell(_signed(error), "promised too much" * (
-        case.unit == "examples" and case.predicted > case.measured))
+    return gap("none") if error is None else Cell(_signed(error))
+
+
+def _steps_cell(case: PredictionCase) -> Cell:
+    """'-1 (too low)', '0 (right)'; empty for a peak."""
+    if case.unit == "bytes":
+        return Cell("")
+    return Cell("" if case.steps is None else f"{case.steps:+}", judged(case))
 
 
 def _signed(share: float) -> str:
@@ -257,8 +286,9 @@ def _number_of(n: int, word: str) -> str:
     return f"{count(n)} {word}{'s' * (n != 1)}"
 
 
-def _who(view: View, backend: str) -> Cell:
-    return Cell(view.title(backend), colour=view.colour(backend))
+def _who(view: View, backend: str, device: str = "") -> Cell:
+    return Cell(view.title(backend), f"on a {device.upper()}" * bool(device),
+                colour=view.colour(backend))
 
 
 def _labels(view: View) -> list[Block]:

@@ -65,7 +65,8 @@ def _compared(view: View, rows: Sequence[Row], known: Sequence[Published]) -> li
     reasons = [f"this run, {view.title(r.backend)}: {_setting(r)}" for r in rows]
     reasons.append(f"the published ones: {_their_setting(known)}")
     head = view.head(rows[0].comparison)
-    return [Table(columns, table, f"{head}: this run, then what others published ({view.proof})"),
+    return [Table(columns, table, f"{head}: this run, then what others published "
+                                  f"({view.proof_for(rows)})"),
             Paragraph(f"{head}: in what they differ, and why the accuracies may:"),
             Listing(reasons)]
 

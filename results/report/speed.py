@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from results.clock import within
 from results.compare import Rate, Row, SpeedRow, speed_ratio
@@ -20,9 +21,10 @@ from results.report.document import (
 )
 from results.report.format import count, decimals, gap, listed, number, percent, span
 from results.report.labels import labels, recipe_notes
-from results.report.overview import peers, rate_cell, speed_tone
+from results.report.overview import no_interval, peers, rate_cell, rate_notes, speed_tone
 from results.report.plots import Bar, bars
 from results.report.view import View
+from results.statistics import Estimate
 
 
 def section(view: View) -> Section | None:
@@ -34,11 +36,13 @@ def section(view: View) -> Section | None:
     blocks: list[Block] = [
         Figures([_figure(view, rows) for rows in timed]), training_table(view, timed),
         Paragraph("Steps are optimizer steps, counted as executed; tokens leave padding out. "
-                  "'Times as fast' pairs windows of the same round. MFU is model FLOP/s of "
+                  "'Times as fast' is in samples/s, from windows of the same race and round; a "
+                  "round counts once. MFU is model FLOP/s of "
                   "real tokens over the matmul rate that the same run measured in the same "
                   "precision; 'with padding' counts the padding that was computed too.", "small"),
     ]
-    blocks += [Listing([*notes, *doubts])] if notes or doubts else []
+    notes += [*doubts, *apart(view)]
+    blocks += [Listing(notes)] if notes else []
     blocks += [*_evaluation(view, timed),
                Details("Every window, in steps/s", [_windows(view, timed)])]
     return Section("How fast?", "speed", [*blocks, *labels(view, "throughput")])
@@ -48,7 +52,7 @@ def _figure(view: View, rows: Sequence[Row]) -> Figure:
     items = [_bar(view, r, r.speed.training) for r in rows if r.speed]
     summary = "; ".join(f"{item.label} {item.text}" for item in items)
     return Figure(f"Training speed: {view.head(rows[0].comparison)}",
-                  bars(items, "optimizer steps per second"), f"{summary} ({view.proof})")
+                  bars(items, "optimizer steps per second"), f"{summary} ({view.proof_for(rows)})")
 
 
 def _bar(view: View, row: Row, rate: Rate) -> Bar:
@@ -95,22 +99,51 @@ def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]
 
 
 def _ratio_cell(view: View, speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
-    slowest = min(speeds, key=lambda s: s.training.median)
+    slowest = min(speeds, key=lambda s: s.training.samples_per_second)
     if speed is slowest:
         return Cell("1")
-    ratio = speed_ratio(speed.training, slowest.training)
+    return ratio_cell(speed.training, slowest.training, view.floors.get(speed.group.comparison))
+
+
+def ratio_cell(first: Rate, second: Rate, floor: float | None) -> Cell:
+    """How many times as fast `first` is, and what makes it doubtful."""
+    ratio = speed_ratio(first, second)
     if ratio is None:
-        return Cell("no shared round", tone="gap")
-    notes = [span(ratio.interval, 2)] if ratio.interval else []
-    floor = view.floors.get(speed.group.comparison)
-    notes += ["within the noise"] * within(ratio.value, floor)
-    return Cell(number(ratio.value), ", ".join(notes))
+        return Cell("not raced together", tone="gap")
+    return Cell(number(ratio.value), ratio_note(ratio, first, second, floor))
+
+
+def ratio_note(ratio: Estimate, first: Rate, second: Rate, floor: float | None,
+               places: int = 2) -> str:
+    """The interval of two rates' ratio, and whether it can be told from noise."""
+    if ratio.interval is None:
+        return no_interval(len(set(first.turns) & set(second.turns)))
+    notes = [span(ratio.interval, places)]
+    notes += ["no noise floor was taken"] * (floor is None)
+    return ", ".join(notes + ["within the noise"] * within(ratio.value, floor))
+
+
+def apart(view: View) -> list[str]:
+    """Which comparisons were not raced as one, and how they would be; nothing where all were."""
+    heads = [view.head(rows[0].comparison) for rows in view.comparisons
+             if any(speed_ratio(a.speed.training, b.speed.training) is None
+                    for a, b in combinations(rows, 2) if a.speed and b.speed)]
+    return [f"{listed(heads)}: not all backends were raced together, so no ratio of theirs is "
+            "shown and none is called faster; installed in one environment (pip install -e "
+            "'.[all]'), they race each other."] * bool(heads)
 
 
 def _doubts(view: View, row: Row) -> list[str]:
     assert row.speed is not None
-    rate, found = row.speed.training, []
     who = f"{view.head(row.comparison)}, {view.title(row.backend)}"
+    evaluation = row.speed.evaluation
+    return [*doubts(who, row.speed.training),
+            *(doubts(f"{who}, evaluation", evaluation) if evaluation else [])]
+
+
+def doubts(who: str, rate: Rate) -> list[str]:
+    """What makes a rate doubtful, in sentences."""
+    found = []
     if rate.noisy:
         found.append(f"{who}: noisy, the interval is wider than 10 % of the median.")
     if rate.disturbed:
@@ -128,8 +161,7 @@ def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
                Column("samples", "1/s"), Column("tokens", "1/s"), Column("padding", "%")]
     return [Table(columns, [[
         *view.key_cells(row),
-        Cell(number(rate.median),
-             span(rate.interval, decimals(rate.median)) if rate.interval else ""),
+        Cell(number(rate.median), ", ".join(rate_notes(rate))),
         Cell(number(rate.samples_per_second)), Cell(number(rate.tokens_per_second)),
         Cell(percent(rate.padding_share))] for row, rate in rows], "Evaluation speed")]
 
@@ -139,8 +171,8 @@ def _windows(view: View, timed: Sequence[Sequence[Row]]) -> Table:
     for row in (r for same in timed for r in same if r.speed):
         assert row.speed is not None
         rate = row.speed.training
-        for number_ in sorted(set(rate.rounds)):
-            values = [number(v) for v, r in zip(rate.windows, rate.rounds, strict=True)
-                      if r == number_]
-            rows.append([*view.key_cells(row), Cell(str(number_ + 1)), Cell(", ".join(values))])
+        for turn in dict.fromkeys(rate.turns):
+            values = [number(v) for v, t in zip(rate.windows, rate.turns, strict=True)
+                      if t == turn]
+            rows.append([*view.key_cells(row), Cell(str(turn[1] + 1)), Cell(", ".join(values))])
     return Table([*view.key_columns(), Column("round"), Column("windows", "steps/s", False)], rows)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from results.report.document import Block, Cell, Column, Paragraph, Section, Table
+from results.report.format import listed
 from results.report.view import View
-from results.schema import Tuning, TuningAccuracy
+from results.schema import Tuning
 from results.store import read_tuning
 
 
@@ -17,39 +21,63 @@ def section(view: View) -> Section | None:
         head = f"{tuning.task}, {view.title(tuning.backend)}"
         blocks += [Paragraph(sentence(tuning), head=head), _levers(tuning)]
     blocks.append(Paragraph(
-        "A gain is examples per second over the other recipe's, the two taking turns window by "
-        "window, with a bootstrap 95 % interval. A lever is kept when its interval lies above 1 "
-        "and, where the plain recipe raced itself first ('plain, again'), its gain above what that "
-        "showed. The share of the matmul rate counts the model's arithmetic on real tokens, over "
+        "A gain is all examples over all seconds of a recipe, over the other one's, the two taking "
+        "turns round by round, with a 95 % interval from resampled rounds. It counts when the "
+        "interval lies above 1 and the gain above what the plain recipe showed against itself "
+        "('plain, again'). A lever that was slower in every round of at least three is left there. "
+        "The accuracy holds when the 95 % interval of the difference ends no lower than the margin "
+        "below 0. The share of the matmul rate counts the model's arithmetic on real tokens, over "
         "the rate that the same run measured in the same precision.", "small"))
     return Section("How fast can it be made?", "tuned", blocks)
 
 
 def sentence(tuning: Tuning) -> str:
-    if tuning.gain is None:
-        share = ("" if tuning.plain_matmul_share is None else
-                 f" It runs at {tuning.plain_matmul_share:.0%} of the matmul rate.")
-        return f"No lever made the plain recipe faster{_accuracy(tuning.accuracy)}.{share}"
-    changed = ", ".join([f"{name} = {value}" for name, value in tuning.tuned_fields.items()]
-                        + [f"{name}={value}" for name, value in tuning.tuned_environment.items()])
+    """What tuning found, and what it dropped."""
+    plain = f"the plain recipe ({plain_words(tuning.plain_recipe)})"
+    shares = [f"{share:.0%}" for share in (tuning.tuned_matmul_share, tuning.plain_matmul_share)
+              if share is not None]
+    dropped = "".join(f" Dropped {one.levers}: {one.reason}." for one in tuning.dropped)
+    if not tuning.levers:
+        found = (f"What gained did not hold: {plain} stays." if tuning.dropped
+                 else f"No lever made {plain} faster.")
+        return found + dropped + (f" It runs at {shares[0]} of the matmul rate." if shares else "")
+    assert tuning.gain is not None
     interval = ("" if tuning.gain_low is None
                 else f" ({tuning.gain_low:.2f} to {tuning.gain_high:.2f})")
-    shares = [f"{share:.0%}" for share in (tuning.plain_matmul_share, tuning.tuned_matmul_share)
-              if share is not None]
-    of_rate = f" It runs at {shares[1]} of the matmul rate, the plain one at {shares[0]}." if len(
-        shares) == 2 else ""
-    return (f"With {changed} it trains {tuning.gain:.2f}{interval} times as fast as the plain "
-            f"recipe{_accuracy(tuning.accuracy)}.{of_rate}")
+    of_rate = (f" It runs at {shares[0]} of the matmul rate, the plain one at {shares[1]}."
+               if len(shares) == 2 else "")
+    return (f"With {listed(tuning.levers)} it trains {tuning.gain:.2f}{interval} times as fast as "
+            f"{plain}; {_accuracy(tuning)}.{of_rate}{dropped}")
 
 
-def _accuracy(accuracy: TuningAccuracy | None) -> str:
-    if accuracy is None:
-        return "; its accuracy was not taken"
-    verdict = "the accuracy holds" if accuracy.holds else "the accuracy does not hold"
-    return (f"; {verdict}: {accuracy.tuned:.1%} against {accuracy.plain:.1%} on "
-            f"{accuracy.examples:,} examples, difference {accuracy.difference:+.1%} "
-            f"({accuracy.difference_low:+.1%} to {accuracy.difference_high:+.1%}), "
-            f"seed {accuracy.seed}")
+def plain_words(recipe: Mapping[str, Any]) -> str:
+    """'fp32, padded to 256, batch 16': what a gain is over."""
+    length = recipe["length"]
+    words = [recipe["precision"], {
+        "max": f"padded to {length}",
+        "longest": f"padded to the longest of a batch, at most {length}",
+        "buckets": f"length buckets, at most {length}"}[recipe["padding"]]]
+    parts = recipe["accumulation"]
+    words.append(f"batch {recipe['batch_size']}" + (f" accumulated {parts} times" * (parts > 1)))
+    words += ["compiled"] * recipe["compile"]
+    words += [f"attention {recipe['attention']}"] * bool(recipe["attention"])
+    return ", ".join(words)
+
+
+def _accuracy(tuning: Tuning) -> str:
+    found = tuning.accuracy
+    if found is None:
+        return f"its accuracy was not taken: {tuning.no_accuracy}"
+    points = f"{100 * found.margin:g} {'point' if found.margin == 0.01 else 'points'}"
+    verdict = {
+        "holds": f"the accuracy holds to within {points}",
+        "does_not_hold": "the accuracy does not hold",
+        "cannot_tell": f"whether the accuracy holds to within {points} could not be told on "
+                       f"{found.examples:,} examples"}[found.verdict]
+    seeds = f"{'seed' if len(found.seeds) == 1 else 'seeds'} {listed(list(map(str, found.seeds)))}"
+    return (f"{verdict}: {found.tuned:.1%} against {found.plain:.1%} on {found.examples:,} "
+            f"examples, difference {found.difference:+.1%} ({found.difference_low:+.1%} to "
+            f"{found.difference_high:+.1%}), {seeds}")
 
 
 def _levers(tuning: Tuning) -> Table:
@@ -60,7 +88,8 @@ def _levers(tuning: Tuning) -> Table:
         if step.gain is None:
             gain = Cell("none", step.reason or "")
         else:
-            note = "" if step.gain_low is None else f"{step.gain_low:.2f} to {step.gain_high:.2f}"
+            note = (step.reason or "" if step.gain_low is None
+                    else f"{step.gain_low:.2f} to {step.gain_high:.2f}")
             gain = Cell(f"{step.gain:.2f}", note)
         rows.append([Cell(step.lever), Cell(step.against), gain, Cell("yes" if step.kept else "")])
     return Table(columns, rows)

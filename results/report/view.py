@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from results.clock import NoisePair, Tax, noise_floors, noise_pairs, taxes
 from results.compare import Row, compare
-from results.equivalence import proof
+from results.equivalence import NOT_PROVEN, gaps, proof
 from results.groups import Comparison, Taken
 from results.limits import Grid, Limit, grids, limits_of
 from results.report.document import Cell, Column
-from results.schema import PLAIN, Certificate, Measurement, Prediction, PredictionCase, RunInfo
+from results.schema import (
+    PLAIN,
+    Certificate,
+    JobKey,
+    Measurement,
+    Prediction,
+    PredictionCase,
+    RunInfo,
+)
+from results.store import read_tuning
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,7 @@ class View:
 
     @classmethod
     def of(cls, runs: Sequence[Run], titles: Mapping[str, str]) -> View:
-        # Traces are laid beside each other by certificates, batch limits by grids, and what a
-        # study changes beside its plain recipe by its own section.
-        taken = [t for run in runs for t in run.taken
-                 if t.measurement.job.question not in ("equivalence", "batch_limit")
-                 and t.measurement.job.shape in (None, PLAIN)]
+        taken = [t for run in runs for t in _compared(run)]
         return cls(runs, titles, compare(taken), taxes(taken), noise_pairs(taken), _grids(runs))
 
     @property
@@ -73,29 +78,44 @@ class View:
 
     @property
     def varied(self) -> bool:
-        return any(rows[0].comparison.variant for rows in self.comparisons)
+        return any(rows[0].comparison.varied for rows in self.comparisons)
 
     @property
     def floors(self) -> dict[Comparison, float]:
         """The noise floor of every comparison that has one, as a factor above 1."""
         return noise_floors(self.noise_pairs)
 
-    def proof_of(self, run: Run, task: str) -> str:
-        """How it is known that the backends did the same work on a task."""
-        return proof([c for c in run.certificates if c.task == task], self.titles)
+    def proof_of(self, works: Iterable[tuple[str, Measurement]]) -> str:
+        """How it is known that the backends did the same work in what a run's measurements
+        compare, told apart where tasks differ."""
+        precisions: dict[tuple[str, str], dict[str, None]] = {}
+        for run, m in works:
+            words = precisions.setdefault((run, m.job.task), {})
+            if m.job.question != "equivalence":
+                words[str(m.recipe.get("precision", "fp32"))] = None
+        by_name = {run.name: run for run in self.runs}
+        found = {}
+        for (run, task), compared in precisions.items():
+            certificates = [c for c in by_name[run].certificates if c.task == task]
+            missing = gaps([m for m in by_name[run].measurements if m.job.task == task
+                            and m.job.question == "equivalence"], certificates)
+            found[self._named(run, task)] = proof(certificates, self.titles, compared, missing)
+        if len(set(found.values())) > 1:
+            return "; ".join(f"{name}: {text}" for name, text in found.items())
+        return next(iter(found.values()), NOT_PROVEN)
+
+    def proof_for(self, rows: Sequence[Row]) -> str:
+        """The same of one comparison."""
+        return self.proof_of((t.run, t.measurement) for row in rows
+                             for groups in row.groups.values() for g in groups for t in g.taken)
 
     @property
     def proof(self) -> str:
-        """The same for all tasks that are compared, told apart where they differ."""
-        tasks = dict.fromkeys((rows[0].comparison.run, rows[0].comparison.task)
-                              for rows in self.comparisons)
-        tasks |= {(run.name, m.job.task): None for run in self.runs for m in run.measurements
-                  if m.job.question == "equivalence"}
-        by_name = {run.name: run for run in self.runs}
-        found = {self._named(run, task): self.proof_of(by_name[run], task) for run, task in tasks}
-        if len(set(found.values())) > 1:
-            return "; ".join(f"{name}: {text}" for name, text in found.items())
-        return next(iter(found.values()), proof([]))
+        """The same of all that is compared or was traced."""
+        return self.proof_of([
+            *((t.run, t.measurement) for run in self.runs for t in _compared(run)),
+            *((run.name, m) for run in self.runs for m in run.measurements
+              if m.job.question == "equivalence")])
 
     def _named(self, run: str, task: str) -> str:
         return f"{task} ({run})" if self.several_runs else task
@@ -109,7 +129,7 @@ class View:
 
     def head(self, comparison: Comparison) -> str:
         """'imdb, length 512 (run a)': what a sentence or a plot is about."""
-        variant = f", {comparison.variant_text}" if comparison.variant else ""
+        variant = f", {comparison.variant_text}" if comparison.varied else ""
         run = f" ({comparison.run})" if self.several_runs else ""
         return f"{comparison.task}{variant}{run}"
 
@@ -128,6 +148,23 @@ class View:
     def key_cells(self, row: Row) -> list[Cell]:
         backend = Cell(self.title(row.backend), colour=self.colour(row.backend))
         return [*self.comparison_cells(row.comparison), backend]
+
+
+def _compared(run: Run) -> list[Taken]:
+    """What is not told elsewhere: traces are laid beside each other by certificates, batch limits
+    by grids, and the races of a tuning, and what a study changes beside its plain recipe, by their
+    own sections."""
+    taken = [t for t in run.taken
+             if t.measurement.job.question not in ("equivalence", "batch_limit")
+             and t.measurement.job.shape in (None, PLAIN)]
+    if run.folder and read_tuning(run.folder):
+        taken = [t for t in taken if not _is_tuning_race(t.measurement.job)]
+    return taken
+
+
+def _is_tuning_race(job: JobKey) -> bool:
+    """By the names of a race's two sides."""
+    return job.question == "throughput" and job.id.endswith(("-first", "-second"))
 
 
 def _grids(runs: Sequence[Run]) -> list[Grid]:

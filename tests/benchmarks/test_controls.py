@@ -10,7 +10,7 @@ import pytest
 from results.report import table
 from results.schema import Measurement
 from results.store import latest_run
-from tests.benchmarks.conftest import finish, here, measured, start
+from tests.benchmarks.conftest import finish, ftbench, here, measured, start
 
 Profile = Callable[..., Path]
 TRACK = """
@@ -37,6 +37,8 @@ def check(found: dict[str, Measurement], backends: list[str]) -> None:
         own = found[f"throughput-imdb-{backend}"].throughput
         assert own and [w.tokens for w in m.throughput.windows] == [w.tokens for w in own.windows]
         assert bool(m.throughput.evaluation_windows) == (not variant)
+    (race,) = {m.throughput and m.throughput.race for m in found.values()}
+    assert race
     text = table(list(found.values()))
     assert f"noise floor: imdb: {backends[0]} against itself" in text
     assert len(text.splitlines()) == 2 + len(backends) + 2
@@ -58,6 +60,24 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
     report = (run / "report.md").read_text("utf-8")
     assert "What the framework's own loop costs" in report
     assert "How far the same thing lies from itself" in report
+
+
+@pytest.mark.once
+def test_a_resumed_race_is_taken_again_as_a_whole(tmp_path: Path, profile: Profile) -> None:
+    backends = here("hf_torch", "keras_rnn")[:1]
+    file = profile(backends, questions=("throughput",), controls=True)
+    assert ftbench("run", "--profile", file, "--results", tmp_path)[0] == 0
+    folder = latest_run(tmp_path)
+    assert folder is not None
+    before = measured(tmp_path)
+    (folder / f"throughput-imdb-{backends[0]}-again.json").unlink()
+    code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
+    assert code == 0, errors
+    assert "[3/3]" in output
+    after = measured(tmp_path)
+    check(after, backends)
+    races = {m.throughput.race for m in (*before.values(), *after.values()) if m.throughput}
+    assert len(races) == 2
 
 
 @pytest.mark.once

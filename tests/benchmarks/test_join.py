@@ -42,6 +42,27 @@ def test_one_parent_makes_one_run(tmp_path: Path, profile: Callable[..., Path]) 
     assert done.stdout.count(str(folder / "report.html")) == 2
 
 
+def test_what_two_environments_add_was_not_raced_together(
+    tmp_path: Path, profile: Callable[..., Path]
+) -> None:
+    """Here the loop and its control stand for two backends: their windows are of other times."""
+    (backend,) = here("hf_torch", "keras_rnn")[:1]
+    file = profile([backend], questions=("throughput",), controls=True)
+    command = (f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
+               f"--profile {file} --results {tmp_path} -k ")
+    done = subprocess.run(
+        ["bash", "-c", f"{command} 'not bare and not again' && {command} bare; exit $?"], cwd=ROOT,
+        capture_output=True, text=True, timeout=300,
+        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = runs(tmp_path)
+    found = {m.job.variant: m.throughput for m in read_run(folder)[1]}
+    assert set(found) == {"framework", "bare"}
+    assert len({timed.race for timed in found.values() if timed and timed.race}) == 2
+    report = (folder / "report.md").read_text("utf-8")
+    assert " not raced together |" in report.split("What the framework's own loop costs")[1]
+
+
 def test_another_environment_never_unmeasures(
     tmp_path: Path, profile: Callable[..., Path]
 ) -> None:

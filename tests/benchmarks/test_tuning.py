@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import tune as tuning
+from benchmarks.harness.plan import Choice, make_plan
+from benchmarks.harness.process import Event, WorkerProcess
 from benchmarks.harness.profiles import load_profile
+from benchmarks.harness.run import Run
+from benchmarks.harness.tune_levers import Lever
+from benchmarks.harness.tune_profile import keep
+from results.schema import JobKey, Tuning
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, start
+from tests.harness.test_checkpoints import base_folder
 
 Profile = Callable[..., Path]
 
@@ -26,13 +36,21 @@ def test_levers_are_raced_and_the_winner_is_written(tmp_path: Path, profile: Pro
     folder = latest_run(tmp_path)
     assert folder is not None
     found = json.loads((folder / "tuning.json").read_text())
-    noise, tf32, half = found["steps"]
+    noise, tf32, half, *whole = found["steps"]
     assert noise["lever"] == "plain, again" and noise["gain"] > 0 and not noise["kept"]
     assert tf32["gain"] is None and "GPU" in tf32["reason"]
-    assert half["gain"] > 0 and half["gain_low"] <= half["gain"] <= half["gain_high"]
     floor = max(noise["gain_high"] - 1, 1 - noise["gain_low"])
-    assert half["kept"] == (half["gain_low"] > 1 and half["gain"] - 1 > floor)
-    assert found["accuracy"] is None or backend == "keras_rnn"  # random weights have none
+    if half["reason"] == "slower in every round":
+        assert half["gain"] < 1 and half["gain_low"] is None and not half["kept"]
+    else:
+        assert half["gain_low"] <= half["gain"] <= half["gain_high"]
+        assert half["kept"] == (half["gain_low"] > 1 and half["gain"] - 1 > floor)
+    assert [step["against"] for step in whole] == ["plain"] * half["kept"]
+    wins = bool(whole) and whole[0]["kept"]
+    assert (found["levers"], found["gain"] is not None) == ([half["lever"]] * wins, wins)
+    assert found["accuracy"] is None or backend == "keras_rnn"
+    assert ("random weights" in (found["no_accuracy"] or "")) == (wins and backend == "hf_torch")
+    assert "6 rounds a race, not the profile's 2" in output
     load_profile(str(folder / "tuned.toml"))
     assert "How fast can it be made?" in (folder / "report.md").read_text()
     assert str(folder / "tuned.toml") in output
@@ -63,6 +81,64 @@ def test_a_stopped_tuning_goes_on(tmp_path: Path, profile: Profile) -> None:
         assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
     code, _, errors = ftbench("run", *resume)
     assert code == 2 and f"`ftbench tune --resume {folder.name}` goes on" in errors
+
+
+def test_without_a_noise_floor_there_is_no_winner(tmp_path: Path, profile: Profile) -> None:
+    """No worker of this backend starts."""
+    (backend,) = here("hf_torch", "keras_rnn")[:1]
+    file = profile([backend], questions=("throughput",))
+    with file.open("a") as text:
+        text.write(f'[environment.{backend}]\nPYTHONHOME = "/nowhere"\n')
+    code, output, errors = tune("--backend", backend, "--task", "imdb", "--profile", str(file),
+                                "--results", str(tmp_path))
+    folder = latest_run(tmp_path)
+    assert code == 1 and folder is not None
+    assert len(errors.strip().splitlines()) == 1
+    assert "no winner: the plain recipe's race against itself gave no noise floor" in errors
+    assert "failed: " in errors and f"`ftbench tune --resume {folder.name}`" in errors
+    assert not (folder / "tuning.json").exists() and not (folder / "tuned.toml").exists()
+    assert "half the batch" not in output
+
+
+def test_trainings_that_are_killed(
+    tmp_path: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same tuning three times, going on each time: the plain training is killed, then the
+    tuned one, then none. Its lever gains by decree."""
+    (backend,) = here("hf_torch", "keras_rnn")[:1]
+    half = Lever("half", {"batch_size": 2, "accumulation": 2})
+    monkeypatch.setattr(tuning, "levers", lambda recipe, device: [half])
+    monkeypatch.setattr(tuning, "counts", lambda gain, floor: gain is not None)
+    file = profile([backend], recipe='steps = 5\nevaluation_interval = 2\nkeep_best = "loss"')
+    choice = Choice(profile=str(file), questions=["accuracy"],
+                    checkpoint=str(base_folder(tmp_path / "tiny")))
+    asked = load_profile(str(file)).model_copy(update={"questions": ["accuracy"]})
+    plan = tuning.plan_for(make_plan(choice, asked, ["imdb"], "ftbench tune"), print)
+    run = Run.new(tmp_path, plan)
+    run.create()
+
+    def tuned(doomed: str | None) -> Tuning:
+        def watch(key: JobKey, event: Event) -> None:
+            if doomed and key.question == "accuracy" and ("tuned" in key.id) == (doomed == "tuned"):
+                (worker,) = WorkerProcess.alive
+                os.kill(worker, signal.SIGKILL)
+
+        return tuning.Tuner(run, print, watch).tune()
+
+    with pytest.raises(tuning.NoWinner, match="training gave no accuracy to hold: killed"):
+        tuned("plain")
+    races = {m.job.id: m.started_at for m in run.measurements() if m.throughput}
+    found = tuned("tuned")
+    assert found.levers == [] and found.gain is None
+    assert "killed" in found.dropped[0].reason and found.dropped[0].levers == "half"
+    found = tuned(None)
+    assert found.levers == ["half"] and found.dropped == [] and found.accuracy
+    assert {m.job.id: m.started_at for m in run.measurements() if m.throughput} == races
+    trainings = [m.accuracy for m in run.measurements() if m.accuracy]
+    assert [a.steps for a in trainings] == [5, 5]
+    assert all({e.step for e in a.evaluations} == {2, 4, 5} for a in trainings)
+    recipe = load_profile(str(keep(run, found))).recipe_for(backend, "imdb")
+    assert (recipe.steps, recipe.evaluation_interval, recipe.keep_best) == (5, 2, "loss")
 
 
 def tune(*arguments: str) -> tuple[int, str, str]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from frameworks import liveness
 from frameworks.contract import Recipe, Start, StepTrace, Unsupported
 from tests.frameworks.conftest import LENGTH, make_work, needed, new_session
 
@@ -91,6 +96,27 @@ def test_the_recipe_counts(backend: str, starts: dict[str, Start]) -> None:
         told(compile=True)
     with pytest.raises(Unsupported, match="gradient_checkpointing"):
         told(gradient_checkpointing=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_processor_has_a_thread_for_every_core(
+    backend: str, starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    replay = liveness.replay
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
+    monkeypatch.setattr(liveness, "replay", lambda variables, steps, threads: (
+        seen.append(threads), replay(variables, steps, threads))[1])
+    trace(backend, starts["bert"])
+    assert seen == [7]
+
+
+def test_the_baseline_never_meets_another_keras_backend() -> None:
+    """Whichever of its modules comes first, and whatever the user has set."""
+    code = "import os, frameworks.keras_rnn; print(os.environ['KERAS_BACKEND'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], text=True,
+                          env={**os.environ, "KERAS_BACKEND": "torch"}, capture_output=True)
+    assert done.stdout.strip() == "tensorflow", done.stderr
 
 
 def test_cudnn_takes_the_place_of_the_loop(starts: dict[str, Start]) -> None:

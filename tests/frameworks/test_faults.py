@@ -68,7 +68,7 @@ def epsilon_unscaled(session: Session) -> None:
     def unscale(optimizer, *_):
         step = next(steps)
         for group in optimizer.param_groups:
-            group["eps"] = 1e-8 / sqrt(1 - 0.999 ** step)
+            group["eps"] = session.work.recipe.epsilon / sqrt(1 - 0.999 ** step)
 
     session.optimizer.register_step_pre_hook(unscale)
 

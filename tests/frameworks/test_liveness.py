@@ -7,7 +7,7 @@ import pytest
 
 from frameworks.contract import StepTrace
 from frameworks.graphs import Node, Tensor, operations
-from frameworks.liveness import COSTLY, Operation, Output, Variable, replay
+from frameworks.liveness import COSTLY, Operation, Output, Variable, replay, threads
 
 pytestmark = pytest.mark.once
 
@@ -26,6 +26,11 @@ def operation(name: str, size: int, *inputs: int, **fields: object) -> Operation
               if key in fields}
     return Operation(name, "forward", tuple((i, 0) for i in inputs), outputs=(
         Output(size, "activations", **output),), **fields)
+
+
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 2, 5})
+    assert (threads("cpu"), threads("gpu")) == (3, 1)
 
 
 def test_an_input_goes_back_after_its_last_reader() -> None:
@@ -70,8 +75,8 @@ def test_a_variable_is_written_in_place_only_when_nobody_reads_it(
 def test_costly_operations_run_side_by_side_where_there_are_threads() -> None:
     a = operation("a", 1)
     products = [operation(name, 100, 0, cost=COSTLY) for name in ("b", "c")]
-    for threads, most in ((1, 101), (2, 201)):
-        assert alive(replay([], [[a, *products]], threads)).max() == most
+    for count, most in ((1, 101), (2, 201)):
+        assert alive(replay([], [[a, *products]], count)).max() == most
 
 
 def test_a_thread_follows_a_chain_to_its_end_before_it_takes_another() -> None:

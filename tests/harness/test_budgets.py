@@ -10,18 +10,28 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness import budgets, memory_group, processor
-from benchmarks.harness.budgets import check_device, check_label, find_budget, rising, size_bytes
+from benchmarks.harness.budgets import (
+    Budget,
+    check_device,
+    check_label,
+    find_budget,
+    rising,
+    size_bytes,
+)
 from benchmarks.harness.data_segment import DataPeak, held
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.gpus import gpu_type
+from benchmarks.harness.gpus import gpu_type, gpu_types
 from benchmarks.harness.limit_job import refuse_company
+from benchmarks.harness.predictions import Work, targets
+from frameworks.contract import Recipe
 from results.schema import Device
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 CPU = Device(kind="cpu", name="Some CPU", memory_bytes=16 * GIB, cores=2)
 H100 = Device(kind="gpu", name="NVIDIA H100 80GB HBM3", memory_bytes=80 * GIB, cores=8,
-              gpu_type="H100-80")
-T4 = Device(kind="gpu", name="Tesla T4", memory_bytes=15 * GIB, cores=8, gpu_type="T4")
+              gpu_type="H100", compute_capability="9.0")
+T4 = Device(kind="gpu", name="Tesla T4", memory_bytes=15 * GIB, cores=8, gpu_type="T4",
+            compute_capability="7.5")
 
 
 @pytest.mark.parametrize(("text", "size"), [
@@ -40,29 +50,57 @@ def test_what_is_no_budget_is_told() -> None:
 
 
 def test_what_the_device_does_not_have_is_told() -> None:
-    check_device("6GiB", "hf_torch", CPU)
-    check_device("device", "hf_torch", CPU)
-    check_device("T4", "hf_torch", H100)
-    check_device("T4", "hf_tf", T4)
+    check_device("6GiB", CPU)
+    check_device("device", CPU)
+    check_device("T4", H100)
+    check_device("A10G", H100)
+    check_device("T4", T4)
     with pytest.raises(UserError, match="Some CPU has 16.0 GiB"):
-        check_device("17GiB", "hf_torch", CPU)
+        check_device("17GiB", CPU)
     with pytest.raises(UserError, match="`ftbench predict --gpu T4`"):
-        check_device("T4", "hf_torch", CPU)
+        check_device("T4", CPU)
     with pytest.raises(UserError, match="cannot be emulated; `ftbench predict --gpu A100-40`"):
-        check_device("A100-40", "hf_torch", T4)
+        check_device("A100-40", T4)
 
 
-def test_budgets_in_bytes() -> None:
-    assert find_budget("6GiB", "hf_tf", CPU) == budgets.Budget(6 * GIB)
-    assert find_budget("6GiB", "hf_tf", H100) == budgets.Budget(6 * GIB, bounds_framework=True)
+def test_a_size_bounds_the_process_on_a_cpu_and_is_emulated_on_a_gpu() -> None:
+    assert find_budget("6GiB", "hf_tf", CPU) == Budget(6 * GIB)
+    for backend in ("hf_torch", "hf_tf"):
+        assert find_budget("6GiB", backend, H100) == Budget(6 * GIB, emulated=True,
+                                                            bounds_framework=True)
+
+
+def test_a_gpu_types_budget_on_a_bigger_gpu_and_on_itself() -> None:
     of_torch, of_tf = (find_budget("T4", backend, H100) for backend in ("hf_torch", "keras_rnn"))
-    assert of_torch.bytes == gpu_type("T4").budget_bytes("torch")
-    assert of_tf.bytes == gpu_type("T4").budget_bytes("tensorflow") < of_torch.bytes
-    assert of_torch.emulated and of_torch.bounds_framework
-    own = find_budget("T4", "hf_torch", T4)
-    assert own.bytes == of_torch.bytes and not own.emulated
-    free = find_budget("device", "hf_torch", CPU).bytes
-    assert 0 < free <= processor.memory_bytes()
+    assert of_torch.bytes - of_tf.bytes == 1050 * MIB
+    for found in (of_torch, of_tf):
+        assert found.emulated and found.bounds_framework and found.note is None
+    own, own_tf = (find_budget("T4", backend, T4) for backend in ("hf_torch", "hf_tf"))
+    assert own == Budget(of_torch.bytes)
+    assert own_tf == Budget(of_tf.bytes, bounds_framework=True)
+
+
+@pytest.mark.parametrize("name", list(gpu_types()))
+@pytest.mark.parametrize("backend", ["hf_torch", "hf_tf"])
+def test_a_limit_and_a_prediction_have_the_same_budget(name: str, backend: str) -> None:
+    work = Work(backend, "minilm", "gpu", "training", Recipe())
+    (target,) = targets(work, [name], [])
+    bigger = H100.model_copy(update={"memory_bytes": 1000 * GIB})
+    found = find_budget(name, backend, bigger)
+    assert (found.bytes, found.note) == (target.budget_bytes, target.note)
+
+
+def test_the_whole_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 0 < find_budget("device", "hf_torch", CPU).bytes <= processor.memory_bytes()
+    monkeypatch.setattr(budgets.devices, "free_bytes", lambda: 15 * GIB)
+    context, reserve = gpu_type("T4").context_bytes, 1050 * MIB
+    assert context is not None
+    assert find_budget("device", "hf_torch", T4) == Budget(15 * GIB - context)
+    assert find_budget("device", "hf_tf", T4) == Budget(15 * GIB - context - reserve,
+                                                        bounds_framework=True)
+    other = T4.model_copy(update={"gpu_type": None})
+    found = find_budget("device", "hf_torch", other)
+    assert found.bytes == 15 * GIB - GIB // 2 and "CUDA context" in (found.note or "")
 
 
 def test_smallest_first() -> None:
@@ -122,12 +160,17 @@ def test_the_peak_of_a_data_segment_is_seen_from_outside() -> None:
         assert gone.held == (0, 0) and time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize("others", [[], ["python (process 4711, 4.2 GiB)"]])
-def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch, others: list[str]) -> None:
-    monkeypatch.setattr("benchmarks.harness.limit_job.other_processes", lambda: others)
-    refuse_company(CPU)
-    if not others:
-        refuse_company(H100)
-        return
+@pytest.mark.parametrize(("others", "told"), [([], True), (None, False)])
+def test_whether_a_gpu_is_free_may_not_be_told(
+    monkeypatch: pytest.MonkeyPatch, others: list[str] | None, told: bool
+) -> None:
+    monkeypatch.setattr("benchmarks.harness.limit_job.compute_processes", lambda: others)
+    assert refuse_company(CPU) and refuse_company(H100) == told
+
+
+def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.harness.limit_job.compute_processes",
+                        lambda: ["python (process 4711, 4.2 GiB)"])
+    assert refuse_company(CPU)
     with pytest.raises(UserError, match="process 4711"):
         refuse_company(H100)

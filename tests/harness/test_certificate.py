@@ -26,8 +26,8 @@ from results.store import read_certificates, write_measurement
 from tests.results.samples import CPU
 
 STEPS = 12
-RECIPE = {"precision": "fp32", "accumulation": 1, "weight_decay": 0.1, "max_gradient_norm": 1.0,
-          "attention": None}
+RECIPE = {"precision": "fp32", "accumulation": 1, "steps": STEPS, "weight_decay": 0.1,
+          "max_gradient_norm": 1.0, "attention": None}
 TENSORS = {"bert.layer.weight": (40, 30), "bert.LayerNorm.bias": (30,),
            "bert.key.bias": (30,), "classifier.weight": (3, 30)}
 
@@ -67,8 +67,9 @@ def test_a_trace_agrees_with_itself() -> None:
     assert found.verdict == ("same work: proven to 1e-5 over 12 steps (fp32, 2 epochs, "
                              "accumulation 1)")
     assert [check.name for check in found.checks] == [
-        "recipe", "batches", "starting weights", "starting logits", "loss", "gradient norm",
-        "learning rate", "first update", "weights", "final logits", "labels"]
+        "recipe", "steps", "batches", "starting weights", "starting logits", "loss",
+        "gradient norm", "learning rate", "first update", "weights", "final logits", "labels",
+        "clipping"]
     assert found.clipped_steps == 6 and found.loss_differences == [0.0] * STEPS
 
 
@@ -130,7 +131,7 @@ def test_logits_and_labels() -> None:
     turned[3] = -turned[3]
     found = certify(made(), made(arrays=dataclasses.replace(arrays, end_logits=turned)))
     assert [c.name for c in found.checks if not c.passed] == ["final logits", "labels"]
-    assert found.checks[-1].worst == pytest.approx(0.98)
+    assert found.checks[-2].worst == pytest.approx(0.98)
 
 
 @pytest.mark.parametrize(("size", "difference", "holds"), [
@@ -180,11 +181,45 @@ def test_what_is_no_number_never_agrees(bad: float) -> None:
     assert not certify(made(arrays=arrays), made(arrays=arrays)).holds
 
 
-def test_a_trace_that_stopped_early_does_not_agree() -> None:
-    short = made_trace(steps=10, loss=made_trace().loss[:10])
-    found = certify(made(), made(short))
-    assert found.failed_first == "loss"
-    assert next(c for c in found.checks if c.name == "loss").step == 11
+@pytest.mark.parametrize("changes", [
+    {"steps": 10, "loss": made_trace().loss[:10]}, {"gradient_norm": made_trace().loss[:3]},
+    {"learning_rate": []}])
+def test_a_trace_that_lacks_steps_proves_nothing(changes: dict[str, object]) -> None:
+    """Not even beside another that lacks the same."""
+    short = made(made_trace(**changes), backend="hf_tf")
+    for one in (made(), short):
+        found = certify(one, short)
+        assert found.failed_first == "steps", found.verdict
+        assert "steps differ (hf_tf kept the" in found.verdict
+        assert "asked were 12" in found.verdict
+
+
+def test_what_was_not_kept_does_not_agree() -> None:
+    empty = made(made_trace(steps=0, loss=[], gradient_norm=[], learning_rate=[]), steps=0)
+    failed = {check.name for check in certify(empty, empty).checks if not check.passed}
+    assert failed == {"loss", "gradient norm", "learning rate", "clipping"}
+    logits = np.zeros((0, 3), np.float32)
+    none = made(arrays=made_arrays(start_logits=logits, end_logits=logits))
+    failed = {check.name for check in certify(none, none).checks if not check.passed}
+    assert failed == {"starting logits", "final logits", "labels"}
+
+
+@pytest.mark.parametrize(("limit", "told"), [
+    (2.0, "no step of hf_tf was clipped at max_gradient_norm 2.0: lower it"),
+    (0.4, "every step of hf_tf was clipped at max_gradient_norm 0.4: raise it"),
+    (0.0, "no step of hf_tf was clipped")])
+def test_a_certificate_needs_some_steps_clipped_and_some_not(limit: float, told: str) -> None:
+    found = certify(*(made(backend=b, max_gradient_norm=limit) for b in ("hf_tf", "hf_torch")))
+    assert not found.holds and found.failed_first == "clipping"
+    assert found.verdict.startswith(f"same work: not proven: {told}"), found.verdict
+    assert "the median norm, 1" in found.verdict
+    assert [c.name for c in found.checks if not c.passed] == ["clipping"]
+
+
+def test_both_traces_have_to_clip() -> None:
+    quiet = made(made_trace(gradient_norm=[0.1] * STEPS), backend="hf_tf")
+    failed = {c.name: c.where for c in certify(made(), quiet).checks if not c.passed}
+    assert set(failed) == {"gradient norm", "clipping"} and "hf_tf" in str(failed["clipping"])
 
 
 def test_recipes_are_compared_but_for_how_it_is_computed() -> None:
@@ -242,7 +277,7 @@ def test_the_bounds_of_bf16_come_from_a_backends_own_two_runs() -> None:
     own = max(abs(a - b) for a, b in zip(first.trace.loss, plain.trace.loss, strict=True))
     assert made_of["loss"].bound == pytest.approx(bounds.TIMES * own)
     assert [name for name, check in made_of.items() if not check.derived] == [
-        "recipe", "batches", "starting weights", "learning rate"]
+        "recipe", "steps", "batches", "starting weights", "learning rate", "clipping"]
     assert made_of["starting weights"].bound == bounds.START_WEIGHTS
     assert found.repeat is not None and found.repeat.backends == ["hf_torch"]
     assert "times its own rounding over 12 steps (bf16, 2 epochs" in found.verdict
@@ -276,7 +311,7 @@ def test_bounds_are_never_narrower_than_the_fixed_ones() -> None:
     for check in found.checks:
         if check.name == "starting logits":
             assert check.bound <= bounds.LARGE_START_LOGITS
-        elif check.kind != "same" and check.name != "labels":
+        elif check.kind not in ("same", "some") and check.name != "labels":
             assert check.bound == bounds.FIXED[check.name]
     endless = made(made_trace(gradient_norm=[inf] * STEPS), backend="hf_torch", precision="bf16")
     broken = made(made_trace(gradient_norm=[9.0] * STEPS), backend="hf_tf", precision="bf16")

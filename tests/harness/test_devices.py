@@ -163,6 +163,8 @@ def test_processes_that_are_not_listed_are_not_known():
             raise NotSupported("Not Supported")
 
     assert devices.gpu_state(Silent(), own_processes=1).processes is None
+    assert devices.compute_processes(Silent()) is None
+    assert devices.compute_processes(Nvml()) == []
 
 
 def test_device_memory_is_the_peak_above_the_use_before():

@@ -8,7 +8,6 @@ from benchmarks.harness import gpus
 from benchmarks.harness.errors import UserError
 
 MIB = 1024**2
-TENSORFLOW_RESERVE_BYTES = {"7": 1050 * MIB, "8": 1536 * MIB, "9": 1800 * MIB}
 
 
 def test_all_types_are_described():
@@ -23,23 +22,28 @@ def test_figures_of_a_type_hold_together(name):
     assert peaks["fp32"] <= peaks.get("tf32", peaks["fp32"]) <= peaks["fp16"]
     assert ("bf16" in peaks) == ("tf32" in peaks) == (row.compute_capability >= "8.0")
     assert 100e9 < row.bandwidth_bytes_per_second < 10e12
-    for usable in row.usable_bytes.values():
-        assert 0.85 * row.memory_bytes < usable < row.memory_bytes
-    assert bool(row.usable_bytes) == (row.sources.usable is not None)
+    if row.usable_bytes is not None:
+        assert 0.85 * row.memory_bytes < row.usable_bytes < row.memory_bytes
+    assert (row.usable_bytes is None) == (row.sources.usable is None)
 
 
-@pytest.mark.parametrize("name", [n for n, row in gpus.gpu_types().items() if row.usable_bytes])
-def test_tensorflow_leaves_its_own_reserve(name):
-    row = gpus.gpu_type(name)
-    reserve = TENSORFLOW_RESERVE_BYTES[row.compute_capability[0]]
-    assert row.usable_bytes["torch"] - row.usable_bytes["tensorflow"] == reserve
+@pytest.mark.parametrize(("capability", "mib"), [
+    ("6.1", 500), ("7.5", 1050), ("8.0", 1536), ("8.9", 1536), ("9.0", 1800), ("12.0", 1800)])
+def test_tensorflow_leaves_its_own_reserve(capability, mib):
+    of_torch, of_tf = (gpus.room_of(30 * 1024 * MIB, framework, "T4", capability)
+                       for framework in ("torch", "tensorflow"))
+    assert of_torch.bytes - of_tf.bytes == mib * MIB
 
 
-def test_budget_leaves_out_the_context_where_it_is_known():
-    t4, h100 = gpus.gpu_type("T4"), gpus.gpu_type("H100")
-    assert t4.budget_bytes("torch") == t4.usable_bytes["torch"] - t4.context_bytes
-    assert h100.budget_bytes("torch") == h100.usable_bytes["torch"]
-    assert gpus.gpu_type("H200").budget_bytes("tensorflow") is None
+def test_the_context_is_always_taken_off():
+    t4, h100, h200 = map(gpus.gpu_type, ("T4", "H100", "H200"))
+    assert gpus.room("T4", "torch") == gpus.Room(t4.usable_bytes - t4.context_bytes)
+    largest = 512 * MIB
+    room = gpus.room("H100", "torch")
+    assert room.bytes == h100.usable_bytes - largest and "CUDA context" in room.note
+    room = gpus.room("H200", "torch")
+    assert 0.95 * h200.memory_bytes < room.bytes < h200.memory_bytes - largest
+    assert "usable memory" in room.note and "CUDA context" in room.note
 
 
 @pytest.mark.parametrize(("device", "mib", "name"), [

@@ -11,7 +11,7 @@ from benchmarks.harness import installed
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.plan import Choice, Plan, make_plan
 from benchmarks.harness.prepare import check_device
-from benchmarks.harness.profiles import Profile, load_profile
+from benchmarks.harness.profiles import Profile, load_profile, profile_names
 from frameworks import contract
 from tests.results.samples import CPU
 
@@ -150,10 +150,26 @@ def test_what_a_question_fixes_in_the_recipe(profile: Profile) -> None:
     trace = jobs["equivalence-imdb-hf_torch-accumulation_2"]
     assert (trace.accumulation, trace.dropout, trace.precision) == (2, 0.0, "fp32")
     assert (trace.steps, trace.length, trace.keep_best) == (100, 32, None)
+    assert (trace.weight_decay, trace.epsilon) == (1.0, 1e-6)
     memory = jobs["memory-imdb-hf_torch-length_16"]
     assert (memory.padding, memory.steps) == ("max", profile.memory.steps + 1)
     accuracy = jobs["accuracy-imdb-hf_torch-seed_1"]
     assert (accuracy.seed, accuracy.steps, accuracy.keep_best) == (1, None, "loss")
+
+
+def test_an_optimizer_without_an_epsilon_is_traced_without_one(profile: Profile) -> None:
+    choice = Choice(questions=["equivalence"], recipe={"optimizer": "adafactor"})
+    plan = make_plan(choice, profile, TASKS, "")
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_profile_certifies_every_precision_that_it_compares(name: str) -> None:
+    profile = load_profile(name)
+    if "equivalence" not in profile.questions:
+        pytest.skip("it certifies nothing")
+    compared = set(profile.vary.get("precision", [])) | {profile.recipe.get("precision", "fp32")}
+    assert compared <= set(profile.equivalence.precisions)
 
 
 def test_the_command_line_wins_and_leaves_no_shape_twice(profile: Profile) -> None:

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.harness import cli, predict_check
+from benchmarks.harness import cli, predict
 from benchmarks.harness.allocators import MIB
+from benchmarks.harness.calibration import Calibration, calibrations
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.gpus import gpu_types
-from benchmarks.harness.predict import Calibration, Footprint, calibrations
-from benchmarks.harness.predict_check import published, step_of
-from benchmarks.harness.predictions import Target, Work, predicted_limit, targets
+from benchmarks.harness.jobs import StartFile
+from benchmarks.harness.predict import Footprint, Process
+from benchmarks.harness.predict_pass import Answer, Ask, save
+from benchmarks.harness.predictions import Target, Work, predicted_limit, sentence, targets, text
 from frameworks.contract import BACKENDS, Recipe, StepTrace
-from results.schema import BatchLimit, Checkpoint, Device, JobKey, Measurement, Probe
+from tests.results.samples import prediction
 
 pytestmark = pytest.mark.once
 WEIGHTS, EACH = 200 * MIB, 30 * MIB
 
 
-def step(batch: int, weights: int = WEIGHTS) -> StepTrace:
+def step(batch: int, each: int = EACH) -> StepTrace:
     """Weights that stay, an activation per example that goes."""
     return StepTrace(
-        bytes=np.array([weights, EACH * batch, 4 * MIB]), taken=np.array([0, 1, 3]),
+        bytes=np.array([WEIGHTS, each * batch, 4 * MIB]), taken=np.array([0, 1, 3]),
         given_back=np.array([5, 2, 4]), parts=("weights", "activations", "workspace"), events=5,
         phases={"forward": 2, "backward": 4, "optimizer": 5})
 
 
-def footprint(allocator: str = "cuda_cache", outside_bytes: int = 0, **fields) -> Footprint:
+def footprint(allocator: str = "cuda_cache", process: Process | None = None, each: int = EACH,
+              **fields) -> Footprint:
     made = Calibration(allocator=allocator, error=0.03, how="made up", **fields)
-    return Footprint([step(2), step(6)], (2, 6), made, outside_bytes)
+    return Footprint([step(2, each), step(6, each)], (2, 6), made, process)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 6, 7, 100])
@@ -43,11 +47,11 @@ def test_traces_that_differ_in_their_buffers_are_refused() -> None:
     other = step(6)
     other = StepTrace(other.bytes, other.taken, np.array([5, 4, 2]), other.parts, 5, other.phases)
     with pytest.raises(ValueError, match="other buffers"):
-        Footprint([step(2), other], (2, 6), calibrations()["hf_torch"]["gpu"], 0)
+        Footprint([step(2), other], (2, 6), calibrations()["hf_torch"]["gpu"])
 
 
 def test_the_parts_add_up_to_the_peak() -> None:
-    peak = footprint(outside_bytes=1000, workspaces_bytes=(8 * MIB,)).peak(3)
+    peak = footprint(process=Process(1000), workspaces_bytes=(8 * MIB,)).peak(3)
     assert sum(peak.parts.values()) == peak.bytes
     assert peak.parts["weights"] == WEIGHTS
     assert peak.parts["activations"] == 3 * EACH
@@ -55,7 +59,30 @@ def test_the_parts_add_up_to_the_peak() -> None:
     assert peak.parts["workspace"] == 8 * MIB
 
 
-@pytest.mark.parametrize("allocator", ["cuda_cache", "bfc_growth", "malloc"])
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_stacks_of_more_threads_count(cores: int, tmp_path: Path,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow has two threads for each core, and the calibration comes from two cores."""
+    for size in (2, 6):
+        save(step(size), tmp_path / f"0-{size}.npz")
+    start = StartFile(folder=tmp_path, architecture="bert", label_count=2, vocabulary_size=9,
+                      max_length=9)
+    ask = Ask(recipe=Recipe(), start=start, device="cpu", phase="training", batch_sizes=(2, 6))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    answer = Answer(process_bytes=1000, resident_bytes=500, refusals={})
+    made = predict._footprint("hf_tf", ask, answer, tmp_path, 0)
+    started = calibrations()["hf_tf"]["cpu"].started_bytes["fp32"]
+    assert made.outside_bytes == 1000 + started + (cores - 2) * 2 * 8 * MIB
+
+
+@pytest.mark.parametrize("backend", ["hf_tf", "keras_rnn"])
+def test_on_a_gpu_tensorflow_has_one_region_of_its_budget(backend: str) -> None:
+    """Regions that double would hold 512 MiB for these 290."""
+    made = Footprint([step(2), step(6)], (2, 6), calibrations()[backend]["gpu"])
+    assert made.peak(3).bytes == WEIGHTS + 3 * EACH
+
+
+@pytest.mark.parametrize("allocator", ["cuda_cache", "bfc", "malloc"])
 @pytest.mark.parametrize("budget", [230, 231, 500, 1000, 4096])
 def test_the_limit_fits_and_the_next_batch_does_not(allocator: str, budget: int) -> None:
     made = footprint(allocator)
@@ -69,7 +96,59 @@ def test_nothing_fits_below_the_weights() -> None:
 
 
 def test_the_process_counts_against_the_budget() -> None:
-    assert footprint().limit(2000 * MIB) > footprint(outside_bytes=500 * MIB).limit(2000 * MIB)
+    assert footprint().limit(2000 * MIB) > footprint(
+        process=Process(500 * MIB)).limit(2000 * MIB)
+
+
+def test_a_limit_is_found_where_what_is_held_rises_in_leaps() -> None:
+    """Regions of 256 MiB hold 4 examples as well as 16."""
+    made = footprint("onednn_pool", each=MIB)
+    assert made.peak(4).bytes == made.peak(16).bytes
+    limit = made.limit(600 * MIB)
+    assert made.fits(limit, 600 * MIB) and not made.fits(limit + 1, 600 * MIB)
+
+
+def test_what_is_in_use_is_less_than_what_is_held() -> None:
+    """PyTorch's cache cuts 4 MiB from a segment of 20."""
+    made = footprint(workspaces_bytes=(4 * MIB,))
+    assert made.in_use(3, 4096 * MIB) == 4 * MIB + WEIGHTS + 3 * EACH
+    assert made.peak(3).bytes == 20 * MIB + WEIGHTS + 3 * EACH
+
+
+def test_without_a_count_what_is_held_is_in_use() -> None:
+    made = footprint("malloc", process=Process(5 * MIB))
+    assert made.in_use(3, 4096 * MIB) == made.peak(3).bytes
+
+
+@pytest.mark.parametrize(("resident", "in_use"), [(100, 300 + 256 + 90), (500, 500 + 200 + 90)])
+def test_in_use_on_a_cpu_is_the_count_or_what_is_resident(resident: int, in_use: int) -> None:
+    """The weights' region of 256 MiB is not cut for them and counts whole; of another the
+    activation takes 90."""
+    process = Process(1000 * MIB, begun_bytes=300 * MIB, resident_bytes=resident * MIB)
+    made = footprint("onednn_pool", process)
+    assert made.in_use(3, 4096 * MIB) == in_use * MIB
+    assert made.peak(3).bytes == (1000 + 256 + 256) * MIB
+
+
+def test_a_probe_saw_its_own_budget() -> None:
+    """A region that the budget cuts short is given out whole, as there is less left over."""
+    made = footprint("onednn_pool", Process())
+    assert made.in_use(3, 4096 * MIB) == (256 + 90) * MIB
+    assert made.in_use(3, 420 * MIB) > (256 + 90) * MIB
+
+
+def test_hopper_takes_larger_workspaces() -> None:
+    known = calibrations()["hf_torch"]["gpu"]
+    assert known.workspaces("9.0") == (32 * MIB,) * 2
+    assert known.workspaces("8.0") == known.workspaces(None) == (8_519_680,) * 2
+    found = {t.label: t.compute_capability for t in targets(work(), ["H100", "H200", "L4"], [])}
+    assert found == {"H100": "9.0", "H200": "9.0", "L4": "8.9"}
+    made = footprint(workspaces_bytes=(30 * MIB,),
+                     workspaces_by_capability={"9.0": (30 * MIB + 2 * EACH,)})
+    assert made.on("9.0").peak(3).bytes == made.peak(3).bytes + 2 * EACH
+    limits = [predicted_limit(made, Target("GPU", 2000 * MIB, compute_capability=c), 0.03).limit
+              for c in ("8.0", "9.0")]
+    assert limits[0] == limits[1] + 2
 
 
 def test_the_promise_lies_inside_its_interval() -> None:
@@ -105,20 +184,24 @@ def test_a_wrong_budget_is_named(label: str, said: str) -> None:
         targets(work(), [], [label])
 
 
-@pytest.mark.parametrize(("limit", "step"), [(1, 1), (63, 1), (64, 8), (200, 8), (320, 16)])
-def test_the_step_of_a_search(limit: int, step: int) -> None:
-    assert step_of(limit) == step
-
-
 def test_every_backend_is_calibrated_for_both_kinds_of_device() -> None:
     assert set(calibrations()) == set(BACKENDS)
     for kinds in calibrations().values():
         assert set(kinds) == {"cpu", "gpu"}
 
 
-def test_published_figures_name_their_source() -> None:
-    assert published()
-    assert all(row.source and (row.peak_bytes or row.fits) for row in published())
+@pytest.mark.parametrize(("assumed", "said"), [(True, "assumed range"), (False, "95 % interval")])
+def test_the_text_says_what_stands_behind_a_range(assumed: bool, said: str) -> None:
+    told = text(prediction(assumed=assumed))
+    assert f"with {said}" in told and f"({said} " in told
+    assert ("95 %" in told) is not assumed
+
+
+def test_a_baseline_goes_by_its_own_name() -> None:
+    made = prediction("keras_rnn", 64, checkpoint="none (tokenizer of minilm)")
+    assert sentence(made).startswith(
+        "Keras LSTM on the tokens of minilm, length 64, fp32: about ")
+    assert sentence(prediction(length=64)).startswith("minilm, length 64, fp32, PyTorch")
 
 
 @pytest.mark.parametrize(("options", "said"), [
@@ -139,27 +222,3 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     error = capsys.readouterr().err.strip().splitlines()
     assert said in error[-1]
     assert not (tmp_path / "results").exists()
-
-
-def limit_measurement(peak: int) -> Measurement:
-    probe = Probe(batch_size=6, outcome="ok", peak_bytes=peak, steps=3, seconds=1.0)
-    found = BatchLimit(phase="training", budget="1GiB", budget_bytes=1024 * MIB, emulated=False,
-                       enforced_by="RLIMIT_DATA", limit=20, fails_at=21, highest=64,
-                       probes=[probe])
-    return Measurement(
-        job=JobKey(id="limit", backend="hf_torch", task="imdb", question="batch_limit"),
-        status="ok", started_at="2026-01-01", seconds=1.0, batch_limit=found,
-        recipe=Recipe(length=64, seed=7).model_dump(), device=Device(
-            kind="cpu", name="one", memory_bytes=1, cores=1),
-        checkpoint=Checkpoint(name="minilm", architecture="bert", sha256="", random=False))
-
-
-def test_probes_and_limits_become_cases() -> None:
-    m = limit_measurement(400 * MIB)
-    traced = predict_check.work_of(m)
-    assert traced == Work("hf_torch", "minilm", "cpu", "training", Recipe(length=64))
-    peak, limit = predict_check._measured(m, m.batch_limit, traced, footprint())
-    assert (peak.unit, peak.batch_size, peak.measured) == ("bytes", 6, 400 * MIB)
-    assert peak.predicted == footprint().peak(6).bytes
-    assert (limit.unit, limit.budget, limit.measured) == ("examples", "1GiB", 20)
-    assert limit.within_step == (abs(limit.predicted - 20) <= 1)

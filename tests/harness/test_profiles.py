@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.profiles import load_profile, parse_overrides, profile_names
+from benchmarks.harness.profiles import (
+    ThroughputPlan,
+    load_profile,
+    parse_overrides,
+    profile_names,
+)
+from results.statistics import FEWEST
 
 HEAD = 'description = "a test"\n'
 
@@ -18,6 +24,15 @@ def test_committed_profiles_are_valid(name: str) -> None:
     for backend in profile.backends:
         for task in profile.tasks:
             assert profile.recipe_for(backend, task).batch_size >= 1
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_the_races_of_committed_profiles_can_show_a_difference(name: str) -> None:
+    """An interval needs six rounds, and a winner a noise floor."""
+    profile = load_profile(name)
+    for race in (ThroughputPlan(), profile.throughput):
+        assert min(race.rounds, race.rounds * race.evaluation_windows) >= FEWEST
+        assert race.noise_pair or name == "tune"  # it races the plain recipe against itself
 
 
 def test_the_named_profiles_are_there() -> None:

@@ -46,7 +46,8 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", metavar="SOURCE")
     parser.add_argument("--checkpoint", metavar="NAME", help="a BERT: the scripts train no other")
     parser.add_argument("--recipe", action="append", default=[], metavar="FIELD=VALUE")
-    parser.add_argument("--pairs", type=int, default=5, help="script and job, side by side")
+    parser.add_argument("--pairs", type=int, default=6,
+                        help="script and job, side by side; an interval needs 6")
     return parser.parse_args(arguments)
 
 
@@ -95,7 +96,7 @@ def compare(run: Run, ready: Ready, pairs: int) -> None:
               f"script {rates['script'][-1]:.4g} steps/s", flush=True)
     ratio = paired_ratio(rates["job"], rates["script"])
     interval = (f" ({ratio.interval.low:.4f} to {ratio.interval.high:.4f})" if ratio.interval
-                else " (one pair: no interval)")
+                else " (fewer than 6 pairs: no interval)")
     print(f"{ready.job.key.id}: ftbench / script = {ratio.value:.4f}{interval}, {pairs} pairs")
 
 
@@ -118,7 +119,7 @@ def script_rates(run: Run, ready: Ready) -> list[float]:
 def job_rates(run: Run, ready: Ready) -> list[float]:
     """The same of ftbench's job, by the parent's clock, as it is measured in every run."""
     with Attempt(ready, run.folder, run.device, lambda key, event: None) as attempt:
-        job, plan = SpeedJob(attempt), ready.job.throughput
+        job, plan = SpeedJob(attempt, ""), ready.job.throughput
         job.start()
         take_turns(lambda turn: turn(job), plan.rounds, plan.windows, SpeedJob.training_window)
         throughput = job.finish().throughput

@@ -93,11 +93,12 @@ def window(rate: float, round_: int = 0, steps: int = 10, **load: Any) -> Window
 
 
 def throughput(rate: float, seed: int = 1, windows: int = 8) -> Throughput:
+    """One window a round."""
     noise = np.random.default_rng(seed).normal(1, 0.01, windows + 3)
     return Throughput(
         build_seconds=3.2, first_step_seconds=2.5 / rate, warmup=[window(rate * noise[0])],
-        windows=[window(rate * n, i // 4) for i, n in enumerate(noise[3:])],
-        evaluation_windows=[window(3 * rate * n) for n in noise[:3]],
+        windows=[window(rate * n, i) for i, n in enumerate(noise[3:])],
+        evaluation_windows=[window(3 * rate * n, i) for i, n in enumerate(noise[:6])],
         model_flops_per_token=3e7 / rate, matmul_flops_per_second=1.8e11)
 
 
@@ -229,15 +230,16 @@ def prediction(backend: str = "hf_torch", length: int = 128, **changes: Any) -> 
 def case(error: float = 0.01, **changes: Any) -> PredictionCase:
     """A peak of 4 GiB that was predicted with that relative error."""
     return PredictionCase(**{
-        "backend": "hf_torch", "architecture": "bert", "checkpoint": "minilm", "length": 128,
-        "precision": "fp32", "batch_size": 64, "budget": None, "predicted": 4 * GIB * (1 + error),
-        "measured": 4 * GIB, "unit": "bytes", "source": "measured", **changes})
+        "backend": "hf_torch", "device": "cpu", "architecture": "bert", "checkpoint": "minilm",
+        "length": 128, "precision": "fp32", "batch_size": 64, "budget": None,
+        "predicted": 4 * GIB * (1 + error), "measured": 4 * GIB, "unit": "bytes", "source": "measured", **changes})
 
 
 def limit_case(predicted: float, measured: float = 40, **changes: Any) -> PredictionCase:
+    """Of a search below 64, where every size is tried."""
     return case(**{"batch_size": None, "budget": "6GiB", "predicted": predicted,
                    "measured": measured, "unit": "examples",
-                   "within_step": abs(predicted - measured) <= 1, **changes})
+                   "fails_at": measured + 1, "steps": predicted - measured, **changes})
 
 
 def sample_cases() -> list[PredictionCase]:
@@ -253,7 +255,7 @@ def sample_cases() -> list[PredictionCase]:
         found += [case(float(error), **shape, measured=peak, predicted=peak * (1 + float(error))),
                   limit_case(round(40 * (1 + float(error))), **shape)]
     found += [case(0.02, fitted=True), case(-0.01, fitted=True, backend="hf_tf"),
-              limit_case(11, 12, checkpoint="bert-large", budget="12GiB", within_step=True,
+              limit_case(11, 12, checkpoint="bert-large", budget="12GiB", device="gpu",
                          source="BERT's README, 'Out-of-memory issues'")]
     return found
 

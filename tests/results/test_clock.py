@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.clock import NoisePair, fastest, noise_floors, noise_pairs, taxes, told_apart
-from results.compare import SpeedRow, compare, disturbances, speed_ratio
+from results.clock import (
+    NoisePair,
+    doubt,
+    fastest,
+    noise_floors,
+    noise_pairs,
+    taxes,
+    told_apart,
+)
+from results.compare import SpeedRow, compare, disturbances, rate, speed_ratio
 from results.groups import Comparison, Taken
 from results.report import render, table
 from results.schema import Measurement, Variant
@@ -22,12 +30,14 @@ from tests.results.samples import measurement, window
 TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
 PLACE = Comparison("a", "imdb", ())
 rates = st.lists(st.floats(0.01, 1e3), min_size=1, max_size=12)
+RATE = rate([window(1.0)], [None])
 
 
 def timed(backend: str, values: Sequence[float], variant: Variant = "framework",
-          **changes: object) -> Measurement:
-    windows = [window(value, i // 2) for i, value in enumerate(values)]
-    throughput = samples.throughput(1.0).model_copy(update={"windows": windows})
+          race: str | None = None, each: int = 1, **changes: object) -> Measurement:
+    """One window of every rate, `each` of them a round."""
+    windows = [window(value, i // each) for i, value in enumerate(values)]
+    throughput = samples.throughput(1.0).model_copy(update={"windows": windows, "race": race})
     return measurement(backend, "imdb", "throughput", throughput=throughput, variant=variant,
                        **changes)
 
@@ -54,11 +64,14 @@ def test_a_bare_loop_that_is_always_faster_by_one_factor_shows_that_tax(
 
 
 @given(rates, rates)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_floor_is_no_smaller_than_the_pairs_own_difference(
     first: list[float], second: list[float]
 ) -> None:
-    for pair in noise_pairs(taken(timed("hf_tf", first), timed("hf_tf", second, "again"))):
+    """Fewer than six rounds give none at all, however well they agree."""
+    (pair,) = noise_pairs(taken(timed("hf_tf", first), timed("hf_tf", second, "again")))
+    assert (pair.floor is None) == (min(len(first), len(second)) < 6)
+    if pair.floor is not None:
         ratio = pair.ratio.value
         assert pair.floor >= max(ratio, 1 / ratio) * (1 - 1e-12) >= 1 - 1e-12
 
@@ -70,35 +83,71 @@ def test_which_of_the_two_is_called_again_changes_no_floor(
 ) -> None:
     one, other = (noise_pairs(taken(timed("hf_tf", a), timed("hf_tf", b, "again")))
                   for a, b in ((first, second), (second, first)))
-    assert [p.floor for p in one] == pytest.approx([p.floor for p in other])
+    assert noise_floors(one) == {
+        place: pytest.approx(floor) for place, floor in noise_floors(other).items()}
 
 
 @given(st.floats(1.0, 1.5), st.floats(1.0, 1.5))
 @settings(max_examples=40, deadline=None)
 def test_two_backends_are_told_apart_beyond_the_floor_only(factor: float, floor: float) -> None:
-    first, second = speeds(timed("hf_tf", [factor * v for v in (1, 1.1, 0.9, 1)]),
-                           timed("hf_torch", [1, 1.1, 0.9, 1]))
+    first, second = speeds(timed("hf_tf", [factor * v for v in (1, 1.1, 0.9, 1, 1.2, 1)]),
+                           timed("hf_torch", [1, 1.1, 0.9, 1, 1.2, 1]))
     found = told_apart(first, second, {PLACE: floor})
     if factor > max(floor, 1) * (1 + 1e-9):
         assert found == pytest.approx(factor) and fastest([second, first], {PLACE: floor}) is first
     elif factor < floor * (1 - 1e-9):
-        assert found is None and fastest([second, first], {PLACE: floor}) is None
+        assert found == "too close to tell apart"
+        assert fastest([second, first], {PLACE: floor}) is None
+
+
+@pytest.mark.parametrize(("torch", "floors", "why"), [
+    ({"race": "b"}, {PLACE: 1.01}, "not raced together"),
+    ({"race": None}, {PLACE: 1.01}, "not raced together"),
+    ({"race": "a", "each": 2}, {PLACE: 1.01}, "fewer than 6 rounds"),
+    ({"race": "a"}, {}, "no noise floor was taken"),
+    ({"race": "a"}, {PLACE: 2.1}, "too close to tell apart"),
+])
+def test_why_no_winner_is_named(torch: dict[str, Any], floors: dict[Comparison, float],
+                                why: str) -> None:
+    first, second = speeds(timed("hf_tf", [2.0] * 6, race="a"),
+                           timed("hf_torch", [1.0] * 6, **torch))
+    assert told_apart(first, second, floors) == why
+    assert fastest([second, first], floors) is None
+
+
+def test_what_is_slower_for_certain_is_no_winner() -> None:
+    """A rate may be the higher one in the middle, and the lower one in every pair."""
+    first, second = speeds(timed("hf_tf", [1, 1, 1, 1, 1, 1]), timed("hf_torch", [2] * 6))
+    assert doubt(speed_ratio(first.training, second.training), 1.01) is None
+    assert told_apart(first, second, {PLACE: 1.01}) == "too close to tell apart"
+
+
+def test_an_interval_that_holds_1_is_no_difference_with_or_without_a_floor() -> None:
+    ratio = Estimate(1.2, Interval(0.9, 1.4))
+    assert doubt(ratio, None) == doubt(ratio, 1.0) == "too close to tell apart"
+    assert doubt(Estimate(0.7, Interval(0.6, 0.8)), 1.1) is None
+    assert doubt(Estimate(0.95, Interval(0.94, 0.96)), 1.1) == "too close to tell apart"
 
 
 def test_the_largest_floor_of_a_comparison_counts() -> None:
-    pairs = [NoisePair(PLACE, b, Estimate(1.0, Interval(low, high)))
+    pairs = [NoisePair(PLACE, b, RATE, RATE, Estimate(1.0, Interval(low, high)))
              for b, low, high in (("hf_tf", 0.99, 1.02), ("hf_torch", 0.9, 1.01))]
     assert noise_floors(pairs) == {PLACE: pytest.approx(1 / 0.9)}
-    assert noise_floors([]) == {}
+    short = NoisePair(PLACE, "hf_tf", RATE, RATE, Estimate(1.0, None))
+    assert noise_floors([]) == noise_floors([short]) == {}
 
 
-def test_other_batch_sizes_race_by_samples_and_under_the_same_floor() -> None:
-    first, second = speeds(timed("hf_tf", [1.0] * 4, recipe={"batch_size": 16}),
-                           timed("hf_torch", [1.0] * 4, recipe={"batch_size": 8}))
-    (faster,) = speeds(timed("hf_tf", [1.1] * 4))
-    first = replace(first, training=faster.training)
+@pytest.mark.parametrize("fields", [{"batch_size": 8}, {"accumulation": 2}])
+def test_steps_of_other_work_race_by_samples(fields: dict[str, int]) -> None:
+    """Half the examples of a step in half its time is no faster."""
+    half = timed("hf_torch", [2.2] * 6, recipe=fields)
+    assert half.throughput
+    windows = [w.model_copy(update={"examples": w.examples // 2}) for w in half.throughput.windows]
+    half = half.model_copy(update={
+        "throughput": half.throughput.model_copy(update={"windows": windows})})
+    second, first = speeds(timed("hf_tf", [1.0] * 6), half)
     assert told_apart(first, second, {PLACE: 1.05}) == pytest.approx(1.1)
-    assert told_apart(first, second, {PLACE: 1.15}) is None
+    assert told_apart(first, second, {PLACE: 1.15}) == "too close to tell apart"
 
 
 def test_the_controls_are_no_backends() -> None:
@@ -113,6 +162,14 @@ def test_without_their_partner_they_say_nothing() -> None:
     lonely = taken(failed, timed("hf_tf", [1.0], "bare"), timed("hf_tf", [1.0], "again"))
     assert taxes(lonely) == [] and noise_pairs(lonely) == []
     assert compare(lonely)[0][0].status("throughput") == "killed"
+
+
+def test_a_control_of_another_race_says_nothing() -> None:
+    own, bare, again = (timed("hf_tf", [1.0] * 6, variant, race) for variant, race in (
+        ("framework", "a"), ("bare", "b"), ("again", "b")))
+    (tax,) = taxes(taken(own, bare))
+    assert tax.ratio is None and tax.seconds_per_step is None
+    assert noise_pairs(taken(own, again)) == []
 
 
 def test_a_varied_recipe_pairs_like_with_like() -> None:
@@ -140,6 +197,10 @@ def report(make_run: Callable[..., Path], measurements: Sequence[Measurement]) -
     return render([make_run(measurements)], titles=TITLES).markdown.read_text("utf-8")
 
 
+def speed_section(markdown: str) -> str:
+    return markdown.split("## How fast?")[1].split("\n## ")[0]
+
+
 def test_the_report_shows_tax_and_floor_and_no_control_as_a_backend(
     make_run: Callable[..., Path]
 ) -> None:
@@ -150,20 +211,55 @@ def test_the_report_shows_tax_and_floor_and_no_control_as_a_backend(
     assert "How far the same thing lies from itself" in section
     assert "disturbed" in section
     assert "bare" not in markdown.split("## Can the clock be trusted?")[0]
-    speed = markdown.split("## How fast?")[1].split("\n## ")[0]
-    rows = [line for line in speed.splitlines() if line.startswith("| imdb")]
-    assert len([row for row in rows if "TensorFlow" in row]) == 2 + 2  # two tables, two rounds
+    rows = [line for line in speed_section(markdown).splitlines() if line.startswith("| imdb")]
+    assert len([row for row in rows if "TensorFlow" in row]) == 2 + 8  # two tables, eight rounds
     assert "noise floor" in markdown.split("\n## ")[0]
 
 
-def test_no_winner_is_named_within_the_noise(make_run: Callable[..., Path]) -> None:
-    race = [timed("hf_tf", [1.04, 1.05, 1.03, 1.04]), timed("hf_torch", [1.0, 1.01, 0.99, 1.0])]
-    assert "trained fastest" in report(make_run, race)
+RACE = [timed("hf_tf", [1.04, 1.05, 1.03, 1.04, 1.05, 1.03]),
+        timed("hf_torch", [1.0, 1.01, 0.99, 1.0, 1.01, 0.99])]
+
+
+def test_beyond_the_noise_a_winner_is_named(make_run: Callable[..., Path]) -> None:
+    quiet = timed("hf_torch", [1.0, 1.0, 0.99, 1.01, 1.01, 0.99], "again")
+    assert "TensorFlow trained fastest" in report(make_run, [*RACE, quiet])
+
+
+def test_without_a_noise_floor_no_winner_is_named(make_run: Callable[..., Path]) -> None:
+    markdown = report(make_run, RACE)
+    assert "none is called faster: no noise floor was taken" in markdown.split("\n## ")[0]
+    assert "fastest" not in markdown and "**1.04" not in markdown
+    assert "1.04 (1.04 to 1.04, no noise floor was taken)" in speed_section(markdown)
+
+
+def test_what_was_not_raced_together_has_no_ratio_and_no_winner(
+    make_run: Callable[..., Path]
+) -> None:
+    """As two environments leave it that add to one run, one after the other."""
+    first = [m.model_copy(update={"throughput": m.throughput and m.throughput.model_copy(
+        update={"race": "one"})}) for m in (RACE[1], timed("hf_torch", [1.0] * 6, "again"))]
+    second = timed("hf_tf", [2.0] * 6, race="two")
+    markdown = report(make_run, [*first, second])
+    assert "none is called faster: not raced together" in markdown.split("\n## ")[0]
+    assert "fastest" not in markdown
+    assert " not raced together |" in speed_section(markdown)
+    sentence = "imdb: not all backends were raced together"
+    assert sentence in speed_section(markdown) and "'.\\[all\\]'" in speed_section(markdown)
+    assert f"({sentence}" in table([*first, second], TITLES)
+    assert sentence not in table(RACE, TITLES)
+
+
+def test_fewer_than_six_rounds_name_no_winner(make_run: Callable[..., Path]) -> None:
+    race = [timed("hf_tf", [2.0] * 10, each=2), timed("hf_torch", [1.0] * 10, each=2),
+            timed("hf_torch", [1.0] * 10, "again", each=2)]
+    markdown = report(make_run, race)
+    assert "none is called faster: fewer than 6 rounds" in markdown.split("\n## ")[0]
+    assert "2.00 (5 rounds: no interval)" in speed_section(markdown)
+    assert "in fewer than 6 rounds, so there is no floor" in markdown
 
 
 def test_with_a_noisy_pair_the_same_race_has_no_winner(make_run: Callable[..., Path]) -> None:
-    race = [timed("hf_tf", [1.04, 1.05, 1.03, 1.04]), timed("hf_torch", [1.0, 1.01, 0.99, 1.0]),
-            timed("hf_torch", [1.1, 1.08, 1.09, 1.1], "again")]
+    race = [*RACE, timed("hf_torch", [1.1, 1.08, 1.09, 1.1, 1.08, 1.09], "again")]
     markdown = report(make_run, race)
     assert "too close to tell apart" in markdown and "fastest" not in markdown
     assert "within the noise" in markdown and "**1.04" not in markdown
@@ -178,6 +274,23 @@ def test_a_throttled_gpu_is_flagged_with_its_reason(make_run: Callable[..., Path
     markdown = report(make_run, [measurement("hf_tf", "imdb", "throughput", throughput=slow,
                                              device=samples.GPU)])
     assert "disturbed in 1 of 2 windows: the GPU was slowed: hardware thermal slowdown" in markdown
+
+
+def test_disturbed_evaluation_and_controls_are_flagged_with_their_reason(
+    make_run: Callable[..., Path]
+) -> None:
+    busy = [window(3.0, i, other_busy_share=0.5 if i == 2 else 0.0) for i in range(6)]
+    own, again = timed("hf_tf", [1.0] * 6), timed("hf_tf", [1.0] * 6, "again")
+    own, again = (m.model_copy(update={"throughput": m.throughput and m.throughput.model_copy(
+        update={field: busy})}) for m, field in ((own, "evaluation_windows"), (again, "windows")))
+    markdown = report(make_run, [own, again])
+    evaluation = speed_section(markdown).split("Evaluation speed")[1]
+    assert "3.00 (3.00 to 3.00, disturbed)" in evaluation
+    words = "disturbed in 1 of 6 windows: other work took processor time"
+    assert f"imdb, TensorFlow, evaluation: {words}" in speed_section(markdown)
+    clock = markdown.split("## Can the clock be trusted?")[1].split("\n## ")[0]
+    assert "0.333 (0.333 to 0.333, disturbed)" in clock
+    assert f"imdb, TensorFlow again: {words}" in clock
 
 
 def test_the_ratio_of_a_pair_is_the_ratio_of_its_windows() -> None:

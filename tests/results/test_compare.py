@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.accuracy import PairRow, over_seeds, pair_rows, predictions, score_rows
-from results.compare import Row, compare, headline_memory, rate, speed_ratio
+from results.compare import Rate, Row, compare, headline_memory, speed_ratio
+from results.compare import rate as rate_of
 from results.groups import Group, Taken, groups, recipe_differences
-from results.schema import Measurement
+from results.schema import Measurement, Window
 from results.statistics import Estimate
 from tests.results import samples
 from tests.results.samples import measurement, throughput, window
@@ -25,6 +26,10 @@ def taken(*measurements: Measurement, run: str = "a", folder: Path | None = None
 
 def speed(backend: str, value: float, **changes: object) -> Measurement:
     return measurement(backend, "imdb", "throughput", throughput=throughput(value), **changes)
+
+
+def rate(windows: list[Window], race: str | None = None) -> Rate:
+    return rate_of(windows, [race] * len(windows))
 
 
 def only(rows: list[list[Row]]) -> list[Row]:
@@ -48,9 +53,11 @@ def test_a_rate_never_exceeds_count_over_time(cases: list[tuple[float, int]]) ->
 
 
 def test_a_wide_interval_is_noisy_and_a_narrow_one_is_not() -> None:
-    assert rate([window(v) for v in (1.0, 1.3, 0.8, 1.4, 0.7)]).noisy
-    assert not rate([window(v) for v in (1.0, 1.01, 0.99, 1.0, 1.02)]).noisy
-    assert not rate([window(1.0)]).noisy and rate([window(1.0)]).interval is None
+    wide, narrow = (1.0, 1.3, 0.8, 1.4, 0.7, 1.2), (1.0, 1.01, 0.99, 1.0, 1.02, 1.0)
+    assert rate([window(v, i) for i, v in enumerate(wide)]).noisy
+    assert not rate([window(v, i) for i, v in enumerate(narrow)]).noisy
+    short = rate([window(v, i // 2) for i, v in enumerate(wide)])  # three rounds
+    assert short.interval is None and not short.noisy and short.rounds == 3
 
 
 @pytest.mark.parametrize(("load", "disturbed"), [
@@ -124,6 +131,51 @@ def test_the_ratio_pairs_windows_of_the_same_round() -> None:
     ratio = speed_ratio(fast, slow)
     assert ratio and ratio.value == pytest.approx(2.0)
     assert speed_ratio(rate([window(1.0, 0)]), rate([window(1.0, 1)])) is None
+
+
+def test_windows_of_two_races_are_no_pairs() -> None:
+    """Two environments that add to one run, one after the other; or a run that was resumed."""
+    first, second, old = (rate([window(1.0, i) for i in range(6)], race)
+                          for race in ("a", "b", None))
+    assert speed_ratio(first, second) is None and speed_ratio(first, old) is None
+    ratio = speed_ratio(first, first)
+    assert ratio and ratio.value == 1 and ratio.interval
+    assert speed_ratio(old, old) == ratio  # files that name no race were taken in one
+
+
+def test_speeds_are_compared_in_examples() -> None:
+    """Half the batch in half the time is no faster."""
+    whole = [window(1.0, i) for i in range(6)]
+    half = [window(2.0, i).model_copy(update={"examples": 80}) for i in range(6)]
+    ratio = speed_ratio(rate(half), rate(whole))
+    assert ratio and ratio.value == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("environment", "texts"), [
+    (({"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}),
+     ["OMP_NUM_THREADS=1", "OMP_NUM_THREADS=2"]),
+    (({"A": "x"}, {"A": "x", "OMP_NUM_THREADS": "2"}),
+     ["OMP_NUM_THREADS=2", "OMP_NUM_THREADS unset"]),
+    (({"A": "x"}, {"A": "x"}), [""]),
+])
+def test_a_workers_variables_split_what_is_put_together(
+    environment: tuple[dict[str, str], ...], texts: list[str]
+) -> None:
+    rows = compare(taken(*[speed("hf_tf", 1.0, suffix=f"-{i}", environment=e)
+                           for i, e in enumerate(environment)]))
+    assert [r[0].comparison.variant_text for r in rows] == texts
+    assert [len(r[0].speed.training.windows) for r in rows if r[0].speed] == (
+        [8, 8] if len(texts) == 2 else [16])
+
+
+def test_other_variables_in_other_backends_split_no_comparison() -> None:
+    """Each framework has its own; and a job that had no worker had none."""
+    excluded = measurement("hf_tf", "imdb", "throughput", suffix="-x", status="unsupported",
+                           reason="no", recipe={"precision": "fp16"})
+    rows = compare(taken(speed("hf_tf", 1.0, environment={"A": "1"}), excluded,
+                         speed("hf_torch", 1.0, environment={"B": "1"})))
+    assert [r[0].comparison.variant_text for r in rows] == ["precision fp16", "precision fp32"]
+    assert [len(r) for r in rows] == [1, 2]
 
 
 def test_the_peak_is_the_highest_and_gaps_stay_gaps() -> None:

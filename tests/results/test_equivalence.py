@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from results import store
 from results.equivalence import proof, scientific
 from results.report import certificate_text, render, table
-from results.schema import Certificate, Check, Repeat, Side
+from results.report.view import Run, View
+from results.schema import Certificate, Check, Measurement, Repeat, Side
 from tests.results import samples
 
 MakeRun = Callable[..., Path]
@@ -66,6 +69,58 @@ def test_a_task_without_a_certificate_says_not_proven(make_run: MakeRun) -> None
     markdown, _ = shown(make_run(), certificate("imdb"))
     assert "imdb: same work: proven to 1e-5" in markdown
     assert "mnli: same work: not proven" in markdown
+
+
+def traces(status: str = "ok", accumulation: int = 1, precision: str = "fp32") -> list[Measurement]:
+    """Of both backends; the second one's with the status."""
+    recipe = {"accumulation": accumulation, "precision": precision}
+    return [samples.measurement(backend, "imdb", "equivalence", recipe=recipe, status=outcome,
+                                suffix=f"-{accumulation}-{precision}")
+            for backend, outcome in (("hf_torch", "ok"), ("hf_tf", status))]
+
+
+def in_precision(measurements: list[Measurement], precision: str) -> list[Measurement]:
+    return [m.model_copy(update={"recipe": m.recipe | {"precision": precision}})
+            for m in measurements]
+
+
+def test_a_certificate_in_fp32_proves_nothing_of_a_race_in_bf16(make_run: MakeRun) -> None:
+    raced = in_precision(samples.sample_measurements(("imdb",)), "bf16")
+    both = [certificate(), certificate(accumulation=2)]
+    unproven = f"same work: not proven in bf16; {PROVEN.removeprefix('same work: ')}"
+    markdown, html = shown(make_run([*raced, *traces()]), *both)
+    assert markdown.count(unproven) > 3 and PROVEN not in markdown
+    assert f'<p class="failed"><strong>imdb</strong>: {unproven}.' in html
+    assert table(raced, TITLES, both).endswith(f"({unproven})")
+    text = table(raced, TITLES, [*both, in_bf16()])
+    assert "not proven" not in text and "bf16, 2 epochs, accumulation 1" in text
+
+
+def test_each_comparison_says_what_is_proven_of_its_own_precision() -> None:
+    raced = samples.sample_measurements(("imdb",))
+    both = [certificate(), certificate(accumulation=2)]
+    run = Run("a", None, None, [*raced, *in_precision(raced, "bf16")], [], both)
+    view = View.of([run], TITLES)
+    said = {rows[0].comparison.variant_text: view.proof_for(rows) for rows in view.comparisons}
+    assert said["precision fp32"] == PROVEN
+    assert said["precision bf16"].startswith("same work: not proven in bf16; proven to 1e-5")
+    assert view.proof == said["precision bf16"]
+
+
+@pytest.mark.parametrize("status", ["failed", "unsupported"])
+@pytest.mark.parametrize(("changes", "gap"), [
+    ({"accumulation": 2}, "with accumulation 2"), ({"precision": "bf16"}, "in bf16")])
+def test_a_planned_trace_without_a_certificate_is_said_in_red(
+    make_run: MakeRun, changes: dict[str, Any], gap: str, status: str
+) -> None:
+    """But for what a backend or the device lacks: that is left out, with its reason elsewhere."""
+    run = [*samples.sample_measurements(("imdb",)), *traces(), *traces(status, **changes)]
+    markdown, html = shown(make_run(run), certificate())
+    missing = f"not proven {gap}; " if status == "failed" else ""
+    said = f"same work: {missing}proven to 1e-5 over 100 steps"
+    tone = "failed" if status == "failed" else "lead"
+    assert f'<p class="{tone}"><strong>imdb</strong>: {said}' in html
+    assert said in markdown.split("\n## ")[0]
 
 
 def test_what_differs_is_said_in_red(make_run: MakeRun) -> None:

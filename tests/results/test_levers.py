@@ -11,7 +11,7 @@ from results.report import table as terminal_table
 from results.report.format import GIB
 from results.report.levers import sentence, studies
 from results.report.view import Run, View
-from results.schema import JobKey, Measurement, Question
+from results.schema import JobKey, Measurement, Question, Throughput, Variant
 from tests.results import samples
 from tests.results.conftest import MakeRun
 
@@ -25,23 +25,32 @@ PEAKS = {"plain": 2.0, "accumulate_4": 1.5, "checkpointing": 1.25, "half": 1.4}
 SPEEDS = {"plain": 1.0, "accumulate_4": 0.8, "checkpointing": 0.7, "half": 1.9}
 
 
-def shaped(backend: str, shape: str, question: Question, **fields: Any) -> Measurement:
-    key = JobKey(id=f"{question}-mnli-{backend}-{shape}", backend=backend, task="mnli",
-                 question=question, shape=shape)
+def shaped(backend: str, shape: str, question: Question, variant: Variant = "framework",
+           **fields: Any) -> Measurement:
+    key = JobKey(id=f"{question}-mnli-{backend}-{variant}-{shape}", backend=backend, task="mnli",
+                 question=question, shape=shape, variant=variant)
     recipe = {"gradient_checkpointing": False, **LEVERS[shape]}
     return samples.measurement(backend, "mnli", question, job=key, recipe=recipe, **fields)
 
 
-def study(backend: str, phases: bool = True) -> list[Measurement]:
-    found = []
+def timed(shape: str, seed: int) -> Throughput:
+    """A step of 'half' takes half the examples."""
+    found = samples.throughput(SPEEDS[shape], seed)
+    share = 2 if shape == "half" else 1
+    windows = [w.model_copy(update={"examples": w.examples // share}) for w in found.windows]
+    return found.model_copy(update={"windows": windows})
+
+
+def study(backend: str, phases: bool = True, noise: bool = True) -> list[Measurement]:
+    found = [shaped(backend, "plain", "throughput", variant="again",
+                    throughput=samples.throughput(SPEEDS["plain"], 9))] * noise
     for seed, shape in enumerate(LEVERS):
         peak = int(PEAKS[shape] * GIB)
         told = {"forward": peak - 9, "backward": peak, "optimizer": peak // 2} if phases else None
         found += [
             shaped(backend, shape, "memory", memory=samples.memory(peak).model_copy(
                 update={"phase_peaks": told}), gaps={} if told else {"phase_peaks": "unsupported"}),
-            shaped(backend, shape, "throughput",
-                   throughput=samples.throughput(SPEEDS[shape], seed)),
+            shaped(backend, shape, "throughput", throughput=timed(shape, seed)),
         ]
     return found
 
@@ -69,10 +78,24 @@ def test_each_lever_is_held_against_the_plain_recipe_of_its_backend(
     ratio = torch.speed(levers["checkpointing"])
     assert ratio is not None and ratio.interval is not None
     assert ratio.interval.low < 0.7 < ratio.interval.high
-    assert torch.speed(levers["half"]) is None  # its steps take other examples
-    assert sentence(torch).startswith("checkpointing saves most: 0.75 of 2.00 GiB (37.5 %), and "
-                                      "trains 2")
-    assert sentence(torch).endswith("% slower.")
+    half = torch.speed(levers["half"])  # its steps take half the examples
+    assert half is not None and half.value == pytest.approx(1.9 / 2, rel=0.02)
+    text = sentence(torch, 1.02)
+    assert text.startswith("checkpointing saves most: 0.75 of 2.00 GiB (37.5 %), and trains 2")
+    assert text.endswith("% slower.")
+
+
+def test_a_cost_is_told_only_where_it_can_be_told_from_noise() -> None:
+    """No floor, a floor above it, and another race."""
+    (torch,) = studies(viewed(study("hf_torch", noise=False)))
+    assert sentence(torch, 1.5).endswith("at a speed that cannot be told from the plain recipe's.")
+    assert sentence(torch, None).endswith("; its speed is not judged: no noise floor was taken.")
+    apart = [m.model_copy(update={"throughput": m.throughput and m.throughput.model_copy(
+        update={"race": m.job.shape})}) for m in study("hf_torch")]
+    view = viewed(apart)
+    (torch,) = studies(view)
+    assert sentence(torch, view.floors[torch.comparison]).endswith(
+        "; its speed is not judged: not raced together.")
 
 
 def test_the_report_shows_saving_cost_and_gaps(
@@ -86,7 +109,7 @@ def test_the_report_shows_saving_cost_and_gaps(
     assert (peak, saved, share) == ("1.50", "0.50", "25.0")
     assert steps.startswith("0.8") and speed.startswith("0.8") and " to " in speed
     assert rows["hf_tf", "checkpointing"][1] == "unsupported"
-    assert rows["PyTorch", "half"][-1] == "other examples a step"
+    assert rows["PyTorch", "half"][-1].startswith("0.9")  # times plain's examples per second
     assert "generated" in section or "real data" in section  # as every section says
     assert "hf_tf cannot do gradient_checkpointing" in text
 
@@ -106,7 +129,7 @@ def test_only_the_plain_recipe_stands_with_the_ordinary_figures(
     measurements: list[Measurement]
 ) -> None:
     lines = terminal_table(measurements).splitlines()
-    assert sum("hf_torch" in line for line in lines) == 1
+    assert sum(line.startswith("mnli  hf_torch") for line in lines) == 1
     comparisons = viewed(measurements).comparisons
     assert [len(rows) for rows in comparisons] == [1, 1]  # they raced apart
     assert not any(row.comparison.variant for rows in comparisons for row in rows)
@@ -122,7 +145,7 @@ def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
     more = [m.model_copy(update={"memory": samples.memory(3 * GIB)})
             if m.job.shape != "plain" and m.memory else m for m in study("hf_torch")]
     (torch,) = studies(viewed(more))
-    assert sentence(torch) == ""
+    assert sentence(torch, 1.02) == ""
     rows = table_rows(render([make_run(more)]).markdown.read_text())
     assert rows["hf_torch", "checkpointing"][1:4] == ["3.00", r"\-1.00", r"\-50.0"]
 

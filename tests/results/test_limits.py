@@ -55,7 +55,10 @@ def test_a_grid_per_task_with_lengths_down_and_places_across() -> None:
 
 @pytest.mark.parametrize(("changes", "grid_count"), [
     ({"recipe": {"precision": "bf16"}}, 2), ({"recipe": {"accumulation": 4}}, 2),
-    ({"recipe": {"attention": "eager"}}, 2), ({"recipe": {"seed": 7}}, 1),
+    ({"recipe": {"attention": "eager"}}, 2), ({"recipe": {"optimizer": "adafactor"}}, 2),
+    ({"recipe": {"gradient_checkpointing": True}}, 2), ({"recipe": {"dropout": 0.0}}, 2),
+    ({"recipe": {"optimizer": "adamw", "gradient_checkpointing": False, "dropout": None}}, 1),
+    ({"recipe": {"seed": 7}}, 1),
     ({"recipe": {"padding": "longest"}}, 1), ({"task": "mnli"}, 2),
     ({"found": batch_limit(phase="evaluation")}, 2)])
 def test_what_counts_for_memory_splits_grids_and_nothing_else(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from results import store
-from results.limits import Share, error_of, errors
+from results.predictions import Share, error_of, errors, judged
 from results.report import render
 from results.report.predictions import sentence
 from results.report.view import Run, View
@@ -38,14 +38,35 @@ def test_errors_are_signed_and_the_worst_is_the_farthest() -> None:
 
 
 def test_limits_count_steps_and_broken_promises() -> None:
-    e = errors([limit_case(40), limit_case(41), limit_case(38), limit_case(39, within_step=None)])
-    assert e.within_step == Share(2, 3) and e.broken == Share(1, 4)
+    e = errors([limit_case(40), limit_case(41), limit_case(37)])
+    assert e.within_step == Share(2, 3) and e.broken == Share(1, 3) and e.worst_steps == -3
+    assert e.worst == pytest.approx(-3 / 40) and e.undecided == 0
+
+
+@pytest.mark.parametrize(("predicted", "promise", "error"), [
+    (63, "too low", -1 / 64), (64, "right", 0.0), (100, "undecided", None),
+    (127, "undecided", None), (128, "broken", 1.0)])
+def test_between_what_fitted_and_what_failed_nothing_is_known(
+        predicted: float, promise: str, error: float | None) -> None:
+    case_ = limit_case(predicted, 64, fails_at=128)
+    assert judged(case_) == promise and error_of(case_) == error
+    undecided = promise == "undecided"
+    assert errors([case_]).undecided == undecided
+    assert errors([case_]).broken == (None if undecided else Share(promise == "broken", 1))
+
+
+@pytest.mark.parametrize(("predicted", "promise"), [
+    (1023, "too low"), (1024, "right"), (5000, "right")])
+def test_where_nothing_failed_only_less_is_wrong(predicted: float, promise: str) -> None:
+    case_ = limit_case(predicted, 1024, fails_at=None)
+    assert judged(case_) == promise and errors([case_]).broken == Share(0, 1)
+    assert (errors([case_]).median or 0) == pytest.approx(max(0, 1024 - predicted) / 1024)
 
 
 @pytest.mark.parametrize(("predicted", "measured"), [
     (1.0, 0.0), (1.0, -1.0), (math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0), (1e300, 1e-300)])
 def test_an_error_that_is_no_number_is_none(predicted: float, measured: float) -> None:
-    odd = limit_case(predicted, measured)
+    odd = limit_case(40).model_copy(update={"predicted": predicted, "measured": measured})
     assert error_of(odd) is None and errors([odd]).median is None
 
 
@@ -89,6 +110,15 @@ def test_the_plain_sentence() -> None:
         "A100-40 (216 to 235), 460 on an H100 (441 to 478)")
 
 
+def test_what_a_budget_rests_on_is_told_below_the_grid(make_run: MakeRun) -> None:
+    folder, made = make_run([]), prediction()
+    noted = [limit.model_copy(update={"note": "no reading of its CUDA context"})
+             if limit.target != "T4" else limit for limit in made.limits]
+    samples.write_predictions(folder, [made.model_copy(update={"limits": noted})])
+    grid = both(folder)[0].split("\n## What is the largest batch?", 1)[1].split("\n## ", 1)[0]
+    assert "A100-40 and H100: no reading of its CUDA context." in grid
+
+
 def test_a_run_of_predictions_alone_has_a_report(make_run: MakeRun) -> None:
     folder = make_run([])
     samples.write_predictions(folder, [prediction(b, n) for b in ("hf_tf", "hf_torch")
@@ -122,7 +152,34 @@ def test_fitted_and_published_cases_stand_apart(make_run: MakeRun) -> None:
     assert len(published.splitlines()) == 3 and "BERT's README" in published
     fitted = text.split("The cases that the prediction was fitted to")[1]
     assert fitted.count("fp32") == 2
-    assert "promised too much" in text
+    assert "(broken)" in text and "(too low)" in text
+
+
+def test_other_conditions_are_shown_and_not_counted(make_run: MakeRun) -> None:
+    folder = make_run([])
+    away = case(9.0, source="a paper", conditions="weights in fp16")
+    samples.write_predictions(folder, [], [case(), away])
+    text = section(both(folder)[0])
+    assert "a paper (other conditions: weights in fp16)" in text and "+900.0" in text
+    counts = text.split("Signed error")[1].split("\n\n")[1]
+    assert "+900.0" not in counts and "published" not in counts
+
+
+@pytest.mark.parametrize(("fails_at", "said"), [(None, "at least 1,024"), (1072, "1,072 fails")])
+def test_a_lower_bound_is_called_one(make_run: MakeRun, fails_at: int | None, said: str) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [], [limit_case(1024, 1024, fails_at=fails_at)])
+    assert said in section(both(folder)[0])
+
+
+@pytest.mark.parametrize("title", ["How far can predictions be trusted?",
+                                   "What is the largest batch?"])
+@pytest.mark.parametrize("assumed", [True, False])
+def test_an_assumed_range_is_no_interval(make_run: MakeRun, title: str, assumed: bool) -> None:
+    folder = make_run([])
+    samples.write_predictions(folder, [prediction(assumed=assumed)])
+    text = both(folder)[0].split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
+    assert ("assumed range 308 to 333" in text or "(assumed 308 to 333)" in text) is assumed
 
 
 def test_each_kind_of_case_has_a_shape_of_its_own(make_run: MakeRun) -> None:

@@ -10,7 +10,7 @@ import pytest
 from results import store
 from results.report import render, table
 from results.report.published import published
-from results.schema import Measurement
+from results.schema import Measurement, Tuning
 from tests.results import samples
 from tests.results.samples import measurement
 
@@ -24,7 +24,8 @@ def both(folder: Path, **options: object) -> tuple[str, str]:
 
 
 def test_the_first_screen_answers_before_the_first_section(make_run: MakeRun) -> None:
-    first = both(make_run())[0].split("\n## ")[0]
+    measurements = [*samples.sample_measurements(), *samples.controls("hf_tf", "imdb")]
+    first = both(make_run(measurements))[0].split("\n## ")[0]
     assert "**imdb**: TensorFlow trained fastest, at 0.818 steps/s" in first
     assert "1.34 times as fast as PyTorch" in first
     assert "It held 1.07 GiB and reached 91.2 % on test." in first
@@ -115,13 +116,31 @@ def test_an_empty_run_and_one_without_its_info(make_run: MakeRun, tmp_path: Path
 
 
 def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
-    rates = (1.0, 1.3, 0.8, 1.4, 0.7)
+    rates = (1.0, 1.3, 0.8, 1.4, 0.7, 1.2)
     shaky = samples.throughput(1.0).model_copy(update={"windows": [
-        samples.window(v, other_busy_share=0.4) for v in rates]})
+        samples.window(v, i, other_busy_share=0.4) for i, v in enumerate(rates)]})
     markdown, _ = both(make_run([measurement("hf_tf", "imdb", "throughput", throughput=shaky)]))
     assert "noisy, disturbed" in markdown
     assert "the interval is wider than 10 % of the median" in markdown
-    assert "in 5 of 5 windows" in markdown
+    assert "in 6 of 6 windows" in markdown
+
+
+def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) -> None:
+    races = [measurement("hf_tf", "imdb", "throughput", throughput=samples.throughput(speed),
+                         suffix=f"-{race}-{side}", environment={"OMP_NUM_THREADS": threads})
+             for race, threads in (("01_again", "2"), ("02_1_of_2_threads", "1"))
+             for side, speed in (("first", 1.0), ("second", 1.1))]
+    folder = make_run(races)
+    unfinished = both(folder)[0]
+    for threads in "12":  # never put together
+        assert f"**imdb, OMP_NUM_THREADS={threads}**" in unfinished.split("\n## ")[0]
+    store.write_record(folder / store.TUNING_FILE, Tuning(
+        backend="hf_tf", task="imdb", plain_recipe=samples.RECIPE, levers=[], tuned_fields={},
+        tuned_environment={}, steps=[], dropped=[], gain=None, gain_low=None, gain_high=None,
+        accuracy=None, no_accuracy=None, plain_matmul_share=None, tuned_matmul_share=None))
+    markdown = both(folder)[0]
+    assert "## How fast can it be made?" in markdown and "## How fast?" not in markdown
+    assert "OMP" not in markdown.split("## How fast can it be made?")[0]
 
 
 def test_what_cannot_be_told_apart_has_no_winner(make_run: MakeRun) -> None:
@@ -158,7 +177,7 @@ def test_the_terminal_table_is_aligned_and_plain() -> None:
     lines = table(samples.sample_measurements(), TITLES).splitlines()
     assert lines[0].startswith("task  backend") and lines[-1] == "(same work: not proven)"
     assert len(lines) == 2 + 6 + 1
-    assert "TensorFlow" in lines[2] and "0.818 [0.814 to 0.828]" in lines[2]
+    assert "TensorFlow" in lines[2] and "0.818 [0.812 to 0.828]" in lines[2]
     assert table([]) == "nothing was measured"
 
 

@@ -1,0 +1,179 @@
+"""A session computes in its recipe's precision, told from the values of its products, or is stopped
+after its first step."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.harness import training
+from frameworks.contract import Precision, Session, Start, Work, lacks
+from frameworks.products import BITS, Product, factors
+from results.schema import Variant
+from tests.frameworks.conftest import Eyes, make_work, needed, new_session, unsupported
+
+VARIANTS = pytest.mark.parametrize("variant", ["framework", "bare"])
+
+
+@pytest.fixture(scope="module")
+def start(starts: dict[str, Start]) -> Start:
+    return starts["bert"]
+
+
+def trained(session: Session, variant: Variant, eyes: Eyes) -> None:
+    """As a job's worker does it; of the job it needs no more."""
+    job = SimpleNamespace(key=SimpleNamespace(variant=variant), recipe=session.work.recipe)
+    training.run(job, session, eyes)  # type: ignore[arg-type]
+
+
+# The probe itself.
+
+def rounded(values: np.ndarray, bits: int) -> np.ndarray:
+    return (np.round(values * 2.0 ** bits) / 2.0 ** bits).astype(np.float32)
+
+
+@given(st.integers(1, BITS), st.integers(1, BITS))
+def test_the_bits_that_every_product_kept(one: int, other: int) -> None:
+    first, second = factors()
+    results = [rounded(first, bits) @ rounded(second, bits) for bits in (one, other)]
+    assert Product.of(*results, half=False).bits == min(one, other)
+
+
+@pytest.mark.parametrize(("bits", "half", "word"), [
+    (23, False, "fp32"), (22, False, "tf32"), (10, False, "tf32"), (9, False, "bf16"),
+    (7, False, "bf16"), (10, True, "fp16")])
+def test_the_word_promises_no_more_than_was_kept(bits: int, half: bool, word: Precision) -> None:
+    assert Product(bits, half).word == word
+
+
+def test_what_is_coarser_than_every_word_has_none() -> None:
+    with pytest.raises(ValueError, match="keep 3 bits"):
+        _ = Product(3, half=False).word
+
+
+# What sessions compute in.
+
+@pytest.mark.parametrize(("precision", "bits", "variant"), [
+    ("fp32", 23, "framework"), ("fp32", 23, "bare"), ("bf16", 7, "framework"), ("bf16", 7, "bare"),
+    ("fp16", 10, "framework")])
+def test_what_the_recipe_says_is_what_is_computed_in(
+    backend: str, start: Start, precision: Precision, bits: int, variant: Variant
+) -> None:
+    work = make_work(start, steps=2, precision=precision, record=False)
+    if refusals := unsupported(backend, work.recipe, start):
+        pytest.skip(str(refusals[0]))
+    session, eyes = new_session(backend, work), Eyes()
+    trained(session, variant, eyes)
+    assert eyes.steps == [1, 2]
+    effective = session.effective()
+    assert (effective.precision, effective.details["product_bits"]) == (precision, bits)
+    scaled = {name for name in effective.details if name.startswith("loss_scale")}
+    assert bool(scaled) == (precision == "fp16")
+    if scaled:
+        assert effective.details["loss_scale"] >= 1.0
+        assert effective.details["loss_scale_growth_steps"] == 2000.0
+
+
+def test_the_state_of_pytorchs_loss_scaling_is_told() -> None:
+    """Trainer has it on a GPU only."""
+    needed("hf_torch")
+    import torch
+
+    from frameworks.hf_torch.precision import loss_scaling
+
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaler.scale(torch.ones(1))  # made at its first use
+    assert loss_scaling(scaler) == {
+        "loss_scale": 1024.0, "loss_scale_steps": 0.0, "loss_scale_growth_steps": 2000.0}
+    assert loss_scaling(torch.amp.GradScaler("cpu", enabled=False)) == loss_scaling(None) == {}
+
+
+# Switches that win over the recipe's fp32.
+
+@pytest.fixture
+def ambient_autocast() -> Iterator[None]:
+    needed("hf_torch")
+    import torch
+
+    torch.set_autocast_enabled("cpu", True)
+    yield
+    torch.set_autocast_enabled("cpu", False)
+
+
+@pytest.fixture
+def coarse_products() -> Iterator[None]:
+    """fp32 in, fp32 out, and bf16 between: no data type shows it."""
+    needed("hf_torch")
+    import torch
+
+    matmul = getattr(torch.backends.mkldnn, "matmul", None)
+    if matmul is None:
+        pytest.skip("this PyTorch has no switch for the precision of fp32 products on a CPU")
+    if why := lacks("bf16", "cpu"):
+        pytest.skip(why)
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    yield
+    matmul.fp32_precision = before
+
+
+def refused(backend: str, work: Work, variant: Variant) -> None:
+    session, eyes = new_session(backend, work), Eyes()
+    with pytest.raises(training.PrecisionOverridden, match="'fp32'.*'bf16'"):
+        trained(session, variant, eyes)
+    assert eyes.begun == 1 and eyes.steps == []
+
+
+@pytest.mark.once
+@VARIANTS
+def test_products_that_a_switch_makes_coarse_are_told(
+    start: Start, coarse_products: None, variant: Variant
+) -> None:
+    refused("hf_torch", make_work(start, steps=5, record=False), variant)
+
+
+@pytest.mark.once
+def test_autocast_from_outside_changes_trainer_and_not_the_bare_loop(
+    start: Start, ambient_autocast: None
+) -> None:
+    work = make_work(start, steps=2, record=False)
+    refused("hf_torch", work, "framework")
+    eyes = Eyes()
+    trained(new_session("hf_torch", work), "bare", eyes)
+    assert eyes.steps == [1, 2]
+
+
+def test_attentions_products_are_looked_at_too() -> None:
+    """This switch of TensorFlow's makes batched products coarse and no others. It is read once in
+    a process, so it has one of its own."""
+    needed("hf_tf")
+    if why := lacks("bf16", "cpu"):
+        pytest.skip(why)
+    code = ("import tf_keras\nfrom types import SimpleNamespace\n"
+            "from frameworks.hf_tf.precision import product\n"
+            "model = SimpleNamespace(submodules=[tf_keras.layers.Dense(1)])\n"
+            "print(product(model, compiled=False).bits)")
+    variables = os.environ | {"TF_SET_ONEDNN_FPMATH_MODE": "BF16"}
+    told = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True,
+                          text=True, timeout=120, check=True)
+    assert told.stdout.strip() == "7"
+
+
+@VARIANTS
+@pytest.mark.parametrize("backend", ["hf_tf", "keras_rnn"])
+def test_another_policy_is_told(
+    backend: str, start: Start, variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed(backend)
+    precision = importlib.import_module(f"frameworks.{backend}.precision")
+    monkeypatch.setitem(precision.POLICIES, "fp32", "mixed_bfloat16")
+    refused(backend, make_work(start, steps=5, record=False), variant)

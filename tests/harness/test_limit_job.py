@@ -1,0 +1,199 @@
+"""A search's worker processes, kept probes and company on the GPU, without a framework: the worker
+is a stand-in whose memory is a straight line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks.harness import budgets, limit_job
+from benchmarks.harness.jobs import Job, LimitWork, StartFile
+from benchmarks.harness.limit_job import CANNOT_TELL, LimitJob
+from benchmarks.harness.prepare import Ready
+from benchmarks.harness.process import WorkerEnded
+from benchmarks.harness.profiles import EquivalencePlan, MemoryPlan, ThroughputPlan
+from frameworks.contract import Recipe
+from results.schema import Checkpoint, Device, JobKey, Measurement
+from tests.results import samples
+
+pytestmark = pytest.mark.once
+MIB, GIB = 2**20, 2**30
+CPU = Device(kind="cpu", name="Some CPU", memory_bytes=16 * GIB, cores=2)
+GPU = Device(kind="gpu", name="NVIDIA A100-SXM4-40GB", memory_bytes=40 * GIB, cores=8,
+             compute_capability="8.0", gpu_type="A100-40")
+FIXED, EACH = 500 * MIB, 40 * MIB
+
+
+class Worker:
+    """Takes FIXED bytes and EACH for every example; more than its budget is out of memory."""
+
+    device_bytes = 2 * GIB  # where nothing bounds it
+    began: list[int] = []  # batch sizes
+    stopped_at: int | None = None  # the probe at which the user presses Ctrl-C
+    computing = False
+
+    def __init__(self, job: Job, folder: Path, watch: Callable[..., None]) -> None:
+        assert job.limit is not None
+        self.pid, self.batch = 0, job.recipe.batch_size
+        self.room = job.limit.data_bytes or job.limit.framework_bytes or self.device_bytes
+        self.began.append(self.batch)
+
+    def __enter__(self) -> Worker:
+        Worker.computing = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        Worker.computing = False
+
+    def go(self) -> None:
+        pass
+
+    def expect(self, kind: str) -> dict[str, Any]:
+        if len(self.began) == self.stopped_at:
+            raise KeyboardInterrupt
+        peak = FIXED + self.batch * EACH
+        if peak > self.room:
+            raise WorkerEnded("failed", "no memory", [], text="MemoryError: no memory")
+        return {"steps": 3, "effective": {}, "allocated_bytes": peak,
+                "allocated_before_bytes": 0, "data_before_bytes": 0}
+
+
+class NoPeak:
+    held = SimpleNamespace(data=0, resident=0)
+
+    def __init__(self, pid: int) -> None:
+        pass
+
+    def __enter__(self) -> NoPeak:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Worker]]:
+    monkeypatch.setattr(limit_job, "WorkerProcess", Worker)
+    monkeypatch.setattr(limit_job, "DataPeak", NoPeak)
+    monkeypatch.setattr(Worker, "began", [])
+    monkeypatch.setattr(Worker, "stopped_at", None)
+    yield Worker
+
+
+def ready(budget: str, backend: str = "hf_torch") -> Ready:
+    key = JobKey(id="limit", backend=backend, task="imdb", question="batch_limit")
+    job = Job(
+        key=key, recipe=Recipe(), train=Path("train"), evaluations={}, environment={},
+        start=StartFile(folder=Path("start"), architecture="bert", label_count=2,
+                        vocabulary_size=100, max_length=512),
+        time_limit_seconds=10, equivalence=EquivalencePlan(), throughput=ThroughputPlan(),
+        memory=MemoryPlan(), predictions=Path("p.npz"),
+        limit=LimitWork(budget=budget, phase="training", steps=3, highest=1024,
+                        compare_finders=False))
+    data = samples.measurement("hf_torch", "imdb", "memory").data
+    assert data is not None
+    return Ready(job, data, Checkpoint(name="minilm", architecture="bert", sha256="",
+                                       random=False))
+
+
+def search(budget: str, device: Device, taken: list[Measurement],
+           backend: str = "hf_torch") -> Measurement:
+    """The measurement, which comes last into `taken` as every one that is kept on the way."""
+    def keep(m: Measurement) -> None:
+        taken[:] = [m]
+
+    keep(LimitJob(ready(budget, backend), Path("run"), device, lambda key, event: None, keep,
+                  list(taken)).run())
+    return taken[0]
+
+
+@pytest.mark.parametrize("budget", ["1GiB", "device"])
+def test_a_stopped_search_goes_on_from_its_probes(
+    budget: str, monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    """Also where the budget is what was free when it began: that is another figure by now."""
+    free = iter([GIB, GIB - 7 * MIB])
+    monkeypatch.setattr(budgets.processor, "available_bytes", lambda: next(free))
+    taken: list[Measurement] = []
+    worker.stopped_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        search(budget, CPU, taken)
+    assert taken[0].status == "interrupted" and taken[0].batch_limit is not None
+    before = taken[0].batch_limit.probes
+    worker.began, worker.stopped_at = [], None
+    found = search(budget, CPU, taken).batch_limit
+    assert found is not None and len(before) == 2
+    assert found.probes[:2] == before
+    assert worker.began == [p.batch_size for p in found.probes[2:]]
+    assert (found.budget_bytes, found.limit, found.fails_at) == (GIB, 13, 14)
+
+
+def others(monkeypatch: pytest.MonkeyPatch, answers: Iterator[list[str] | None]) -> None:
+    """What NVML says each time that it is asked who computes; the last answer comes for good."""
+    last: list[list[str] | None] = [[]]
+
+    def answer() -> list[str] | None:
+        last[0] = next(answers, last[0])
+        return last[0]
+
+    monkeypatch.setattr(limit_job, "compute_processes", answer)
+
+
+def test_company_that_comes_during_a_search_ends_it(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    """Asked before the first probe and while it computes; then somebody has come."""
+    others(monkeypatch, iter([[], ["ours"], ["python (process 4711)"]]))
+    m = search("1GiB", GPU, [])
+    assert m.status == "failed" and "process 4711" in (m.reason or "")
+    assert m.batch_limit is not None and m.batch_limit.limit is None
+    assert worker.began == [4] == [p.batch_size for p in m.batch_limit.probes]
+
+
+def test_a_failure_in_company_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    """It came after the last look, and the probe ran out of memory."""
+    others(monkeypatch, iter([[], ["python (process 4711)"]]))
+    m = search("512MiB", GPU, [])
+    assert m.status == "failed" and "process 4711" in (m.reason or "")
+    assert worker.began == [4]
+    assert m.batch_limit is not None and m.batch_limit.probes == []
+
+
+@pytest.mark.parametrize("silent", [None, []])
+def test_where_nvml_lists_nobody_the_result_says_so(
+    silent: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not list processes, or it does not even list the probe's own."""
+    others(monkeypatch, iter([silent]))
+    m = search("1GiB", GPU, [])
+    assert m.status == "ok" and m.batch_limit is not None
+    assert m.batch_limit.limit == 13 and m.batch_limit.notes == [CANNOT_TELL]
+
+
+def test_where_nvml_lists_the_probe_nothing_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limit_job, "compute_processes",
+                        lambda: ["python (process 12)"] if Worker.computing else [])
+    m = search("1GiB", GPU, [])
+    assert m.status == "ok" and m.batch_limit is not None and m.batch_limit.notes == []
+
+
+@pytest.mark.parametrize(("backend", "bounded"), [("hf_torch", False), ("hf_tf", True)])
+def test_the_whole_gpu(
+    backend: str, bounded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow is told its share of what is free, PyTorch takes what it gets."""
+    others(monkeypatch, iter([None]))
+    monkeypatch.setattr(budgets.devices, "free_bytes", lambda: 4 * GIB)
+    found = search("device", GPU, [], backend).batch_limit
+    assert found is not None and not found.emulated
+    by = "the framework's own limit" if bounded else "the device"
+    assert found.enforced_by == by
+    reserve = 1536 * MIB if bounded else 0
+    assert found.budget_bytes == 4 * GIB - GIB // 2 - reserve
+    assert found.limit == 38
