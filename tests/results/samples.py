@@ -232,7 +232,8 @@ def case(error: float = 0.01, **changes: Any) -> PredictionCase:
     return PredictionCase(**{
         "backend": "hf_torch", "device": "cpu", "architecture": "bert", "checkpoint": "minilm",
         "length": 128, "precision": "fp32", "batch_size": 64, "budget": None,
-        "predicted": 4 * GIB * (1 + error), "measured": 4 * GIB, "unit": "bytes", "source": "measured", **changes})
+        "predicted": 4 * GIB * (1 + error), "measured": 4 * GIB, "unit": "bytes",
+        "source": "measured", **changes})
 
 
 def limit_case(predicted: float, measured: float = 40, **changes: Any) -> PredictionCase:
