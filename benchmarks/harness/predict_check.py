@@ -69,7 +69,7 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
     for m, limit, work in measured:
         if work in taken:
             for case in _measured(m, limit, work, taken[work]):
-                # Tasks differ in their label count only, and a budget does not move a peak.
+                # Tasks differ in their label count only, and a budget moves a peak by little.
                 found.setdefault((_shape(work), case.batch_size or case.budget), case)
     return [*found.values(), *(case for row, work in rows if work in taken
                                for case in _published(row, work, taken[work]))]

@@ -36,6 +36,7 @@ DISGUISED = [
     "RuntimeError: could not create a primitive",
     "RuntimeError: can't start new thread",
     "SystemError: <function _find_and_load at 0x7f3d> returned NULL without setting an exception",
+    "EncodeError: Failed to serialize proto",
     "SystemError: error return without exception set",
     "ImportError: libtorch_cpu.so: failed to map segment from shared object",
     "OSError: [Errno 12] Cannot allocate memory",
