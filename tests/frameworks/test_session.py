@@ -67,18 +67,16 @@ def test_predict_keeps_order_and_drops_none(backend: str, start: Start) -> None:
     assert len({tuple(row) for row in logits.round(6).tolist()}) == 10
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_predicting_between_steps_changes_nothing(
-    backend: str, start: Start, dropout: float
-) -> None:
-    work = make_work(start, steps=8, dropout=dropout, learning_rate=1e-3)
+def test_predicting_between_steps_changes_nothing(backend: str, start: Start) -> None:
+    """Neither the weights nor, with dropout on, what is drawn next."""
+    work = make_work(start, steps=6, dropout=0.3, learning_rate=1e-3)
     alone = trained(backend, work)
     session = new_session(backend, work)
     examples = make_examples(6, pairs=True, seed=5)
     seen = []
     eyes = Eyes(lambda step: seen.append(session.predict(examples, batch_size=4)))
     session.train(eyes)
-    assert eyes.steps == list(range(1, 9))
+    assert eyes.steps == list(range(1, 7))
     assert session.curve().loss == pytest.approx(alone.curve().loss, abs=1e-6)
     np.testing.assert_allclose(seen[-1], session.predict(examples, batch_size=4), atol=1e-6)
     assert np.abs(seen[-1] - seen[1]).max() > 1e-4
