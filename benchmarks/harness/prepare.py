@@ -6,12 +6,13 @@ All of it is done before the first job starts, so that bad input ends a run befo
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import budgets, checkpoints, installed, sources, tasks, tokenised
 from benchmarks.harness.devices import lacks
+from benchmarks.harness.environments import Environment, here
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import Job, LimitWork, StartFile
 from benchmarks.harness.plan import JobSpec, Plan
@@ -26,6 +27,7 @@ class Ready:
     job: Job
     data: Data
     checkpoint: Checkpoint
+    where: Environment  # whose worker runs it
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,20 @@ class Inputs:
 
 
 def prepare(inputs: Inputs, plan: Plan, specs: Sequence[JobSpec], folder: Path,
-            device: Device) -> dict[str, Ready | Excluded]:
-    """Job files' content by job id; `folder` is the run's.
+            device: Device, lent: Mapping[str, Environment]) -> dict[str, Ready | Excluded]:
+    """Job files' content by job id; `folder` is the run's, `lent` the environments that other
+    backends may be run in.
 
     Errors: UserError for everything that is wrong with checkpoint, data or recipe."""
-    excluded = {spec.key.id: exclude(spec, inputs.source, device) for spec in specs}
-    return {spec.key.id: excluded[spec.key.id] or _ready(inputs, plan, spec, folder, device)
+    excluded = {spec.key.id: exclude(spec, inputs.source, device, lent) for spec in specs}
+    own = here()
+
+    def environment_of(spec: JobSpec) -> Environment:
+        missing = installed.missing(spec.key.backend)
+        return lent[spec.key.backend] if missing else own
+
+    return {spec.key.id: excluded[spec.key.id]
+            or _ready(inputs, plan, spec, folder, device, environment_of(spec))
             for spec in specs}
 
 
@@ -88,7 +98,8 @@ def check_device(specs: Sequence[JobSpec], device: Device) -> None:
                             "another with --recipe precision=... or in the profile")
 
 
-def _ready(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Device) -> Ready:
+def _ready(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Device,
+           where: Environment) -> Ready:
     key, recipe = spec.key, spec.recipe
     data = inputs.data(key.task).record
     texts = inputs.texts(key.task, recipe.length)
@@ -101,7 +112,8 @@ def _ready(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Devi
         throughput=plan.throughput, memory=plan.memory, limit=_limit(plan, spec),
         predictions=folder / f"{key.id}.npz",
     )
-    return Ready(job=job, data=data, checkpoint=describe(inputs.source, key.backend))
+    return Ready(job=job, data=data, checkpoint=describe(inputs.source, key.backend),
+                 where=where)
 
 
 def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:
@@ -113,15 +125,16 @@ def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:
 
 
 def exclude(spec: JobSpec, source: checkpoints.CheckpointSource,
-            device: Device) -> Excluded | None:
-    """Why a job is not run, told before anything is loaded.
+            device: Device, lent: Mapping[str, Environment]) -> Excluded | None:
+    """Why a job is not run, told before anything is loaded. Only races borrow: whatever else a
+    lender was asked for, it has measured itself.
 
     Errors: UserError for a length beyond the model's, or a budget beyond the device's."""
     checkpoints.check_length(source, spec.recipe.length)
     if spec.budget is not None:
         budgets.check_device(spec.budget, device)
     missing = installed.missing(spec.key.backend)
-    if missing:
+    if missing and (spec.key.question != "throughput" or spec.key.backend not in lent):
         return Excluded(spec, "not_installed", missing)
     pretrained = BACKENDS[spec.key.backend].pretrained
     if source.random and pretrained and spec.key.question == "accuracy":

@@ -49,8 +49,10 @@ class WorkerProcess:
 
     alive: ClassVar[set[int]] = set()  # process ids of this process's workers
 
-    def __init__(self, job: Job, folder: Path, watch: Callable[[Event], None]) -> None:
-        """`folder` is the run's; `watch` is shown every event as it comes."""
+    def __init__(self, job: Job, folder: Path, watch: Callable[[Event], None],
+                 python: Path = Path(sys.executable)) -> None:
+        """`folder` is the run's; `watch` is shown every event as it comes; `python` may be another
+        environment's."""
         self.job, self._watch = job, watch
         self._deadline = time.monotonic() + job.time_limit_seconds
         self._buffer = b""
@@ -66,7 +68,7 @@ class WorkerProcess:
                             "on") from None
         with stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.harness.worker", str(job_file)],
+                [python, "-m", "benchmarks.harness.worker", str(job_file)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 env={**os.environ, **job.environment}, start_new_session=True,
                 cwd=Path(__file__).parents[2],

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
-from benchmarks.harness import installed
+from benchmarks.harness import environments, installed
 from benchmarks.harness.certify import certify_run
 from benchmarks.harness.devices import NvmlFailed, describe
 from benchmarks.harness.errors import UserError, unknown
@@ -44,6 +44,7 @@ class Run:
         self.device = choose_device(plan.device)
         self.prepared: dict[str, Ready | Excluded] = {}
         self._inputs: Inputs | None = None
+        self._shared = False
 
     @classmethod
     def new(cls, root: Path, plan: Plan, name: str | None = None) -> Run:
@@ -62,14 +63,24 @@ class Run:
         named after that process, made by whichever comes first."""
         parent = psutil.Process(os.getppid())
         began = datetime.fromtimestamp(parent.create_time(), UTC)
-        return cls.new(root, plan, f"{began:%Y%m%d-%H%M%S}-{plan.profile}-{parent.pid}")
+        run = cls.new(root, plan, f"{began:%Y%m%d-%H%M%S}-{plan.profile}-{parent.pid}")
+        run._shared = True
+        return run
 
     def create(self) -> None:
-        """Makes the run's folder with run.json and plan.json, if it is not there yet.
+        """Makes the run's folder with run.json and plan.json, if it is not there yet; a run that
+        several environments join learns what this one can run.
 
         Errors: UserError when the folder cannot be written."""
-        if self.folder.is_dir():
-            return
+        if not self.folder.is_dir():
+            self._create()
+        if self._shared:
+            try:
+                environments.lend(self.folder, {spec.key.backend for spec in self.plan.jobs})
+            except (store.StoreError, OSError) as error:
+                raise UserError(f"{error}; choose another folder with --results") from None
+
+    def _create(self) -> None:
         info = RunInfo(
             run=self.folder.name, profile=self.plan.profile, command=self.plan.command,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -122,7 +133,8 @@ class Run:
             refuse_company(self.device)
         if self._inputs is None:
             self._inputs = Inputs(self.plan, say)
-        self.prepared = prepare(self._inputs, self.plan, specs, self.folder, self.device)
+        self.prepared = prepare(self._inputs, self.plan, specs, self.folder, self.device,
+                                environments.lent(self.folder))
 
     def record(self, measurement: Measurement) -> None:
         """Keeps a measurement. That a framework is absent from this environment, or that a race

@@ -46,7 +46,8 @@ class Attempt:
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._began = time.monotonic()
         key = self.ready.job.key
-        self.worker = WorkerProcess(self.ready.job, self.folder, lambda e: self.watch(key, e))
+        self.worker = WorkerProcess(self.ready.job, self.folder, lambda e: self.watch(key, e),
+                                    self.ready.where.python)
 
     def measurement(self, status: Status, **fields: Any) -> Measurement:
         """This job's measurement with what is known of its input and its machine."""
@@ -73,7 +74,7 @@ def measurement_of(ready: Ready, device: Device, status: Status, **fields: Any) 
     job = ready.job
     return Measurement(
         job=job.key, status=status, recipe=job.recipe.model_dump(), data=ready.data,
-        checkpoint=ready.checkpoint, device=device, versions=installed.versions(),
+        checkpoint=ready.checkpoint, device=device, versions=ready.where.versions,
         environment=job.environment, **fields,
     )
 
@@ -201,6 +202,7 @@ class SpeedJob:
     def warm_up_evaluation(self) -> None:
         """The first evaluation window may compile; it is kept apart."""
         if not self._evaluation_warmup:
+            self.attempt.worker.go()  # out of the training loop
             self.attempt.worker.expect("training_done")
             self._evaluation_warmup.append(self.window())
 

@@ -3,7 +3,8 @@
 The first step is timed alone, from the call of the loop to the synchronised end of the step.
 Warm-up windows follow, then the windows that count. At each window's end the device is
 synchronised and the worker waits inside the framework's callback for the next 'go', so that the
-parent's clock times real training steps and nothing else. Counted are executed steps, with the
+parent's clock times real training steps and nothing else. It waits after its last window too: what
+follows would run while another participant's window is timed. Counted are executed steps, with the
 examples and tokens that took part in exactly those.
 """
 
@@ -49,7 +50,7 @@ class WindowWatch:
         counted = count_steps(self._feed, self._window_start, step)
         self._windows_left -= 1
         self._pipe.send("window", **window(seconds, step - self._window_start, counted))
-        return self._windows_left == 0 or self._wait(step)
+        return self._wait(step) or self._windows_left == 0
 
     def _wait(self, step: int) -> bool:
         self._pipe.send("ready", step=step)
@@ -73,10 +74,7 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     counted = count_evaluation(examples, recipe)
     steps = -(-len(examples) // recipe.batch_size)
     pipe.send("training_done")
-    # The first one warms up. A participant of whom none is asked waits here for the race's end.
-    for _ in range(1 + plan.rounds * plan.evaluation_windows):
-        if not pipe.wait_for_go():
-            break
+    while pipe.wait_for_go():
         began = time.perf_counter()
         session.predict(examples, batch_size=recipe.batch_size)
         session.synchronize()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import installed
 from benchmarks.harness.plan import Choice, make_plan
 from benchmarks.harness.prepare import Excluded
 from benchmarks.harness.profiles import load_profile
@@ -19,9 +22,8 @@ from results.schema import RunInfo
 from results.store import read_run, runs
 from tests.benchmarks.conftest import ROOT, here
 
-pytestmark = pytest.mark.once
 
-
+@pytest.mark.once
 def test_one_parent_makes_one_run(tmp_path: Path, profile: Callable[..., Path]) -> None:
     (backend,) = here("hf_torch", "keras_rnn")[:1]
     file = profile([backend, "hf_tf" if backend == "keras_rnn" else "keras_rnn"],
@@ -42,10 +44,11 @@ def test_one_parent_makes_one_run(tmp_path: Path, profile: Callable[..., Path]) 
     assert done.stdout.count(str(folder / "report.html")) == 2
 
 
-def test_what_two_environments_add_was_not_raced_together(
+@pytest.mark.once
+def test_what_two_calls_add_was_not_raced_together(
     tmp_path: Path, profile: Callable[..., Path]
 ) -> None:
-    """Here the loop and its control stand for two backends: their windows are of other times."""
+    """A loop and its control, chosen one after the other: their windows are of other times."""
     (backend,) = here("hf_torch", "keras_rnn")[:1]
     file = profile([backend], questions=("throughput",), controls=True)
     command = (f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
@@ -63,6 +66,42 @@ def test_what_two_environments_add_was_not_raced_together(
     assert " not raced together |" in report.split("What the framework's own loop costs")[1]
 
 
+def without(package: str, folder: Path) -> Path:
+    """The Python of a new environment with all that is installed here but one package."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/*/site-packages")
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not path.name.startswith((f"{package}-", f"{package}.")) and path.name != package:
+            (packages / path.name).symlink_to(path)
+    return folder / "bin" / "python"
+
+
+def test_backends_of_two_environments_take_turns_in_one_race(
+    tmp_path: Path, profile: Callable[..., Path]
+) -> None:
+    (backend,) = here("keras_rnn")
+    if installed.missing("hf_torch"):
+        pytest.skip("needs PyTorch and Keras in one environment")
+    file = profile(["hf_torch", backend])
+    other = without("torch", tmp_path / "other")
+    arguments = (f"-m pytest benchmarks --benchmark-only -p no:cacheprovider --profile {file} "
+                 f"--results {tmp_path}")
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} {arguments} --backend hf_torch && {other} {arguments}; "
+         "exit $?"], cwd=ROOT, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = runs(tmp_path)
+    measurements = read_run(folder)[1]
+    assert [m.status for m in measurements] == ["ok"] * 4
+    timed = {m.job.backend: m for m in measurements if m.throughput}
+    assert set(timed) == {"hf_torch", backend}
+    assert len({m.throughput.race for m in timed.values() if m.throughput}) == 1
+    assert "torch" in timed["hf_torch"].versions and "torch" not in timed[backend].versions
+    assert "skipped" in done.stdout and "torch is not installed" not in done.stderr
+
+
+@pytest.mark.once
 def test_another_environment_never_unmeasures(
     tmp_path: Path, profile: Callable[..., Path]
 ) -> None:

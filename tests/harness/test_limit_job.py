@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness import budgets, limit_job
+from benchmarks.harness.environments import here
 from benchmarks.harness.jobs import Job, LimitWork, StartFile
 from benchmarks.harness.limit_job import CANNOT_TELL, LimitJob
 from benchmarks.harness.prepare import Ready
@@ -25,6 +26,7 @@ MIB, GIB = 2**20, 2**30
 CPU = Device(kind="cpu", name="Some CPU", memory_bytes=16 * GIB, cores=2)
 GPU = Device(kind="gpu", name="NVIDIA A100-SXM4-40GB", memory_bytes=40 * GIB, cores=8,
              compute_capability="8.0", gpu_type="A100-40")
+NOBODY = 2**22 + 1  # no process has such an id; 0 would be this one
 FIXED, EACH = 500 * MIB, 40 * MIB
 
 
@@ -38,7 +40,7 @@ class Worker:
 
     def __init__(self, job: Job, folder: Path, watch: Callable[..., None]) -> None:
         assert job.limit is not None
-        self.pid, self.batch = 0, job.recipe.batch_size
+        self.pid, self.batch = NOBODY, job.recipe.batch_size
         self.room = job.limit.data_bytes or job.limit.framework_bytes or self.device_bytes
         self.began.append(self.batch)
 
@@ -97,7 +99,7 @@ def ready(budget: str, backend: str = "hf_torch") -> Ready:
     data = samples.measurement("hf_torch", "imdb", "memory").data
     assert data is not None
     return Ready(job, data, Checkpoint(name="minilm", architecture="bert", sha256="",
-                                       random=False))
+                                       random=False), here())
 
 
 def search(budget: str, device: Device, taken: list[Measurement],

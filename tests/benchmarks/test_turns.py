@@ -1,0 +1,53 @@
+"""Between its turns a participant of a race computes nothing: another one's window is timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.harness.plan import Choice, make_plan
+from benchmarks.harness.prepare import Ready
+from benchmarks.harness.profiles import load_profile
+from benchmarks.harness.run import Run
+from benchmarks.harness.runner import Attempt, SpeedJob
+from tests.benchmarks.conftest import here
+
+SECONDS, RESTS = 1.0, 0.05  # of processor time, in that long
+
+
+@pytest.mark.parametrize("backend", ["hf_torch", "hf_tf", "keras_rnn"])
+def test_a_participant_rests_after_its_last_windows(
+    backend: str, tmp_path: Path, profile: Callable[..., Path]
+) -> None:
+    file = profile(here(backend), questions=("throughput",))
+    plan = make_plan(Choice(profile=str(file)), load_profile(str(file)), ["imdb"], "")
+    run = Run.new(tmp_path, plan)
+    run.prepare(plan.jobs, print)
+    run.create()
+    (ready,) = run.prepared.values()
+    assert isinstance(ready, Ready)
+    with Attempt(ready, run.folder, run.device, lambda key, event: None) as attempt:
+        job = SpeedJob(attempt, "a race")
+        worker = psutil.Process(attempt.worker.pid)
+
+        def spent() -> float:
+            time.sleep(SECONDS / 2)  # a pool's threads may spin for a moment
+            before = sum(worker.cpu_times()[:2])
+            time.sleep(SECONDS)
+            return float(sum(worker.cpu_times()[:2]) - before)
+
+        job.start()
+        for _ in range(plan.throughput.rounds * plan.throughput.windows):
+            job.training_window()
+        assert spent() < RESTS
+        job.warm_up_evaluation()
+        for _ in range(plan.throughput.rounds * plan.throughput.evaluation_windows):
+            job.evaluation_window()
+        assert spent() < RESTS
+        m = job.finish()
+    assert m.throughput and len(m.throughput.windows) == 4
+    assert len(m.throughput.evaluation_windows) == 2
