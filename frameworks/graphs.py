@@ -61,7 +61,9 @@ PRODUCTS = frozenset((
 PRODUCT_COST = 8  # times what going through the same bytes takes
 COST_BATCH = 8  # the batch size at which costs are compared, so that the order is one for all
 READS = frozenset(("ReadVariableOp",))
-WRITES = frozenset(("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"))
+WRITES = frozenset((
+    "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "ResourceApplyAdam",
+))
 
 
 def operations(

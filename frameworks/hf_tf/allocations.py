@@ -165,7 +165,8 @@ def _nodes(function: Any, graph_def: Any, batch_size: int) -> list[graphs.Node]:
             if inside.dtype != tf.resource:
                 shape = [batch_size if size is None else size for size in inside.shape]
                 given[inside.name] = tf.compat.v1.placeholder(inside.dtype, shape)
-        held = {id(variable.handle): variable for variable in function.graph.variables}
+        known = [*function.graph.variables, *function.made]  # one that is only updated is not watched
+        held = {id(variable.handle): variable for variable in known}
         for outside, inside in function.graph.captures:
             variable = variables[inside.op.name] = held[id(outside)]
             given[inside.name] = tf.raw_ops.VarHandleOp(
