@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from importlib import metadata
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -22,6 +24,22 @@ def version(distribution: str) -> str | None:
         except metadata.PackageNotFoundError:
             continue
     return None
+
+
+def own_version() -> str:
+    """Which ftbench takes the figures: its version and, in a checkout, the commit, with
+    '+changes' where its files differ from it."""
+    found = version("ftbench") or "not installed"
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return found
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+changes"],
+            cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):  # no git here, or a folder of another user's
+        return found
+    return f"{found} at {done.stdout.strip()}"
 
 
 def missing(backend: str) -> str | None:

@@ -104,7 +104,7 @@ def kept(root: Path, found: Sequence[Prediction], command: list[str]) -> Path:
     info = RunInfo(
         run=f"{now:%Y%m%d-%H%M%S}-predict", profile="predict", command=command_line(command),
         started_at=now.isoformat(timespec="seconds"),
-        ftbench_version=installed.version("ftbench") or "not installed", device=devices.describe())
+        ftbench_version=installed.own_version(), device=devices.describe())
     try:
         folder = store.create_run(root, info)
         for p in found:

@@ -84,7 +84,7 @@ class Run:
         info = RunInfo(
             run=self.folder.name, profile=self.plan.profile, command=self.plan.command,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            ftbench_version=installed.version("ftbench") or "not installed", device=self.device,
+            ftbench_version=installed.own_version(), device=self.device,
         )
         try:
             store.create_run(self.folder.parents[1], info, self.plan)

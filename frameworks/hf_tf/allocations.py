@@ -165,7 +165,8 @@ def _nodes(function: Any, graph_def: Any, batch_size: int) -> list[graphs.Node]:
             if inside.dtype != tf.resource:
                 shape = [batch_size if size is None else size for size in inside.shape]
                 given[inside.name] = tf.compat.v1.placeholder(inside.dtype, shape)
-        known = [*function.graph.variables, *function.made]  # one that is only updated is not watched
+        # A variable that is updated and never read is not among those that the graph watches.
+        known = [*function.graph.variables, *function.made]
         held = {id(variable.handle): variable for variable in known}
         for outside, inside in function.graph.captures:
             variable = variables[inside.op.name] = held[id(outside)]
