@@ -432,5 +432,11 @@ class RunInfo(Record):
     profile: str
     command: str  # takes the same figures again
     started_at: str
-    ftbench_version: str
+    ftbench_version: str  # '0.1.0 at COMMIT', '+changes' after it where files differed
     device: Device
+
+    @property
+    def commit(self) -> str | None:
+        """The code that took the figures; None where that is not known."""
+        _, _, commit = self.ftbench_version.partition(" at ")
+        return commit if commit and not commit.endswith("+changes") else None

@@ -29,6 +29,7 @@ class Calibration(BaseModel):
     small_objects: tuple[int, ...] = ()
     started_bytes: dict[Precision, int] = Field(default_factory=dict)
     threads_per_core: int = 0
+    late_bytes: int = 0
     built_bytes: int = 0
     resident_bytes: int = 0
     workspaces_bytes: tuple[int, ...] = ()

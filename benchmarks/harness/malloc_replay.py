@@ -5,9 +5,9 @@
 Blocks are taken and given back and never touched, so that no memory is used, while the data
 segment grows and shrinks as it would: `VmData` counts what is mapped, resident or not. `EVENTS` are
 64-bit integers: a size above 0 takes the next block, aligned to 64 bytes as frameworks ask, and
--n gives back the n-th. With every block go the small objects of a tensor and its place in the
-graph, of `SMALL` bytes each (as '24,40,56'): they come and go with it, land in the holes between
-blocks, and are what keeps a hole from taking a large block again.
+-n gives back the n-th. Before every block come small objects of a tensor and its place in the
+graph, of `SMALL` bytes each (as '24,40,56'): they go with it, land in the holes between blocks, and
+are what keeps a hole from taking a large block again.
 
 Prints the peak of the data segment over its start, in bytes, or 'full' where the system refused.
 """
@@ -38,11 +38,12 @@ def main() -> int:
                 for address in blocks[-event - 1]:
                     libc.free(address)
                 continue
+            objects = [*map(libc.malloc, small)]
             if libc.posix_memalign(ctypes.byref(place), ctypes.c_size_t(ALIGN),
                                    ctypes.c_size_t(event)):
                 print("full")
                 return 0
-            blocks.append([place.value or 0, *map(libc.malloc, small)])
+            blocks.append([place.value or 0, *objects])
             if event >= SEEN_FROM:
                 peak = max(peak, data_bytes(status))
     print(peak - start)

@@ -58,6 +58,7 @@ class Process:
     bytes: int = 0  # at the peak: the data segment
     begun_bytes: int = 0  # when training begins: the data segment
     resident_bytes: int = 0  # at the peak: pages that were touched
+    late_bytes: int = 0  # of `bytes`, what comes when the buffers have taken theirs
 
 
 class Footprint:
@@ -103,10 +104,14 @@ class Footprint:
 
     def _replay(self, batch: int, limit: int | None = None) -> Replay:
         """Errors: OutOfMemory."""
-        allocator = ALLOCATORS[self._calibration.allocator](limit)
+        late = self._process.late_bytes if self._process else 0
+        allocator = ALLOCATORS[self._calibration.allocator](limit and limit + late)
         for wanted in self._workspaces:
             allocator.take(wanted)
-        return replay(self.trace.taken, self.trace.given_back, self.sizes(batch), allocator)
+        found = replay(self.trace.taken, self.trace.given_back, self.sizes(batch), allocator)
+        if limit is not None and found.held.max() > limit:
+            raise OutOfMemory(f"{late} bytes that come late find no room")
+        return found
 
     def peak(self, batch: int) -> Peak:
         """Without a limit."""
@@ -231,5 +236,6 @@ def _footprint(backend: str, ask: Ask, answer: Answer, folder: Path, place: int)
         process = Process(
             bytes=answer.process_bytes + calibration.started(ask.recipe.precision),
             begun_bytes=answer.process_bytes + calibration.built_bytes,
-            resident_bytes=answer.resident_bytes + calibration.resident_bytes)
+            resident_bytes=answer.resident_bytes + calibration.resident_bytes,
+            late_bytes=calibration.late_bytes)
     return Footprint(traces, ask.batch_sizes, calibration, process)

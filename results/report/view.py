@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from results.clock import NoisePair, Tax, noise_floors, noise_pairs, taxes
 from results.compare import Row, compare
@@ -95,14 +96,24 @@ class View:
                 words[str(m.recipe.get("precision", "fp32"))] = None
         by_name = {run.name: run for run in self.runs}
         found = {}
-        for (run, task), compared in precisions.items():
-            certificates = [c for c in by_name[run].certificates if c.task == task]
-            missing = gaps([m for m in by_name[run].measurements if m.job.task == task
+        for (name, task), compared in precisions.items():
+            prover = self._prover(by_name[name], task)
+            certificates = [c for c in prover.certificates if c.task == task]
+            missing = gaps([m for m in prover.measurements if m.job.task == task
                             and m.job.question == "equivalence"], certificates)
-            found[self._named(run, task)] = proof(certificates, self.titles, compared, missing)
+            text = proof(certificates, self.titles, compared, missing)
+            there = "" if prover.name == name else f", in run {prover.name}"
+            found[self._named(name, task)] = text + there
         if len(set(found.values())) > 1:
             return "; ".join(f"{name}: {text}" for name, text in found.items())
         return next(iter(found.values()), NOT_PROVEN)
+
+    def _prover(self, run: Run, task: str) -> Run:
+        """The run whose certificates speak for a task of this one: its own, or, where it took no
+        traces, those of a run of the same commit, versions, texts and weights."""
+        if run.certificates or any(m.job.question == "equivalence" for m in run.measurements):
+            return run
+        return next((other for other in self.runs if _same_work(run, other, task)), run)
 
     def proof_for(self, rows: Sequence[Row]) -> str:
         """The same of one comparison."""
@@ -160,6 +171,20 @@ def _compared(run: Run) -> list[Taken]:
     if run.folder and read_tuning(run.folder):
         taken = [t for t in taken if not _is_tuning_race(t.measurement.job)]
     return taken
+
+
+def _same_work(run: Run, other: Run, task: str) -> bool:
+    """Whether what another run's certificates prove of a task holds for this run too."""
+    commits = {one.info and one.info.commit for one in (run, other)}
+    if len(commits) > 1 or None in commits:
+        return False
+    proven = {side.backend for c in other.certificates if c.task == task
+              for side in (c.first, c.second)}
+    works: dict[str, list[tuple[Any, ...]]] = {}
+    for m in (*run.measurements, *other.measurements):
+        if m.job.task == task and m.job.backend in proven:
+            works.setdefault(m.job.backend, []).append((m.data, m.checkpoint, m.versions))
+    return bool(works) and all(work == same[0] for same in works.values() for work in same)
 
 
 def _is_tuning_race(job: JobKey) -> bool:

@@ -137,6 +137,17 @@ def test_a_probe_saw_its_own_budget() -> None:
     assert made.in_use(3, 420 * MIB) > (256 + 90) * MIB
 
 
+def test_what_comes_late_must_find_room() -> None:
+    """The activation's region of 256 MiB is cut to 186.6 at the third try, which leaves 17.4 of the
+    460: room for 5 MiB that come late, not for 20."""
+    budget = 460 * MIB
+    assert footprint("onednn_pool", Process()).fits(5, budget)
+    assert footprint("onednn_pool", Process(5 * MIB, late_bytes=5 * MIB)).fits(5, budget)
+    late = footprint("onednn_pool", Process(20 * MIB, late_bytes=20 * MIB))
+    assert not late.fits(5, budget)
+    assert late.fits(5, 600 * MIB)
+
+
 def test_hopper_takes_larger_workspaces() -> None:
     known = calibrations()["hf_torch"]["gpu"]
     assert known.workspaces("9.0") == (32 * MIB,) * 2

@@ -107,6 +107,32 @@ def test_each_comparison_says_what_is_proven_of_its_own_precision() -> None:
     assert view.proof == said["precision bf16"]
 
 
+def lent(ftbench: str = "0.1.0 at 1234abcd5678", **changes: Any) -> str:
+    """What a report says of a race, beside a run that proved the same work and raced nothing."""
+    code = {"ftbench_version": "0.1.0 at 1234abcd5678"}
+    raced, proved = (samples.run_info(name).model_copy(update=code) for name in ("raced", "proved"))
+    taken = [m.model_copy(update=changes) for m in samples.sample_measurements(("imdb",))]
+    both = [certificate(), certificate(accumulation=2)]
+    view = View.of([
+        Run("raced", None, raced.model_copy(update={"ftbench_version": ftbench}), taken, []),
+        Run("proved", None, proved, [*traces(), *traces(accumulation=2)], [], both)], TITLES)
+    return view.proof_for(view.comparisons[0])
+
+
+def test_a_certificate_of_the_same_commit_holds_for_another_run() -> None:
+    assert lent() == f"{PROVEN}, in run proved"
+
+
+@pytest.mark.parametrize("changes", [
+    {"ftbench": "0.1.0 at 999999999999"}, {"ftbench": "0.1.0 at 1234abcd5678+changes"},
+    {"ftbench": "0.1.0"}, {"versions": {"torch": "1.0"}}, {"checkpoint": None},
+    {"data": samples.data("imdb").model_copy(update={"fingerprint": "other"})}])
+def test_a_certificate_of_other_code_texts_or_weights_proves_nothing_here(
+    changes: dict[str, Any]
+) -> None:
+    assert lent(**changes) == "same work: not proven"
+
+
 @pytest.mark.parametrize("status", ["failed", "unsupported"])
 @pytest.mark.parametrize(("changes", "gap"), [
     ({"accumulation": 2}, "with accumulation 2"), ({"precision": "bf16"}, "in bf16")])
