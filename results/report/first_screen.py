@@ -19,12 +19,13 @@ from results.report.overview import (
     overview,
     peers,
 )
-from results.report.view import Run, View
+from results.report.view import View
+
+KINDS = ("device", "data", "precision")
 
 
 def first_screen(view: View) -> list[Block]:
-    facts = [fact for run in view.runs for fact in _where(run, view)]
-    blocks: list[Block] = [*equivalence.first_lines(view), Facts(facts)]
+    blocks: list[Block] = [*equivalence.first_lines(view), Facts(_where(view))]
     blocks += [_sentence(view, rows) for rows in view.comparisons]
     blocks += limits.first_lines(view)
     blocks += [overview(view)] if view.comparisons else []
@@ -42,19 +43,20 @@ def first_screen(view: View) -> list[Block]:
     return blocks
 
 
-def _where(run: Run, view: View) -> list[tuple[str, str]]:
-    """Device, data and precision of one run."""
-    ok = [m for m in run.measurements if m.status == "ok"]
-    prefix = f"{run.name}: " if view.several_runs else ""
-    devices = [run.info.device] if run.info else [m.device for m in run.measurements[:1]]
-    precision = ", ".join(unique(map(precision_words, ok)))
-    return [
-        *[(f"{prefix}device", device_text(device)) for device in devices],
-        *[(f"{prefix}data", text) for text in unique(described(m.data) for m in ok if m.data)],
-        *[(f"{prefix}precision", precision)] * bool(precision),
-        *[(f"{prefix}noise floor", noise_text(view, pair)) for pair in view.noise_pairs
-          if pair.comparison.run == run.name],
-    ]
+def _where(view: View) -> list[tuple[str, str]]:
+    """Devices, data and precisions, each once, with its runs where others have another; noise."""
+    named: dict[tuple[str, str], list[str]] = {}
+    for run in view.runs:
+        ok = [m for m in run.measurements if m.status == "ok"]
+        devices = [run.info.device] if run.info else [m.device for m in run.measurements[:1]]
+        precision = ", ".join(unique(map(precision_words, ok)))
+        for fact in [*[("device", device_text(device)) for device in devices],
+                     *[("data", text) for text in unique(described(m.data) for m in ok if m.data)],
+                     *[("precision", precision)] * bool(precision)]:
+            named.setdefault(fact, []).append(run.name)
+    facts = [(kind, text if len(runs) == len(view.runs) else f"{text} ({', '.join(runs)})")
+             for kind in KINDS for (about, text), runs in named.items() if about == kind]
+    return facts + [("noise floor", noise_text(view, pair)) for pair in view.noise_pairs]
 
 
 def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:
