@@ -20,7 +20,7 @@ PLAIN = re.compile("|".join((
     r"DefaultCPUAllocator: (can't allocate|not enough) memory",
     r"\bResourceExhaustedError\b", r"\bRESOURCE_EXHAUSTED\b",  # TensorFlow, XLA
     r"\bOOM when allocating\b", r"\bCUDA_ERROR_OUT_OF_MEMORY\b",
-)))
+)), re.MULTILINE)
 # A library below it fails for want of memory and says something else.
 DISGUISED = re.compile("|".join((
     r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)\b", r"\bfailed to create cublas handle\b",
@@ -30,19 +30,21 @@ DISGUISED = re.compile("|".join((
     r"\bFailed to (call|launch) (Then|Do|Cudnn)RNN\w*", r"\bBlas \w*gemm\w* launch failed\b",
     r"\bstd::bad_alloc\b", r"\bstd::length_error\b", r"\bfailed to allocate\b",
     r"\bcould not (create|execute) a (primitive|memory)\b",  # oneDNN
-    r"^SystemError\b.*\bwithout (setting an )?exception\b",  # CPython itself, mostly in an import
+    r"^SystemError\b.*\bwith(out)? (setting )?(an )?exception\b",  # CPython itself
+    r"^NotImported\b",  # the worker's own
     r"^EncodeError: Failed to serialize proto\b",  # protobuf, of TensorFlow's graph
     r"\bcan't start new thread\b", r"\bpthread_create\b.*\bfail", r"\bThread creation .*failed\b",
     r"\bCannot allocate memory\b", r"\bfailed to map segment\b",
     r"\bResource temporarily unavailable\b",
-)), re.IGNORECASE)
+)), re.IGNORECASE | re.MULTILINE)
 LINE_CHARACTERS = 300
 # What ends a process that was refused memory and did not expect it.
 SUDDEN = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.SIGILL}
 
 
 def of_exception(text: str) -> Outcome:
-    """The outcome of a Python exception; `text` is its type's name and its whole message."""
+    """The outcome of a Python exception; `text` is its type's name and its whole message, and below
+    it those of its causes."""
     if PLAIN.search(text):
         return "oom"
     return "disguised_oom" if DISGUISED.search(text) else "error"

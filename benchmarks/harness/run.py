@@ -40,7 +40,8 @@ class Run:
     """The folder of a run and what is still to do in it."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        self.folder, self.plan = folder, plan
+        # Absolute: the workers that are told of it run in another folder.
+        self.folder, self.plan = folder.absolute(), plan
         self.device = choose_device(plan.device)
         self.prepared: dict[str, Ready | Excluded] = {}
         self._inputs: Inputs | None = None

@@ -12,7 +12,9 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from benchmarks.harness import (
     accuracy_pass,
@@ -40,6 +42,10 @@ PASSES = {
 }
 
 
+class NotImported(Exception):
+    """A backend's module could not be loaded."""
+
+
 def die_with_parent() -> None:
     """Asks the kernel to end this process when its parent ends, however that happens."""
     parent = os.getppid()
@@ -54,7 +60,7 @@ def build(job: Job, pipe: Pipe) -> Built:
         train = trace_pass.some(train, job.equivalence.examples(job.recipe.accumulation))
     if job.limit:
         train = limit_pass.exactly(train, limit_pass.needed(job, job.limit))
-    module = importlib.import_module(f"frameworks.{job.key.backend}.train")
+    module = backend(job)
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send("building")
     began = time.perf_counter()
@@ -63,6 +69,28 @@ def build(job: Job, pipe: Pipe) -> Built:
                 memory_limit_bytes=job.limit.framework_bytes if job.limit else None)
     session: Session = module.Session(work)
     return Built(session, time.perf_counter() - began, before)
+
+
+def backend(job: Job) -> ModuleType:
+    """Errors: NotImported, which without a budget is a broken installation, and under one mostly
+    want of memory, whatever the library says that was being loaded when it came."""
+    name = f"frameworks.{job.key.backend}.train"
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise NotImported(f"{name}: {said(error)}") from error
+
+
+def said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it came of, as a traceback shows them: a library that loads its
+    parts late says that it could not, and only the cause says that memory ran out."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def main() -> int:
@@ -88,7 +116,7 @@ def main() -> int:
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
         pipe.send("error", status="failed", reason=reason,
-                  text=f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS])
+                  text="\n".join(map(said, chain(error)))[:MESSAGE_CHARACTERS])
         return 0
     pipe.send("result", effective=effective.__dict__ | {"details": dict(effective.details)},
               **figures)

@@ -77,11 +77,14 @@ def no_part_of_a_parallel_run() -> None:
 
 
 def start(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
-    """A command of this interpreter, such as `-m pytest`, in the repository's root."""
+    """A command of this interpreter, such as `-m pytest`, in the repository's root or another
+    `cwd`."""
+    settings: dict[str, object] = {
+        "cwd": ROOT, "text": True, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE, "env": {**os.environ, "CUDA_VISIBLE_DEVICES": "",
+                                           "COLUMNS": "200", "PYTHONPATH": str(ROOT)}}
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        [sys.executable, *map(str, arguments)], cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "200"}, **options)
+        [sys.executable, *map(str, arguments)], **settings | options)
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 300) -> tuple[int, str, str]:

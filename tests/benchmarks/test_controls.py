@@ -49,7 +49,7 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
     file = profile(backends, questions=("throughput",), controls=True)
     arguments = ["run", "--profile", str(file), "--results", str(tmp_path)]
     code, output, errors = finish(start("-c", TRACK.format(arguments=arguments)))
-    assert code == 0, errors
+    assert code == 0, output + errors
     check(measured(tmp_path), backends)
     turns = [line.split()[1:] for line in output.splitlines() if line.startswith("TURN")]
     order = [name for b in backends for name in (b, f"{b}-bare")] + [f"{backends[0]}-again"]
@@ -72,7 +72,7 @@ def test_a_resumed_race_is_taken_again_as_a_whole(tmp_path: Path, profile: Profi
     before = measured(tmp_path)
     (folder / f"throughput-imdb-{backends[0]}-again.json").unlink()
     code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
-    assert code == 0, errors
+    assert code == 0, output + errors
     assert "[3/3]" in output
     after = measured(tmp_path)
     check(after, backends)

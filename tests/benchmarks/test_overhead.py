@@ -19,7 +19,7 @@ def test_script_and_job_are_paired(
     file = profile(here(backend), questions=("throughput",))
     code, output, errors = finish(start("-m", "tests.overhead", "--profile", file, "--backend",
                                         backend, "--pairs", "2"))
-    assert code == 0, errors
+    assert code == 0, output + errors
     assert output.count(f"throughput-imdb-{backend}: pair ") == 2
     words = "fewer than 6 pairs: no interval"
     (ratio,) = re.findall(rf"ftbench / script = (\S+) \({words}\), 2 pairs", output)

@@ -47,7 +47,7 @@ def test_a_run_measures_reports_and_says_so(tmp_path: Path, profile: Profile) ->
     backends = here("hf_torch", "hf_tf", "keras_rnn")
     code, output, errors = ftbench("run", "--profile", profile(["hf_torch", "hf_tf", "keras_rnn"]),
                                    "--results", tmp_path)
-    assert code == 0, errors
+    assert code == 0, output + errors
     found = measured(tmp_path)
     assert len(found) == 6
     for backend in backends:
@@ -90,7 +90,7 @@ def test_a_killed_worker_is_an_outcome_and_the_others_go_on(
 @pytest.mark.once
 def test_a_worker_past_its_time_limit_is_ended(tmp_path: Path, profile: Profile) -> None:
     file = profile(here("hf_torch"), questions=("memory",), memory_steps=ENDLESS, job_seconds=12)
-    code, _, errors = ftbench("run", "--profile", file, "--results", tmp_path)
+    code, output, errors = ftbench("run", "--profile", file, "--results", tmp_path)
     assert code == 1
     outcome = measured(tmp_path)["memory-imdb-hf_torch"]
     assert outcome.status == "timeout" and "job_seconds" in (outcome.reason or "")
@@ -141,7 +141,7 @@ def test_an_interrupted_run_leaves_no_orphan_and_is_completed_by_resume(
     (folder / "plan.json").write_text(json.dumps(plan))
     before = (folder / "throughput-imdb-hf_torch.json").stat().st_mtime_ns
     code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
-    assert code == 0, errors
+    assert code == 0, output + errors
     assert measured(tmp_path)["memory-imdb-hf_torch"].status == "ok"
     assert (folder / "throughput-imdb-hf_torch.json").stat().st_mtime_ns == before
     assert "[1/1]" in output

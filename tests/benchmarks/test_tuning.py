@@ -32,7 +32,7 @@ def test_levers_are_raced_and_the_winner_is_written(tmp_path: Path, profile: Pro
     file = profile([backend], questions=("throughput",))
     code, output, errors = tune("--backend", backend, "--task", "imdb", "--profile", str(file),
                                 "--results", str(tmp_path))
-    assert code == 0, errors
+    assert code == 0, output + errors
     folder = latest_run(tmp_path)
     assert folder is not None
     found = json.loads((folder / "tuning.json").read_text())
@@ -71,15 +71,15 @@ def test_a_stopped_tuning_goes_on(tmp_path: Path, profile: Profile) -> None:
     kept = races["first"][0].stat().st_mtime_ns
     resume = ("--resume", folder.name, "--results", str(tmp_path))
     code, output, errors = tune(*resume)
-    assert code == 0, errors
+    assert code == 0, output + errors
     assert races["first"][0].stat().st_mtime_ns == kept and races["second"][1].is_file()
     after = json.loads((folder / "tuning.json").read_text())
     assert after["steps"][0] == before["steps"][0]  # the noise, not raced again
     for words, part in [((*resume, *asked[:2]), "--backend cannot change a run"),
                         (("--resume", "las", "--results", str(tmp_path)), "unknown run 'las'")]:
-        code, _, errors = ftbench("tune", *words)
+        code, output, errors = ftbench("tune", *words)
         assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
-    code, _, errors = ftbench("run", *resume)
+    code, output, errors = ftbench("run", *resume)
     assert code == 2 and f"`ftbench tune --resume {folder.name}` goes on" in errors
 
 
@@ -160,6 +160,6 @@ def test_what_it_takes(tmp_path: Path) -> None:
         (("--backend", "hf_torch"), "one --task"),
         (("--backend", "hf_torch", "--task", "imdb", "--question", "memory"), "--question"),
     ]:
-        code, _, errors = ftbench("tune", "--results", tmp_path, *arguments)
+        code, output, errors = ftbench("tune", "--results", tmp_path, *arguments)
         assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
     assert not (tmp_path / "runs").exists()

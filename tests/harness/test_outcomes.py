@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from benchmarks.harness.outcomes import of_end, of_exception, telling_line
+from benchmarks.harness.worker import chain, said
 
 PLAIN = [
     "MemoryError: ",
@@ -38,6 +39,8 @@ DISGUISED = [
     "SystemError: <function _find_and_load at 0x7f3d> returned NULL without setting an exception",
     "EncodeError: Failed to serialize proto",
     "SystemError: error return without exception set",
+    "SystemError: <class 'type'> returned a result with an exception set",
+    "NotImported: frameworks.hf_torch.train: AttributeError: partially initialized module",
     "ImportError: libtorch_cpu.so: failed to map segment from shared object",
     "OSError: [Errno 12] Cannot allocate memory",
     "BlockingIOError: [Errno 11] Resource temporarily unavailable",
@@ -68,6 +71,26 @@ def test_it_is_said_in_other_words(text: str) -> None:
 @pytest.mark.parametrize("text", NEITHER)
 def test_other_errors_are_never_taken_for_memory(text: str) -> None:
     assert of_exception(text) == "error"
+
+
+def told(within: Exception, error: Exception, *, hidden: bool = False) -> str:
+    """What a worker says of an error that came while another one was handled."""
+    error.__context__, error.__suppress_context__ = within, hidden
+    return "\n".join(map(said, chain(error)))
+
+
+def test_what_an_error_came_of_tells_too() -> None:
+    """transformers loads its parts late, and says only which one it could not load."""
+    late = ModuleNotFoundError("Could not import module 'Trainer'")
+    assert of_exception(told(MemoryError(), late)) == "oom"
+    try:
+        raise late from MemoryError()
+    except ModuleNotFoundError as error:
+        assert of_exception("\n".join(map(said, chain(error)))) == "oom"
+    late.__cause__ = None
+    assert of_exception(told(OSError(12, "Cannot allocate memory"), late)) == "disguised_oom"
+    assert of_exception(told(KeyError("memory"), late)) == "error"
+    assert of_exception(told(MemoryError(), ValueError("no such recipe"), hidden=True)) == "error"
 
 
 @pytest.mark.parametrize(("exit_code", "outcome"), [
