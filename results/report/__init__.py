@@ -39,6 +39,7 @@ from results.store import (
     read_prediction_cases,
     read_predictions,
     read_run,
+    read_tuning,
     write_text,
 )
 
@@ -88,7 +89,8 @@ def render(folders: Sequence[Path], out: Path | None = None,
 
     Several runs stand side by side. `titles` are the backends' names to show.
     Errors: StoreError when the report cannot be written."""
-    view = View.of([_run(folder) for folder in folders], titles or {})
+    runs = [_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
+    view = View.of(runs, titles or {})
     report = document(view)
     target = out or folders[0]
     paths = ReportPaths(target / "report.md", target / "report.html")
@@ -103,10 +105,19 @@ def document(view: View) -> Document:
     return Document(f"Fine-tuning compared: {names}", first_screen(view), sections)
 
 
-def _run(folder: Path) -> Run:
+def _names(folders: Sequence[Path]) -> list[str]:
+    """A run goes by its folder, which may have been given a better name; with the one above where
+    several are named alike."""
+    paths = [folder.absolute() for folder in folders]
+    names = [path.name for path in paths]
+    return [path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+            for path in paths]
+
+
+def _run(folder: Path, name: str) -> Run:
     info, measurements, problems = read_run(folder)
     certificates, damaged = read_certificates(folder)
     told, unread = read_predictions(folder)
     cases, torn = read_prediction_cases(folder)
-    return Run(info.run if info else folder.name, folder, info, measurements,
-               [*problems, *damaged, *unread, *torn], certificates, told, cases)
+    return Run(name, folder, info, measurements, [*problems, *damaged, *unread, *torn],
+               certificates, told, cases, read_tuning(folder))

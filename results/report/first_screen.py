@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from results.clock import told_apart
 from results.compare import Row
-from results.report import equivalence, limits
+from results.report import equivalence, limits, tuned
 from results.report.clock import noise_text
 from results.report.document import Block, Facts, Paragraph
 from results.report.format import count, gibibytes, listed, millions, number, percent
@@ -22,16 +22,18 @@ from results.report.overview import (
 from results.report.view import View
 
 KINDS = ("device", "data", "precision")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 
 def first_screen(view: View) -> list[Block]:
     blocks: list[Block] = [*equivalence.first_lines(view), Facts(_where(view))]
     blocks += [_sentence(view, rows) for rows in view.comparisons]
+    blocks += tuned.first_lines(view)
     blocks += limits.first_lines(view)
     blocks += [overview(view)] if view.comparisons else []
     every = [m for run in view.runs for m in run.measurements]
     used = [m for m in every if m.status == "ok"]
-    if view.comparisons or not view.grids:
+    if view.comparisons or not (view.grids or view.tunings):
         blocks.append(Paragraph(
             "Measured: medians over windows with a bootstrap 95 % interval; accuracy with "
             "Wilson's. Bold is the best among models of one size. "
@@ -49,7 +51,7 @@ def _where(view: View) -> list[tuple[str, str]]:
     for run in view.runs:
         ok = [m for m in run.measurements if m.status == "ok"]
         devices = [run.info.device] if run.info else [m.device for m in run.measurements[:1]]
-        precision = ", ".join(unique(map(precision_words, ok)))
+        precision = ", ".join(sorted({precision_words(m) for m in ok}, key=_most_exact_first))
         for fact in [*[("device", device_text(device)) for device in devices],
                      *[("data", text) for text in unique(described(m.data) for m in ok if m.data)],
                      *[("precision", precision)] * bool(precision)]:
@@ -57,6 +59,11 @@ def _where(view: View) -> list[tuple[str, str]]:
     facts = [(kind, text if len(runs) == len(view.runs) else f"{text} ({', '.join(runs)})")
              for kind in KINDS for (about, text), runs in named.items() if about == kind]
     return facts + [("noise floor", noise_text(view, pair)) for pair in view.noise_pairs]
+
+
+def _most_exact_first(precision: str) -> tuple[int, str]:
+    word = precision.split()[0]
+    return (PRECISIONS.index(word) if word in PRECISIONS else len(PRECISIONS)), precision
 
 
 def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:

@@ -9,17 +9,14 @@ from results.report.document import Block, Cell, Column, Paragraph, Section, Tab
 from results.report.format import listed
 from results.report.view import View
 from results.schema import Tuning
-from results.store import read_tuning
 
 
 def section(view: View) -> Section | None:
-    tunings = [tuning for run in view.runs if run.folder and (tuning := read_tuning(run.folder))]
-    if not tunings:
+    if not view.tunings:
         return None
     blocks: list[Block] = []
-    for tuning in tunings:
-        head = f"{tuning.task}, {view.title(tuning.backend)}"
-        blocks += [Paragraph(sentence(tuning), head=head), _levers(tuning)]
+    for tuning in view.tunings:
+        blocks += [Paragraph(sentence(tuning), head=_head(view, tuning)), _levers(tuning)]
     blocks.append(Paragraph(
         "A gain is all examples over all seconds of a recipe, over the other one's, the two taking "
         "turns round by round, with a 95 % interval from resampled rounds. It counts when the "
@@ -31,23 +28,38 @@ def section(view: View) -> Section | None:
     return Section("How fast can it be made?", "tuned", blocks)
 
 
+def first_lines(view: View) -> list[Block]:
+    return [Paragraph(gained(tuning), "lead", f"{_head(view, tuning)}, tuned")
+            for tuning in view.tunings]
+
+
+def _head(view: View, tuning: Tuning) -> str:
+    return f"{tuning.task}, {view.title(tuning.backend)}"
+
+
 def sentence(tuning: Tuning) -> str:
-    """What tuning found, and what it dropped."""
-    plain = f"the plain recipe ({plain_words(tuning.plain_recipe)})"
+    """What tuning gained, what share of the matmul rate that is, and what it dropped."""
     shares = [f"{share:.0%}" for share in (tuning.tuned_matmul_share, tuning.plain_matmul_share)
               if share is not None]
+    of_rate = ""
+    if len(shares) == (2 if tuning.levers else 1):
+        than = f", the plain one at {shares[1]}" * bool(tuning.levers)
+        of_rate = f" It runs at {shares[0]} of the matmul rate{than}."
     dropped = "".join(f" Dropped {one.levers}: {one.reason}." for one in tuning.dropped)
+    return gained(tuning) + of_rate + dropped
+
+
+def gained(tuning: Tuning) -> str:
+    """'With bf16 it trains 2.41 (2.30 to 2.52) times as fast as the plain recipe ...'"""
+    plain = f"the plain recipe ({plain_words(tuning.plain_recipe)})"
     if not tuning.levers:
-        found = (f"What gained did not hold: {plain} stays." if tuning.dropped
-                 else f"No lever made {plain} faster.")
-        return found + dropped + (f" It runs at {shares[0]} of the matmul rate." if shares else "")
+        return (f"What gained did not hold: {plain} stays." if tuning.dropped
+                else f"No lever made {plain} faster.")
     assert tuning.gain is not None
     interval = ("" if tuning.gain_low is None
                 else f" ({tuning.gain_low:.2f} to {tuning.gain_high:.2f})")
-    of_rate = (f" It runs at {shares[0]} of the matmul rate, the plain one at {shares[1]}."
-               if len(shares) == 2 else "")
     return (f"With {listed(tuning.levers)} it trains {tuning.gain:.2f}{interval} times as fast as "
-            f"{plain}; {_accuracy(tuning)}.{of_rate}{dropped}")
+            f"{plain}; {_accuracy(tuning)}.")
 
 
 def plain_words(recipe: Mapping[str, Any]) -> str:

@@ -16,13 +16,12 @@ from results.report.document import Cell, Column
 from results.schema import (
     PLAIN,
     Certificate,
-    JobKey,
     Measurement,
     Prediction,
     PredictionCase,
     RunInfo,
+    Tuning,
 )
-from results.store import read_tuning
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Run:
     certificates: Sequence[Certificate] = ()
     predictions: Sequence[Prediction] = ()
     cases: Sequence[PredictionCase] = ()  # predictions held against what was found
+    tuning: Tuning | None = None
 
     @property
     def taken(self) -> list[Taken]:
@@ -76,6 +76,10 @@ class View:
     @property
     def cases(self) -> list[PredictionCase]:
         return [case for run in self.runs for case in run.cases]
+
+    @property
+    def tunings(self) -> list[Tuning]:
+        return [run.tuning for run in self.runs if run.tuning]
 
     @property
     def varied(self) -> bool:
@@ -163,14 +167,13 @@ class View:
 
 def _compared(run: Run) -> list[Taken]:
     """What is not told elsewhere: traces are laid beside each other by certificates, batch limits
-    by grids, and the races of a tuning, and what a study changes beside its plain recipe, by their
-    own sections."""
-    taken = [t for t in run.taken
-             if t.measurement.job.question not in ("equivalence", "batch_limit")
-             and t.measurement.job.shape in (None, PLAIN)]
-    if run.folder and read_tuning(run.folder):
-        taken = [t for t in taken if not _is_tuning_race(t.measurement.job)]
-    return taken
+    by grids, and a tuning, and what a study changes beside its plain recipe, by their own
+    sections."""
+    if run.tuning:
+        return []
+    return [t for t in run.taken
+            if t.measurement.job.question not in ("equivalence", "batch_limit")
+            and t.measurement.job.shape in (None, PLAIN)]
 
 
 def _same_work(run: Run, other: Run, task: str) -> bool:
@@ -185,11 +188,6 @@ def _same_work(run: Run, other: Run, task: str) -> bool:
         if m.job.task == task and m.job.backend in proven:
             works.setdefault(m.job.backend, []).append((m.data, m.checkpoint, m.versions))
     return bool(works) and all(work == same[0] for same in works.values() for work in same)
-
-
-def _is_tuning_race(job: JobKey) -> bool:
-    """By the names of a race's two sides."""
-    return job.question == "throughput" and job.id.endswith(("-first", "-second"))
 
 
 def _grids(runs: Sequence[Run]) -> list[Grid]:

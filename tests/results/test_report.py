@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +142,8 @@ def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) 
     markdown = both(folder)[0]
     assert "## How fast can it be made?" in markdown and "## How fast?" not in markdown
     assert "OMP" not in markdown.split("## How fast can it be made?")[0]
+    first = markdown.split("\n## ")[0]
+    assert "**imdb, TensorFlow, tuned**: No lever made the plain recipe" in first
 
 
 def test_what_cannot_be_told_apart_has_no_winner(make_run: MakeRun) -> None:
@@ -158,6 +161,19 @@ def test_several_runs_stand_side_by_side(make_run: MakeRun, tmp_path: Path) -> N
     text = render([first, second], tmp_path).markdown.read_text("utf-8")
     assert "| run " in text and "**imdb (on-a-gpu)**: " in text and "Sample GPU" in text
     assert "| run " not in _sections(both(first)[0])["How fast?"]
+
+
+def test_a_run_goes_by_its_folder_which_may_have_a_better_name(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    folder = make_run()
+    for name in ("one/speed", "two/speed", "two/memory"):
+        shutil.copytree(folder, tmp_path / name)
+    folders = [tmp_path / name for name in ("one/speed", "two/speed", "two/memory")]
+    text = render(folders, tmp_path).markdown.read_text("utf-8")
+    assert text.startswith("# Fine-tuning compared: one/speed, two/speed, memory\n")
+    for run in ("one/speed", "two/speed", "memory"):
+        assert f"**imdb ({run})**: " in text
 
 
 def test_published_figures_stand_beside_real_data_with_reasons(make_run: MakeRun) -> None:
