@@ -216,18 +216,21 @@ class BestFitRegions:
     FIRST_REGION = 2 * MIB
     LARGEST_REST = 128 * MIB
     BACK_OFF = 0.9
+    HANDLE = 8  # bytes; a region keeps one for each `ROUND` bytes in the host's memory
     ENDLESS = 1 << 60
 
     def __init__(self, limit_bytes: int | None = None, *, growth: bool = False,
                  room: Callable[[], int] | None = None) -> None:
-        """`room` says how many bytes more the system would give. The first region that it refuses
-        is tried again in steps of nine tenths (`started_backpedal_`); any other is the end."""
+        """`room` says how many bytes more the system would give; where it is given the regions lie
+        in the host's memory, so that their handles count too. The first region that it refuses is
+        tried again in steps of nine tenths (`started_backpedal_`); any other is the end, and so
+        are handles that it refuses (`AllocationRegion`)."""
         whole = self.ENDLESS if limit_bytes is None else limit_bytes
         self._limit = whole // self.ROUND * self.ROUND
         self._growth, self._room, self._backed_off = growth, room, False
         self._next_region = self.FIRST_REGION if growth else self._limit
         self._free = FreeBlocks()
-        self._regions_bytes = 0
+        self._regions_bytes = self._handles_bytes = 0
         self._starts: list[int] = []  # of regions
         self._tops: list[int] = []  # the highest end in each of what was asked for
         self.in_use_bytes = self.touched_bytes = 0
@@ -247,7 +250,7 @@ class BestFitRegions:
 
     @property
     def held_bytes(self) -> int:
-        return self._regions_bytes if self._growth else self.touched_bytes
+        return self._regions_bytes + self._handles_bytes if self._growth else self.touched_bytes
 
     def _region(self, wanted: int) -> Block:
         available = self._limit - self._regions_bytes
@@ -267,6 +270,12 @@ class BestFitRegions:
                 size = rounded(int(size * self.BACK_OFF), self.ROUND)
             if size < wanted:
                 raise full
+        if self._room:
+            handles = size // self.ROUND * self.HANDLE
+            if size + handles > room:
+                raise full
+            self._handles_bytes += handles
+            self.touched_bytes += handles
         if enough:  # it doubles for the next one, unless it had to already
             self._next_region *= 2
         # A gap keeps regions apart: they are never merged.

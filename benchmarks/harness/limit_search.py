@@ -168,7 +168,8 @@ class Search:
             return int(min(predicted, high - 3 ** (self._down - 1)))
         if self._up and high == len(self._sizes):
             return int(max(predicted, low + 2 ** (self._up - 1)))
-        if self._surprises and not (low < predicted < high and self._surprises < SURPRISES):
+        if high < len(self._sizes) and self._surprises and (
+                predicted >= high or self._surprises >= SURPRISES):
             return (low + high) // 2
         return predicted
 

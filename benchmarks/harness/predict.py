@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,8 @@ ALLOCATORS: dict[str, Callable[[int | None], Allocator]] = {
     "onednn_pool": OneDnnPool,
 }
 MALLOC = "malloc"  # not a model: see allocators.malloc_peak
+# Those that may hold less for a batch than for a smaller one, by more than a few examples.
+FALLING = {MALLOC, "onednn_pool"}
 LARGEST_BATCH = 2**20
 
 
@@ -77,7 +79,7 @@ class Footprint:
         self._fixed = small.bytes - self._each * batch_sizes[0]
         self._process, self._workspaces = process, calibration.workspaces()
         self.outside_bytes = process.bytes if process else 0
-        self._peaks: dict[int, Peak] = {}
+        self._peaks: dict[float, Peak] = {}
         self._parts = np.array(small.parts)
 
     def on(self, compute_capability: str | None) -> Footprint:
@@ -87,12 +89,12 @@ class Footprint:
         other._peaks = self._peaks if other._workspaces == self._workspaces else {}
         return other
 
-    def sizes(self, batch: int) -> np.ndarray:
+    def sizes(self, batch: float) -> np.ndarray:
         """Bytes of every buffer, int64."""
         sizes: np.ndarray = np.rint(self._fixed + self._each * batch).astype(np.int64)
         return sizes
 
-    def _malloc_peak(self, batch: int) -> int:
+    def _malloc_peak(self, batch: float) -> int:
         """Bytes at the peak under glibc's malloc. Errors: OutOfMemory."""
         trace, sizes = self.trace, self.sizes(batch)
         # The weights come from a file or before all else: no hole is made or filled by them.
@@ -102,7 +104,7 @@ class Footprint:
             trace.taken[steps], trace.given_back[steps], sizes[steps],
             self._calibration.small_objects)
 
-    def _replay(self, batch: int, limit: int | None = None) -> Replay:
+    def _replay(self, batch: float, limit: int | None = None) -> Replay:
         """Errors: OutOfMemory."""
         late = self._process.late_bytes if self._process else 0
         allocator = ALLOCATORS[self._calibration.allocator](limit and limit + late)
@@ -113,7 +115,7 @@ class Footprint:
             raise OutOfMemory(f"{late} bytes that come late find no room")
         return found
 
-    def peak(self, batch: int) -> Peak:
+    def peak(self, batch: float) -> Peak:
         """Without a limit."""
         if batch not in self._peaks:
             malloc = self._calibration.allocator == MALLOC
@@ -145,7 +147,7 @@ class Footprint:
         first = np.argmax(others & (self.sizes(batch) >= OneDnnPool.SMALL))
         return max(0, int(self.trace.taken[first]) - 1)
 
-    def _made_of(self, batch: int, held: int) -> dict[str, int]:
+    def _made_of(self, batch: float, held: int) -> dict[str, int]:
         sizes = self.sizes(batch)
         parts = self._parts_at(self._asked(sizes).argmax(), sizes)
         parts["workspace"] = parts.get("workspace", 0) + sum(self._workspaces)
@@ -158,7 +160,7 @@ class Footprint:
         return {str(part): int(sizes[alive & (self._parts == part)].sum())
                 for part in dict.fromkeys(self.trace.parts)}
 
-    def fits(self, batch: int, budget_bytes: float) -> bool:
+    def fits(self, batch: float, budget_bytes: float) -> bool:
         """Whether the step ends within a budget, all that an allocator does to keep it tried."""
         if self._asked(self.sizes(batch)).max() + self.outside_bytes > budget_bytes:
             return False
@@ -179,26 +181,55 @@ class Footprint:
         np.add.at(change, self.trace.given_back, -sizes)
         return change[:-1].cumsum()
 
-    def limit(self, budget_bytes: float) -> int:
-        """The largest batch that fits; 0 where not even one example does."""
-        if not self.fits(1, budget_bytes):
+    def limit(self, budget_bytes: float, margin: float = 0.0) -> int:
+        """The largest batch that fits, with `margin` of its examples to spare, and below which none
+        was found that does not; 0 where not even one example does. Where what an allocator holds
+        falls from one batch to a larger one, that one could fit again: nobody who tries one size
+        after the other would find it."""
+        def fits(batch: int) -> bool:
+            return self.fits(batch * (1 + margin), budget_bytes)
+
+        largest = self.largest(budget_bytes, fits)
+        sure = 1
+        if self._calibration.allocator in FALLING:
+            for batch in _five_percent_apart(max(2, round(0.7 * largest)), largest):
+                if not fits(batch):
+                    return _last(fits, sure, batch)
+                sure = batch
+        return largest
+
+    def largest(self, budget_bytes: float, fits: Callable[[int], bool] | None = None) -> int:
+        """The same, whatever may fail below it."""
+        fits = fits or (lambda batch: self.fits(batch, budget_bytes))
+        if not fits(1):
             return 0
         low, high = 1, self._guess(budget_bytes)
-        while high < LARGEST_BATCH and self.fits(high, budget_bytes):
+        while high < LARGEST_BATCH and fits(high):
             low, high = high, high + max(1, high // 16)
         near = max(low, high - max(1, high // 32))  # a guess that is too high is so by little
-        if near > low and self.fits(near, budget_bytes):
+        if near > low and fits(near):
             low = near
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self.fits(middle, budget_bytes) else (low, middle)
-        return low
+        return _last(fits, low, high)
 
     def _guess(self, budget_bytes: float) -> int:
         """From the line through the buffers at two batch sizes: what is held may rise in leaps."""
         first, second = (int(self._asked(self.sizes(batch)).max()) for batch in (4, 16))
         room = budget_bytes - self.outside_bytes - first
         return int(min(LARGEST_BATCH, max(2, 4 + 12 * room / max(1, second - first))))
+
+
+def _last(fits: Callable[[int], bool], low: int, high: int) -> int:
+    """By halves: the last batch that fits between one that does and one that does not."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _five_percent_apart(low: int, high: int) -> Iterator[int]:
+    while low < high:
+        yield low
+        low += max(1, low // 20)
 
 
 @dataclass(frozen=True)

@@ -147,16 +147,18 @@ def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
 def predicted_limit(footprint: Footprint, target: Target, error: float) -> PredictedLimit:
     footprint = footprint.on(target.compute_capability)
     budget = target.budget_bytes
+    limit = promised(footprint, budget, error)
+    around = [footprint.largest(budget / (1 + share)) for share in (error, -error)]
     return PredictedLimit(
-        target=target.label, budget_bytes=budget, limit=promised(footprint, budget, error),
-        low=footprint.limit(budget / (1 + error)), high=footprint.limit(budget / (1 - error)),
-        note=target.note)
+        target=target.label, budget_bytes=budget, limit=limit, low=min(limit, *around),
+        high=max(limit, *around), note=target.note)
 
 
 def promised(footprint: Footprint, budget_bytes: int, error: float) -> int:
-    """The batch that is promised leaves a third of the error free: a promise that fails costs
-    more than an example."""
-    return footprint.limit(budget_bytes / (1 + error / 3))
+    """The batch that is promised leaves a third of the error to spare: a promise that fails costs
+    more than an example. It is the batch that is made larger, not the budget smaller: into which
+    regions a pool cuts a budget hangs on its very bytes."""
+    return min(footprint.limit(budget_bytes, margin) for margin in (0.0, error / 3))
 
 
 def text(p: Prediction) -> str:

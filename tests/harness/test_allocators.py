@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,13 +110,21 @@ def test_tensorflow_regions_double_as_they_are_asked_for() -> None:
 
 
 def test_tensorflow_tries_smaller_regions_once_only() -> None:
-    """64 MiB are refused and become 30.6; of the 3.4 that are left then, none is taken."""
+    """64 MiB are refused and become 30.6; of what is left then, none is taken."""
     left = 100 * MIB
     regions = BestFitRegions(growth=True, room=lambda: left - regions.held_bytes)
-    assert held(regions, 2 * MIB, 60 * MIB) == 66 * MIB
-    assert 96 * MIB < held(regions, 20 * MIB) < 97 * MIB
+    assert held(regions, 2 * MIB, 60 * MIB) == 66 * MIB * 33 // 32
+    assert 99 * MIB < held(regions, 20 * MIB) < 100 * MIB
     with pytest.raises(OutOfMemory):
         regions.take(3 * MIB)
+
+
+def test_a_region_that_leaves_no_room_for_its_handles_is_the_end() -> None:
+    """64 MiB fit, and 8 bytes for each 256 of them do not."""
+    for left, fits in ((65 * MIB, False), (66 * MIB, True)):
+        regions = BestFitRegions(growth=True, room=lambda left=left: left)
+        with nullcontext() if fits else pytest.raises(OutOfMemory):
+            regions.take(33 * MIB)
 
 
 def test_tensorflow_fails_where_no_smaller_region_is_enough() -> None:

@@ -153,6 +153,17 @@ def test_peaks_of_another_budget_leave_two_probes() -> None:
     assert [p.outcome for p in second] == ["ok", "oom"] and proven(search, second, 1024)
 
 
+def test_the_line_is_followed_again_after_a_surprise() -> None:
+    """Memory that falls at one size, as malloc's does where it begins to map blocks alone."""
+    def memory(batch: int) -> float:
+        return (1785 + 18.3 * batch if batch <= 336 else 1500 + 15 * batch) * MIB
+
+    peaks = {batch: round(memory(batch)) for batch in (4, 16, 224, 232)}
+    search, probes = run(memory, 8192 * MIB, peaks=peaks)
+    assert proven(search, probes, 1024)
+    assert search.limit == 440 and len(probes) <= 5
+
+
 def test_a_guess_leaves_two_probes_and_proves_nothing() -> None:
     memory = affine(900, 43)
     search, probes = run(memory, 6144 * MIB, guess=Fit(901 * MIB, 43 * MIB))

@@ -16,7 +16,15 @@ from benchmarks.harness.gpus import gpu_types
 from benchmarks.harness.jobs import StartFile
 from benchmarks.harness.predict import Footprint, Process
 from benchmarks.harness.predict_pass import Answer, Ask, save
-from benchmarks.harness.predictions import Target, Work, predicted_limit, sentence, targets, text
+from benchmarks.harness.predictions import (
+    Target,
+    Work,
+    predicted_limit,
+    promised,
+    sentence,
+    targets,
+    text,
+)
 from frameworks.contract import BACKENDS, Recipe, StepTrace
 from tests.results.samples import prediction
 
@@ -95,6 +103,18 @@ def test_nothing_fits_below_the_weights() -> None:
     assert footprint().limit(WEIGHTS) == 0
 
 
+@pytest.mark.parametrize("guess", [20, 90, 110, 150, 170, 400])
+def test_a_size_that_fails_below_larger_ones_ends_the_limit(
+    guess: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where an allocator turns to another kind of block from some size on."""
+    made = footprint("malloc")
+    monkeypatch.setattr(made, "fits", lambda batch, budget: batch <= 100 or 120 < batch <= 160)
+    monkeypatch.setattr(made, "_guess", lambda budget: guess)
+    assert made.limit(MIB) == 100
+    assert made.limit(MIB, 0.25) == 80
+
+
 def test_the_process_counts_against_the_budget() -> None:
     assert footprint().limit(2000 * MIB) > footprint(
         process=Process(500 * MIB)).limit(2000 * MIB)
@@ -120,27 +140,28 @@ def test_without_a_count_what_is_held_is_in_use() -> None:
     assert made.in_use(3, 4096 * MIB) == made.peak(3).bytes
 
 
-@pytest.mark.parametrize(("resident", "in_use"), [(100, 300 + 256 + 90), (500, 500 + 200 + 90)])
+@pytest.mark.parametrize(("resident", "in_use"), [
+    (100, 300 + 8 + 256 + 90), (500, 500 + 2 * 8 + 200 + 90)])
 def test_in_use_on_a_cpu_is_the_count_or_what_is_resident(resident: int, in_use: int) -> None:
     """The weights' region of 256 MiB is not cut for them and counts whole; of another the
-    activation takes 90."""
+    activation takes 90. The handles of each take 8."""
     process = Process(1000 * MIB, begun_bytes=300 * MIB, resident_bytes=resident * MIB)
     made = footprint("onednn_pool", process)
     assert made.in_use(3, 4096 * MIB) == in_use * MIB
-    assert made.peak(3).bytes == (1000 + 256 + 256) * MIB
+    assert made.peak(3).bytes == (1000 + 2 * (256 + 8)) * MIB
 
 
 def test_a_probe_saw_its_own_budget() -> None:
     """A region that the budget cuts short is given out whole, as there is less left over."""
     made = footprint("onednn_pool", Process())
-    assert made.in_use(3, 4096 * MIB) == (256 + 90) * MIB
-    assert made.in_use(3, 420 * MIB) > (256 + 90) * MIB
+    assert made.in_use(3, 4096 * MIB) == (256 + 8 + 90) * MIB
+    assert made.in_use(3, 420 * MIB) > (256 + 8 + 90) * MIB
 
 
 def test_what_comes_late_must_find_room() -> None:
-    """The activation's region of 256 MiB is cut to 186.6 at the third try, which leaves 17.4 of the
-    460: room for 5 MiB that come late, not for 20."""
-    budget = 460 * MIB
+    """The activation's region of 256 MiB is cut to 186.6 at the third try, which leaves 13.5 of the
+    470: room for 5 MiB that come late, not for 20."""
+    budget = 470 * MIB
     assert footprint("onednn_pool", Process()).fits(5, budget)
     assert footprint("onednn_pool", Process(5 * MIB, late_bytes=5 * MIB)).fits(5, budget)
     late = footprint("onednn_pool", Process(20 * MIB, late_bytes=20 * MIB))
@@ -160,6 +181,15 @@ def test_hopper_takes_larger_workspaces() -> None:
     limits = [predicted_limit(made, Target("GPU", 2000 * MIB, compute_capability=c), 0.03).limit
               for c in ("8.0", "9.0")]
     assert limits[0] == limits[1] + 2
+
+
+def test_a_promise_leaves_a_part_of_its_examples_to_spare() -> None:
+    made = footprint("cuda_cache")
+    for budget in range(500, 4000, 125):
+        exact, spare = made.limit(budget * MIB), promised(made, budget * MIB, 0.30)
+        assert spare == exact == 0 or spare < exact
+        assert made.fits(spare * 1.1, budget * MIB)
+        assert not made.fits((spare + 1) * 1.1, budget * MIB)
 
 
 def test_the_promise_lies_inside_its_interval() -> None:
