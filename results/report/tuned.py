@@ -42,9 +42,10 @@ def sentence(tuning: Tuning) -> str:
     shares = [f"{share:.0%}" for share in (tuning.tuned_matmul_share, tuning.plain_matmul_share)
               if share is not None]
     of_rate = ""
-    if len(shares) == (2 if tuning.levers else 1):
-        than = f", the plain one at {shares[1]}" * bool(tuning.levers)
-        of_rate = f" It runs at {shares[0]} of the matmul rate{than}."
+    if not tuning.levers and shares:
+        of_rate = f" It runs at {shares[0]} of the matmul rate."
+    elif len(shares) == 2:
+        of_rate = f" It runs at {shares[0]} of the matmul rate, the plain one at {shares[1]}."
     dropped = "".join(f" Dropped {one.levers}: {one.reason}." for one in tuning.dropped)
     return gained(tuning) + of_rate + dropped
 

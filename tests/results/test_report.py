@@ -138,9 +138,10 @@ def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) 
     store.write_record(folder / store.TUNING_FILE, Tuning(
         backend="hf_tf", task="imdb", plain_recipe=samples.RECIPE, levers=[], tuned_fields={},
         tuned_environment={}, steps=[], dropped=[], gain=None, gain_low=None, gain_high=None,
-        accuracy=None, no_accuracy=None, plain_matmul_share=None, tuned_matmul_share=None))
+        accuracy=None, no_accuracy=None, plain_matmul_share=0.34, tuned_matmul_share=None))
     markdown = both(folder)[0]
     assert "## How fast can it be made?" in markdown and "## How fast?" not in markdown
+    assert "It runs at 34% of the matmul rate." in markdown
     assert "OMP" not in markdown.split("## How fast can it be made?")[0]
     first = markdown.split("\n## ")[0]
     assert "**imdb, TensorFlow, tuned**: No lever made the plain recipe" in first
