@@ -102,6 +102,8 @@ def test_a_batch_adds_the_same_again(starts: dict[str, Start]) -> None:
 def test_what_saves_memory_saves_it(starts: dict[str, Start], fields: dict[str, object]) -> None:
     plain = trace(starts["bert"], "gpu", attention="eager")
     lighter = trace(starts["bert"], "gpu", **{"attention": "eager", **fields})
+    for part in ("activations", "attention"):
+        assert peak_of(lighter, part) <= peak_of(plain, part)
     assert peak_of(lighter, "activations") + peak_of(lighter, "attention") < (
         peak_of(plain, "activations") + peak_of(plain, "attention"))
 
