@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from benchmarks.harness import outcomes
@@ -30,17 +31,16 @@ class NoAnswer(Exception):
     """A finder gave up; one line that says why."""
 
 
-def take(job: Job, pipe: Pipe) -> dict[str, Any]:
+def take(job: Job, backend: ModuleType, pipe: Pipe) -> dict[str, Any]:
     """The answer of the job's finder; every probe is told before it begins, because it may end
     this process."""
     assert job.limit is not None and job.limit.finder is not None
-    module = importlib.import_module(f"frameworks.{job.key.backend}.train")
     examples, limit, finder = load_examples(job.train), job.limit, FINDERS[job.limit.finder]
 
     def trial(batch: int) -> None:
         pipe.send("trying", batch_size=batch)
         at = job.model_copy(update={"recipe": job.recipe.model_copy(update={"batch_size": batch})})
-        session = module.Session(Work(
+        session = backend.Session(Work(
             recipe=at.recipe, start=job.start.start(), train=exactly(examples, needed(at, limit)),
             memory_limit_bytes=limit.framework_bytes))
         take_steps(at, session)

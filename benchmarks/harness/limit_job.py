@@ -16,7 +16,7 @@ from benchmarks.harness.devices import NvmlFailed, compute_processes
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.finders import FINDERS
 from benchmarks.harness.jobs import Job, LimitWork
-from benchmarks.harness.limit_search import Fit, Search
+from benchmarks.harness.limit_search import MEMORY_OUTCOMES, Fit, Search
 from benchmarks.harness.limit_text import probe_text
 from benchmarks.harness.prepare import Ready
 from benchmarks.harness.process import Event, WorkerEnded, WorkerProcess
@@ -74,7 +74,7 @@ class LimitJob:
             self._tell(probe)
             if probe.outcome in STOPPED:
                 return self._measurement(STOPPED[probe.outcome],
-                                         reason=f"at batch {batch}: {probe.reason}")
+                                         reason=f"at batch {probe.batch_size}: {probe.reason}")
             self._search.add(probe)
         fields: dict[str, Any] = {"limit": self._search.limit, "fails_at": self._search.fails_at}
         if self._search.limit == 0:
@@ -134,15 +134,17 @@ class LimitJob:
             self._note(note)
 
     def _probe(self, batch: int, *, bounded: bool = True) -> Probe:
-        """One worker at one batch size. Errors: WorkerEnded where the recipe is unsupported;
-        NotAlone before it and after a failure, which another process may have brought about."""
+        """One worker at one batch size; where not even the framework fits, no batch does, and the
+        probe is one of batch 1. Errors: WorkerEnded where the recipe is unsupported; NotAlone
+        before it and after a failure, which another process may have brought about."""
         name = f"batch_{batch}" if bounded else "without_budget"
         job = self._job(name, bounded, batch_size=batch)
         began = time.monotonic()
         peak, steps, reason = None, 0, None
         outcome: Outcome = "ok"
+        seen: set[str] = set()
         try:
-            with self._worker(job, lambda event: None) as worker:
+            with self._worker(job, lambda event: seen.add(event["event"])) as worker:
                 with DataPeak(worker.pid) as data:
                     steps = worker.expect("stepped")["steps"]
                 if self._device.kind == "gpu" and not compute_processes():
@@ -160,6 +162,8 @@ class LimitJob:
                 raise
             outcome, reason, self._stderr_tail = outcome_of(ended), why(ended), ended.stderr_tail
             self._refuse_company()
+            if outcome in MEMORY_OUTCOMES and "loaded" not in seen:
+                batch = 1
         return Probe(batch_size=batch, outcome=outcome, peak_bytes=peak, steps=steps,
                      seconds=time.monotonic() - began, reason=reason)
 

@@ -1,7 +1,7 @@
 """One probe of a batch limit, in the worker: everything is built under the budget and takes a few
 steps at one batch size, every batch full and padded to the full length.
 
-A CPU's budget is set on this process before the framework is imported, so that its libraries count
+A CPU's budget is set on this process as soon as the framework is loaded, and counts its libraries
 too; a GPU's is handed to the framework. After the last step the parent reads the peak of the data
 segment; what is done afterwards is not bounded.
 
@@ -38,9 +38,13 @@ class StepCounter:
 
 
 def bound(limit: LimitWork) -> None:
-    """Puts a CPU's budget in force; before the framework is imported."""
-    if limit.data_bytes is not None:
-        data_segment.bound(limit.data_bytes)
+    """Puts a CPU's budget in force. Errors: MemoryError where this process holds more already."""
+    if limit.data_bytes is None:
+        return
+    now = data_segment.held()
+    if now and now.data > limit.data_bytes:
+        raise MemoryError(f"the framework's libraries alone hold {now.data / 2**20:.0f} MiB")
+    data_segment.bound(limit.data_bytes)
 
 
 def needed(job: Job, limit: LimitWork) -> int:

@@ -31,7 +31,6 @@ DISGUISED = re.compile("|".join((
     r"\bstd::bad_alloc\b", r"\bstd::length_error\b", r"\bfailed to allocate\b",
     r"\bcould not (create|execute) a (primitive|memory)\b",  # oneDNN
     r"^SystemError\b.*\bwith(out)? (setting )?(an )?exception\b",  # CPython itself
-    r"^NotImported\b",  # the worker's own
     r"^EncodeError: Failed to serialize proto\b",  # protobuf, of TensorFlow's graph
     r"\bcan't start new thread\b", r"\bpthread_create\b.*\bfail", r"\bThread creation .*failed\b",
     r"\bCannot allocate memory\b", r"\bfailed to map segment\b",

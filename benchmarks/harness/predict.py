@@ -186,11 +186,8 @@ class Footprint:
         was found that does not; 0 where not even one example does. Where what an allocator holds
         falls from one batch to a larger one, that one could fit again: nobody who tries one size
         after the other would find it."""
-        def fits(batch: int) -> bool:
-            return self.fits(batch * (1 + margin), budget_bytes)
-
-        largest = self.largest(budget_bytes, fits)
-        sure = 1
+        largest, sure = self.largest(budget_bytes, margin), 1
+        fits = self._trial(budget_bytes, margin)
         if self._calibration.allocator in FALLING:
             for batch in _five_percent_apart(max(2, round(0.7 * largest)), largest):
                 if not fits(batch):
@@ -198,9 +195,12 @@ class Footprint:
                 sure = batch
         return largest
 
-    def largest(self, budget_bytes: float, fits: Callable[[int], bool] | None = None) -> int:
+    def _trial(self, budget_bytes: float, margin: float) -> Callable[[int], bool]:
+        return lambda batch: self.fits(batch * (1 + margin), budget_bytes)
+
+    def largest(self, budget_bytes: float, margin: float = 0.0) -> int:
         """The same, whatever may fail below it."""
-        fits = fits or (lambda batch: self.fits(batch, budget_bytes))
+        fits = self._trial(budget_bytes, margin)
         if not fits(1):
             return 0
         low, high = 1, self._guess(budget_bytes)

@@ -42,10 +42,6 @@ PASSES = {
 }
 
 
-class NotImported(Exception):
-    """A backend's module could not be loaded."""
-
-
 def die_with_parent() -> None:
     """Asks the kernel to end this process when its parent ends, however that happens."""
     parent = os.getppid()
@@ -55,12 +51,12 @@ def die_with_parent() -> None:
 
 
 def build(job: Job, pipe: Pipe) -> Built:
+    module = backend(job, pipe)
     train, traced = load_examples(job.train), job.key.question == "equivalence"
     if traced:
         train = trace_pass.some(train, job.equivalence.examples(job.recipe.accumulation))
     if job.limit:
         train = limit_pass.exactly(train, limit_pass.needed(job, job.limit))
-    module = backend(job)
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send("building")
     began = time.perf_counter()
@@ -71,14 +67,14 @@ def build(job: Job, pipe: Pipe) -> Built:
     return Built(session, time.perf_counter() - began, before)
 
 
-def backend(job: Job) -> ModuleType:
-    """Errors: NotImported, which without a budget is a broken installation, and under one mostly
-    want of memory, whatever the library says that was being loaded when it came."""
-    name = f"frameworks.{job.key.backend}.train"
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise NotImported(f"{name}: {said(error)}") from error
+def backend(job: Job, pipe: Pipe) -> ModuleType:
+    """The backend, loaded, and with it a CPU's budget in force. Not before: a library that is
+    refused memory while it is loaded may say anything, end the process or hang."""
+    module = importlib.import_module(f"frameworks.{job.key.backend}.train")
+    if job.limit:
+        limit_pass.bound(job.limit)
+    pipe.send("loaded")
+    return module
 
 
 def said(error: BaseException) -> str:
@@ -97,11 +93,9 @@ def main() -> int:
     die_with_parent()
     pipe = Pipe()
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    if job.limit:
-        limit_pass.bound(job.limit)
     try:
         if job.limit and job.limit.finder:
-            pipe.send("result", **finders.take(job, pipe))
+            pipe.send("result", **finders.take(job, backend(job, pipe), pipe))
             return 0
         built = build(job, pipe)
         figures = PASSES[job.key.question](job, built, pipe)

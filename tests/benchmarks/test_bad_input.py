@@ -81,7 +81,7 @@ def test_a_wrong_file_of_ones_own(
 @pytest.mark.skipif(os.geteuid() != 0 and not os.access("/proc", os.R_OK), reason="needs /proc")
 def test_a_results_folder_that_cannot_be_written(tmp_path: Path, profile: Profile) -> None:
     file = profile(here("hf_torch", "keras_rnn"))
-    code, output, errors = ftbench("run", "--profile", file, "--results", "/proc/ftbench")
+    code, _, errors = ftbench("run", "--profile", file, "--results", "/proc/ftbench")
     assert code == 2
     (line,) = errors.strip().splitlines()
     assert "/proc/ftbench" in line and "--results" in line

@@ -89,7 +89,7 @@ def test_certify_takes_traces_and_tells(tmp_path: Path, profile: Path) -> None:
     (["--question", "memory"], "--question does not go with certify"),
 ])
 def test_bad_input_is_told(arguments: list[str], message: str) -> None:
-    code, output, errors = ftbench("certify", *arguments)
+    code, _, errors = ftbench("certify", *arguments)
     assert code == 2 and message in errors and len(errors.splitlines()) == 1
 
 

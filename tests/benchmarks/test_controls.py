@@ -63,13 +63,21 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
 
 
 @pytest.mark.once
-def test_a_resumed_race_is_taken_again_as_a_whole(tmp_path: Path, profile: Profile) -> None:
+def test_pytest_runs_them_too_and_a_resumed_race_is_taken_again_as_a_whole(
+    tmp_path: Path, profile: Profile
+) -> None:
     backends = here("hf_torch", "keras_rnn")[:1]
     file = profile(backends, questions=("throughput",), controls=True)
-    assert ftbench("run", "--profile", file, "--results", tmp_path)[0] == 0
+    code, output, errors = finish(start(
+        "-m", "pytest", "benchmarks", "--benchmark-only", "-p", "no:cacheprovider",
+        "--profile", file, "--results", tmp_path, "--strict-markers"))
+    assert code == 0, output + errors
+    before = measured(tmp_path)
+    check(before, backends)
+    assert f"test_training_speed[imdb-{backends[0]}-bare-round2]" in output
+    assert f"test_evaluation_speed[imdb-{backends[0]}-bare" not in output
     folder = latest_run(tmp_path)
     assert folder is not None
-    before = measured(tmp_path)
     (folder / f"throughput-imdb-{backends[0]}-again.json").unlink()
     code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
     assert code == 0, output + errors
@@ -78,19 +86,6 @@ def test_a_resumed_race_is_taken_again_as_a_whole(tmp_path: Path, profile: Profi
     check(after, backends)
     races = {m.throughput.race for m in (*before.values(), *after.values()) if m.throughput}
     assert len(races) == 2
-
-
-@pytest.mark.once
-def test_pytest_runs_them_too(tmp_path: Path, profile: Profile) -> None:
-    backends = here("hf_torch", "keras_rnn")[:1]
-    file = profile(backends, questions=("throughput",), controls=True)
-    code, output, errors = finish(start(
-        "-m", "pytest", "benchmarks", "--benchmark-only", "-p", "no:cacheprovider",
-        "--profile", file, "--results", tmp_path, "--strict-markers"))
-    assert code == 0, output + errors
-    check(measured(tmp_path), backends)
-    assert f"test_training_speed[imdb-{backends[0]}-bare-round2]" in output
-    assert f"test_evaluation_speed[imdb-{backends[0]}-bare" not in output
 
 
 @pytest.mark.once

@@ -82,7 +82,7 @@ def test_other_finders_answer_on_the_same_work(tmp_path: Path, profile: Profile)
     here("hf_torch")
     file = profile(["hf_torch"], highest=4, finders=True)
     code, output, errors = ftbench("limit", "--profile", file, "--results", tmp_path,
-                              "--recipe", "length=16")
+                                   "--recipe", "length=16")
     assert code == 0, output + errors
     (found,) = limits(tmp_path).values()
     assert (found.limit, found.fails_at) == (4, None)
@@ -102,6 +102,7 @@ def test_a_budget_below_the_model(tmp_path: Path, profile: Profile) -> None:
     assert code == 0, output + errors
     (found,) = limits(tmp_path).values()
     assert (found.limit, found.fails_at) == (0, 1)
+    assert [(p.batch_size, p.outcome) for p in found.probes] == [(1, "oom")]
     assert found.needed_bytes is not None and found.needed_bytes > 200 * MIB
     assert "does not fit at batch 1: needs about" in output
 

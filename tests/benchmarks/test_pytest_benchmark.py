@@ -22,12 +22,17 @@ def run_suite(results: Path, file: Path, *arguments: str | Path) -> tuple[int, s
     return code, output + errors
 
 
+def storage(folder: Path) -> str:
+    return f"--benchmark-storage=file://{folder / 'storage'}"
+
+
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
     """One run of the suite: its results folder, pytest-benchmark's JSON and what it printed."""
     folder = tmp_path_factory.mktemp("suite")
     file, saved = write_profile(folder, here("hf_torch", "keras_rnn")), folder / "saved.json"
-    code, output = run_suite(folder, file, f"--benchmark-json={saved}")
+    code, output = run_suite(folder, file, f"--benchmark-json={saved}", storage(folder),
+                             "--benchmark-save=first")
     assert code == 0, output
     return folder, saved, output
 
@@ -56,10 +61,7 @@ def test_its_comparison_works(suite: tuple[Path, Path, str]) -> None:
     results, saved, _ = suite
     code, output, errors = finish(start("-m", "pytest_benchmark", "compare", saved))
     assert code == 0 and "test_training_speed" in output + errors
-    storage = f"--benchmark-storage=file://{results / 'storage'}"
-    select = (results / "tiny.toml", "-k", "training_speed", storage)
-    code, output = run_suite(results, *select, "--benchmark-save=first")
-    assert code == 0, output
+    select = (results / "tiny.toml", "-k", "training_speed", storage(results))
     code, output = run_suite(results, *select, "--benchmark-compare",
                              "--benchmark-compare-fail=median:100000%")
     assert code == 0 and "Comparing against benchmarks from" in output, output

@@ -27,14 +27,21 @@ Profile = Callable[..., Path]
 pytestmark = pytest.mark.once
 
 
-def test_levers_are_raced_and_the_winner_is_written(tmp_path: Path, profile: Profile) -> None:
+def test_levers_are_raced_the_winner_is_written_and_a_stopped_tuning_goes_on(
+    tmp_path: Path, profile: Profile
+) -> None:
     (backend,) = here("hf_torch", "keras_rnn")[:1]
     file = profile([backend], questions=("throughput",))
-    code, output, errors = tune("--backend", backend, "--task", "imdb", "--profile", str(file),
-                                "--results", str(tmp_path))
+    asked = ("--backend", backend, "--task", "imdb", "--profile", str(file))
+    code, output, errors = tune(*asked, "--results", str(tmp_path))
     assert code == 0, output + errors
     folder = latest_run(tmp_path)
     assert folder is not None
+    check(folder, backend, output)
+    go_on(tmp_path, folder, asked)
+
+
+def check(folder: Path, backend: str, output: str) -> None:
     found = json.loads((folder / "tuning.json").read_text())
     noise, tf32, half, *whole = found["steps"]
     assert noise["lever"] == "plain, again" and noise["gain"] > 0 and not noise["kept"]
@@ -56,30 +63,24 @@ def test_levers_are_raced_and_the_winner_is_written(tmp_path: Path, profile: Pro
     assert str(folder / "tuned.toml") in output
 
 
-def test_a_stopped_tuning_goes_on(tmp_path: Path, profile: Profile) -> None:
-    """As a stop leaves it after its first race, the second one's files half there."""
-    (backend,) = here("hf_torch", "keras_rnn")[:1]
-    file = profile([backend], questions=("throughput",))
-    asked = ("--backend", backend, "--task", "imdb", "--profile", str(file))
-    assert tune(*asked, "--results", str(tmp_path))[0] == 0
-    folder = latest_run(tmp_path)
-    assert folder is not None
+def go_on(results: Path, folder: Path, asked: tuple[str, ...]) -> None:
+    """From what a stop leaves after the first race, the second one's files half there."""
     before = json.loads((folder / "tuning.json").read_text())
     (folder / "tuning.json").unlink()
     races = {side: sorted(folder.glob(f"throughput-*-{side}.json")) for side in ("first", "second")}
     races["second"][1].unlink()
     kept = races["first"][0].stat().st_mtime_ns
-    resume = ("--resume", folder.name, "--results", str(tmp_path))
+    resume = ("--resume", folder.name, "--results", str(results))
     code, output, errors = tune(*resume)
     assert code == 0, output + errors
     assert races["first"][0].stat().st_mtime_ns == kept and races["second"][1].is_file()
     after = json.loads((folder / "tuning.json").read_text())
     assert after["steps"][0] == before["steps"][0]  # the noise, not raced again
     for words, part in [((*resume, *asked[:2]), "--backend cannot change a run"),
-                        (("--resume", "las", "--results", str(tmp_path)), "unknown run 'las'")]:
-        code, output, errors = ftbench("tune", *words)
+                        (("--resume", "las", "--results", str(results)), "unknown run 'las'")]:
+        code, _, errors = ftbench("tune", *words)
         assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
-    code, output, errors = ftbench("run", *resume)
+    code, _, errors = ftbench("run", *resume)
     assert code == 2 and f"`ftbench tune --resume {folder.name}` goes on" in errors
 
 
@@ -160,6 +161,6 @@ def test_what_it_takes(tmp_path: Path) -> None:
         (("--backend", "hf_torch"), "one --task"),
         (("--backend", "hf_torch", "--task", "imdb", "--question", "memory"), "--question"),
     ]:
-        code, output, errors = ftbench("tune", "--results", tmp_path, *arguments)
+        code, _, errors = ftbench("tune", "--results", tmp_path, *arguments)
         assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
     assert not (tmp_path / "runs").exists()

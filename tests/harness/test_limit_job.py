@@ -37,12 +37,14 @@ class Worker:
     began: list[int] = []  # batch sizes
     stopped_at: int | None = None  # the probe at which the user presses Ctrl-C
     computing = False
+    libraries = 0  # bytes
 
     def __init__(self, job: Job, folder: Path, watch: Callable[..., None]) -> None:
         assert job.limit is not None
         self.pid, self.batch = NOBODY, job.recipe.batch_size
         self.room = job.limit.data_bytes or job.limit.framework_bytes or self.device_bytes
         self.began.append(self.batch)
+        self.watch = watch
 
     def __enter__(self) -> Worker:
         Worker.computing = True
@@ -57,6 +59,9 @@ class Worker:
     def expect(self, kind: str) -> dict[str, Any]:
         if len(self.began) == self.stopped_at:
             raise KeyboardInterrupt
+        if self.libraries > self.room:
+            raise WorkerEnded("failed", "no memory", [], text="MemoryError: libraries")
+        self.watch({"event": "loaded"})
         peak = FIXED + self.batch * EACH
         if peak > self.room:
             raise WorkerEnded("failed", "no memory", [], text="MemoryError: no memory")
@@ -111,6 +116,18 @@ def search(budget: str, device: Device, taken: list[Measurement],
     keep(LimitJob(ready(budget, backend), Path("run"), device, lambda key, event: None, keep,
                   list(taken)).run())
     return taken[0]
+
+
+def test_where_the_libraries_do_not_fit_no_other_batch_is_tried(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    monkeypatch.setattr(worker, "libraries", GIB + 1)
+    monkeypatch.setattr(worker, "device_bytes", 2 * GIB)
+    found = search("1GiB", CPU, []).batch_limit
+    assert found is not None
+    assert [(p.batch_size, p.outcome, p.reason) for p in found.probes] == [
+        (1, "oom", "MemoryError: libraries")]
+    assert (found.limit, found.fails_at, found.needed_bytes) == (0, 1, FIXED + EACH)
 
 
 @pytest.mark.parametrize("budget", ["1GiB", "device"])

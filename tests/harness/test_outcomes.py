@@ -40,7 +40,6 @@ DISGUISED = [
     "EncodeError: Failed to serialize proto",
     "SystemError: error return without exception set",
     "SystemError: <class 'type'> returned a result with an exception set",
-    "NotImported: frameworks.hf_torch.train: AttributeError: partially initialized module",
     "ImportError: libtorch_cpu.so: failed to map segment from shared object",
     "OSError: [Errno 12] Cannot allocate memory",
     "BlockingIOError: [Errno 11] Resource temporarily unavailable",
