@@ -53,7 +53,8 @@ def limits(results: Path) -> dict[str, BatchLimit]:
     return {name: limit for name, limit in found.items() if limit is not None}
 
 
-@pytest.mark.parametrize(("backend", "budget"), [("hf_torch", "2GiB"), ("hf_tf", "1GiB")])
+@pytest.mark.parametrize(("backend", "budget"), [
+    pytest.param("hf_torch", "2GiB", marks=pytest.mark.once), ("hf_tf", "1GiB")])
 def test_a_limit_is_proven_under_a_real_budget(
     backend: str, budget: str, tmp_path: Path, profile: Profile
 ) -> None:

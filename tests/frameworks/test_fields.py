@@ -12,7 +12,7 @@ from frameworks.contract import Recipe, Session, Start, lacks
 from tests.frameworks.conftest import Eyes, make_work, new_session, unsupported
 
 BASE = {"steps": 3, "learning_rate": 1e-2, "warmup_share": 0.3, "max_gradient_norm": 0.1,
-        "weight_decay": 0.1, "padding": "longest"}
+        "weight_decay": 0.1}
 
 CHANGED = {
     "batch_size": 3,
@@ -70,7 +70,7 @@ def test_a_changed_field_changes_the_run(
 def test_a_changed_field_changes_the_batches(
     backend: str, field: str, starts: dict[str, Start]
 ) -> None:
-    fields = {"padding": "max"} if field == "length" else {}
+    fields = {"padding": "longest"} if field == "padding" else {}
     start = starts["distilbert"]
     before = run(backend, start, fields).curve().batch_digests
     after = run(backend, start, {**fields, field: BATCHES[field]}).curve().batch_digests
@@ -88,7 +88,7 @@ def test_a_setting_is_read_back_or_refused(
     if refused:
         assert [refusal.field for refusal in refused] == [field]
         return
-    fields = {"padding": "max", "steps": 2, field: value}  # one shape, compiled once
+    fields = {"steps": 2, field: value}
     assert getattr(run(backend, start, fields).effective(), reading) == value
 
 
