@@ -16,6 +16,7 @@ description = "tiny, for tests"
 checkpoint = "random:tiny-bert"
 data = "embedded"
 backends = ["hf_torch", "hf_tf", "keras_rnn"]
+questions = ["equivalence"]
 job_seconds = 300
 [recipe]
 length = 16

@@ -154,7 +154,7 @@ def test_a_killed_search_goes_on_from_its_probes(tmp_path: Path, profile: Profil
     """Under the default budget, all that is free: by then it is another figure."""
     (backend, *_) = here("hf_torch", "keras_rnn")
     process = start("-m", "benchmarks.harness.cli", "limit", "--profile",
-                    profile([backend], "device", highest=16), "--results", tmp_path)
+                    profile([backend], "device", highest=8), "--results", tmp_path)
     kept = wait_for_probes(tmp_path, 1)
     assert kept.status == "interrupted"
     children = psutil.Process(process.pid).children()
@@ -168,7 +168,7 @@ def test_a_killed_search_goes_on_from_its_probes(tmp_path: Path, profile: Profil
     code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
     assert code == 0, output + errors
     (m,) = measured(tmp_path).values()
-    assert m.status == "ok" and m.batch_limit is not None and m.batch_limit.limit == 16
+    assert m.status == "ok" and m.batch_limit is not None and m.batch_limit.limit == 8
     assert m.batch_limit.probes[:len(before)] == before
     sizes = [p.batch_size for p in m.batch_limit.probes]
     assert len(sizes) == len(set(sizes))
