@@ -180,7 +180,8 @@ def _jobs(choice: Choice, profile: Profile, backends: Sequence[str],
 def _named_jobs(choice: Choice, profile: Profile, question: Question, task: str,
                 backends: Sequence[str]) -> Iterator[JobSpec]:
     """A study of named shapes, backend by backend: the shapes of one take turns, because each is
-    held against the same backend's plain recipe, which alone has controls."""
+    held against the same backend's plain recipe, which alone has controls. Its memory is taken
+    twice: the difference is the noise of what is saved."""
     for name in (name for fields in profile.variants.values() for name in fields):
         if name in choice.recipe:
             raise UserError(f"--recipe {name}: profile {choice.profile!r} has variants that set "
@@ -188,7 +189,10 @@ def _named_jobs(choice: Choice, profile: Profile, question: Question, task: str,
     shapes: dict[str, Fields] = {PLAIN: {}} | profile.variants
     for one, (shape, fields) in itertools.product(backends, shapes.items()):
         recipe = profile.recipe_for(one, task, fields, choice.recipe)
-        for backend, variant in _participants(question, profile, [one]):
+        taking_part = list(_participants(question, profile, [one]))
+        if question == "memory":
+            taking_part.append((one, "again"))
+        for backend, variant in taking_part:
             if variant != "framework" and shape != PLAIN:
                 continue
             key = JobKey(id=f"{question}-{task}-{participant(backend, variant)}-{shape}",

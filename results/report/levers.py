@@ -64,6 +64,7 @@ class Study:
     backend: str
     levers: list[Lever]
     figure: str  # the one of MEMORY_FIGURES that it is told in
+    again: MemoryRow | None = None  # the plain recipe's memory, taken a second time
 
     @property
     def plain(self) -> Lever:
@@ -77,6 +78,18 @@ class Study:
         plain, peak = self.peak(self.plain), self.peak(lever)
         return None if plain is None or peak is None else plain - peak
 
+    @property
+    def noise(self) -> int | None:
+        """Bytes by which the plain recipe's two peaks differ."""
+        plain, again = self.peak(self.plain), (
+            self.again.figures[self.figure] if self.again else None)
+        return None if plain is None or again is None else abs(plain - again)
+
+    def lost(self, lever: Lever) -> bool:
+        """Whether its saving, or cost, is lost in the noise."""
+        saved = self.saved(lever)
+        return saved is not None and self.noise is not None and abs(saved) <= self.noise
+
     def speed(self, lever: Lever) -> Estimate | None:
         """Examples per second over the plain recipe's, in paired windows."""
         if not (lever.speed and self.plain.speed):
@@ -87,21 +100,24 @@ class Study:
 def studies(view: View) -> list[Study]:
     """One per run, task and backend that has named shapes, the plain one among them."""
     found: dict[tuple[str, str, str], dict[str, dict[Question, Group]]] = {}
+    again: dict[tuple[str, str, str], MemoryRow] = {}
     for group in groups([t for run in view.runs for t in run.taken if t.measurement.job.shape]):
         where = group.comparison
-        if group.participant == "framework" and where.shape and where.backend:
-            shapes = found.setdefault((where.run, where.task, where.backend), {})
-            shapes.setdefault(where.shape, {})[group.question] = group
-    return [_study(shapes) for shapes in found.values() if PLAIN in shapes]
+        key = where.run, where.task, group.backend
+        if group.participant == "framework" and where.shape:
+            found.setdefault(key, {}).setdefault(where.shape, {})[group.question] = group
+        elif group.participant == "again":
+            again.update((key, row) for row in memory_rows(group))
+    return [_study(shapes, again.get(key)) for key, shapes in found.items() if PLAIN in shapes]
 
 
-def _study(shapes: dict[str, dict[Question, Group]]) -> Study:
+def _study(shapes: dict[str, dict[Question, Group]], again: MemoryRow | None) -> Study:
     levers = [_lever(name, shapes[name])
               for name in sorted(shapes, key=lambda name: (name != PLAIN, name))]
     of_plain = next(iter(shapes[PLAIN].values()))
     kind = of_plain.taken[0].measurement.device.kind
     figure = headline_memory([lever.memory for lever in levers if lever.memory], kind)
-    return Study(of_plain.comparison, of_plain.backend, levers, figure)
+    return Study(of_plain.comparison, of_plain.backend, levers, figure, again)
 
 
 def _lever(name: str, by_question: dict[Question, Group]) -> Lever:
@@ -123,15 +139,27 @@ def section(view: View) -> Section | None:
         "one that the column names. Speed is samples per second over the plain recipe's, "
         "from windows of the same round, in which the two took turns, with a bootstrap 95 % "
         "interval.", "small")]
+    blocks += [Paragraph(noise_text(study), "small", head=_head(view, study)) for study in found
+               if study.peak(study.plain) is not None]
     if any(lever.memory and lever.memory.phases for study in found for lever in study.levers):
         blocks.append(Details("The peak of each phase of a step", [phase_table(view, found)]))
     return Section("What each memory lever saves and costs", "levers",
                    [*blocks, *labels(view, "memory", compares=False)])
 
 
+def noise_text(study: Study) -> str:
+    """What a second take of the plain recipe showed."""
+    if study.noise is None:
+        return ("The plain recipe's memory was taken once: how far two takes lie apart is not "
+                "known.")
+    return (f"Two takes of the plain recipe's memory lie {gibibytes(study.noise)} GiB apart: no "
+            "smaller difference is called one.")
+
+
 def sentence(study: Study, floor: float | None) -> str:
     """Which lever saves most, and for what; nothing where none saves."""
-    saving = [(saved, lever) for lever in study.levers if (saved := study.saved(lever))]
+    saving = [(saved, lever) for lever in study.levers
+              if (saved := study.saved(lever)) and not study.lost(lever)]
     if not saving:
         return ""
     saved, lever = max(saving, key=lambda pair: pair[0])
@@ -210,7 +238,8 @@ def _memory_cells(study: Study, lever: Lever) -> list[Cell]:
     plain = study.peak(study.plain)
     if lever is study.plain or saved is None or not plain:
         return [Cell(gibibytes(peak)), Cell(""), Cell("")]
-    return [Cell(gibibytes(peak)), Cell(gibibytes(saved)), Cell(percent(saved / plain))]
+    note = "lost in the noise" if study.lost(lever) else ""
+    return [Cell(gibibytes(peak)), Cell(gibibytes(saved), note), Cell(percent(saved / plain))]
 
 
 def _speed_cells(study: Study, lever: Lever, floor: float | None) -> list[Cell]:

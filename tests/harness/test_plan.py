@@ -126,6 +126,9 @@ def test_a_study_of_named_shapes_races_those_of_one_backend(profile: Profile) ->
         4, 4]
     shapes = {spec.key.shape: spec.recipe for spec in plan.jobs if spec.key.question == "memory"}
     assert [shapes[name].batch_size for name in ("plain", "small", "factored")] == [16, 8, 16]
+    twice = [spec.key.id for spec in plan.jobs
+             if spec.key.question == "memory" and spec.key.variant == "again"]
+    assert twice == [f"memory-imdb-{name}-again-plain" for name in ("hf_torch", "hf_tf")]
     assert shapes["factored"].optimizer == "adafactor"
     others = [spec for spec in plan.jobs if spec.key.question in ("equivalence", "accuracy")]
     assert others and not any(spec.key.shape for spec in others)

@@ -112,6 +112,7 @@ def test_the_report_shows_saving_cost_and_gaps(
     assert rows["PyTorch", "half"][-1].startswith("0.9")  # times plain's examples per second
     assert "generated" in section or "real data" in section  # as every section says
     assert "hf_tf cannot do gradient_checkpointing" in text
+    assert section.count("was taken once: how far two takes lie apart is not known") == 2
 
 
 def test_phases_stand_with_memory_and_levers(
@@ -133,6 +134,21 @@ def test_only_the_plain_recipe_stands_with_the_ordinary_figures(
     comparisons = viewed(measurements).comparisons
     assert [len(rows) for rows in comparisons] == [1, 1]  # they raced apart
     assert not any(row.comparison.variant for rows in comparisons for row in rows)
+
+
+def test_no_saving_is_told_that_two_takes_of_the_plain_recipe_differ_by(make_run: MakeRun) -> None:
+    once = study("hf_torch")
+    again = [shaped("hf_torch", "plain", "memory", variant="again",
+                    memory=samples.memory(int(1.45 * GIB)))]
+    text = render([make_run(once + again)]).markdown.read_text()
+    assert "of the plain recipe's memory lie 0.55 GiB apart" in text
+    rows = table_rows(text)
+    assert rows["hf_torch", "accumulate 4"][2] == "0.50 (lost in the noise)"
+    assert rows["hf_torch", "checkpointing"][2] == "0.75"
+    assert "| mnli | hf_torch again" not in text and "how far two takes" not in text
+    (torch,) = studies(viewed(once + [again[0].model_copy(
+        update={"memory": samples.memory(GIB)})]))
+    assert sentence(torch, 1.02) == ""
 
 
 def test_no_study_no_section(make_run: MakeRun) -> None:
