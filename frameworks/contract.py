@@ -369,7 +369,6 @@ class StepTrace:
     given_back: np.ndarray  # int64 (buffers,): the event; `events` where it outlives the trace
     parts: tuple[Part, ...]  # one per buffer
     events: int
-    phases: Mapping[str, int]  # the last step's 'forward', 'backward', 'optimizer': their ends
 
 
 @dataclass(frozen=True)

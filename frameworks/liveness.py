@@ -91,7 +91,7 @@ class Ledger:
             self.given_back[buffer] = self.events
             self.events += 1
 
-    def trace(self, phases: dict[str, int]) -> StepTrace:
+    def trace(self) -> StepTrace:
         ends = [self.given_back.get(i, self.events) for i in range(len(self.bytes))]
         sizes = np.array(self.bytes, np.int64) // self.pieces
         return StepTrace(
@@ -100,7 +100,6 @@ class Ledger:
             given_back=np.repeat(np.array(ends, np.int64), self.pieces),
             parts=tuple(np.repeat(self.parts, self.pieces).tolist()),
             events=self.events,
-            phases=phases,
         )
 
 
@@ -117,11 +116,11 @@ def replay(
     stand in its list before those that it waits for.
 
     Raises `ValueError` where operations wait for each other in a ring."""
-    ledger, phases = Ledger(), {}
+    ledger = Ledger()
     values = [_made(variable, ledger) for variable in variables]
     for operations in steps:
-        phases = _Step(operations, variables, values, ledger).run(threads)
-    return ledger.trace(phases)
+        _Step(operations, variables, values, ledger).run(threads)
+    return ledger.trace()
 
 
 def _next(thread: int, lines: list[deque[int]], tasks: list[deque[int]]) -> int | None:
@@ -159,15 +158,13 @@ class _Step:
             for value in op.inputs:
                 self._uses[value] = self._uses.get(value, 0) + 1
 
-    def run(self, threads: int) -> dict[str, int]:
-        """The event at which every phase's last operation has run."""
+    def run(self, threads: int) -> None:
         roots = [i for i, waits in enumerate(self._waits) if not waits]
         # A thread runs its own line first, then its newest task, then another's oldest.
         lines: list[deque[int]] = [deque() for _ in range(threads)]
         tasks = [deque(reversed(roots[i::threads])) for i in range(threads)]
         busy: list[tuple[int, int, int]] = []  # until when, thread, operation
         idle, now = list(range(threads)), 0
-        phases: dict[str, int] = {}
         while True:
             for thread in list(idle):
                 place = _next(thread, lines, tasks)
@@ -180,12 +177,10 @@ class _Step:
             now, thread, place = heappop(busy)
             idle.append(thread)
             self._end(place, self._operations[place])
-            phases[self._operations[place].phase] = self._ledger.events
             self._schedule(place, lines[thread], tasks[thread])
         for op, waits in zip(self._operations, self._waits, strict=True):
             if waits:
                 raise ValueError(f"{op.name} waits for something that waits for it")
-        return phases
 
     def _schedule(self, place: int, line: deque[int], tasks: deque[int]) -> None:
         """What is ready now: quick ones go into the thread's line, costly ones are tasks for any

@@ -30,7 +30,7 @@ OF_TRAINING = {"accumulation", "dropout", "gradient_checkpointing", "optimizer"}
 MEMORY_OUTCOMES = ("oom", "host_oom", "disguised_oom")
 
 Kind = Literal["measured", "emulated", "predicted"]
-Answer = Literal["right", "too low", "too high", "none"]
+Answer = Literal["right", "too low", "too high", "none", "unknown"]
 
 
 @dataclass(frozen=True, order=True)
@@ -105,13 +105,15 @@ class Limit:
 
     def judged(self, finder: Finder) -> Answer:
         """Another finder's answer against the proof: right from the batch that trained up to the
-        one that failed."""
+        one that failed; where none did, nothing is known above the largest that was asked for."""
         if finder.answer is None or self.found.limit is None:
             return "none"
         if finder.answer < self.found.limit:
             return "too low"
         fails_at = self.found.fails_at
-        return "right" if fails_at is None or finder.answer < fails_at else "too high"
+        if fails_at is None:
+            return "right" if finder.answer == self.found.limit else "unknown"
+        return "right" if finder.answer < fails_at else "too high"
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ def finder_summaries(limits: Sequence[Limit]) -> list[FinderSummary]:
     for name in names:
         pairs = [(limit, f) for limit in limits for f in limit.found.finders if f.name == name]
         judged = [limit.judged(f) for limit, f in pairs]
-        kinds: tuple[Answer, ...] = ("right", "too low", "too high", "none")
+        kinds: tuple[Answer, ...] = ("right", "too low", "too high", "none", "unknown")
         found.append(FinderSummary(
             name, len(pairs), {kind: judged.count(kind) for kind in kinds},
             median([f.probes for _, f in pairs]), sum(f.seconds for _, f in pairs),

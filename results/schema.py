@@ -178,6 +178,7 @@ class BatchLimit(Record):
     fixed_bytes: float | None = None  # the fit: peak = fixed_bytes + bytes_per_example x batch
     bytes_per_example: float | None = None
     needed_bytes: int | None = None  # at batch 1, where not even that fits
+    peaks_are_counts: bool = False  # the framework's allocator counted them
     finders: list[Finder] = Field(default_factory=list)
 
 
@@ -398,6 +399,8 @@ class Prediction(Record):
     peak_high_bytes: int
     assumed: bool = False  # no measured case stands behind the ranges; else 95 % intervals
     limits: list[PredictedLimit]
+    # GPU types that were asked for and cannot compute in the precision: why.
+    left_out: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
 
 
@@ -422,6 +425,7 @@ class PredictionCase(Record):
     source: str  # 'measured', or where it was published
     conditions: str | None = None  # how what was published differs from what is predicted
     fitted: bool = False  # the calibration has seen it
+    versions: dict[str, str] = Field(default_factory=dict)  # of what the step was traced with
 
 
 class RunInfo(Record):

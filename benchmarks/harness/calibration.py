@@ -35,7 +35,7 @@ class Calibration(BaseModel):
     workspaces_bytes: tuple[int, ...] = ()
     workspaces_by_capability: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     error: float
-    assumed: bool = False
+    assumed: tuple[Precision, ...] = ()
     how: str
     cases: tuple[Case, ...] = ()
 

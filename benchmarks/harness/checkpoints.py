@@ -89,12 +89,10 @@ def find_checkpoint(name: str, *, allow_pickle: bool = False) -> CheckpointSourc
         folder = fetch.hub_folder(HUB_CHECKPOINTS[name], name, allow_pickle=allow_pickle)
     elif Path(name).expanduser().is_dir():
         folder = Path(name).expanduser().absolute()
-    elif name.startswith(("/", ".", "~")) or name.count("/") > 1:
+    elif is_hub_id(name):
+        folder = fetch.hub_folder(hub_model(name), name, allow_pickle=allow_pickle)
+    elif "/" in name or name.startswith((".", "~")):
         raise UserError(f"checkpoint folder {name!r} is not there")
-    elif "/" in name:
-        repository, _, revision = name.partition("@")
-        folder = fetch.hub_folder(HubModel(repository, revision or None), name,
-                                  allow_pickle=allow_pickle)
     else:
         raise unknown("checkpoint", name, checkpoint_names())
     return _source(name, folder, allow_pickle=allow_pickle)
@@ -124,6 +122,16 @@ def _described(name: str, folder: Path, architecture: Architecture, config: Conf
             pad_id=pad_id(architecture, config), vocabulary=vocabulary)
     except KeyError as error:
         raise UserError(f"checkpoint {name!r}: its config.json lacks {error}") from error
+
+
+def is_hub_id(name: str) -> bool:
+    """'owner/name', unless it looks like a path."""
+    return name.count("/") == 1 and not name.startswith(("/", ".", "~"))
+
+
+def hub_model(name: str) -> HubModel:
+    repository, _, revision = name.partition("@")
+    return HubModel(repository, revision or None)
 
 
 def read_config(folder: Path, name: str) -> Config:
@@ -220,7 +228,7 @@ def make_start(source: CheckpointSource, label_names: Sequence[str], seed: int,
 
 def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
     """A start that has a config.json and no weights, in `folder`: for what asks only for shapes.
-    Nothing is fetched for the named checkpoints.
+    Nothing is fetched for the named checkpoints, and of a hub id config.json alone.
 
     Raises UserError where the checkpoint is unknown, and for a folder or a hub id without a
     config.json."""
@@ -229,6 +237,9 @@ def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
         config: Config = RANDOM_CONFIGS[shape]
     elif Path(name).expanduser().is_dir():
         config = read_config(Path(name).expanduser(), name)
+    elif is_hub_id(name):
+        config = read_config(fetch.hub_folder(hub_model(name), name, allow_pickle=False,
+                                              files=["config.json"]), name)
     else:
         config = read_config(find_checkpoint(name).folder, name)
     architecture = architecture_of(config, name)

@@ -8,9 +8,10 @@ killed or hung, a certificate does not hold, or tuning has no plain recipe to ju
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from results.schema import Certificate, Question
 
 FAILURES = {"failed", "killed", "timeout", "interrupted"}
+
+
+class Stopped(KeyboardInterrupt):
+    """A run was stopped that can go on; its name."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,10 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"ftbench: {error}", file=sys.stderr)
         return 2
+    except Stopped as run:
+        command = "tune" if options.command == "tune" else "run"
+        print(f"ftbench: stopped; `ftbench {command} --resume {run}` goes on", file=sys.stderr)
+        return 130
     except KeyboardInterrupt:
-        going_on = {"run": "run", "limit": "run", "tune": "tune"}.get(options.command)
-        goes_on = f"; `ftbench {going_on} --resume last` goes on" if going_on else ""
-        print(f"ftbench: stopped{goes_on}", file=sys.stderr)
+        print("ftbench: stopped", file=sys.stderr)
         return 130
 
 
@@ -85,7 +92,17 @@ def execute(the_run: Run) -> None:
     with Display(len(pending)) as display:
         the_run.prepare(pending, display.say)
         the_run.create()
-        the_run.execute(display.watch, display.begin)
+        with goes_on(the_run):
+            the_run.execute(display.watch, display.begin)
+
+
+@contextlib.contextmanager
+def goes_on(the_run: Run) -> Iterator[None]:
+    """Errors: Stopped for a Ctrl-C, by which time the run's folder is there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(the_run.folder.name) from None
 
 
 def limit(options: argparse.Namespace, command: list[str]) -> int:
@@ -172,7 +189,8 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
     tuner.check()
     the_run.create()
     try:
-        found = tuner.tune()
+        with goes_on(the_run):
+            found = tuner.tune()
     except tuning.NoWinner as error:
         print(f"ftbench: no winner: {error}; `ftbench tune --resume {the_run.folder.name}` tries "
               "it again", file=sys.stderr)
@@ -242,22 +260,15 @@ def show_list(options: argparse.Namespace, command: list[str]) -> int:
 
 
 def report(options: argparse.Namespace, command: list[str]) -> int:
-    from benchmarks.harness.errors import UserError, unknown
+    from benchmarks.harness.errors import UserError
+    from benchmarks.harness.run import run_folder
     from results import store
 
     root = Path(options.results)
-    known = {path.name: path for path in store.runs(root)}
     latest = store.latest_run(root)
     if not options.runs and latest is None:
         raise UserError(f"there is no run in {root / 'runs'}: --results names another folder")
-    folders = []
-    for name in options.runs or [str(latest)]:
-        if name in known:
-            folders.append(known[name])
-        elif (Path(name) / store.RUN_FILE).is_file():
-            folders.append(Path(name))
-        else:
-            raise unknown("run", name, known)
+    folders = [run_folder(root, name) for name in options.runs or [str(latest)]]
     for folder in folders:
         for problem in store.read_run(folder)[2]:
             print(f"left out: {problem}", file=sys.stderr)

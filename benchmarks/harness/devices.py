@@ -48,6 +48,9 @@ def gpu_handle(nvml: Any = pynvml) -> Iterator[Any]:
     """NVML's handle of the GPU that a worker will use: the first of CUDA_VISIBLE_DEVICES, else
     the first. NVML counts in PCI order, so workers need CUDA_DEVICE_ORDER=PCI_BUS_ID where the
     GPUs of a machine differ. Raises `NoGpu` or `NvmlFailed`."""
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    if wanted in ("", "-1"):
+        raise NoGpu("CUDA_VISIBLE_DEVICES hides all GPUs")
     absent = (nvml.NVMLError_LibraryNotFound, nvml.NVMLError_DriverNotLoaded,
               nvml.NVMLError_NotFound)
     try:
@@ -57,16 +60,15 @@ def gpu_handle(nvml: Any = pynvml) -> Iterator[Any]:
     except nvml.NVMLError as error:
         raise NvmlFailed(f"NVML does not start: {error}") from error
     try:
-        yield _first_visible(nvml)
+        yield _handle(nvml, wanted)
     except nvml.NVMLError as error:
         raise NvmlFailed(f"NVML does not answer: {error}") from error
     finally:
         nvml.nvmlShutdown()
 
 
-def _first_visible(nvml: Any) -> Any:
-    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
-    if wanted in ("", "-1") or nvml.nvmlDeviceGetCount() == 0:
+def _handle(nvml: Any, wanted: str) -> Any:
+    if nvml.nvmlDeviceGetCount() == 0:
         raise NoGpu("no GPU is visible")
     if not wanted.isdigit():
         return nvml.nvmlDeviceGetHandleByUUID(wanted)

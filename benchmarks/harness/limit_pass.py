@@ -12,6 +12,7 @@ that the process held when training began; or what was resident, where other mem
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def take_steps(job: Job, session: Session) -> int:
         training.run(job, session, counter)
         session.synchronize()
         return counter.steps
-    session.predict(session.work.train, batch_size=job.recipe.batch_size)
+    logits = session.predict(session.work.train, batch_size=job.recipe.batch_size)
     session.synchronize()
     training.check_precision(session.precision_in_force(), job.recipe.precision)
-    return job.limit.steps
+    return ceil(len(logits) / job.recipe.batch_size)

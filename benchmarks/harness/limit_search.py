@@ -85,16 +85,18 @@ class Search:
 
     def __init__(self, budget_bytes: int, highest: int, *, probes: Iterable[Probe] = (),
                  peaks: dict[int, int] | None = None, guess: Fit | None = None,
-                 reserve: float | None = None) -> None:
+                 reserve: float | None = None, counts: bool = False) -> None:
         """`peaks`: of the same work under other budgets, in bytes by batch size; they tell the
         line, and prove nothing here. `guess`: the line of similar work. `reserve`: the share of
-        another budget that no batch could fill."""
+        another budget that no batch could fill. `counts`: see `peaks_are_counts`."""
         self._budget_bytes, self._sizes = budget_bytes, grid(highest)
         self._guess, self._reserve, self._farthest = guess, reserve, FARTHEST
         self._peaks = dict(peaks or {})
         self._trained: set[int] = set()
         self._failures: dict[int, list[Outcome]] = {}
         self._surprises = self._up = self._down = 0
+        if counts:
+            self.peaks_are_counts()
         for probe in probes:
             self.add(probe)
 

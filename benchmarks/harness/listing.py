@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.harness import checkpoints, installed, profiles, tasks
-from benchmarks.harness.devices import describe
+from benchmarks.harness.devices import NvmlFailed, describe
 from frameworks.contract import BACKENDS
 
 
@@ -17,15 +17,21 @@ def listing() -> str:
                    for name in tasks.task_names()}
     described = {name: profiles.load_profile(name).description
                  for name in profiles.profile_names()}
-    device = describe()
-    devices = {str(device.kind): f"{device.name}, {device.memory_bytes / 2**30:.1f} GiB, "
-               f"{device.cores} cores"}
     sections: dict[str, Mapping[str, str]] = {"backends": backends, "tasks": named_tasks,
                 "checkpoints": checkpoints.checkpoint_names(), "profiles": described,
-                "devices": devices}
+                "devices": devices()}
     width = max(len(name) for section in sections.values() for name in section)
     lines = []
     for title, section in sections.items():
         lines.append(title)
         lines += [f"  {name:<{width}}  {text}" for name, text in section.items()]
     return "\n".join(lines)
+
+
+def devices() -> dict[str, str]:
+    try:
+        device = describe()
+    except NvmlFailed as error:
+        return {"gpu": f"cannot be read: {error}"}
+    return {str(device.kind): f"{device.name}, {device.memory_bytes / 2**30:.1f} GiB, "
+            f"{device.cores} cores"}

@@ -53,11 +53,11 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
 ]
 # Of `ftbench predict`, which asks for no run.
 PREDICT_OPTIONS: list[tuple[str, dict[str, Any]]] = [
-    ("--checkpoint", {"default": "minilm", "metavar": "NAME", "help": "a name that `ftbench list` "
-                      "shows or a folder; only its config.json is read"}),
+    ("--checkpoint", {"metavar": "NAME", "help": "a name that `ftbench list` shows, a folder or a "
+                      "hub id; only its config.json is read (default: the profile's, or minilm)"}),
     ("--task", {"metavar": "NAME", "help": "the task whose recipe in the profile is taken"}),
-    ("--profile", {"default": "quick", "metavar": "NAME", "help": "the profile that --task stands "
-                   "in"}),
+    ("--profile", {"metavar": "NAME", "help": "the profile that --task stands in (default: "
+                   "quick)"}),
     ("--recipe", {"action": "append", "default": [], "metavar": "FIELD=VALUE", "help": "a field of "
                   "the recipe, such as precision=bf16; may be given again"}),
     ("--length", {"action": "append", "default": [], "type": int, "metavar": "TOKENS",
@@ -66,8 +66,9 @@ PREDICT_OPTIONS: list[tuple[str, dict[str, Any]]] = [
                    "help": "only this backend; may be given again"}),
     ("--gpu", {"action": "append", "default": [], "metavar": "TYPE", "help": "only this GPU type; "
                "may be given again; all where neither --gpu nor --budget is given"}),
-    ("--budget", {"action": "append", "default": [], "metavar": "SIZE", "help": "the limit of a "
-                  "process on a CPU, such as 6GiB; may be given again"}),
+    ("--budget", {"action": "append", "default": [], "metavar": "SIZE", "help": "an amount of "
+                  "memory, such as 6GiB: of a process on a CPU, and with --gpu of a GPU too; may "
+                  "be given again"}),
     ("--phase", {"default": "training", "choices": ["training", "evaluation"],
                  "help": "what the batch is for"}),
     ("--json", {"action": "store_true", "help": "print the predictions as JSON"}),

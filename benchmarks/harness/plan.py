@@ -110,11 +110,11 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
 
     Errors: UserError for a backend, task or question that is not known, and for a recipe that
     is invalid once all its layers are put together."""
-    backends = choice.backends or profile.backends
+    backends = list(dict.fromkeys(choice.backends or profile.backends))
     for backend in backends:
         if backend not in BACKENDS:
             raise unknown("backend", backend, BACKENDS)
-    tasks = choice.tasks or list(profile.tasks)
+    tasks = list(dict.fromkeys(choice.tasks or profile.tasks))
     if choice.custom_task:
         name = str(choice.custom_task["name"])
         tasks, known_tasks = [name], [*known_tasks, name]
@@ -210,7 +210,7 @@ def _limit_jobs(choice: Choice, profile: Profile, task: str,
     plan = profile.batch_limit
     labels = budgets.rising(plan.budgets or [budgets.DEVICE])
     for shape, budget, phase, backend in itertools.product(
-            _shapes("batch_limit", profile, choice), labels, plan.phases, backends):
+            _shapes("batch_limit", profile, choice), labels, dict.fromkeys(plan.phases), backends):
         recipe = profile.recipe_for(backend, task, shape, choice.recipe)
         label = "".join(f"-{field}_{value}" for field, value in shape.items())
         label += f"-budget_{budget}" + ("" if phase == "training" else f"-{phase}")

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.harness import budgets, gpus, installed
+from benchmarks.harness.allocators import OutOfMemory
 from benchmarks.harness.calibration import calibrations
 from benchmarks.harness.limit_search import grid
 from benchmarks.harness.predict import LARGEST_BATCH, Footprint, Refusal
@@ -65,12 +66,13 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
     for line in dict.fromkeys(filter(None, (other_versions(m) for m, _, work in measured
                                             if work in taken))):
         say(line)
-    found: dict[tuple[Work, int | str | None], PredictionCase] = {}
+    found: dict[tuple[Work, str, int], PredictionCase] = {}
     for m, limit, work in measured:
         if work in taken:
-            for case in _measured(m, limit, work, taken[work]):
+            for case in _measured(m, limit, work, taken[work], say):
                 # Tasks differ in their label count only, and a budget moves a peak by little.
-                found.setdefault((_shape(work), case.batch_size or case.budget), case)
+                size = case.batch_size or limit.budget_bytes
+                found.setdefault((_shape(work), case.unit, size), case)
     return [*found.values(), *(case for row, work in rows if work in taken
                                for case in _published(row, work, taken[work]))]
 
@@ -104,12 +106,18 @@ def case_name(work: Work) -> str:
             + "".join(unusual))
 
 
+def versions_of(backend: str) -> dict[str, str]:
+    """Of the backend's packages, as they are installed here."""
+    here = installed.versions()
+    names = [Requirement(text).name for text in BACKENDS[backend].requirements]
+    return {name: here[name] for name in names if name in here}
+
+
 def other_versions(m: Measurement) -> str | None:
     """What of the backend's packages is installed here in another version than was measured."""
-    here = installed.versions()
-    names = [Requirement(text).name for text in BACKENDS[m.job.backend].requirements]
-    other = [f"{name} {here[name]}, measured was {m.versions[name]}" for name in names
-             if name in here and name in m.versions and here[name] != m.versions[name]]
+    other = [f"{name} {version}, measured was {m.versions[name]}"
+             for name, version in versions_of(m.job.backend).items()
+             if m.versions.get(name, version) != version]
     return f"{m.job.backend} is traced with {'; '.join(other)}" if other else None
 
 
@@ -119,10 +127,10 @@ def footprints(works: Sequence[Work], say: Say) -> dict[Work, Footprint]:
     for backend, why in not_here().items():
         if any(work.backend == backend for work in works):
             say(f"{backend} left out: {why}")
-    with started({work.checkpoint for work in works}, LABELS) as starts:
+    with started({work.checkpoint for work in works}, LABELS, say) as starts:
         able = []
         for work in dict.fromkeys(works):
-            if work.backend in not_here():
+            if work.backend in not_here() or work.checkpoint not in starts:
                 continue
             if why := "; ".join(problems(work, starts[work.checkpoint])):
                 say(f"left out: {case_name(work)} of {work.backend}: {why}")
@@ -144,25 +152,35 @@ def not_here() -> dict[str, str]:
 def _about(work: Work) -> dict[str, Any]:
     return {"backend": work.backend, "device": work.device, "checkpoint": work.checkpoint,
             "length": work.recipe.length, "precision": work.recipe.precision,
-            "phase": work.phase, "setting": setting(work.phase, work.recipe.model_dump())}
+            "phase": work.phase, "versions": versions_of(work.backend),
+            "setting": setting(work.phase, work.recipe.model_dump())}
 
 
-def _measured(m: Measurement, limit: BatchLimit, work: Work,
-              footprint: Footprint) -> Iterator[PredictionCase]:
+def _measured(m: Measurement, limit: BatchLimit, work: Work, footprint: Footprint,
+              say: Say) -> Iterator[PredictionCase]:
     calibration = calibrations()[work.backend][work.device]
     footprint = footprint.on(m.device.compute_capability)
     about = _about(work) | {"architecture": m.checkpoint.architecture if m.checkpoint else "",
                             "source": "measured"}
+
+    def fitted(batch: int | None) -> bool:
+        return f"{case_name(work)} {batch}" in calibration.cases
+
     for probe in limit.probes:
         if probe.outcome == "ok" and probe.peak_bytes:
+            try:
+                predicted = footprint.in_use(probe.batch_size, limit.budget_bytes)
+            except OutOfMemory:
+                say(f"left out: {case_name(work)} {probe.batch_size} of {work.backend}: more than "
+                    "this machine can lay out")
+                continue
             yield PredictionCase(
                 **about, batch_size=probe.batch_size, budget=None, unit="bytes",
-                predicted=footprint.in_use(probe.batch_size, limit.budget_bytes),
-                measured=probe.peak_bytes,
-                fitted=f"{case_name(work)} {probe.batch_size}" in calibration.cases)
+                predicted=predicted, measured=probe.peak_bytes, fitted=fitted(probe.batch_size))
     if limit.limit is not None:
         batch = promised(footprint, limit.budget_bytes, calibration.error)
-        yield _limit_case(about, limit.budget, batch, limit.limit, limit.fails_at, limit.highest)
+        case = _limit_case(about, limit.budget, batch, limit.limit, limit.fails_at, limit.highest)
+        yield case.model_copy(update={"fitted": fitted(limit.limit) or fitted(limit.fails_at)})
 
 
 def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterator[PredictionCase]:

@@ -9,20 +9,24 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks.harness import devices, gpus, installed, predict_check, predictions, tasks
+from benchmarks.harness import gpus, installed, predict_check, predictions, tasks
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.options import PREDICT_OPTIONS
 from benchmarks.harness.plan import command_line
 from benchmarks.harness.predictions import Work
 from benchmarks.harness.profiles import explain, load_profile, parse_overrides
+from benchmarks.harness.run import choose_device, run_folder
+from frameworks import contract
 from frameworks.contract import BACKENDS, Device, Recipe
-from results import store
+from results import schema, store
 from results.predictions import Errors, errors
 from results.schema import Measurement, Prediction, PredictionCase, RunInfo
 
+USUAL_CHECKPOINT = "minilm"
 UNITS = {"bytes": "peaks", "examples": "limits"}
 
 
@@ -33,17 +37,15 @@ def predict(options: argparse.Namespace, command: list[str]) -> Path:
     label_names = (tasks.find_task(options.task).label_names if options.task else ()) or ("0", "1")
     for name in options.gpu:
         gpus.gpu_type(name)
-    names = options.gpu or list(gpus.gpu_types())
-    works = works_of(options)
-    found = predictions.predict(works, label_names, names, options.budget)
-    folder = kept(Path(options.results), found, command)
+    device = choose_device("auto")
+    found = predictions.predict(
+        works_of(options), label_names, options.gpu or list(gpus.gpu_types()), options.budget,
+        None if options.backend else _say)
     if options.json:
         print(json.dumps([p.model_dump(mode="json") for p in found], indent=1))
     else:
         print("\n\n".join(predictions.text(p) for p in found))
-        for name, why in left_out(works, names).items():
-            print(f"{name}: {why}")
-    return folder
+    return kept(Path(options.results), found, command, device)
 
 
 def works_of(options: argparse.Namespace) -> list[Work]:
@@ -60,51 +62,57 @@ def works_of(options: argparse.Namespace) -> list[Work]:
         if missing:
             print(f"{backend} left out: {missing}", file=sys.stderr)
             continue
-        recipe = recipe_of(options, backend)
-        for length in options.length or [recipe.length]:
-            found += [Work(backend, options.checkpoint, device, options.phase,
-                           recipe.model_copy(update={"length": length}))
+        checkpoint, plain = recipe_of(options, backend)
+        for length in dict.fromkeys(options.length or [plain.length]):
+            recipe = checked(plain.model_dump() | {"length": length})
+            found += [Work(backend, checkpoint, device, options.phase, recipe)
                       for device in devices_of(options, recipe)]
     if not found:
         raise UserError("no backend is installed here: pip install -e '.[torch]'")
     return found
 
 
-def recipe_of(options: argparse.Namespace, backend: str) -> Recipe:
+def recipe_of(options: argparse.Namespace, backend: str) -> tuple[str, Recipe]:
+    """The checkpoint and the recipe: a task's in a profile, or the usual ones."""
     overrides = parse_overrides(options.recipe)
+    if not options.task:
+        if options.profile:
+            raise UserError(f"--profile {options.profile}: a recipe stands under a task; name it "
+                            "with --task")
+        return options.checkpoint or USUAL_CHECKPOINT, checked(overrides)
+    profile = load_profile(options.profile or "quick")
+    if options.task not in profile.tasks:
+        raise unknown("task", options.task, profile.tasks)
     try:
-        if not options.task:
-            return Recipe(**overrides)
-        profile = load_profile(options.profile)
-        if options.task not in profile.tasks:
-            raise unknown("task", options.task, profile.tasks)
-        return profile.recipe_for(backend, options.task, overrides)
+        recipe = profile.recipe_for(backend, options.task, overrides)
+    except ValidationError as error:
+        raise UserError(f"recipe: {explain(error, Recipe)}") from None
+    return options.checkpoint or profile.checkpoint, recipe
+
+
+def checked(fields: dict[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(fields)
     except ValidationError as error:
         raise UserError(f"recipe: {explain(error, Recipe)}") from None
 
 
 def devices_of(options: argparse.Namespace, recipe: Recipe) -> list[Device]:
     """Both where neither is asked for; a CPU then only in a precision that one has."""
-    cpu_too = recipe.precision in ("fp32", "bf16") and not options.gpu
+    cpu_too = contract.lacks(recipe.precision, "cpu") is None and not options.gpu
     wanted: dict[Device, bool] = {"gpu": bool(options.gpu) or not options.budget,
                                   "cpu": bool(options.budget) or cpu_too}
     return [device for device, asked in wanted.items() if asked]
 
 
-def left_out(works: Sequence[Work], names: Sequence[str]) -> dict[str, str]:
-    """GPU types that lack the precision, and why."""
-    reasons = {name: predictions.lacks(gpus.gpu_type(name), work.recipe)
-               for work in works if work.device == "gpu" for name in names}
-    return {name: why for name, why in reasons.items() if why}
-
-
-def kept(root: Path, found: Sequence[Prediction], command: list[str]) -> Path:
+def kept(root: Path, found: Sequence[Prediction], command: list[str],
+         device: schema.Device) -> Path:
     """A new run's folder with the predictions. Errors: UserError where it cannot be written."""
     now = datetime.now(UTC)
     info = RunInfo(
         run=f"{now:%Y%m%d-%H%M%S}-predict", profile="predict", command=command_line(command),
         started_at=now.isoformat(timespec="seconds"),
-        ftbench_version=installed.own_version(), device=devices.describe())
+        ftbench_version=installed.own_version(), device=device)
     try:
         folder = store.create_run(root, info)
         for p in found:
@@ -119,18 +127,20 @@ def kept(root: Path, found: Sequence[Prediction], command: list[str]) -> Path:
 def check(options: argparse.Namespace) -> Path:
     """Writes prediction_cases.json into the first run and prints how far off predictions were.
 
-    Errors: UserError for a folder that is no run, or when nothing was measured."""
+    Errors: UserError for what is no run."""
     extra = [flag for flag, settings in PREDICT_OPTIONS if flag not in ("--check", "--results")
              and getattr(options, flag[2:]) != settings.get("default", False if "action" in settings
                                                             else None)]
     if extra:
         raise UserError(f"--check predicts what the runs measured: leave out {', '.join(extra)}")
+    folders = [run_folder(Path(options.results), name) for name in options.check]
     measurements: list[Measurement] = []
-    for name in options.check:
-        if not (Path(name) / store.RUN_FILE).is_file():
-            raise UserError(f"--check {name}: no run's folder, it has no {store.RUN_FILE}")
-        measurements += store.read_run(Path(name))[1]
-    folder = Path(options.check[0])
+    for folder in folders:
+        _, taken, damaged = store.read_run(folder)
+        measurements += taken
+        for problem in damaged:
+            _say(f"left out: {problem}")
+    folder = folders[0]
     cases = predict_check.cases(measurements, _say) + _kept_cases(folder)
     try:
         path = store.write_prediction_cases(folder, cases)

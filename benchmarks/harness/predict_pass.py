@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -75,15 +74,14 @@ def main() -> int:
 def save(trace: StepTrace, path: Path) -> None:
     with path.open("wb") as file:
         np.savez(file, bytes=trace.bytes, taken=trace.taken, given_back=trace.given_back,
-                 parts=np.array(trace.parts), events=trace.events,
-                 phases=json.dumps(dict(trace.phases)))
+                 parts=np.array(trace.parts), events=trace.events)
 
 
 def load(path: Path) -> StepTrace:
     with np.load(path) as kept:
         parts: Any = tuple(kept["parts"].tolist())
         return StepTrace(kept["bytes"], kept["taken"], kept["given_back"], parts,
-                         int(kept["events"]), json.loads(str(kept["phases"])))
+                         int(kept["events"]))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import budgets, checkpoints, devices, gpus, installed
+from benchmarks.harness.allocators import OutOfMemory
 from benchmarks.harness.calibration import calibrations
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import StartFile
@@ -45,7 +46,7 @@ class Target:
 
 
 def targets(work: Work, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[Target]:
-    """The GPU types that can do the work's precision, or the budgets of a CPU.
+    """The sizes, and the GPU types that can do the work's precision.
 
     Errors: UserError for an unknown type or a wrong size."""
     found = []
@@ -75,32 +76,57 @@ def _gpu_target(work: Work, name: str) -> Target:
 
 
 def predict(works: Sequence[Work], label_names: Sequence[str], gpu_names: Sequence[str],
-            sizes: Sequence[str]) -> list[Prediction]:
-    """One prediction per work, in order; every backend is traced in one process.
+            sizes: Sequence[str], leave_out: Callable[[str], None] | None = None
+            ) -> list[Prediction]:
+    """One prediction per work, in order; every backend is traced in one process. What a backend
+    cannot do or follow is told to `leave_out`, as long as another is left.
 
-    Errors: UserError for what a backend cannot do or cannot follow."""
+    Errors: UserError for it where there is no `leave_out`, or nothing is left."""
     wanted = {work: targets(work, gpu_names, sizes) for work in works}
+    refusals: list[str] = []
+
+    def refuse(why: str) -> None:
+        refusals.append(why)
+        if leave_out is None:
+            raise UserError(why)
+        leave_out(why)
+
     with started({work.checkpoint for work in works}, label_names) as starts:
+        able = []
         for work in works:
-            for problem in problems(work, starts[work.checkpoint]):
-                raise UserError(problem)
-        taken = traced(works, starts)
-        for found in taken.values():
-            if isinstance(found, Refusal):
-                raise UserError(found.reason)
-        return [_prediction(work, footprint, wanted[work], starts[work.checkpoint])
-                for work, footprint in taken.items() if isinstance(footprint, Footprint)]
+            if found := problems(work, starts[work.checkpoint]):
+                refuse(f"{work.backend} left out on a {work.device.upper()}: {'; '.join(found)}"
+                       if leave_out else found[0])
+            else:
+                able.append(work)
+        predicted = []
+        for work, footprint in traced(able, starts).items():
+            if isinstance(footprint, Refusal):
+                refuse(footprint.reason)
+            else:
+                predicted.append(_prediction(work, footprint, wanted[work], gpu_names,
+                                             starts[work.checkpoint]))
+    if not predicted:
+        raise UserError(refusals[0])
+    return predicted
 
 
 @contextmanager
-def started(names: Iterable[str], label_names: Sequence[str]) -> Iterator[dict[str, Start]]:
-    """Starts of the named checkpoints, for as long as their folders are there."""
+def started(names: Iterable[str], label_names: Sequence[str],
+            leave_out: Callable[[str], None] | None = None) -> Iterator[dict[str, Start]]:
+    """Starts of the named checkpoints, for as long as their folders are there. One that cannot be
+    had is told to `leave_out`; errors: UserError where there is none."""
     with tempfile.TemporaryDirectory(prefix="ftbench-") as root:
         starts = {}
         for i, name in enumerate(sorted(names)):
             folder = Path(root) / str(i)
             folder.mkdir()
-            starts[name] = checkpoints.shape_start(name, label_names, folder)
+            try:
+                starts[name] = checkpoints.shape_start(name, label_names, folder)
+            except UserError as error:
+                if leave_out is None:
+                    raise
+                leave_out(f"left out: {error}")
         yield starts
 
 
@@ -126,8 +152,16 @@ def ask_of(work: Work, start: Start) -> Ask:
 
 
 def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
-                start: Start) -> Prediction:
-    peak = footprint.peak(work.recipe.batch_size)
+                gpu_names: Sequence[str], start: Start) -> Prediction:
+    """Errors: UserError where the batch is larger than this machine's addresses can tell."""
+    capabilities = {target.compute_capability for target in wanted}
+    footprint = footprint.on(capabilities.pop() if len(capabilities) == 1 else None)
+    size = work.recipe.batch_size
+    try:
+        peak = footprint.peak(size)
+    except OutOfMemory:
+        raise UserError(f"batch_size {size}: {BACKENDS[work.backend].title} on a CPU would take "
+                        "more than this machine can lay out; choose a smaller one") from None
     calibration = calibrations()[work.backend][work.device]
     error = calibration.error
     return Prediction(
@@ -138,8 +172,11 @@ def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
         recipe=work.recipe.model_dump(), parts=peak.parts, peak_bytes=peak.bytes,
         peak_low_bytes=round(peak.bytes * (1 - error)),
         peak_high_bytes=round(peak.bytes * (1 + error)),
-        assumed=calibration.assumed,
+        assumed=work.recipe.precision in calibration.assumed,
         limits=[predicted_limit(footprint, target, error) for target in wanted],
+        left_out={} if work.device == "cpu" else {
+            name: why for name in gpu_names
+            if (why := lacks(gpus.gpu_type(name), work.recipe))},
         versions=installed.versions(),
     )
 
@@ -178,6 +215,7 @@ def text(p: Prediction) -> str:
             lines.append(f"    {limit.target:<{width}}{_gib(limit.budget_bytes):>12}"
                          f"{limit.limit:>8}  {limit.low} to {limit.high}{note}")
         lines.append(sentence(p))
+    lines += [f"  {name} left out: {why}" for name, why in p.left_out.items()]
     return "\n".join(lines)
 
 

@@ -97,10 +97,10 @@ class Run:
         """A stopped run, by name or as 'last'.
 
         Errors: UserError where there is no such run or its plan cannot be read."""
-        known = {path.name: path for path in store.runs(root)}
-        latest = store.latest_run(root)
-        if name == "last" and latest:
-            name = latest.name
+        known = {path.name: path for path in store.runs(root)
+                 if (path / store.PLAN_FILE).is_file()}  # a prediction has none
+        if name == "last" and known:
+            name = list(known)[-1]
         if name not in known:
             raise unknown("run", name, known) if known else UserError(
                 f"there is no run in {root / 'runs'}: --results names another folder")
@@ -250,6 +250,19 @@ class Run:
                     self.run_whole(ready, watch)
 
 
+def run_folder(root: Path, name: str) -> Path:
+    """Of a run below `root`, or of a run's folder anywhere. Errors: UserError for neither."""
+    known = {path.name: path for path in store.runs(root)}
+    if name in known:
+        return known[name]
+    if (Path(name) / store.RUN_FILE).is_file():
+        return Path(name)
+    if not known:
+        raise UserError(f"{name}: no run's folder, it has no {store.RUN_FILE}; and there is no run "
+                        f"in {root / 'runs'}")
+    raise unknown("run", name, known)
+
+
 def choose_device(word: str) -> Device:
     """The device of a run: 'cpu' hides all GPUs from this process and its workers.
 
@@ -259,8 +272,8 @@ def choose_device(word: str) -> Device:
     try:
         device = describe()
     except NvmlFailed as error:
-        raise UserError(f"the GPU cannot be read ({error}); mend its driver or choose "
-                        "--device cpu") from None
+        raise UserError(f"the GPU cannot be read ({error}); mend its driver, or hide it: "
+                        "CUDA_VISIBLE_DEVICES= before the command") from None
     if word == "gpu" and device.kind != "gpu":
         raise UserError("--device gpu: no NVIDIA GPU is visible; choose --device cpu or auto")
     return device

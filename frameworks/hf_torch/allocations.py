@@ -112,17 +112,14 @@ def train(work: Work, network: PreTrainedModel, device: Device, ledger: Ledger) 
             with ledger.part("activations"), _autocast(recipe):
                 outputs = network(**inputs)
                 loss = mean_loss(outputs, labels, recipe.batch_size * recipe.accumulation)
-            ledger.phase("forward")
             del outputs
             with ledger.part("workspace"):
                 loss.backward()
-            ledger.phase("backward")
             ledger.relabel("gradients", [p.grad for p in network.parameters()])
         with ledger.part("workspace"):
             if recipe.max_gradient_norm:
                 torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.max_gradient_norm)
             adamw.step()
-        ledger.phase("optimizer")
         ledger.relabel("optimizer", tree_leaves([*adamw.state.values()]))
         adamw.zero_grad()
     return ledger.trace()
@@ -136,7 +133,6 @@ def evaluate(work: Work, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
         del inputs["labels"]
         with torch.no_grad(), ledger.part("activations"), _autocast(work.recipe):
             network(**inputs)
-        ledger.phase("forward")
     return ledger.trace()
 
 
@@ -177,7 +173,6 @@ class Ledger(TorchDispatchMode):
         self._clock = 0
         self._alive: dict[int, int] = {}  # buffers by the address of their storage
         self._part: Part = "activations"
-        self._phases: dict[str, int] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (),
@@ -239,10 +234,6 @@ class Ledger(TorchDispatchMode):
                 if buffer is not None:
                     self._parts[buffer] = part
 
-    def phase(self, name: str) -> None:
-        """A phase of the step ends now."""
-        self._phases[name] = self._clock
-
     def trace(self) -> StepTrace:
         events, given_back = self._clock, self._in_one_order()
         return StepTrace(
@@ -253,7 +244,6 @@ class Ledger(TorchDispatchMode):
             ),
             parts=tuple(self._parts),
             events=events,
-            phases=dict(self._phases),
         )
 
     def _in_one_order(self) -> dict[int, int]:

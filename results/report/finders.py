@@ -11,7 +11,7 @@ from results.report.view import View
 from results.schema import Finder
 
 JUDGED_TEXT = {"right": "right", "too low": "too low", "too high": "too high: it fails",
-               "none": ""}
+               "none": "", "unknown": "above what was searched"}
 
 
 def section(view: View) -> Section | None:
@@ -20,8 +20,8 @@ def section(view: View) -> Section | None:
         return None
     columns = [Column("finder", numeric=False), Column("searches"), Column("right"),
                Column("too low"), Column("too high"), Column("no answer"),
-               Column("probes", "median"), Column("ours", "median"), Column("time"),
-               Column("ours"), Column("time", "times ours")]
+               Column("not judged"), Column("probes", "median"), Column("ours", "median"),
+               Column("time"), Column("ours"), Column("time", "times ours")]
     table = Table(columns, [[
         Cell(s.name), Cell(count(s.searches)), *[Cell(count(n)) for n in s.answers.values()],
         Cell(f"{s.median_probes:g}"), Cell(f"{s.our_median_probes:g}"),
@@ -30,8 +30,8 @@ def section(view: View) -> Section | None:
         "Other finders on the same work and budget, each in one process")
     return Section("What do other finders answer?", "finders", [table, Paragraph(
         "Right is an answer from the batch that was proven to fit up to the one that was proven "
-        "to fail. Ours are the searches that the finder took part in, each probe a fresh "
-        "process.", "small"),
+        "to fail. An answer above all that was searched is not judged. Ours are the searches that "
+        "the finder took part in, each probe a fresh process.", "small"),
         Details("Every answer of every finder", [_answers(view)]),
         *labels(view, "batch_limit", compares=False)])
 

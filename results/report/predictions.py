@@ -83,7 +83,9 @@ def _sentences(view: View, predictions: Sequence[Prediction]) -> list[Block]:
     folded = unique(sentence(view, p) for p in predictions if length_of(p) != longest)
     blocks: list[Block] = [Paragraph(f"Predicted limits, with {_ranges(predictions)}:"),
                            Listing(shown)]
-    return blocks + [Details("The other lengths", [Listing(folded)])] * bool(folded)
+    blocks += [Details("The other lengths", [Listing(folded)])] * bool(folded)
+    left_out = unique(f"{name} ({why})" for p in predictions for name, why in p.left_out.items())
+    return blocks + [Paragraph(f"Left out: {'; '.join(left_out)}.", "small")] * bool(left_out)
 
 
 def _ranges(predictions: Sequence[Prediction]) -> str:
@@ -119,7 +121,8 @@ def _account(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
             "A predicted limit is rounded down to a size that the search tries. It is broken where "
             "that size failed; between what fitted and what failed nothing is known, and it is "
             "undecided. Where nothing failed, what fitted is a lower bound. Cases that the "
-            "prediction was fitted to stand apart.", "small"), *_figures(view, cases)]
+            "prediction was fitted to stand apart. `ftbench predict --check` over the runs makes "
+            "these tables.", "small"), *_figures(view, cases)]
     published = by_kind["published"] + [c for c in cases if kind_of(c) == OTHER]
     if published:
         blocks.append(_case_table(view, published, "Against published figures"))
@@ -292,8 +295,10 @@ def _who(view: View, backend: str, device: str = "") -> Cell:
 
 
 def _labels(view: View) -> list[Block]:
-    versions = {view.title(p.backend): ", ".join(f"{k} {v}" for k, v in sorted(p.versions.items()))
-                for p in view.predictions}
+    traced = [(c.backend, c.versions) for c in view.cases if c.versions]
+    traced += [(p.backend, p.versions) for p in view.predictions]
+    versions = {view.title(backend): ", ".join(f"{k} {v}" for k, v in sorted(own.items()))
+                for backend, own in traced}
     words = unique(work_of(p).precision for p in view.predictions)
     return [Paragraph(" \u00b7 ".join(["Predicted without training", *words]), "small"),
             Details("Versions and the command that makes it again",

@@ -37,7 +37,7 @@ class Worker:
     began: list[int] = []  # batch sizes
     stopped_at: int | None = None  # the probe at which the user presses Ctrl-C
     computing = False
-    libraries = 0  # bytes
+    libraries, each = 0, EACH  # bytes
 
     def __init__(self, job: Job, folder: Path, watch: Callable[..., None]) -> None:
         assert job.limit is not None
@@ -62,7 +62,7 @@ class Worker:
         if self.libraries > self.room:
             raise WorkerEnded("failed", "no memory", [], text="MemoryError: libraries")
         self.watch({"event": "loaded"})
-        peak = FIXED + self.batch * EACH
+        peak = FIXED + self.batch * self.each
         if peak > self.room:
             raise WorkerEnded("failed", "no memory", [], text="MemoryError: no memory")
         return {"steps": 3, "effective": {}, "allocated_bytes": peak,
@@ -91,7 +91,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Worker]]:
     yield Worker
 
 
-def ready(budget: str, backend: str = "hf_torch") -> Ready:
+def ready(budget: str, backend: str = "hf_torch", compare_finders: bool = False) -> Ready:
     key = JobKey(id="limit", backend=backend, task="imdb", question="batch_limit")
     job = Job(
         key=key, recipe=Recipe(), train=Path("train"), evaluations={}, environment={},
@@ -100,7 +100,7 @@ def ready(budget: str, backend: str = "hf_torch") -> Ready:
         time_limit_seconds=10, equivalence=EquivalencePlan(), throughput=ThroughputPlan(),
         memory=MemoryPlan(), predictions=Path("p.npz"),
         limit=LimitWork(budget=budget, phase="training", steps=3, highest=1024,
-                        compare_finders=False))
+                        compare_finders=compare_finders))
     data = samples.measurement("hf_torch", "imdb", "memory").data
     assert data is not None
     return Ready(job, data, Checkpoint(name="minilm", architecture="bert", sha256="",
@@ -108,13 +108,13 @@ def ready(budget: str, backend: str = "hf_torch") -> Ready:
 
 
 def search(budget: str, device: Device, taken: list[Measurement],
-           backend: str = "hf_torch") -> Measurement:
+           backend: str = "hf_torch", compare_finders: bool = False) -> Measurement:
     """The measurement, which comes last into `taken` as every one that is kept on the way."""
     def keep(m: Measurement) -> None:
         taken[:] = [m]
 
-    keep(LimitJob(ready(budget, backend), Path("run"), device, lambda key, event: None, keep,
-                  list(taken)).run())
+    keep(LimitJob(ready(budget, backend, compare_finders), Path("run"), device,
+                  lambda key, event: None, keep, list(taken)).run())
     return taken[0]
 
 
@@ -160,6 +160,38 @@ def others(monkeypatch: pytest.MonkeyPatch, answers: Iterator[list[str] | None])
         return last[0]
 
     monkeypatch.setattr(limit_job, "compute_processes", answer)
+
+
+def test_what_is_proven_stands_when_the_finders_are_stopped(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    def stopped(self: LimitJob, name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LimitJob, "_find", stopped)
+    taken: list[Measurement] = []
+    with pytest.raises(KeyboardInterrupt):
+        search("1GiB", CPU, taken, compare_finders=True)
+    assert taken[0].status == "interrupted" and taken[0].batch_limit is not None
+    assert (taken[0].batch_limit.limit, taken[0].batch_limit.fails_at) == (13, 14)
+
+
+def test_that_peaks_are_counts_is_known_when_a_search_goes_on(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    """Such a line is not followed as far."""
+    monkeypatch.setattr(limit_job.limit_pass, "used_bytes",
+                        lambda result, held: (result["allocated_bytes"], True))
+    monkeypatch.setattr(worker, "each", MIB)
+    taken: list[Measurement] = []
+    worker.stopped_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        search("1GiB", CPU, taken)
+    assert taken[0].batch_limit is not None and taken[0].batch_limit.peaks_are_counts
+    tried = worker.began[2]
+    worker.began, worker.stopped_at = [], None
+    search("1GiB", CPU, taken)
+    assert worker.began[0] == tried == 40  # five times as far as the second probe
 
 
 def test_company_that_comes_during_a_search_ends_it(

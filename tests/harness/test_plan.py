@@ -202,3 +202,11 @@ def test_unknown_choices_are_told(profile: Profile, choice: Choice, message: str
 def test_a_plan_survives_its_file(profile: Profile) -> None:
     plan = make_plan(Choice(), profile, TASKS, "ftbench run --profile mine.toml")
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_what_is_asked_twice_is_done_once(profile: Profile) -> None:
+    choice = Choice(backends=["hf_tf", "hf_tf"], tasks=["imdb", "imdb"],
+                    questions=["memory", "batch_limit"],
+                    batch_limit={"phases": ["training", "training"]})
+    ids = [spec.key.id for spec in make_plan(choice, profile, TASKS, "").jobs]
+    assert ids and len(ids) == len(set(ids))

@@ -36,8 +36,7 @@ def step(batch: int, each: int = EACH) -> StepTrace:
     """Weights that stay, an activation per example that goes."""
     return StepTrace(
         bytes=np.array([WEIGHTS, each * batch, 4 * MIB]), taken=np.array([0, 1, 3]),
-        given_back=np.array([5, 2, 4]), parts=("weights", "activations", "workspace"), events=5,
-        phases={"forward": 2, "backward": 4, "optimizer": 5})
+        given_back=np.array([5, 2, 4]), parts=("weights", "activations", "workspace"), events=5)
 
 
 def footprint(allocator: str = "cuda_cache", process: Process | None = None, each: int = EACH,
@@ -53,7 +52,7 @@ def test_two_traces_give_the_buffers_at_any_batch_size(batch: int) -> None:
 
 def test_traces_that_differ_in_their_buffers_are_refused() -> None:
     other = step(6)
-    other = StepTrace(other.bytes, other.taken, np.array([5, 4, 2]), other.parts, 5, other.phases)
+    other = StepTrace(other.bytes, other.taken, np.array([5, 4, 2]), other.parts, 5)
     with pytest.raises(ValueError, match="other buffers"):
         Footprint([step(2), other], (2, 6), calibrations()["hf_torch"]["gpu"])
 
@@ -254,6 +253,8 @@ def test_a_baseline_goes_by_its_own_name() -> None:
     (["--recipe", "precision=int4"], "recipe.precision"),
     (["--gpu", "T4", "--task", "cola"], "unknown task 'cola'"),
     (["--check", "nowhere"], "no run's folder"),
+    (["--profile", "t4"], "--profile t4: a recipe stands under a task"),
+    (["--length", "0"], "length"),
     (["--check", "nowhere", "--gpu", "T4"], "leave out --gpu"),
 ])
 def test_bad_input_is_one_line_and_leaves_nothing(

@@ -186,7 +186,8 @@ def test_finders_are_judged_by_the_proof(make_run: MakeRun) -> None:
             for a in (119, 120, 127, 128, None)] == [
         "too low", "right", "right", "too high", "none"]
     accelerate, bisect, dead = finder_summaries([limit])
-    assert accelerate.answers == {"right": 0, "too low": 1, "too high": 0, "none": 0}
+    assert accelerate.answers == {"right": 0, "too low": 1, "too high": 0, "none": 0,
+                                  "unknown": 0}
     assert bisect.answers["too high"] == 1 and dead.answers["none"] == 1
     assert accelerate.seconds / accelerate.our_seconds == pytest.approx(140 / limit.seconds)
     text = section(both(make_run([limit_measurement()]))[0], "What do other finders answer?")
