@@ -6,7 +6,6 @@ that count for memory): places across, sequence lengths and backends down.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from results.schema import (
     Phase,
     PredictedLimit,
     Prediction,
+    lender,
 )
 from results.statistics import median
 
@@ -27,7 +27,6 @@ SETTINGS: dict[str, Any] = {
     "gradient_checkpointing": False, "optimizer": "adamw",
 }
 OF_TRAINING = {"accumulation", "dropout", "gradient_checkpointing", "optimizer"}
-MEMORY_OUTCOMES = ("oom", "host_oom", "disguised_oom")
 
 Kind = Literal["measured", "emulated", "predicted"]
 Answer = Literal["right", "too low", "too high", "none", "unknown"]
@@ -214,7 +213,7 @@ def _add_prediction(grid: Grid, prediction: Prediction) -> None:
 
 
 def _work(task: str, checkpoint: str, phase: Phase, recipe: Mapping[str, Any]) -> Work:
-    return Work(task, _beside(checkpoint), phase, str(recipe.get("precision", "")),
+    return Work(task, lender(checkpoint), phase, str(recipe.get("precision", "")),
                 setting(phase, recipe))
 
 
@@ -225,13 +224,6 @@ def setting(phase: Phase, recipe: Mapping[str, Any]) -> str:
                and not (phase == "evaluation" and name in OF_TRAINING)}
     return ", ".join(name.replace("_", " ") + f" {value}" * (value is not True)
                      for name, value in unusual.items())
-
-
-def _beside(checkpoint: str) -> str:
-    """A baseline without weights to start from stands beside the checkpoint whose tokenizer it
-    shares."""
-    shared = re.fullmatch(r"none \(tokenizer of (.+)\)", checkpoint, re.DOTALL)
-    return shared[1] if shared else checkpoint
 
 
 def _taskless(work: Work) -> Work:

@@ -6,6 +6,7 @@ under the figure's name; it is never 0.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,6 +77,17 @@ class Checkpoint(Record):
     random: bool  # random weights: no accuracy
 
 
+def tokenizer_of(checkpoint: str) -> str:
+    """The checkpoint's name of a model that takes nothing but its tokenizer."""
+    return f"none (tokenizer of {checkpoint})"
+
+
+def lender(name: str) -> str:
+    """The checkpoint that lends its tokenizer, or the checkpoint itself."""
+    shared = re.fullmatch(r"none \(tokenizer of (.+)\)", name, re.DOTALL)
+    return shared[1] if shared else name
+
+
 class Load(Record):
     """The machine around a window: what other work took, and what held the GPU back."""
 
@@ -139,6 +151,7 @@ Outcome = Literal[
     "timeout",
     "error",  # anything else: it says nothing of memory, and ends the search
 ]
+MEMORY_OUTCOMES: frozenset[Outcome] = frozenset({"oom", "host_oom", "disguised_oom"})
 
 
 class Probe(Record):

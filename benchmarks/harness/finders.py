@@ -19,10 +19,11 @@ from typing import Any
 from benchmarks.harness import outcomes
 from benchmarks.harness.jobs import Job
 from benchmarks.harness.limit_pass import exactly, needed, take_steps
-from benchmarks.harness.limit_search import MEMORY_OUTCOMES, grid
+from benchmarks.harness.limit_search import grid
 from benchmarks.harness.pipe import Pipe
 from benchmarks.harness.tokenised import load_examples
 from frameworks.contract import Work
+from results.schema import MEMORY_OUTCOMES
 
 Trial = Callable[[int], None]  # trains at a batch size, or raises whatever training raises
 

@@ -16,12 +16,21 @@ from benchmarks.harness.devices import NvmlFailed, compute_processes
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.finders import FINDERS
 from benchmarks.harness.jobs import Job, LimitWork
-from benchmarks.harness.limit_search import MEMORY_OUTCOMES, Fit, Search
+from benchmarks.harness.limit_search import Fit, Search
 from benchmarks.harness.limit_text import probe_text
 from benchmarks.harness.prepare import Ready
 from benchmarks.harness.process import Event, WorkerEnded, WorkerProcess
 from benchmarks.harness.runner import Watch, measurement_of
-from results.schema import BatchLimit, Device, Finder, Measurement, Outcome, Probe, Status
+from results.schema import (
+    MEMORY_OUTCOMES,
+    BatchLimit,
+    Device,
+    Finder,
+    Measurement,
+    Outcome,
+    Probe,
+    Status,
+)
 
 STOPPED: dict[Outcome, Status] = {"timeout": "timeout", "error": "failed"}
 FINDER_TIMES = 6  # a finder has the time limit of as many probes

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from results.schema import Outcome, Probe
+from results.schema import MEMORY_OUTCOMES, Outcome, Probe
 
 SINGLE_STEPS = 64  # up to here the grid holds every size
 FIRST_PROBE = 4
@@ -22,7 +22,6 @@ FARTHEST = 32  # a prediction is followed up to this many times the largest know
 # Of an allocator's count: what its regions leave unfilled, and how far its line is followed.
 COUNT_RESERVE, COUNT_FARTHEST = 0.08, 5
 SURPRISES = 3  # wrong predictions after which the bracket is halved
-MEMORY_OUTCOMES: frozenset[Outcome] = frozenset({"oom", "host_oom", "disguised_oom"})
 
 
 def next_size(batch: int) -> int:

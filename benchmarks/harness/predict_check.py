@@ -21,7 +21,7 @@ from benchmarks.harness.predict import LARGEST_BATCH, Footprint, Refusal
 from benchmarks.harness.predictions import Work, problems, promised, started, traced
 from frameworks.contract import BACKENDS, Phase, Recipe
 from results.limits import setting
-from results.schema import BatchLimit, Measurement, PredictionCase
+from results.schema import BatchLimit, Measurement, PredictionCase, lender
 
 LABELS = ["0", "1", "2"]  # their number moves no figure that can be seen
 # The fields that move memory; works that differ in others are traced once.
@@ -80,7 +80,7 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
 def work_of(m: Measurement) -> Work:
     """The work of a limit's measurement; a baseline's checkpoint lends it only a tokenizer."""
     assert m.batch_limit is not None and m.checkpoint is not None
-    name = m.checkpoint.name.removeprefix("none (tokenizer of ").removesuffix(")")
+    name = lender(m.checkpoint.name)
     recipe = Recipe(**{field: m.recipe[field] for field in FIELDS if field in m.recipe})
     return Work(m.job.backend, name, m.device.kind, m.batch_limit.phase, recipe)
 

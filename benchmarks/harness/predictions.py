@@ -167,7 +167,7 @@ def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
     return Prediction(
         backend=work.backend, phase=work.phase, device=work.device,
         checkpoint=work.checkpoint if BACKENDS[work.backend].pretrained
-        else f"none (tokenizer of {work.checkpoint})",
+        else schema.tokenizer_of(work.checkpoint),
         architecture=start.architecture if BACKENDS[work.backend].pretrained else "lstm",
         recipe=work.recipe.model_dump(), parts=peak.parts, peak_bytes=peak.bytes,
         peak_low_bytes=round(peak.bytes * (1 - error)),
@@ -238,8 +238,7 @@ def _subject(p: Prediction) -> str:
     words += ["evaluation"] * (p.phase == "evaluation")
     if BACKENDS[p.backend].pretrained:
         return ", ".join([p.checkpoint, *words, title])
-    tokenizer = p.checkpoint.removeprefix("none (tokenizer of ").removesuffix(")")
-    return ", ".join([f"{title} on the tokens of {tokenizer}", *words])
+    return ", ".join([f"{title} on the tokens of {schema.lender(p.checkpoint)}", *words])
 
 
 def _gib(size: int) -> str:

@@ -17,7 +17,7 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import Job, LimitWork, StartFile
 from benchmarks.harness.plan import JobSpec, Plan
 from frameworks.contract import BACKENDS, Start
-from results.schema import PLAIN, Checkpoint, Data, Device, Status
+from results.schema import PLAIN, Checkpoint, Data, Device, Status, tokenizer_of
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def describe(source: checkpoints.CheckpointSource, backend: str) -> Checkpoint:
     if BACKENDS[backend].pretrained:
         return Checkpoint(name=source.name, architecture=source.architecture,
                           sha256=source.sha256, random=source.random)
-    return Checkpoint(name=f"none (tokenizer of {source.name})", architecture="lstm", sha256="",
+    return Checkpoint(name=tokenizer_of(source.name), architecture="lstm", sha256="",
                       random=False)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from math import isfinite
 
-from results.limits import MEMORY_OUTCOMES, Grid, Limit, Place, Spot
+from results.limits import Grid, Limit, Place, Spot
 from results.report.document import (
     Block,
     Cell,
@@ -22,7 +22,7 @@ from results.report.format import GIB, STATUS_TEXT, count, duration, gap, gibiby
 from results.report.labels import labels, unique
 from results.report.plots import SMALL_HEIGHT, Level, Line, Point, lines
 from results.report.view import View
-from results.schema import PredictedLimit, Probe
+from results.schema import MEMORY_OUTCOMES, PredictedLimit, Probe
 
 OUTCOME_TEXT = {
     "ok": "fits", "oom": "out of memory", "host_oom": "ended by the kernel",
