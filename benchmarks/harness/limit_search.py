@@ -112,10 +112,12 @@ class Search:
         Errors: ValueError for another outcome."""
         predicted, place = self._predicted(), self._place(probe.batch_size)
         if probe.outcome == "ok":
-            wrong = predicted is not None and place > predicted
             self._trained.add(probe.batch_size)
             if probe.peak_bytes is not None:
                 self._peaks[probe.batch_size] = probe.peak_bytes
+            # Also where the last size that should train did, and now a larger one should.
+            wrong = predicted is not None and (
+                place > predicted or place == predicted < (self._predicted() or 0))
             self._up, self._down = (self._up + 1 if wrong else 0), 0
         elif probe.outcome in MEMORY_OUTCOMES:
             known = self._failures.setdefault(probe.batch_size, [])

@@ -7,7 +7,7 @@ from math import ceil, log2
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.harness.limit_search import Fit, Search, fit_line, grid, next_size
@@ -99,6 +99,7 @@ def test_any_rising_memory_ends_with_a_proof(power: float, seed: int, budget: in
 
 @given(region=st.sampled_from([64, 256, 1024]), each=st.floats(1, 300),
        budget=st.integers(1500, 9000))
+@example(region=1024, each=71.0, budget=3858)  # a step holds ten sizes that the line does not see
 def test_memory_in_steps(region: int, each: float, budget: int) -> None:
     """An allocator that takes whole regions."""
     def memory(batch: int) -> float:
