@@ -26,7 +26,8 @@ def limit_text(m: Measurement) -> str:
     found = m.batch_limit
     if found is None or found.limit is None:
         return f"{m.status}: {m.reason}"
-    probes = f"{len(found.probes)} probes, {sum(p.seconds for p in found.probes):.0f} s"
+    n = len(found.probes)
+    probes = f"{n} probe{'s' * (n != 1)}, {sum(p.seconds for p in found.probes):.0f} s"
     notes = f" ({'; '.join(found.notes)})" if found.notes else ""
     return f"{_answer(found)} within {_budget(found)}; {probes}{notes}"
 
