@@ -178,9 +178,11 @@ def _measured(m: Measurement, limit: BatchLimit, work: Work, footprint: Footprin
                 **about, batch_size=probe.batch_size, budget=None, unit="bytes",
                 predicted=predicted, measured=probe.peak_bytes, fitted=fitted(probe.batch_size))
     if limit.limit is not None:
-        batch = promised(footprint, limit.budget_bytes, calibration.error)
+        batch = promised(footprint, limit.budget_bytes, calibration.spare)
         case = _limit_case(about, limit.budget, batch, limit.limit, limit.fails_at, limit.highest)
-        yield case.model_copy(update={"fitted": fitted(limit.limit) or fitted(limit.fails_at)})
+        seen = f"{_shape(work).checkpoint} {limit.budget}" in calibration.margin_cases
+        yield case.model_copy(update={
+            "fitted": seen or fitted(limit.limit) or fitted(limit.fails_at)})
 
 
 def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterator[PredictionCase]:
@@ -194,7 +196,7 @@ def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterat
                              predicted=footprint.in_use(row.batch_size, budget),
                              measured=row.peak_bytes)
     if row.fits is not None:
-        batch = promised(footprint, budget, calibrations()[row.backend][work.device].error)
+        batch = promised(footprint, budget, calibrations()[row.backend][work.device].spare)
         label = row.gpu or f"{budget / 2**30:.0f}GiB"
         yield _limit_case(about, label, batch, row.fits, row.fails)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.harness import budgets, checkpoints, devices, gpus, installed
 from benchmarks.harness.allocators import OutOfMemory
-from benchmarks.harness.calibration import calibrations
+from benchmarks.harness.calibration import Calibration, calibrations
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import StartFile
 from benchmarks.harness.predict import TRACED, Footprint, Refusal, footprints
@@ -173,7 +173,7 @@ def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
         peak_low_bytes=round(peak.bytes * (1 - error)),
         peak_high_bytes=round(peak.bytes * (1 + error)),
         assumed=work.recipe.precision in calibration.assumed,
-        limits=[predicted_limit(footprint, target, error) for target in wanted],
+        limits=[predicted_limit(footprint, target, calibration) for target in wanted],
         left_out={} if work.device == "cpu" else {
             name: why for name in gpu_names
             if (why := lacks(gpus.gpu_type(name), work.recipe))},
@@ -181,21 +181,22 @@ def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
     )
 
 
-def predicted_limit(footprint: Footprint, target: Target, error: float) -> PredictedLimit:
+def predicted_limit(footprint: Footprint, target: Target,
+                    calibration: Calibration) -> PredictedLimit:
     footprint = footprint.on(target.compute_capability)
     budget = target.budget_bytes
-    limit = promised(footprint, budget, error)
+    limit, error = promised(footprint, budget, calibration.spare), calibration.error
     around = [footprint.largest(budget / (1 + share)) for share in (error, -error)]
     return PredictedLimit(
         target=target.label, budget_bytes=budget, limit=limit, low=min(limit, *around),
         high=max(limit, *around), note=target.note)
 
 
-def promised(footprint: Footprint, budget_bytes: int, error: float) -> int:
-    """The batch that is promised leaves a third of the error to spare: a promise that fails costs
-    more than an example. It is the batch that is made larger, not the budget smaller: into which
+def promised(footprint: Footprint, budget_bytes: int, spare: float) -> int:
+    """The batch that is promised leaves a share to spare: a promise that fails costs more than an
+    example. It is the batch that is made larger, not the budget smaller: into which
     regions a pool cuts a budget hangs on its very bytes."""
-    return min(footprint.limit(budget_bytes, margin) for margin in (0.0, error / 3))
+    return min(footprint.limit(budget_bytes, margin) for margin in (0.0, spare))
 
 
 def text(p: Prediction) -> str:

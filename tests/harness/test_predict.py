@@ -177,7 +177,8 @@ def test_hopper_takes_larger_workspaces() -> None:
     made = footprint(workspaces_bytes=(30 * MIB,),
                      workspaces_by_capability={"9.0": (30 * MIB + 2 * EACH,)})
     assert made.on("9.0").peak(3).bytes == made.peak(3).bytes + 2 * EACH
-    limits = [predicted_limit(made, Target("GPU", 2000 * MIB, compute_capability=c), 0.03).limit
+    limits = [predicted_limit(made, Target("GPU", 2000 * MIB, compute_capability=c),
+                              made._calibration).limit
               for c in ("8.0", "9.0")]
     assert limits[0] == limits[1] + 2
 
@@ -185,14 +186,15 @@ def test_hopper_takes_larger_workspaces() -> None:
 def test_a_promise_leaves_a_part_of_its_examples_to_spare() -> None:
     made = footprint("cuda_cache")
     for budget in range(500, 4000, 125):
-        exact, spare = made.limit(budget * MIB), promised(made, budget * MIB, 0.30)
+        exact, spare = made.limit(budget * MIB), promised(made, budget * MIB, 0.10)
         assert spare == exact == 0 or spare < exact
         assert made.fits(spare * 1.1, budget * MIB)
         assert not made.fits((spare + 1) * 1.1, budget * MIB)
 
 
 def test_the_promise_lies_inside_its_interval() -> None:
-    found = predicted_limit(footprint(), Target("2000MiB", 2000 * MIB), 0.06)
+    made = footprint()
+    found = predicted_limit(made, Target("2000MiB", 2000 * MIB), made._calibration)
     assert found.low <= found.limit <= found.high
     assert found.low < found.high
 
