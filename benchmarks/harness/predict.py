@@ -196,7 +196,8 @@ class Footprint:
         return largest
 
     def _trial(self, budget_bytes: float, margin: float) -> Callable[[int], bool]:
-        return lambda batch: self.fits(batch * (1 + margin), budget_bytes)
+        """Of whole examples: blocks of a fraction would lie in memory as no real ones do."""
+        return lambda batch: self.fits(round(batch * (1 + margin)), budget_bytes)
 
     def largest(self, budget_bytes: float, margin: float = 0.0) -> int:
         """The same, whatever may fail below it."""

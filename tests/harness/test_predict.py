@@ -187,9 +187,9 @@ def test_a_promise_leaves_a_part_of_its_examples_to_spare() -> None:
     made = footprint("cuda_cache")
     for budget in range(500, 4000, 125):
         exact, spare = made.limit(budget * MIB), promised(made, budget * MIB, 0.10)
-        assert spare == exact == 0 or spare < exact
-        assert made.fits(spare * 1.1, budget * MIB)
-        assert not made.fits((spare + 1) * 1.1, budget * MIB)
+        assert spare < exact or spare == exact < 5  # a tenth of which is no example
+        assert made.fits(round(spare * 1.1), budget * MIB)
+        assert not made.fits(round((spare + 1) * 1.1), budget * MIB)
 
 
 def test_the_promise_lies_inside_its_interval() -> None:
