@@ -147,6 +147,12 @@ class Search:
         """The line through this search's own peaks; None with fewer than two."""
         return fit_line(self._peaks)
 
+    @property
+    def _rises(self) -> bool:
+        """Whether the peaks do, so that their line says where a budget ends."""
+        fit = fit_line(self._peaks, self._guess)
+        return fit is None or fit.bytes_per_example > 0
+
     def next(self) -> int | None:
         """The next batch size to try; None when the limit is proven, or lies at `highest`."""
         low = self._place(self.limit)
@@ -167,6 +173,8 @@ class Search:
         if predicted is None:
             alone = self._peaks and high == len(self._sizes)
             return self._place(self._second()) if alone else self._blind(low, high)
+        if high < len(self._sizes) and not self._rises:
+            return (low + high) // 2
         if self._down and high - 3 ** (self._down - 1) > low:
             return int(min(predicted, high - 3 ** (self._down - 1)))
         if self._up and high == len(self._sizes):
@@ -193,7 +201,11 @@ class Search:
         fit = fit_line(self._peaks, self._guess)
         if fit is None:
             return None
-        farthest = self._farthest * max(self._peaks) if self._peaks else self._sizes[-1]
+        largest_known = max(self._peaks, default=0)
+        times = self._farthest
+        if not self._rises:
+            times = 2 if largest_known < SECOND_PROBE else 4
+        farthest = times * largest_known if self._peaks else self._sizes[-1]
         largest = min(fit.largest(self._room_bytes), farthest, self._sizes[-1])
         return bisect_right(self._sizes, largest) - 1
 
