@@ -176,7 +176,7 @@ class Search:
         if high < len(self._sizes) and not self._rises:
             return (low + high) // 2
         if self._down and high - 3 ** (self._down - 1) > low:
-            return int(min(predicted, high - 3 ** (self._down - 1)))
+            return int(min(predicted, max(high - 3 ** (self._down - 1), (low + high) // 2)))
         if self._up and high == len(self._sizes):
             return int(max(predicted, low + 2 ** (self._up - 1)))
         if high < len(self._sizes) and self._surprises and (
