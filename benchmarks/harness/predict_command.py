@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -62,9 +61,8 @@ def works_of(options: argparse.Namespace) -> list[Work]:
         if missing:
             print(f"{backend} left out: {missing}", file=sys.stderr)
             continue
-        checkpoint, plain = recipe_of(options, backend)
-        for length in dict.fromkeys(options.length or [plain.length]):
-            recipe = checked(plain.model_dump() | {"length": length})
+        for length in dict.fromkeys(options.length or [None]):
+            checkpoint, recipe = recipe_of(options, backend, length)
             found += [Work(backend, checkpoint, device, options.phase, recipe)
                       for device in devices_of(options, recipe)]
     if not found:
@@ -72,27 +70,23 @@ def works_of(options: argparse.Namespace) -> list[Work]:
     return found
 
 
-def recipe_of(options: argparse.Namespace, backend: str) -> tuple[str, Recipe]:
+def recipe_of(options: argparse.Namespace, backend: str,
+              length: int | None) -> tuple[str, Recipe]:
     """The checkpoint and the recipe: a task's in a profile, or the usual ones."""
     overrides = parse_overrides(options.recipe)
-    if not options.task:
-        if options.profile:
-            raise UserError(f"--profile {options.profile}: a recipe stands under a task; name it "
-                            "with --task")
-        return options.checkpoint or USUAL_CHECKPOINT, checked(overrides)
-    profile = load_profile(options.profile or "quick")
-    if options.task not in profile.tasks:
-        raise unknown("task", options.task, profile.tasks)
+    if length is not None:
+        overrides |= {"length": length}
     try:
+        if not options.task:
+            if options.profile:
+                raise UserError(f"--profile {options.profile}: a recipe stands under a task; name "
+                                "it with --task")
+            return options.checkpoint or USUAL_CHECKPOINT, Recipe(**overrides)
+        profile = load_profile(options.profile or "quick")
+        if options.task not in profile.tasks:
+            raise unknown("task", options.task, profile.tasks)
         recipe = profile.recipe_for(backend, options.task, overrides)
-    except ValidationError as error:
-        raise UserError(f"recipe: {explain(error, Recipe)}") from None
-    return options.checkpoint or profile.checkpoint, recipe
-
-
-def checked(fields: dict[str, Any]) -> Recipe:
-    try:
-        return Recipe.model_validate(fields)
+        return options.checkpoint or profile.checkpoint, recipe
     except ValidationError as error:
         raise UserError(f"recipe: {explain(error, Recipe)}") from None
 
