@@ -203,7 +203,7 @@ class Search:
             return None
         largest_known = max(self._peaks, default=0)
         times = self._farthest
-        if not self._rises:
+        if fit.bytes_per_example <= 0:  # no line says where the peaks will rise
             times = 2 if largest_known < SECOND_PROBE else 4
         farthest = times * largest_known if self._peaks else self._sizes[-1]
         largest = min(fit.largest(self._room_bytes), farthest, self._sizes[-1])
