@@ -30,6 +30,7 @@ class Calibration(BaseModel):
     started_bytes: dict[Precision, int] = Field(default_factory=dict)
     threads_per_core: int = 0
     late_bytes: int = 0
+    more_bytes: int = 0
     built_bytes: int = 0
     resident_bytes: int = 0
     workspaces_bytes: tuple[int, ...] = ()

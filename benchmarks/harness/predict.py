@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +61,7 @@ class Process:
     begun_bytes: int = 0  # when training begins: the data segment
     resident_bytes: int = 0  # at the peak: pages that were touched
     late_bytes: int = 0  # of `bytes`, what comes when the buffers have taken theirs
+    more_bytes: int = 0  # what may come late beside those
 
 
 class Footprint:
@@ -87,6 +88,16 @@ class Footprint:
         other = copy(self)
         other._workspaces = self._calibration.workspaces(compute_capability)
         other._peaks = self._peaks if other._workspaces == self._workspaces else {}
+        return other
+
+    def at_worst(self) -> Footprint:
+        """With all that may come late."""
+        if self._process is None or not self._process.more_bytes:
+            return self
+        other, process = copy(self), self._process
+        other._process = replace(process, bytes=process.bytes + process.more_bytes, more_bytes=0,
+                                 late_bytes=process.late_bytes + process.more_bytes)
+        other.outside_bytes, other._peaks = other._process.bytes, {}
         return other
 
     def sizes(self, batch: float) -> np.ndarray:
@@ -269,5 +280,5 @@ def _footprint(backend: str, ask: Ask, answer: Answer, folder: Path, place: int)
             bytes=answer.process_bytes + calibration.started(ask.recipe.precision),
             begun_bytes=answer.process_bytes + calibration.built_bytes,
             resident_bytes=answer.resident_bytes + calibration.resident_bytes,
-            late_bytes=calibration.late_bytes)
+            late_bytes=calibration.late_bytes, more_bytes=calibration.more_bytes)
     return Footprint(traces, ask.batch_sizes, calibration, process)

@@ -193,9 +193,10 @@ def predicted_limit(footprint: Footprint, target: Target,
 
 
 def promised(footprint: Footprint, budget_bytes: int, spare: float) -> int:
-    """The batch that is promised leaves a share to spare: a promise that fails costs more than an
-    example. It is the batch that is made larger, not the budget smaller: into which regions a pool
-    cuts a budget hangs on its very bytes."""
+    """The batch that is promised leaves a share to spare, and fits beside all that may come late: a
+    promise that fails costs more than an example. It is the batch that is made larger, not the
+    budget smaller: into which regions a pool cuts a budget hangs on its very bytes."""
+    footprint = footprint.at_worst()
     return min(footprint.limit(budget_bytes, margin) for margin in (0.0, spare))
 
 

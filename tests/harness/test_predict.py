@@ -168,6 +168,18 @@ def test_what_comes_late_must_find_room() -> None:
     assert late.fits(5, 600 * MIB)
 
 
+def test_a_promise_has_room_for_all_that_may_come_late() -> None:
+    """The same 13.5 MiB: what is told to come finds room, what may come besides does not, so that
+    the region is none for a promise."""
+    budget = 470 * MIB
+    process = Process(5 * MIB, late_bytes=5 * MIB, more_bytes=15 * MIB)
+    made = footprint("onednn_pool", process)
+    assert made.at_worst().outside_bytes == 20 * MIB
+    assert made.at_worst().limit(budget) < 5 <= made.limit(budget)
+    assert promised(made, budget, 0.0) == made.at_worst().limit(budget)
+    assert made.outside_bytes == 5 * MIB
+
+
 def test_hopper_takes_larger_workspaces() -> None:
     known = calibrations()["hf_torch"]["gpu"]
     assert known.workspaces("9.0") == (32 * MIB,) * 2
@@ -251,7 +263,7 @@ def test_a_baseline_goes_by_its_own_name() -> None:
     (["--budget", "lots"], "--budget 'lots'"),
     (["--backend", "hf_jax"], "unknown backend 'hf_jax'"),
     (["--checkpoint", "nothing-there"], "unknown checkpoint 'nothing-there'"),
-    (["--checkpoint", "bert-base", "--length", "513"], "512 tokens"),
+    (["--backend", "hf_torch", "--checkpoint", "bert-base", "--length", "513"], "512 tokens"),
     (["--recipe", "precision=int4"], "recipe.precision"),
     (["--gpu", "T4", "--task", "cola"], "unknown task 'cola'"),
     (["--check", "nowhere"], "no run's folder"),
