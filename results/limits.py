@@ -93,8 +93,7 @@ class Limit:
 
     @property
     def seconds(self) -> float:
-        """Of its probes, each a whole process."""
-        return sum(probe.seconds for probe in self.found.probes)
+        return self.found.seconds
 
     @property
     def step(self) -> int | None:

@@ -175,6 +175,14 @@ class Finder(Record):
     reason: str | None = None  # why there is no answer
 
 
+class Expected(Record):
+    """Where a search was told to look first."""
+
+    limit: int
+    source: str  # 'predicted', 'the limit on imdb'
+    seconds: float  # that it took to tell
+
+
 class BatchLimit(Record):
     """The largest batch that trains (or predicts) within a budget, proven from both sides."""
 
@@ -187,12 +195,19 @@ class BatchLimit(Record):
     limit: int | None  # 0: not even one example; None: not found, the measurement says why
     fails_at: int | None  # the smallest that failed; None: none did up to `highest`
     highest: int  # no batch above it was asked for
+    expected: Expected | None = None
     probes: list[Probe]
     fixed_bytes: float | None = None  # the fit: peak = fixed_bytes + bytes_per_example x batch
     bytes_per_example: float | None = None
     needed_bytes: int | None = None  # at batch 1, where not even that fits
     peaks_are_counts: bool = False  # the framework's allocator counted them
     finders: list[Finder] = Field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Of its probes, each a whole process, and of what told where to look first."""
+        told = self.expected.seconds if self.expected else 0.0
+        return told + sum(probe.seconds for probe in self.probes)
 
 
 class Score(Record):

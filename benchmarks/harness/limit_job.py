@@ -16,8 +16,9 @@ from benchmarks.harness.devices import NvmlFailed, compute_processes
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.finders import FINDERS
 from benchmarks.harness.jobs import Job, LimitWork
-from benchmarks.harness.limit_search import Fit, Search
-from benchmarks.harness.limit_text import probe_text
+from benchmarks.harness.limit_search import FIRST_PROBE, Search
+from benchmarks.harness.limit_text import expected_text, probe_text
+from benchmarks.harness.predictions import expected_limit
 from benchmarks.harness.prepare import Ready
 from benchmarks.harness.process import Event, WorkerEnded, WorkerProcess
 from benchmarks.harness.runner import Watch, measurement_of
@@ -25,6 +26,7 @@ from results.schema import (
     MEMORY_OUTCOMES,
     BatchLimit,
     Device,
+    Expected,
     Finder,
     Measurement,
     Outcome,
@@ -61,8 +63,11 @@ class LimitJob:
         self._notes = [self._budget.note] if self._budget.note else []
         self._probes: list[Probe] = []
         self._finders: list[Finder] = []
-        self._search = Search(self._budget.bytes, self._asked.highest)
+        self._peaks: dict[int, int] = {}  # under other budgets
+        self._expected: Expected | None = None
+        self._search = self._made()
         self._begin(taken)
+        self._search = self._made()
 
     def run(self) -> Measurement:
         """The whole search."""
@@ -77,6 +82,8 @@ class LimitJob:
             raise
 
     def _run(self) -> Measurement:
+        if self._expected is None and self._asked.highest > FIRST_PROBE:
+            self._predict()
         while (batch := self._search.next()) is not None:
             probe = self._probe(batch)
             self._probes.append(probe)
@@ -100,11 +107,8 @@ class LimitJob:
         return self._measurement("ok", **fields)
 
     def _begin(self, taken: Sequence[Measurement]) -> None:
-        """Goes on from this job's own probes. The line of the same work under other budgets, or
-        on another task, tells where to look; a comparison of finders does without."""
-        peaks: dict[int, int] = {}
-        guess: Fit | None = None
-        reserves: dict[int, float] = {}  # by how far the budget lies from this one
+        """Goes on from this job's own probes. The same work's peaks under other budgets tell the
+        line, and its limit on another task where to look; a comparison of finders does without."""
         alike = [(m, m.batch_limit) for m in taken
                  if m.batch_limit is not None and self._alike(m, m.batch_limit)]
         for m, found in alike:
@@ -112,21 +116,32 @@ class LimitJob:
                 self._go_on_from(m, found)
         for m, found in alike:
             self._counts = self._counts or found.peaks_are_counts
-            fit = line(found)
-            if m.job.id == self._ready.job.key.id or self._asked.compare_finders or fit is None:
+            if m.job.id == self._ready.job.key.id or self._asked.compare_finders:
                 continue
             if m.job.task == self._ready.job.key.task:
-                peaks |= {p.batch_size: p.peak_bytes for p in found.probes if p.peak_bytes}
-            else:
-                guess = fit
-            if found.limit and found.fails_at:
-                between = fit.peak_bytes((found.limit + found.fails_at) / 2)
-                distance = abs(found.budget_bytes - self._budget.bytes)
-                reserves[distance] = max(0.0, 1 - between / found.budget_bytes)
-        self._search = Search(self._budget.bytes, self._asked.highest, probes=self._probes,
-                              peaks=peaks, guess=guess,
-                              reserve=reserves[min(reserves)] if reserves else None,
-                              counts=self._counts)
+                self._peaks |= {p.batch_size: p.peak_bytes for p in found.probes if p.peak_bytes}
+            elif found.budget_bytes == self._budget.bytes and found.limit is not None:
+                self._expected = Expected(limit=found.limit, source=f"the limit on {m.job.task}",
+                                          seconds=0.0)
+
+    def _made(self) -> Search:
+        return Search(self._budget.bytes, self._asked.highest, probes=self._probes,
+                      peaks=self._peaks, counts=self._counts,
+                      expected=self._expected.limit if self._expected else None)
+
+    def _predict(self) -> None:
+        """Where the limit should be; a search that is not told goes by its own peaks alone."""
+        began = time.monotonic()
+        try:
+            limit = expected_limit(self._ready.job, self._device, self._budget.bytes,
+                                   self._ready.where.python)
+        except UserError as error:
+            self._note(f"the search was not told where to look: {error}")
+            return
+        self._expected = Expected(limit=limit, source="predicted",
+                                  seconds=time.monotonic() - began)
+        self._search = self._made()
+        self._watch(self._ready.job.key, {"event": "probe", "note": expected_text(self._expected)})
 
     def _alike(self, m: Measurement, found: BatchLimit) -> bool:
         """Whether a measurement's memory is this job's: all but the budget and the task."""
@@ -142,6 +157,7 @@ class LimitJob:
             return
         self._probes = [p for p in found.probes if p.outcome not in STOPPED]
         self._finders, self._effective = list(found.finders), m.effective
+        self._expected = found.expected
         for note in found.notes:
             self._note(note)
 
@@ -234,7 +250,8 @@ class LimitJob:
         limit = BatchLimit(
             phase=asked.phase, budget=asked.budget, budget_bytes=self._budget.bytes,
             emulated=self._budget.emulated, enforced_by=self._enforced_by(),
-            highest=asked.highest, probes=self._probes, finders=self._finders,
+            highest=asked.highest, expected=self._expected, probes=self._probes,
+            finders=self._finders,
             notes=self._notes, peaks_are_counts=self._counts,
             fixed_bytes=None if fit is None else fit.fixed_bytes,
             bytes_per_example=None if fit is None else fit.bytes_per_example,
@@ -270,12 +287,6 @@ class LimitJob:
 
     def _tell(self, probe: Probe) -> None:
         self._watch(self._ready.job.key, {"event": "probe", "note": probe_text(probe)})
-
-
-def line(found: BatchLimit) -> Fit | None:
-    if found.fixed_bytes is None or found.bytes_per_example is None:
-        return None
-    return Fit(found.fixed_bytes, found.bytes_per_example)
 
 
 def refuse_company(device: Device) -> bool:

@@ -4,7 +4,9 @@ Batch sizes lie on a grid: every one up to 64, then steps of 5 % rounded to a mu
 limit is proven when it trained and the next size of the grid failed. Memory grows almost linearly
 with the batch, so two small probes and a straight line tell where the limit is; what is left is to
 prove it. Every probe that trained moves the line: it goes through the largest one, with the slope
-of all. Only when the line was wrong are further sizes tried, in steps that grow, then by halves.
+of all. A limit that is expected, from a prediction or another task, takes the place of the second
+small probe and of the line. Only when line or expectation were wrong are further sizes tried, in
+steps that grow, then by halves.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ FARTHEST = 32  # a prediction is followed up to this many times the largest know
 # Of an allocator's count: what its regions leave unfilled, and how far its line is followed.
 COUNT_RESERVE, COUNT_FARTHEST = 0.08, 5
 SURPRISES = 3  # wrong predictions after which the bracket is halved
+EXPECTED_FAILS = 2  # times that an expectation may fail, before the line is asked
 
 
 def next_size(batch: int) -> int:
@@ -56,21 +59,15 @@ class Fit:
         return (budget_bytes - self.fixed_bytes) / self.bytes_per_example
 
 
-def fit_line(peaks: dict[int, int], guess: Fit | None = None) -> Fit | None:
-    """A line through the largest batch, nearest to the limit, with the least-squares slope of all
-    (of one alone: the guess's slope). `peaks` in bytes by batch size. None where there is neither.
-    """
-    if not peaks:
-        return guess
-    if len(peaks) == 1:
-        if guess is None:
-            return None
-        slope = guess.bytes_per_example
-    else:
-        centre = sum(peaks) / len(peaks)
-        mean = sum(peaks.values()) / len(peaks)
-        slope = (sum((batch - centre) * (peak - mean) for batch, peak in peaks.items())
-                 / sum((batch - centre) ** 2 for batch in peaks))
+def fit_line(peaks: dict[int, int]) -> Fit | None:
+    """A line through the largest batch, nearest to the limit, with the least-squares slope of all.
+    `peaks` in bytes by batch size; None with fewer than two."""
+    if len(peaks) < 2:
+        return None
+    centre = sum(peaks) / len(peaks)
+    mean = sum(peaks.values()) / len(peaks)
+    slope = (sum((batch - centre) * (peak - mean) for batch, peak in peaks.items())
+             / sum((batch - centre) ** 2 for batch in peaks))
     largest = max(peaks)
     return Fit(peaks[largest] - slope * largest, slope)
 
@@ -83,13 +80,14 @@ class Search:
     """
 
     def __init__(self, budget_bytes: int, highest: int, *, probes: Iterable[Probe] = (),
-                 peaks: dict[int, int] | None = None, guess: Fit | None = None,
-                 reserve: float | None = None, counts: bool = False) -> None:
+                 peaks: dict[int, int] | None = None, expected: int | None = None,
+                 counts: bool = False) -> None:
         """`peaks`: of the same work under other budgets, in bytes by batch size; they tell the
-        line, and prove nothing here. `guess`: the line of similar work. `reserve`: the share of
-        another budget that no batch could fill. `counts`: see `peaks_are_counts`."""
+        line, and prove nothing here. `expected`: what the limit may be. `counts`: see
+        `peaks_are_counts`."""
         self._budget_bytes, self._sizes = budget_bytes, grid(highest)
-        self._guess, self._reserve, self._farthest = guess, reserve, FARTHEST
+        self._room_bytes, self._farthest = float(budget_bytes), FARTHEST
+        self._expected = None if expected is None else self._place(expected)
         self._peaks = dict(peaks or {})
         self._trained: set[int] = set()
         self._failures: dict[int, list[Outcome]] = {}
@@ -103,8 +101,7 @@ class Search:
         """The peaks are what an allocator counts as in use. It cannot fill the budget with it,
         and for small sizes the count grows more slowly than for large ones."""
         self._farthest = COUNT_FARTHEST
-        if self._reserve is None:
-            self._reserve = COUNT_RESERVE
+        self._room_bytes = self._budget_bytes * (1 - COUNT_RESERVE)
 
     def add(self, probe: Probe) -> None:
         """Takes a probe whose outcome is 'ok' or a memory outcome; others say nothing of memory.
@@ -129,10 +126,6 @@ class Search:
         self._surprises += wrong
 
     @property
-    def _room_bytes(self) -> float:
-        return self._budget_bytes * (1 - (self._reserve or 0.0))
-
-    @property
     def limit(self) -> int:
         """The largest size that trained; 0: none has."""
         return max(self._trained, default=0)
@@ -150,8 +143,7 @@ class Search:
     @property
     def _rises(self) -> bool:
         """Whether the peaks do, so that their line says where a budget ends."""
-        fit = fit_line(self._peaks, self._guess)
-        return fit is None or fit.bytes_per_example > 0
+        return self.fit is None or self.fit.bytes_per_example > 0
 
     def next(self) -> int | None:
         """The next batch size to try; None when the limit is proven, or lies at `highest`."""
@@ -170,9 +162,11 @@ class Search:
     def _wanted(self, low: int, high: int) -> int:
         """Where to look, before it is held to the bracket: places in the grid."""
         predicted = self._predicted()
+        if not self._peaks:
+            return self._blind(low, high)
         if predicted is None:
-            alone = self._peaks and high == len(self._sizes)
-            return self._place(self._second()) if alone else self._blind(low, high)
+            second = self._place(self._second())
+            return second if second < high else (low + high) // 2
         if high < len(self._sizes) and not self._rises:
             return (low + high) // 2
         if self._down and high - 3 ** (self._down - 1) > low:
@@ -188,7 +182,10 @@ class Search:
         """Without any peak: a small size, then twice the last, then by halves."""
         if high < len(self._sizes):
             return (low + high) // 2
-        return self._place(2 * self.limit if self._trained else FIRST_PROBE)
+        if self._trained:
+            return self._place(2 * self.limit)
+        first = self._place(FIRST_PROBE)
+        return first if self._expected is None else min(first, self._expected)
 
     def _second(self) -> int:
         """The size of the second probe: as far from the first as is sure to be cheap. The peak of
@@ -198,16 +195,21 @@ class Search:
 
     def _predicted(self) -> int | None:
         """The place of the predicted limit: -1 where not even one example should fit."""
-        fit = fit_line(self._peaks, self._guess)
+        if self._expected is not None and self._may_be(self._expected):
+            return self._expected
+        fit = self.fit
         if fit is None:
             return None
-        largest_known = max(self._peaks, default=0)
+        largest_known = max(self._peaks)
         times = self._farthest
         if fit.bytes_per_example <= 0:  # no line says where the peaks will rise
             times = 2 if largest_known < SECOND_PROBE else 4
-        farthest = times * largest_known if self._peaks else self._sizes[-1]
-        largest = min(fit.largest(self._room_bytes), farthest, self._sizes[-1])
+        largest = min(fit.largest(self._room_bytes), times * largest_known, self._sizes[-1])
         return bisect_right(self._sizes, largest) - 1
+
+    def _may_be(self, expected: int) -> bool:
+        """Whether the limit may still be about there."""
+        return self._place(self.limit) <= expected and len(self._failures) < EXPECTED_FAILS
 
     def _place(self, batch: int) -> int:
         """The place in the grid of the largest size up to `batch`; -1 below the smallest."""

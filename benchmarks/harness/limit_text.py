@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.schema import BatchLimit, Measurement, Probe
+from results.schema import BatchLimit, Expected, Measurement, Probe
 
 OUTCOME_TEXT = {
     "oom": "out of memory", "host_oom": "killed for want of memory",
@@ -21,13 +21,18 @@ def probe_text(probe: Probe) -> str:
             f"({probe.reason})")
 
 
+def expected_text(expected: Expected) -> str:
+    """'157 expected (predicted, 8 s)'."""
+    return f"{expected.limit} expected ({expected.source}, {expected.seconds:.0f} s)"
+
+
 def limit_text(m: Measurement) -> str:
     """'112 trains, 120 fails (out of memory) within 6GiB; 4 probes, 61 s'; or why there is none."""
     found = m.batch_limit
     if found is None or found.limit is None:
         return f"{m.status}: {m.reason}"
     n = len(found.probes)
-    probes = f"{n} probe{'s' * (n != 1)}, {sum(p.seconds for p in found.probes):.0f} s"
+    probes = f"{n} probe{'s' * (n != 1)}, {found.seconds:.0f} s"
     notes = f" ({'; '.join(found.notes)})" if found.notes else ""
     return f"{_answer(found)} within {_budget(found)}; {probes}{notes}"
 

@@ -251,8 +251,10 @@ class Refusal:
     reason: str
 
 
-def footprints(backend: str, asks: Sequence[Ask]) -> list[Footprint | Refusal]:
-    """One per ask, traced in a worker process of the backend's framework.
+def footprints(backend: str, asks: Sequence[Ask], python: Path = Path(sys.executable)
+               ) -> list[Footprint | Refusal]:
+    """One per ask, traced in a worker process of the backend's framework; `python` may be that of
+    another environment.
 
     Errors: UserError where the worker fails."""
     with tempfile.TemporaryDirectory(prefix="ftbench-") as name:
@@ -260,7 +262,7 @@ def footprints(backend: str, asks: Sequence[Ask]) -> list[Footprint | Refusal]:
         request = folder / "request.json"
         request.write_text(Request(backend=backend, asks=list(asks)).model_dump_json(), "utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.harness.predict_pass", str(request), str(folder)],
+            [python, "-m", "benchmarks.harness.predict_pass", str(request), str(folder)],
             env={**os.environ, **environment(backend, "cpu")}, cwd=Path(__file__).parents[2],
             capture_output=True, text=True, check=False)
         if done.returncode:

@@ -18,15 +18,20 @@ from benchmarks.harness.allocators import OutOfMemory
 from benchmarks.harness.calibration import calibrations
 from benchmarks.harness.limit_search import grid
 from benchmarks.harness.predict import LARGEST_BATCH, Footprint, Refusal
-from benchmarks.harness.predictions import Work, problems, promised, started, traced
+from benchmarks.harness.predictions import (
+    FIELDS,
+    Work,
+    of_memory,
+    problems,
+    promised,
+    started,
+    traced,
+)
 from frameworks.contract import BACKENDS, Phase, Recipe
 from results.limits import setting
 from results.schema import BatchLimit, Measurement, PredictionCase, lender
 
 LABELS = ["0", "1", "2"]  # their number moves no figure that can be seen
-# The fields that move memory; works that differ in others are traced once.
-FIELDS = ("accumulation", "attention", "compile", "dropout", "gradient_checkpointing", "length",
-          "max_gradient_norm", "optimizer", "precision")
 Say = Callable[[str], None]
 
 
@@ -81,8 +86,7 @@ def work_of(m: Measurement) -> Work:
     """The work of a limit's measurement; a baseline's checkpoint lends it only a tokenizer."""
     assert m.batch_limit is not None and m.checkpoint is not None
     name = lender(m.checkpoint.name)
-    recipe = Recipe(**{field: m.recipe[field] for field in FIELDS if field in m.recipe})
-    return Work(m.job.backend, name, m.device.kind, m.batch_limit.phase, recipe)
+    return Work(m.job.backend, name, m.device.kind, m.batch_limit.phase, of_memory(m.recipe))
 
 
 def work_of_published(row: PublishedMemory) -> Work:

@@ -8,13 +8,15 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from benchmarks.harness import budgets, checkpoints, devices, gpus, installed
 from benchmarks.harness.allocators import OutOfMemory
 from benchmarks.harness.calibration import Calibration, calibrations
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs import StartFile
+from benchmarks.harness.jobs import Job, StartFile
 from benchmarks.harness.predict import TRACED, Footprint, Refusal, footprints
 from benchmarks.harness.predict_pass import Ask
 from frameworks.contract import BACKENDS, Device, Phase, Recipe, Start
@@ -22,6 +24,9 @@ from results import schema
 from results.schema import PredictedLimit, Prediction
 
 GIB = 2**30
+# The fields that move memory; works that differ in others are traced once.
+FIELDS = ("accumulation", "attention", "compile", "dropout", "gradient_checkpointing", "length",
+          "max_gradient_norm", "optimizer", "precision")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Work:
     device: Device
     phase: Phase
     recipe: Recipe
+
+
+def of_memory(recipe: Mapping[str, Any]) -> Recipe:
+    """What of a recipe moves memory."""
+    return Recipe(**{field: recipe[field] for field in FIELDS if field in recipe})
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,25 @@ def traced(works: Sequence[Work], starts: Mapping[str, Start]) -> dict[Work, Foo
         asks = [ask_of(work, starts[work.checkpoint]) for work in own]
         found |= zip(own, footprints(backend, asks), strict=True)
     return {work: found[work] for work in works}
+
+
+def expected_limit(job: Job, device: schema.Device, budget_bytes: int, python: Path) -> int:
+    """The largest batch that should fit into a budget, for the search that is to prove it. A work
+    is traced once for all budgets.
+
+    Errors: UserError where the backend cannot be traced or followed."""
+    assert job.limit is not None
+    ask = Ask(recipe=of_memory(job.recipe.model_dump()), start=job.start, device=device.kind,
+              phase=job.limit.phase, batch_sizes=TRACED)
+    found = _kept_footprint(job.key.backend, ask, python)
+    if isinstance(found, Refusal):
+        raise UserError(found.reason)
+    return found.on(device.compute_capability).limit(budget_bytes)
+
+
+@cache
+def _kept_footprint(backend: str, ask: Ask, python: Path) -> Footprint | Refusal:
+    return footprints(backend, [ask], python)[0]
 
 
 def problems(work: Work, start: Start) -> list[str]:

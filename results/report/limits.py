@@ -257,12 +257,13 @@ def _fit(limit: Limit, colour: int) -> list[Line]:
 def _limit_table(view: View) -> Table:
     columns = [*key_columns(view), Column("budget"), Column("known", numeric=False),
                Column("limit"), Column("fails at"), Column("step"), Column("probes"),
-               Column("time in probes"), Column("outcomes", numeric=False)]
+               Column("time"), Column("outcomes", numeric=False)]
     return Table(columns, [[
         *key_cells(view, limit),
         Cell(name(limit.place), f"{gibibytes(limit.found.budget_bytes)} GiB"
              * limit.place.is_type),
-        Cell(limit.kind, "; ".join([f"held by {limit.found.enforced_by}", *limit.found.notes])),
+        Cell(limit.kind, "; ".join([f"held by {limit.found.enforced_by}", *_told(limit),
+                                    *limit.found.notes])),
         _proven_cell(limit),
         Cell(count(limit.found.fails_at)) if limit.found.fails_at is not None
         else gap("nothing failed" if limit.found.limit is not None else "not_run"),
@@ -270,6 +271,12 @@ def _limit_table(view: View) -> Table:
         Cell(count(len(limit.found.probes))), Cell(duration(limit.seconds)),
         Cell(_outcomes(limit.found.probes)),
     ] for limit in view.limits], "Every limit: what fits, and what failed one step on")
+
+
+def _told(limit: Limit) -> list[str]:
+    """Where the search was told to look first."""
+    told = limit.found.expected
+    return [f"looked first near {count(told.limit)} ({told.source})"] if told else []
 
 
 def _proven_cell(limit: Limit) -> Cell:

@@ -73,7 +73,8 @@ def test_a_limit_is_proven_under_a_real_budget(
     assert (found.limit, "ok") in outcomes
     assert {o for b, o in outcomes if b == found.fails_at} <= {"oom", "disguised_oom"}
     assert all(p.steps == 3 and p.peak_bytes for p in found.probes if p.outcome == "ok")
-    assert len(found.probes) <= 10
+    assert found.expected is not None and found.expected.source == "predicted"
+    assert len(found.probes) <= 6
     assert f"{found.limit} trains, {found.fails_at} fails" in output and "report:" in output
 
 

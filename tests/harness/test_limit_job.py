@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.harness import budgets, limit_job
 from benchmarks.harness.environments import here
+from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import Job, LimitWork, StartFile
 from benchmarks.harness.limit_job import CANNOT_TELL, LimitJob
 from benchmarks.harness.prepare import Ready
@@ -26,6 +27,7 @@ MIB, GIB = 2**20, 2**30
 CPU = Device(kind="cpu", name="Some CPU", memory_bytes=16 * GIB, cores=2)
 GPU = Device(kind="gpu", name="NVIDIA A100-SXM4-40GB", memory_bytes=40 * GIB, cores=8,
              compute_capability="8.0", gpu_type="A100-40")
+NOT_TOLD = "the search was not told where to look: nobody can"
 NOBODY = 2**22 + 1  # no process has such an id; 0 would be this one
 FIXED, EACH = 500 * MIB, 40 * MIB
 
@@ -38,6 +40,7 @@ class Worker:
     stopped_at: int | None = None  # the probe at which the user presses Ctrl-C
     computing = False
     libraries, each = 0, EACH  # bytes
+    predicted: int | None = None  # the limit; None: it cannot be
 
     def __init__(self, job: Job, folder: Path, watch: Callable[..., None]) -> None:
         assert job.limit is not None
@@ -88,11 +91,20 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Worker]]:
     monkeypatch.setattr(limit_job, "DataPeak", NoPeak)
     monkeypatch.setattr(Worker, "began", [])
     monkeypatch.setattr(Worker, "stopped_at", None)
+
+    def expected(job: Job, device: Device, budget_bytes: int, python: Path) -> int:
+        assert python == here().python
+        if Worker.predicted is None:
+            raise UserError("nobody can")
+        return Worker.predicted
+
+    monkeypatch.setattr(limit_job, "expected_limit", expected)
     yield Worker
 
 
-def ready(budget: str, backend: str = "hf_torch", compare_finders: bool = False) -> Ready:
-    key = JobKey(id="limit", backend=backend, task="imdb", question="batch_limit")
+def ready(budget: str, backend: str = "hf_torch", compare_finders: bool = False,
+          task: str = "imdb") -> Ready:
+    key = JobKey(id=f"limit-{task}-{budget}", backend=backend, task=task, question="batch_limit")
     job = Job(
         key=key, recipe=Recipe(), train=Path("train"), evaluations={}, environment={},
         start=StartFile(folder=Path("start"), architecture="bert", label_count=2,
@@ -108,14 +120,15 @@ def ready(budget: str, backend: str = "hf_torch", compare_finders: bool = False)
 
 
 def search(budget: str, device: Device, taken: list[Measurement],
-           backend: str = "hf_torch", compare_finders: bool = False) -> Measurement:
+           backend: str = "hf_torch", compare_finders: bool = False,
+           task: str = "imdb") -> Measurement:
     """The measurement, which comes last into `taken` as every one that is kept on the way."""
     def keep(m: Measurement) -> None:
-        taken[:] = [m]
+        taken[:] = [*(other for other in taken if other.job.id != m.job.id), m]
 
-    keep(LimitJob(ready(budget, backend, compare_finders), Path("run"), device,
+    keep(LimitJob(ready(budget, backend, compare_finders, task), Path("run"), device,
                   lambda key, event: None, keep, list(taken)).run())
-    return taken[0]
+    return taken[-1]
 
 
 def test_where_the_libraries_do_not_fit_no_other_batch_is_tried(
@@ -149,6 +162,54 @@ def test_a_stopped_search_goes_on_from_its_probes(
     assert found.probes[:2] == before
     assert worker.began == [p.batch_size for p in found.probes[2:]]
     assert (found.budget_bytes, found.limit, found.fails_at) == (GIB, 13, 14)
+
+
+def test_a_prediction_saves_probes_and_is_kept(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    """A small one for the line, then the limit and what fails above it; also when it goes on."""
+    monkeypatch.setattr(worker, "predicted", 13)
+    taken: list[Measurement] = []
+    worker.stopped_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        search("1GiB", CPU, taken)
+    monkeypatch.setattr(worker, "predicted", None)  # nobody is asked again
+    worker.stopped_at = None
+    found = search("1GiB", CPU, taken).batch_limit
+    assert found is not None and found.expected is not None and found.notes == []
+    assert [p.batch_size for p in found.probes] == [4, 13, 14]
+    assert (found.expected.limit, found.expected.source) == (13, "predicted")
+    assert found.seconds == found.expected.seconds + sum(p.seconds for p in found.probes)
+
+
+def test_what_is_proven_on_one_task_is_expected_on_another(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    """Under the same budget; under another one, the peaks of this task tell the line."""
+    taken: list[Measurement] = []
+    search("1GiB", CPU, taken)
+    monkeypatch.setattr(worker, "predicted", 30)
+    worker.began = []
+    found = search("1GiB", CPU, taken, task="mnli").batch_limit
+    assert found is not None and found.expected is not None
+    assert found.expected.source == "the limit on imdb" and worker.began == [4, 13, 14]
+    worker.began = []
+    found = search("2GiB", CPU, taken, task="mnli").batch_limit
+    assert found is not None and found.expected is not None
+    assert found.expected.source == "predicted" and found.limit == 38
+    assert worker.began[0] == 30
+
+
+def test_a_comparison_of_finders_is_told_nothing_measured(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    monkeypatch.setattr(limit_job, "FINDERS", ())
+    taken: list[Measurement] = []
+    search("1GiB", CPU, taken)
+    worker.began = []
+    found = search("1GiB", CPU, taken, task="mnli", compare_finders=True).batch_limit
+    assert found is not None and found.expected is None and found.notes == [NOT_TOLD]
+    assert worker.began[:2] == [4, 8]
 
 
 def others(monkeypatch: pytest.MonkeyPatch, answers: Iterator[list[str] | None]) -> None:
@@ -224,14 +285,15 @@ def test_where_nvml_lists_nobody_the_result_says_so(
     others(monkeypatch, iter([silent]))
     m = search("1GiB", GPU, [])
     assert m.status == "ok" and m.batch_limit is not None
-    assert m.batch_limit.limit == 13 and m.batch_limit.notes == [CANNOT_TELL]
+    assert m.batch_limit.limit == 13 and m.batch_limit.notes == [NOT_TOLD, CANNOT_TELL]
 
 
 def test_where_nvml_lists_the_probe_nothing_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limit_job, "compute_processes",
                         lambda: ["python (process 12)"] if Worker.computing else [])
     m = search("1GiB", GPU, [])
-    assert m.status == "ok" and m.batch_limit is not None and m.batch_limit.notes == []
+    assert m.status == "ok" and m.batch_limit is not None
+    assert m.batch_limit.notes == [NOT_TOLD]
 
 
 @pytest.mark.parametrize(("backend", "bounded"), [("hf_torch", False), ("hf_tf", True)])
