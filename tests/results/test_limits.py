@@ -13,7 +13,7 @@ from results.report import render, table
 from results.report.limits import where
 from results.report.overview import overview
 from results.report.view import Run, View
-from results.schema import BatchLimit, Finder, Measurement, Probe
+from results.schema import BatchLimit, Expected, Finder, Measurement, Probe
 from tests.results import samples
 from tests.results.samples import GIB, batch_limit, limit_measurement, prediction
 
@@ -151,6 +151,15 @@ def test_every_limit_has_its_line_and_its_row(make_run: MakeRun) -> None:
     row = line(text, "6 GiB", "PyTorch", "128", "held by")
     assert "measured (held by RLIMIT_DATA)" in row and "3 fits, 1 out of memory" in row
     assert "allocate memory" in text
+
+
+def test_what_a_search_was_told_stands_beside_its_limit(make_run: MakeRun) -> None:
+    """The time that telling it took is the search's."""
+    told = Expected(limit=131, source="predicted", seconds=900.0)
+    m = limit_measurement(found=batch_limit(expected=told))
+    text = section(both(make_run([m]))[0])
+    assert "held by RLIMIT_DATA; looked first near 131 (predicted)" in text
+    assert Limit("run", m, m.batch_limit or batch_limit()).seconds > 900
 
 
 def test_a_far_first_guess_does_not_press_the_plot(make_run: MakeRun) -> None:
