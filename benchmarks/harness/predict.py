@@ -251,23 +251,27 @@ class Refusal:
     reason: str
 
 
-def footprints(backend: str, asks: Sequence[Ask], python: Path = Path(sys.executable)
-               ) -> list[Footprint | Refusal]:
+def footprints(backend: str, asks: Sequence[Ask], python: Path = Path(sys.executable),
+               seconds: float | None = None) -> list[Footprint | Refusal]:
     """One per ask, traced in a worker process of the backend's framework; `python` may be that of
-    another environment.
+    another environment, `seconds` is the time that it may take.
 
     Errors: UserError where the worker fails."""
+    title = BACKENDS[backend].title
     with tempfile.TemporaryDirectory(prefix="ftbench-") as name:
         folder = Path(name)
         request = folder / "request.json"
         request.write_text(Request(backend=backend, asks=list(asks)).model_dump_json(), "utf-8")
-        done = subprocess.run(
-            [python, "-m", "benchmarks.harness.predict_pass", str(request), str(folder)],
-            env={**os.environ, **environment(backend, "cpu")}, cwd=Path(__file__).parents[2],
-            capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(
+                [python, "-m", "benchmarks.harness.predict_pass", str(request), str(folder)],
+                env={**os.environ, **environment(backend, "cpu")}, cwd=Path(__file__).parents[2],
+                capture_output=True, text=True, check=False, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"{title} could not be traced within {seconds:.0f} s") from None
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise UserError(f"{BACKENDS[backend].title} could not be traced: {last}")
+            raise UserError(f"{title} could not be traced: {last}")
         answer = Answer.model_validate_json((folder / "answer.json").read_text("utf-8"))
         return [Refusal(answer.refusals[i]) if i in answer.refusals
                 else _footprint(backend, ask, answer, folder, i) for i, ask in enumerate(asks)]

@@ -152,21 +152,21 @@ def traced(works: Sequence[Work], starts: Mapping[str, Start]) -> dict[Work, Foo
 
 def expected_limit(job: Job, device: schema.Device, budget_bytes: int, python: Path) -> int:
     """The largest batch that should fit into a budget, for the search that is to prove it. A work
-    is traced once for all budgets.
+    is traced once for all budgets, within the time that the job gives a worker.
 
     Errors: UserError where the backend cannot be traced or followed."""
     assert job.limit is not None
     ask = Ask(recipe=of_memory(job.recipe.model_dump()), start=job.start, device=device.kind,
               phase=job.limit.phase, batch_sizes=TRACED)
-    found = _kept_footprint(job.key.backend, ask, python)
+    found = _kept_footprint(job.key.backend, ask, python, job.time_limit_seconds)
     if isinstance(found, Refusal):
         raise UserError(found.reason)
     return found.on(device.compute_capability).limit(budget_bytes)
 
 
 @cache
-def _kept_footprint(backend: str, ask: Ask, python: Path) -> Footprint | Refusal:
-    return footprints(backend, [ask], python)[0]
+def _kept_footprint(backend: str, ask: Ask, python: Path, seconds: float) -> Footprint | Refusal:
+    return footprints(backend, [ask], python, seconds)[0]
 
 
 def problems(work: Work, start: Start) -> list[str]:

@@ -211,6 +211,17 @@ def test_the_promise_lies_inside_its_interval() -> None:
     assert found.low < found.high
 
 
+def test_a_trace_that_takes_too_long_or_fails_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    start = StartFile(folder=tmp_path, architecture="bert", label_count=2, vocabulary_size=100,
+                      max_length=512)
+    ask = Ask(recipe=Recipe(), start=start, device="cpu", phase="training", batch_sizes=(2, 6))
+    with pytest.raises(UserError, match="PyTorch could not be traced within 0 s"):
+        predict.footprints("hf_torch", [ask], seconds=0.01)
+    with pytest.raises(UserError, match="PyTorch could not be traced: .*config.json"):
+        predict.footprints("hf_torch", [ask])
+
+
 def work(**fields) -> Work:
     return Work("hf_torch", "minilm", "gpu", "training", Recipe(**fields))
 
