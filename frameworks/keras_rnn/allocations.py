@@ -223,6 +223,8 @@ def _node(
     outputs = tuple(map(_tensor, operation.outputs))
     if node.op in LOOPS:
         outputs = _loop(operation, bodies[node.attr["body"].func.name], tokens)
+    if node.op == "ZerosLike" and operation.outputs[0].dtype == tf.variant:
+        outputs = (_like_list(operation.inputs[0], tokens[0]),)
     if node.op == "CudnnRNNV3":
         kept = graphs.Tensor((*tokens, CUDNN_KEPT * model.UNITS), "reserve", outputs[0].item_bytes)
         outputs = (*outputs[:3], kept, *outputs[4:])
@@ -259,6 +261,15 @@ def _loop(
         seen.add(source)
         results.append(graphs.Tensor(shape, tensor.dtype, tensor.item_bytes, pieces=length))
     return tuple(results)
+
+
+def _like_list(source: tf.Tensor, length: int) -> graphs.Tensor:
+    """As many buffers as a list has elements: where the gradients of a loop's inputs are added up.
+    The list is one that a loop has read and hands on."""
+    source = _root(source)
+    if source.op.type in LOOPS:
+        source = _root(source.op.inputs[source.value_index])
+    return replace(_tensor(source), pieces=length)
 
 
 def _element(result: tf.Tensor) -> tf.Tensor | None:

@@ -74,6 +74,17 @@ def test_attention_is_told_apart(architecture: str, starts: dict[str, Start]) ->
     assert squares and max(squares) == 3 * 2 * LENGTH * LENGTH * 4  # examples, heads, fp32
 
 
+def test_a_loops_inputs_and_their_gradients_are_lists(starts: dict[str, Start]) -> None:
+    """Two layers in two directions: each keeps its inputs, a buffer per token, and adds their
+    gradients up in as many."""
+    found = trace("keras_rnn", starts["bert"], batch=3)
+    inputs = found.bytes == 3 * 128 * 4
+    change = np.zeros(found.events + 1, np.int64)
+    np.add.at(change, found.taken[inputs], 1)
+    np.add.at(change, found.given_back[inputs], -1)
+    assert 8 * LENGTH <= change.cumsum().max() < 9 * LENGTH
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_accumulation_keeps_a_sum_of_the_gradients(
     backend: str, starts: dict[str, Start]
