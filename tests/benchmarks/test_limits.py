@@ -74,7 +74,7 @@ def test_a_limit_is_proven_under_a_real_budget(
     assert {o for b, o in outcomes if b == found.fails_at} <= {"oom", "disguised_oom"}
     assert all(p.steps == 3 and p.peak_bytes for p in found.probes if p.outcome == "ok")
     assert found.expected is not None and found.expected.source == "predicted"
-    assert len(found.probes) <= 6
+    assert len(found.probes) <= 12  # 3 or 4, but for edges that move from process to process
     assert f"{found.limit} trains, {found.fails_at} fails" in output and "report:" in output
 
 
