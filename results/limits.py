@@ -92,10 +92,6 @@ class Limit:
         return _length(self.measurement.recipe), self.measurement.job.backend
 
     @property
-    def seconds(self) -> float:
-        return self.found.seconds
-
-    @property
     def step(self) -> int | None:
         """How closely it is proven: what failed is this much larger."""
         limit, fails_at = self.found.limit, self.found.fails_at
@@ -267,5 +263,5 @@ def finder_summaries(limits: Sequence[Limit]) -> list[FinderSummary]:
             name, len(pairs), {kind: judged.count(kind) for kind in kinds},
             median([f.probes for _, f in pairs]), sum(f.seconds for _, f in pairs),
             median([len(limit.found.probes) for limit, _ in pairs]),
-            sum(limit.seconds for limit, _ in pairs)))
+            sum(limit.found.seconds for limit, _ in pairs)))
     return found

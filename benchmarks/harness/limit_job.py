@@ -120,7 +120,8 @@ class LimitJob:
                 continue
             if m.job.task == self._ready.job.key.task:
                 self._peaks |= {p.batch_size: p.peak_bytes for p in found.probes if p.peak_bytes}
-            elif found.budget_bytes == self._budget.bytes and found.limit is not None:
+            elif (self._expected is None and found.limit is not None
+                  and found.budget_bytes == self._budget.bytes):
                 self._expected = Expected(limit=found.limit, source=f"the limit on {m.job.task}",
                                           seconds=0.0)
 

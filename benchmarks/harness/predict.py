@@ -79,7 +79,6 @@ class Footprint:
         self._each = (large.bytes - small.bytes) / (batch_sizes[1] - batch_sizes[0])
         self._fixed = small.bytes - self._each * batch_sizes[0]
         self._process, self._workspaces = process, calibration.workspaces()
-        self.outside_bytes = process.bytes if process else 0
         self._peaks: dict[float, Peak] = {}
         self._parts = np.array(small.parts)
 
@@ -97,8 +96,13 @@ class Footprint:
         other, process = copy(self), self._process
         other._process = replace(process, bytes=process.bytes + process.more_bytes, more_bytes=0,
                                  late_bytes=process.late_bytes + process.more_bytes)
-        other.outside_bytes, other._peaks = other._process.bytes, {}
+        other._peaks = {}
         return other
+
+    @property
+    def outside_bytes(self) -> int:
+        """What is held beside the buffers and bounded with them."""
+        return self._process.bytes if self._process else 0
 
     def sizes(self, batch: float) -> np.ndarray:
         """Bytes of every buffer, int64."""

@@ -45,10 +45,10 @@ def _answers(view: View) -> Table:
         key = [*key_cells(view, limit), Cell(name(limit.place))]
         rows.append([*key, Cell("ftbench"),
                      Cell(limit_text(limit), "proven" * (limit.step is not None)),
-                     Cell(count(len(limit.found.probes))), Cell(duration(limit.seconds)),
+                     Cell(count(len(limit.found.probes))), Cell(duration(limit.found.seconds)),
                      Cell("1")])
         rows += [[*key, Cell(f.name), _answer_cell(limit, f), Cell(count(f.probes)),
-                  Cell(duration(f.seconds)), _times(f.seconds, limit.seconds)]
+                  Cell(duration(f.seconds)), _times(f.seconds, limit.found.seconds)]
                  for f in limit.found.finders]
     return Table(columns, rows)
 

@@ -268,7 +268,7 @@ def _limit_table(view: View) -> Table:
         Cell(count(limit.found.fails_at)) if limit.found.fails_at is not None
         else gap("nothing failed" if limit.found.limit is not None else "not_run"),
         Cell(count(limit.step)) if limit.step is not None else Cell(""),
-        Cell(count(len(limit.found.probes))), Cell(duration(limit.seconds)),
+        Cell(count(len(limit.found.probes))), Cell(duration(limit.found.seconds)),
         Cell(_outcomes(limit.found.probes)),
     ] for limit in view.limits], "Every limit: what fits, and what failed one step on")
 

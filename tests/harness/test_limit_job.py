@@ -200,6 +200,22 @@ def test_what_is_proven_on_one_task_is_expected_on_another(
     assert worker.began[0] == 30
 
 
+def test_a_search_that_goes_on_keeps_what_it_was_told(
+    monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
+) -> None:
+    """Though the other task's limit has been proven meanwhile."""
+    monkeypatch.setattr(worker, "predicted", 13)
+    taken: list[Measurement] = []
+    worker.stopped_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        search("1GiB", CPU, taken, task="mnli")
+    worker.stopped_at = None
+    search("1GiB", CPU, taken)
+    found = search("1GiB", CPU, taken, task="mnli").batch_limit
+    assert found is not None and found.expected is not None
+    assert found.expected.source == "predicted"
+
+
 def test_a_comparison_of_finders_is_told_nothing_measured(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:

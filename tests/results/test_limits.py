@@ -159,7 +159,7 @@ def test_what_a_search_was_told_stands_beside_its_limit(make_run: MakeRun) -> No
     m = limit_measurement(found=batch_limit(expected=told))
     text = section(both(make_run([m]))[0])
     assert "held by RLIMIT_DATA; looked first near 131 (predicted)" in text
-    assert Limit("run", m, m.batch_limit or batch_limit()).seconds > 900
+    assert m.batch_limit is not None and m.batch_limit.seconds > 900
 
 
 def test_a_far_first_guess_does_not_press_the_plot(make_run: MakeRun) -> None:
@@ -198,7 +198,7 @@ def test_finders_are_judged_by_the_proof(make_run: MakeRun) -> None:
     assert accelerate.answers == {"right": 0, "too low": 1, "too high": 0, "none": 0,
                                   "unknown": 0}
     assert bisect.answers["too high"] == 1 and dead.answers["none"] == 1
-    assert accelerate.seconds / accelerate.our_seconds == pytest.approx(140 / limit.seconds)
+    assert accelerate.seconds / accelerate.our_seconds == pytest.approx(140 / limit.found.seconds)
     text = section(both(make_run([limit_measurement()]))[0], "What do other finders answer?")
     assert "129 (too high: it fails)" in line(text, "double and bisect", "imdb")
     assert "none (the process ended)" in text and "120 (proven)" in text
