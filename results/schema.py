@@ -406,7 +406,7 @@ class PredictedLimit(Record):
     target: str  # a GPU type of gpus.toml, or a budget such as '6GiB'
     budget_bytes: int
     limit: int  # 0: not even one example
-    low: int  # the prediction's range
+    low: int  # the prediction's range: this is what is promised
     high: int
     note: str | None = None  # what the budget rests on, where no reading of it is at hand
 
@@ -444,9 +444,12 @@ class PredictionCase(Record):
     phase: Phase = "training"
     setting: str = ""  # what else of the recipe counts for memory: 'accumulation 4'
     batch_size: int | None  # of a peak; None for a limit
+    over_batch_size: int | None = None  # of a peak that is told over that of this batch
     budget: str | None  # of a limit; None for a peak
     unit: Literal["bytes", "examples"]
-    predicted: float  # of a limit: rounded down to a size that a search tries
+    predicted: float  # a limit and its ends are rounded down to sizes that a search tries
+    low: float  # the range of what is predicted; of a limit, this is what is promised
+    high: float
     measured: float  # of a limit: the largest batch that fitted
     fails_at: int | None = None  # of a limit: the smallest that failed; None: none did
     steps: int | None = None  # of a limit: sizes of the search from measured to predicted

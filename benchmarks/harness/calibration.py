@@ -36,16 +36,10 @@ class Calibration(BaseModel):
     workspaces_bytes: tuple[int, ...] = ()
     workspaces_by_capability: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     error: float
-    margin: float | None = None
     assumed: tuple[Precision, ...] = ()
     how: str
     cases: tuple[Case, ...] = ()
-    margin_cases: tuple[str, ...] = ()
-
-    @property
-    def spare(self) -> float:
-        """The share of a promised batch that has to fit beside it."""
-        return self.error / 3 if self.margin is None else self.margin
+    limit_cases: tuple[str, ...] = ()
 
     def workspaces(self, compute_capability: str | None = None) -> tuple[int, ...]:
         return self.workspaces_by_capability.get(compute_capability or "", self.workspaces_bytes)

@@ -214,6 +214,11 @@ class Footprint:
         """Of whole examples: blocks of a fraction would lie in memory as no real ones do."""
         return lambda batch: self.fits(round(batch * (1 + margin)), budget_bytes)
 
+    def share_of_examples(self, error: float, budget_bytes: float) -> float:
+        """An error of the peak as a share of the examples, which are not all of a full budget."""
+        constant = int(self._asked(self.sizes(0)).max()) + self.outside_bytes
+        return error * budget_bytes / max(1, budget_bytes - constant)
+
     def largest(self, budget_bytes: float, margin: float = 0.0) -> int:
         """The same, whatever may fail below it."""
         fits = self._trial(budget_bytes, margin)

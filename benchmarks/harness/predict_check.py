@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 from packaging.requirements import Requirement
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.harness import budgets, gpus, installed
 from benchmarks.harness.allocators import OutOfMemory
@@ -20,23 +20,25 @@ from benchmarks.harness.limit_search import grid
 from benchmarks.harness.predict import LARGEST_BATCH, Footprint, Refusal
 from benchmarks.harness.predictions import (
     FIELDS,
+    Target,
     Work,
     of_memory,
+    predicted_limit,
     problems,
-    promised,
     started,
     traced,
 )
 from frameworks.contract import BACKENDS, Phase, Recipe
 from results.limits import setting
-from results.schema import BatchLimit, Measurement, PredictionCase, lender
+from results.schema import BatchLimit, Measurement, PredictedLimit, PredictionCase, lender
 
 LABELS = ["0", "1", "2"]  # their number moves no figure that can be seen
 Say = Callable[[str], None]
 
 
 class PublishedMemory(BaseModel):
-    """One row of `[[memory]]` in reference.toml: a peak or a limit that others have published."""
+    """One row of `[[memory]]` in reference.toml, which says what each field means: peaks or a limit
+    that others have published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,8 +50,9 @@ class PublishedMemory(BaseModel):
     budget_bytes: int | None = None  # of another card
     attention: str | None = None
     phase: Phase = "training"
-    batch_size: int | None = None
-    peak_bytes: int | None = None  # at that batch size
+    published_step: str | None = None
+    peaks: dict[int, int] = Field(default_factory=dict)  # bytes by batch size
+    over_batch_size: int | None = None
     fits: int | None = None  # the largest batch that is known to fit
     fails: int | None = None  # the smallest that is known not to
     conditions: str | None = None  # what was done otherwise than is predicted
@@ -92,7 +95,7 @@ def work_of(m: Measurement) -> Work:
 def work_of_published(row: PublishedMemory) -> Work:
     recipe = Recipe.model_validate({"length": row.length, "precision": row.precision,
                                     "attention": row.attention})
-    return Work(row.backend, row.checkpoint, "gpu", row.phase, recipe)
+    return Work(row.backend, row.checkpoint, "gpu", row.phase, recipe, row.published_step)
 
 
 def _shape(work: Work) -> Work:
@@ -157,7 +160,8 @@ def _about(work: Work) -> dict[str, Any]:
     return {"backend": work.backend, "device": work.device, "checkpoint": work.checkpoint,
             "length": work.recipe.length, "precision": work.recipe.precision,
             "phase": work.phase, "versions": versions_of(work.backend),
-            "setting": setting(work.phase, work.recipe.model_dump())}
+            "setting": ", ".join(filter(None, (work.published_step, setting(
+                work.phase, work.recipe.model_dump()))))}
 
 
 def _measured(m: Measurement, limit: BatchLimit, work: Work, footprint: Footprint,
@@ -178,41 +182,57 @@ def _measured(m: Measurement, limit: BatchLimit, work: Work, footprint: Footprin
                 say(f"left out: {case_name(work)} {probe.batch_size} of {work.backend}: more than "
                     "this machine can lay out")
                 continue
-            yield PredictionCase(
-                **about, batch_size=probe.batch_size, budget=None, unit="bytes",
-                predicted=predicted, measured=probe.peak_bytes, fitted=fitted(probe.batch_size))
+            yield _peak_case(about, probe.batch_size, predicted, calibration.error,
+                             probe.peak_bytes).model_copy(
+                                 update={"fitted": fitted(probe.batch_size)})
     if limit.limit is not None:
-        batch = promised(footprint, limit.budget_bytes, calibration.spare)
-        case = _limit_case(about, limit.budget, batch, limit.limit, limit.fails_at, limit.highest)
-        seen = f"{_shape(work).checkpoint} {limit.budget}" in calibration.margin_cases
+        target = Target(limit.budget, limit.budget_bytes,
+                        compute_capability=m.device.compute_capability)
+        told = predicted_limit(footprint, target, calibration)
+        case = _limit_case(about, told, limit.limit, limit.fails_at, limit.highest)
+        seen = f"{_shape(work).checkpoint} {limit.budget}" in calibration.limit_cases
         yield case.model_copy(update={
             "fitted": seen or fitted(limit.limit) or fitted(limit.fails_at)})
 
 
 def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterator[PredictionCase]:
-    if row.gpu:
-        footprint = footprint.on(gpus.gpu_type(row.gpu).compute_capability)
+    capability = gpus.gpu_type(row.gpu).compute_capability if row.gpu else None
+    footprint, calibration = footprint.on(capability), calibrations()[row.backend][work.device]
     about = _about(work) | {"architecture": row.checkpoint, "source": row.source,
                             "conditions": row.conditions}
     budget = row.budget_bytes or gpu_budget(row)
-    if row.peak_bytes and row.batch_size:
-        yield PredictionCase(**about, batch_size=row.batch_size, budget=None, unit="bytes",
-                             predicted=footprint.in_use(row.batch_size, budget),
-                             measured=row.peak_bytes)
+    over = row.over_batch_size
+    for batch, peak in row.peaks.items():
+        if over is None:
+            yield _peak_case(about, batch, footprint.in_use(batch, budget), calibration.error, peak)
+        elif batch != over:
+            predicted = footprint.peak(batch).bytes - footprint.peak(over).bytes
+            case = _peak_case(about, batch, predicted, calibration.error, peak - row.peaks[over])
+            yield case.model_copy(update={"over_batch_size": over})
     if row.fits is not None:
-        batch = promised(footprint, budget, calibrations()[row.backend][work.device].spare)
         label = row.gpu or f"{budget / 2**30:.0f}GiB"
-        yield _limit_case(about, label, batch, row.fits, row.fails)
+        target = Target(label, budget, compute_capability=capability)
+        told = predicted_limit(footprint, target, calibration)
+        yield _limit_case(about, told, row.fits, row.fails)
 
 
-def _limit_case(about: dict[str, Any], budget: str, batch: int, limit: int, fails_at: int | None,
+def _peak_case(about: dict[str, Any], batch_size: int, predicted: int, error: float,
+               measured: int) -> PredictionCase:
+    return PredictionCase(
+        **about, batch_size=batch_size, budget=None, unit="bytes", predicted=predicted,
+        low=predicted * (1 - error), high=predicted * (1 + error), measured=measured)
+
+
+def _limit_case(about: dict[str, Any], told: PredictedLimit, limit: int, fails_at: int | None,
                 highest: int = LARGEST_BATCH) -> PredictionCase:
     """What is predicted is rounded down to a size that a search up to `highest` tries."""
     sizes = [0, *grid(highest)]
-    place = bisect_right(sizes, batch) - 1
+    found, *places = (bisect_right(sizes, batch) - 1
+                      for batch in (limit, told.limit, told.low, told.high))
+    predicted, low, high = (sizes[place] for place in places)
     return PredictionCase(
-        **about, batch_size=None, budget=budget, unit="examples", predicted=sizes[place],
-        measured=limit, fails_at=fails_at, steps=place - (bisect_right(sizes, limit) - 1))
+        **about, batch_size=None, budget=told.target, unit="examples", predicted=predicted,
+        low=low, high=high, measured=limit, fails_at=fails_at, steps=places[0] - found)
 
 
 def gpu_budget(row: PublishedMemory) -> int:

@@ -185,6 +185,8 @@ def _said(e: Errors) -> str:
         words += [f"median error {e.median:.1%}", f"worst {e.worst:+.1%}"]
     if e.within_step and e.worst_steps is not None:
         words += [f"within one step {e.within_step.value:.0%}", f"worst {e.worst_steps:+} steps"]
+    if e.inside:
+        words.append(f"inside the range {e.inside.value:.0%}")
     if e.broken:
         words.append(f"promised what then failed {e.broken.value:.0%}")
     if e.undecided:

@@ -31,6 +31,7 @@ class Ask(BaseModel):
     device: Device
     phase: Phase
     batch_sizes: tuple[int, ...]
+    published_step: str | None = None  # of another benchmark, in place of the backend's own
 
 
 class Request(BaseModel):
@@ -55,20 +56,30 @@ def main() -> int:
     importlib.import_module(f"frameworks.{request.backend}.train")
     begun = data_segment.held()
     assert begun is not None  # it is this process
-    allocations = importlib.import_module(f"frameworks.{request.backend}.allocations")
     refusals = {}
     for i, ask in enumerate(request.asks):
         try:
             for size in ask.batch_sizes:
-                trace = allocations.step_trace(ask.recipe, ask.start.start(), size, ask.device,
-                                               ask.phase)
-                save(trace, folder / f"{i}-{size}.npz")
+                save(_trace(request.backend, ask, size), folder / f"{i}-{size}.npz")
         except Unsupported as error:
             refusals[i] = str(error)
     answer = Answer(process_bytes=begun.data, resident_bytes=begun.resident,
                     refusals=refusals)
     (folder / "answer.json").write_text(answer.model_dump_json(), encoding="utf-8")
     return 0
+
+
+def _trace(backend: str, ask: Ask, batch_size: int) -> StepTrace:
+    """Raises `Unsupported` for what the backend cannot follow."""
+    start = ask.start.start()
+    trace: StepTrace
+    if ask.published_step is None:
+        own = importlib.import_module(f"frameworks.{backend}.allocations")
+        trace = own.step_trace(ask.recipe, start, batch_size, ask.device, ask.phase)
+    else:
+        published = importlib.import_module(f"frameworks.{backend}.published_steps")
+        trace = published.step_trace(ask.published_step, ask.recipe, start, batch_size, ask.device)
+    return trace
 
 
 def save(trace: StepTrace, path: Path) -> None:

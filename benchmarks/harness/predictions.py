@@ -38,6 +38,7 @@ class Work:
     device: Device
     phase: Phase
     recipe: Recipe
+    published_step: str | None = None  # of another benchmark, in place of the backend's own
 
 
 def of_memory(recipe: Mapping[str, Any]) -> Recipe:
@@ -177,7 +178,7 @@ def problems(work: Work, start: Start) -> list[str]:
 
 def ask_of(work: Work, start: Start) -> Ask:
     return Ask(recipe=work.recipe, start=StartFile(**start.__dict__), device=work.device,
-               phase=work.phase, batch_sizes=TRACED)
+               phase=work.phase, batch_sizes=TRACED, published_step=work.published_step)
 
 
 def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
@@ -212,21 +213,18 @@ def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
 
 def predicted_limit(footprint: Footprint, target: Target,
                     calibration: Calibration) -> PredictedLimit:
+    """The limit that is expected, and the range around it. Its lower end is what is promised: it
+    fits though the peak be higher by the whole error, and beside all that may come late. For it the
+    batch is made larger, not the budget smaller: into which regions a pool cuts a budget hangs on
+    its very bytes."""
     footprint = footprint.on(target.compute_capability)
-    budget = target.budget_bytes
-    limit, error = promised(footprint, budget, calibration.spare), calibration.error
-    around = [footprint.largest(budget / (1 + share)) for share in (error, -error)]
+    budget, error = target.budget_bytes, calibration.error
+    limit, worst = footprint.limit(budget), footprint.at_worst()
+    margins = (0.0, footprint.share_of_examples(error, budget))
     return PredictedLimit(
-        target=target.label, budget_bytes=budget, limit=limit, low=min(limit, *around),
-        high=max(limit, *around), note=target.note)
-
-
-def promised(footprint: Footprint, budget_bytes: int, spare: float) -> int:
-    """The batch that is promised leaves a share to spare, and fits beside all that may come late: a
-    promise that fails costs more than an example. It is the batch that is made larger, not the
-    budget smaller: into which regions a pool cuts a budget hangs on its very bytes."""
-    footprint = footprint.at_worst()
-    return min(footprint.limit(budget_bytes, margin) for margin in (0.0, spare))
+        target=target.label, budget_bytes=budget, limit=limit,
+        low=min(limit, *(worst.limit(budget, margin) for margin in margins)),
+        high=max(limit, footprint.largest(budget / (1 - error))), note=target.note)
 
 
 def text(p: Prediction) -> str:
@@ -240,7 +238,7 @@ def text(p: Prediction) -> str:
     lines += [f"    {name:<12}{_gib(amount):>12}" for name, amount in p.parts.items() if amount]
     if p.limits:
         width = max(len(limit.target) for limit in p.limits) + 2
-        lines.append(f"  predicted limits, with {kind}")
+        lines.append(f"  predicted limits, with {kind}; the lower end is what is promised")
         for limit in p.limits:
             note = f"  ({limit.note})" if limit.note else ""
             lines.append(f"    {limit.target:<{width}}{_gib(limit.budget_bytes):>12}"

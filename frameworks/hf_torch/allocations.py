@@ -59,18 +59,28 @@ def step_trace(
     if recipe.optimizer == "adamw_8bit":
         why = "its library computes on addresses, and a traced step has none"
         raise Unsupported(NAME, "optimizer", "adamw_8bit", why)
-    work = Work(recipe.model_copy(update={"batch_size": batch_size}), start, _examples(recipe))
+    work = Work(recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe))
+
+    def steps(network: PreTrainedModel, ledger: Ledger) -> StepTrace:
+        if phase == "training":
+            return train(work, network, device, ledger)
+        return evaluate(work, network, ledger)
+
+    return followed(lambda: build(work), steps, device)
+
+
+def followed(build: Callable[[], PreTrainedModel],
+             steps: Callable[[PreTrainedModel, Ledger], StepTrace], device: Device) -> StepTrace:
+    """A model's weights and what the steps do with them, told by a ledger; nothing is computed."""
     ledger = Ledger()
     with FakeTensorMode(allow_non_fake_inputs=True), _uncollected():
-        network = build(work)
+        network = build()
         with ledger, _kernels(device):
             for weight in (*network.parameters(), *network.buffers()):
                 ledger.note(weight, "weights")
             for module in network.modules():
                 ledger.watch(module)
-            if phase == "training":
-                return train(work, network, device, ledger)
-            return evaluate(work, network, ledger)
+            return steps(network, ledger)
 
 
 @contextmanager
@@ -109,7 +119,7 @@ def train(work: Work, network: PreTrainedModel, device: Device, ledger: Ledger) 
         for _ in range(recipe.accumulation):
             inputs = _batch(work, ledger)
             labels = inputs.pop("labels")
-            with ledger.part("activations"), _autocast(recipe):
+            with ledger.part("activations"), autocast(recipe):
                 outputs = network(**inputs)
                 loss = mean_loss(outputs, labels, recipe.batch_size * recipe.accumulation)
             del outputs
@@ -131,12 +141,12 @@ def evaluate(work: Work, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
     for _ in range(STEPS):
         inputs = _batch(work, ledger)
         del inputs["labels"]
-        with torch.no_grad(), ledger.part("activations"), _autocast(work.recipe):
+        with torch.no_grad(), ledger.part("activations"), autocast(work.recipe):
             network(**inputs)
     return ledger.trace()
 
 
-def _examples(recipe: Recipe) -> Examples:
+def one_example(recipe: Recipe) -> Examples:
     """One example of full length: what the optimizer's schedule is told of the data."""
     return Examples(
         ids=np.zeros(recipe.length, np.int32), offsets=np.array([0, recipe.length]),
@@ -155,7 +165,7 @@ def _batch(work: Work, ledger: Ledger) -> dict[str, torch.Tensor]:
         return batch | {"labels": torch.zeros(size, dtype=torch.int32)}
 
 
-def _autocast(recipe: Recipe) -> torch.autocast:
+def autocast(recipe: Recipe) -> torch.autocast:
     dtype = DTYPES.get(recipe.precision)
     return torch.autocast("cpu", dtype, enabled=dtype is not None)
 

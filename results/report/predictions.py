@@ -118,11 +118,12 @@ def _account(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
     blocks: list[Block] = [
         _verdict(by_kind["measured here"]), _error_table(view, by_kind), Paragraph(
             "A work and a batch size, or a budget, are one case, however often they were measured. "
-            "A predicted limit is rounded down to a size that the search tries. It is broken where "
-            "that size failed; between what fitted and what failed nothing is known, and it is "
-            "undecided. Where nothing failed, what fitted is a lower bound. Cases that the "
-            "prediction was fitted to stand apart. `ftbench predict --check` over the runs makes "
-            "these tables.", "small"), *_figures(view, cases)]
+            "A predicted limit and the ends of its range are rounded down to sizes that the search "
+            "tries. What is promised is the lower end: it is broken where that size failed, and "
+            "its cost is how far it lies below what fitted. Between what fitted and what failed "
+            "nothing is known, and a limit is undecided. Where nothing failed, what fitted is a "
+            "lower bound. Cases that the prediction was fitted to stand apart. `ftbench predict "
+            "--check` over the runs makes these tables.", "small"), *_figures(view, cases)]
     published = by_kind["published"] + [c for c in cases if kind_of(c) == OTHER]
     if published:
         blocks.append(_case_table(view, published, "Against published figures"))
@@ -164,7 +165,9 @@ def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
                Column("backend", numeric=False), Column("cases"),
                Column("median", "absolute error, %"), Column("worst", "signed error, %"),
                Column("lean", "median signed error, %"), Column("within one step"),
-               Column("worst", "steps"), Column("broken"), Column("undecided")]
+               Column("worst", "steps"), Column("inside the range"),
+               Column("promises broken"), Column("a promise's cost", "median, %"),
+               Column("undecided")]
     rows = []
     for kind, cases in by_kind.items():
         for unit, what in UNITS.items():
@@ -178,15 +181,16 @@ def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
 
 
 def _error_cells(e: Errors) -> list[Cell]:
-    within, broken = (
+    within, inside, broken = (
         Cell("") if share is None else Cell(f"{percent(share.value)} %",
                                             f"{count(share.part)} of {count(share.whole)}")
-        for share in (e.within_step, e.broken))
+        for share in (e.within_step, e.inside, e.broken))
     return [
         Cell(count(e.cases)),
         gap("none") if e.median is None else Cell(percent(e.median)),
         *[gap("none") if v is None else Cell(_signed(v)) for v in (e.worst, e.lean)],
-        within, Cell("" if e.worst_steps is None else f"{e.worst_steps:+}"), broken,
+        within, Cell("" if e.worst_steps is None else f"{e.worst_steps:+}"), inside, broken,
+        Cell("" if e.cost is None else percent(e.cost)),
         Cell(count(e.undecided) if e.within_step or e.undecided else ""),
     ]
 
@@ -226,13 +230,14 @@ def _case_table(view: View, cases: Sequence[PredictionCase], caption: str = "") 
     columns = [Column("backend", numeric=False), Column("model", numeric=False),
                Column("length", "tokens"), Column("precision", numeric=False),
                Column("phase", numeric=False), Column("asked", numeric=False),
-               Column("predicted"), Column("found"), Column("error", "%"),
+               Column("predicted", "range"), Column("found"), Column("error", "%"),
                Column("steps", numeric=False), Column("source", numeric=False)]
     return Table(columns, [[
         _who(view, c.backend, c.device),
         Cell(c.checkpoint, c.architecture if c.architecture != c.checkpoint else ""),
         Cell(count(c.length)), Cell(c.precision), Cell(c.phase, c.setting), Cell(_asked(c)),
-        Cell(_amount(c, c.predicted)), Cell(_found(c)), _error_cell(c), _steps_cell(c),
+        Cell(_amount(c, c.predicted), f"{_amount(c, c.low)} to {_amount(c, c.high)}"),
+        Cell(_found(c)), _error_cell(c), _steps_cell(c),
         Cell(c.source, f"other conditions: {c.conditions}" if c.conditions else ""),
     ] for c in cases], caption)
 
@@ -249,7 +254,9 @@ def _found(case: PredictionCase) -> str:
 def _asked(case: PredictionCase) -> str:
     if case.unit == "examples":
         return f"limit within {case.budget}" if case.budget else "limit"
-    return "peak" if case.batch_size is None else f"peak at batch {count(case.batch_size)}"
+    over = case.over_batch_size
+    return "peak" + (f" at batch {count(case.batch_size)}" if case.batch_size else "") + (
+        f" over that at {count(over)}" if over else "")
 
 
 def _amount(case: PredictionCase, value: float) -> str:
@@ -264,10 +271,11 @@ def _error_cell(case: PredictionCase) -> Cell:
 
 
 def _steps_cell(case: PredictionCase) -> Cell:
-    """'-1 (too low)', '0 (right)'; empty for a peak."""
+    """'-1 (too low)', '+1 (too high, promise broken)'; empty for a peak."""
     if case.unit == "bytes":
         return Cell("")
-    return Cell("" if case.steps is None else f"{case.steps:+}", judged(case))
+    broken = ", promise broken" * (judged(case, case.low) == "too high")
+    return Cell("" if case.steps is None else f"{case.steps:+}", judged(case) + broken)
 
 
 def _signed(share: float) -> str:

@@ -14,13 +14,19 @@ from benchmarks.harness.allocators import MIB
 from benchmarks.harness.architectures import RANDOM_CONFIGS
 from benchmarks.harness.calibration import Calibration, calibrations
 from benchmarks.harness.predict import Footprint
-from benchmarks.harness.predict_check import case_name, cases, published, work_of
+from benchmarks.harness.predict_check import (
+    case_name,
+    cases,
+    published,
+    work_of,
+    work_of_published,
+)
 from benchmarks.harness.predict_command import summary
 from benchmarks.harness.predictions import Work
 from frameworks.contract import BACKENDS, Recipe
 from results import store
 from results.predictions import judged
-from results.schema import Measurement, PredictionCase, Probe
+from results.schema import Measurement, PredictedLimit, PredictionCase, Probe
 from tests.harness.test_predict import footprint
 from tests.results.samples import batch_limit, limit_measurement, run_info
 from tests.results.samples import case as made_up
@@ -106,21 +112,23 @@ def test_no_range_is_called_an_interval_without_a_case() -> None:
             assert calibration.assumed or calibration.cases
 
 
-@pytest.mark.parametrize(("batch", "limit", "fails_at", "rounded", "steps", "promise"), [
+@pytest.mark.parametrize(("batch", "limit", "fails_at", "rounded", "steps", "verdict"), [
     (63, 63, 64, 63, 0, "right"),
     (130, 128, 136, 128, 0, "right"),  # the search tries no batch between
-    (136, 128, 136, 136, 1, "broken"), (127, 128, 136, 120, -1, "too low"),
+    (136, 128, 136, 136, 1, "too high"), (127, 128, 136, 120, -1, "too low"),
     (0, 0, 1, 0, 0, "right"), (100, 64, 128, 96, 4, "undecided"), (64, 64, 128, 64, 0, "right"),
     (5000, 1024, None, 1024, 0, "right"),  # nothing failed: at least 1,024
     (1000, 1024, None, 960, -2, "too low"),
 ])
 def test_a_predicted_limit_is_judged_on_the_sizes_that_a_search_tries(
         batch: int, limit: int, fails_at: int | None, rounded: int, steps: int,
-        promise: str) -> None:
+        verdict: str) -> None:
     about = made_up().model_dump(include={
         "backend", "device", "architecture", "checkpoint", "length", "precision", "source"})
-    found = predict_check._limit_case(about, "4GiB", batch, limit, fails_at, 1024)
-    assert (found.predicted, found.steps, judged(found)) == (rounded, steps, promise)
+    told = PredictedLimit(target="4GiB", budget_bytes=2**32, limit=batch, low=batch, high=batch)
+    found = predict_check._limit_case(about, told, limit, fails_at, 1024)
+    assert (found.predicted, found.steps, judged(found)) == (rounded, steps, verdict)
+    assert found.low == found.high == rounded and found.budget == "4GiB"
 
 
 def test_other_versions_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,19 +152,36 @@ def test_a_check_keeps_the_cases_of_backends_that_are_not_here(
 
 
 def test_published_figures_name_their_source() -> None:
-    assert all(row.source and (row.peak_bytes or row.fits) for row in published())
+    assert all(row.source and (row.peaks or row.fits) for row in published())
 
 
 def test_figures_published_under_other_conditions_do_not_count() -> None:
-    """Half-precision weights, no optimizer, another head; TensorFlow 1 on an unknown budget."""
+    """TensorFlow 1 on an unknown budget."""
     other = [row for row in published() if row.conditions]
-    assert {row.backend for row in other} == {"hf_torch", "hf_tf"}
-    assert all(row.conditions for row in published() if row.peak_bytes or row.budget_bytes)
+    assert {row.backend for row in other} == {"hf_tf"}
+    assert all(row.conditions for row in published() if row.budget_bytes)
     away = made_up(9.0, source="a paper", conditions="fp16 weights")
     near = made_up(0.01, source="a paper")
     told = summary([near, away])
     assert "published peaks: 1 case, median error 1.0%, worst +1.0%" in told
     assert "1 that were published under other conditions" in told
+
+
+@pytest.mark.parametrize(("step", "precision", "length", "within"), [
+    ("masked language model", "fp32", 512, 0.005), ("summed logits", "fp16", 512, 0.03)])
+def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with(
+        step: str, precision: str, length: int, within: float) -> None:
+    """Of BERT on an A100: over that at batch 8, and those of eager attention."""
+    pytest.importorskip("torch")
+    row = next(row for row in published() if row.published_step == step
+               and (row.precision, row.length) == (precision, length))
+    work = work_of_published(row)
+    taken = predict_check.footprints([work], pytest.fail)
+    found = list(predict_check._published(row, work, taken[work]))
+    assert len(found) >= 3 and {c.over_batch_size for c in found} == {row.over_batch_size}
+    for c in found:
+        assert c.predicted == pytest.approx(c.measured, rel=within), c.batch_size
+        assert step in c.setting and c.conditions is None
 
 
 def test_every_backend_can_be_summed_up() -> None:

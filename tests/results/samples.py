@@ -232,14 +232,16 @@ def case(error: float = 0.01, **changes: Any) -> PredictionCase:
     return PredictionCase(**{
         "backend": "hf_torch", "device": "cpu", "architecture": "bert", "checkpoint": "minilm",
         "length": 128, "precision": "fp32", "batch_size": 64, "budget": None,
-        "predicted": 4 * GIB * (1 + error), "measured": 4 * GIB, "unit": "bytes",
+        "predicted": 4 * GIB * (1 + error), "low": 4 * GIB * (1 + error) * 0.96,
+        "high": 4 * GIB * (1 + error) * 1.04, "measured": 4 * GIB, "unit": "bytes",
         "source": "measured", **changes})
 
 
 def limit_case(predicted: float, measured: float = 40, **changes: Any) -> PredictionCase:
     """Of a search below 64, where every size is tried."""
-    return case(**{"batch_size": None, "budget": "6GiB", "predicted": predicted,
-                   "measured": measured, "unit": "examples",
+    return case(**{"batch_size": None, "budget": "6GiB", "unit": "examples",
+                   "predicted": predicted, "low": predicted - 2, "high": predicted + 2,
+                   "measured": measured,
                    "fails_at": measured + 1, "steps": predicted - measured, **changes})
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from results import store
-from results.predictions import Share, error_of, errors, judged
+from results.predictions import Share, error_of, errors, inside, judged
 from results.report import render
 from results.report.predictions import sentence
 from results.report.view import Run, View
+from results.schema import PredictionCase
 from tests.results import samples
 from tests.results.samples import case, limit_case, prediction
 
@@ -38,29 +39,44 @@ def test_errors_are_signed_and_the_worst_is_the_farthest() -> None:
 
 
 def test_limits_count_steps_and_broken_promises() -> None:
-    e = errors([limit_case(40), limit_case(41), limit_case(37)])
-    assert e.within_step == Share(2, 3) and e.broken == Share(1, 3) and e.worst_steps == -3
-    assert e.worst == pytest.approx(-3 / 40) and e.undecided == 0
+    """What is promised is 2 less than what is predicted."""
+    e = errors([limit_case(40), limit_case(43), limit_case(37)])
+    assert e.within_step == Share(1, 3) and e.broken == Share(1, 3) and e.worst_steps == 3
+    assert e.worst == pytest.approx(3 / 40) and e.undecided == 0
+    assert e.cost == pytest.approx(2 / 40)  # the promises were 38, 41 and 35
 
 
-@pytest.mark.parametrize(("predicted", "promise", "error"), [
+@pytest.mark.parametrize(("predicted", "verdict", "error"), [
     (63, "too low", -1 / 64), (64, "right", 0.0), (100, "undecided", None),
-    (127, "undecided", None), (128, "broken", 1.0)])
+    (127, "undecided", None), (128, "too high", 1.0)])
 def test_between_what_fitted_and_what_failed_nothing_is_known(
-        predicted: float, promise: str, error: float | None) -> None:
+        predicted: float, verdict: str, error: float | None) -> None:
     case_ = limit_case(predicted, 64, fails_at=128)
-    assert judged(case_) == promise and error_of(case_) == error
-    undecided = promise == "undecided"
-    assert errors([case_]).undecided == undecided
-    assert errors([case_]).broken == (None if undecided else Share(promise == "broken", 1))
+    assert judged(case_) == verdict and error_of(case_) == error
+    assert errors([case_]).undecided == (verdict == "undecided")
 
 
-@pytest.mark.parametrize(("predicted", "promise"), [
+@pytest.mark.parametrize(("promise", "broken"), [
+    (60, Share(0, 1)), (64, Share(0, 1)), (100, None), (128, Share(1, 1))])
+def test_a_promise_is_broken_where_it_failed(promise: float, broken: Share | None) -> None:
+    assert errors([limit_case(128, 64, fails_at=128, low=promise)]).broken == broken
+
+
+@pytest.mark.parametrize(("predicted", "verdict"), [
     (1023, "too low"), (1024, "right"), (5000, "right")])
-def test_where_nothing_failed_only_less_is_wrong(predicted: float, promise: str) -> None:
+def test_where_nothing_failed_only_less_is_wrong(predicted: float, verdict: str) -> None:
     case_ = limit_case(predicted, 1024, fails_at=None)
-    assert judged(case_) == promise and errors([case_]).broken == Share(0, 1)
+    assert judged(case_) == verdict and errors([case_]).broken == Share(0, 1)
     assert (errors([case_]).median or 0) == pytest.approx(max(0, 1024 - predicted) / 1024)
+
+
+@pytest.mark.parametrize(("case_", "expected"), [
+    (case(0.01), True), (case(0.06), False), (case(-0.06), False), (limit_case(41), True),
+    (limit_case(43), False), (limit_case(37), False),
+    (limit_case(5000, 1024, fails_at=None), True), (limit_case(1023, 1024, fails_at=None), True),
+    (limit_case(1000, 1024, fails_at=None), False)])
+def test_what_was_found_lies_in_the_range_or_not(case_: PredictionCase, expected: bool) -> None:
+    assert inside(case_) is expected and errors([case_]).inside == Share(expected, 1)
 
 
 @pytest.mark.parametrize(("predicted", "measured"), [
@@ -134,7 +150,7 @@ def test_a_run_of_predictions_alone_has_a_report(make_run: MakeRun) -> None:
 def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
     folder = make_run([])
     samples.write_predictions(folder, [], [case(0.01), case(-0.012), case(0.07),
-                                           limit_case(40), limit_case(43)])
+                                           limit_case(40), limit_case(44)])
     text = section(both(folder)[0])
     assert "median absolute error is 1.2 % (goal at most 1.6 %: met)" in text
     assert "its worst +7.0 % (goal at most 5.0 %: missed)" in text
@@ -152,7 +168,7 @@ def test_fitted_and_published_cases_stand_apart(make_run: MakeRun) -> None:
     assert len(published.splitlines()) == 3 and "BERT's README" in published
     fitted = text.split("The cases that the prediction was fitted to")[1]
     assert fitted.count("fp32") == 2
-    assert "(broken)" in text and "(too low)" in text
+    assert "(too high)" in text and "(too low)" in text
 
 
 def test_other_conditions_are_shown_and_not_counted(make_run: MakeRun) -> None:
