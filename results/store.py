@@ -164,7 +164,7 @@ def read_predictions(folder: Path) -> tuple[list[Prediction], list[str]]:
 
 
 def read_prediction_cases(folder: Path) -> tuple[list[PredictionCase], list[str]]:
-    """What a run's predictions were held against, and one line per case that is damaged."""
+    """What a run's predictions were held against, and a line where some of it is damaged."""
     problems: list[str] = []
     path = folder / CASES_FILE
     raw = _read_json(path, problems) if path.exists() else []
@@ -172,6 +172,8 @@ def read_prediction_cases(folder: Path) -> tuple[list[PredictionCase], list[str]
         return [], problems or [f"{path}: damaged: not a list of cases"]
     found = [_validated(f"{path}: case {i}", one, PredictionCase, problems)
              for i, one in enumerate(raw, 1)]
+    if len(problems) > 1:  # all are damaged alike, as where an older version has written them
+        problems = [f"{problems[0]}, and {len(problems) - 1} cases more"]
     return [case for case in found if case is not None], problems
 
 

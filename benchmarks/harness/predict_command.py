@@ -150,8 +150,9 @@ def _say(line: str) -> None:
 
 def _kept_cases(folder: Path) -> list[PredictionCase]:
     """Those of an earlier check in an environment that has the backends which are missing here."""
-    cases, damaged = store.read_prediction_cases(folder)
-    kept = [case for case in cases if case.backend in predict_check.not_here()]
+    not_here = predict_check.not_here()
+    cases, damaged = store.read_prediction_cases(folder) if not_here else ([], [])
+    kept = [case for case in cases if case.backend in not_here]
     for backend in dict.fromkeys(case.backend for case in kept):
         n = sum(case.backend == backend for case in kept)
         _say(f"{backend}: {n} cases of an earlier check are kept")

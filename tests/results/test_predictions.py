@@ -108,6 +108,14 @@ def test_a_damaged_list_of_cases_is_told(make_run: MakeRun, content: str, told: 
     assert "prediction_cases.json" in both(folder)[0]
 
 
+def test_many_damaged_cases_are_told_in_one_line(make_run: MakeRun) -> None:
+    folder = make_run([])
+    (folder / store.CASES_FILE).write_text("[{}, {}, {}]")
+    found, problems = store.read_prediction_cases(folder)
+    assert found == [] and len(problems) == 1
+    assert "case 1: damaged: backend" in problems[0] and problems[0].endswith("and 2 cases more")
+
+
 @pytest.mark.parametrize("content", ["{", "null", "[]", '{"schema_version": 9}', '"x"'])
 def test_a_damaged_prediction_is_told_and_the_others_are_kept(make_run: MakeRun,
                                                               content: str) -> None:
