@@ -44,8 +44,8 @@ def section(view: View) -> Section | None:
         "Each cell is the largest batch, and how that is known. A measured limit is proven: a "
         "fresh process took its steps at it, and another failed one step on (1 example, above "
         "64 about 5 %). Emulated is a budget below the GPU's memory. Predicted is told "
-        "without training, with a 95 % interval; where no measured case stands behind it, with "
-        "an assumed range.", "small"))
+        "without training, with a 95 % interval, whose lower end is what is promised; where no "
+        "measured case stands behind it, with an assumed range.", "small"))
     if view.limits:
         blocks += [Paragraph(
             "Below, peak memory against the batch. Dots took their steps; crosses ran out of "
