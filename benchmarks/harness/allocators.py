@@ -75,12 +75,11 @@ class Replay:
     touched: np.ndarray
 
 
-def replay(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray,
-           allocator: Allocator) -> Replay:
-    """A trace's buffers through an allocator, in the trace's order. Errors: OutOfMemory."""
+def replay(order: Sequence[tuple[int, int]], sizes: np.ndarray, allocator: Allocator) -> Replay:
+    """A trace's buffers through an allocator, in the order of `ordered`. Errors: OutOfMemory."""
     blocks: dict[int, Block] = {}
-    after = np.zeros((3, int(max(taken.max(), given_back.max())) + 1), np.int64)
-    for event, buffer in ordered(taken, given_back):
+    after = np.zeros((3, order[-1][0] + 1), np.int64)
+    for event, buffer in order:
         if buffer < 0:
             allocator.give_back(blocks.pop(~buffer))
         else:

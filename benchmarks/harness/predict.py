@@ -27,6 +27,7 @@ from benchmarks.harness.allocators import (
     OutOfMemory,
     Replay,
     malloc_peak,
+    ordered,
     replay,
 )
 from benchmarks.harness.calibration import Calibration, calibrations
@@ -79,14 +80,20 @@ class Footprint:
         self._each = (large.bytes - small.bytes) / (batch_sizes[1] - batch_sizes[0])
         self._fixed = small.bytes - self._each * batch_sizes[0]
         self._process, self._workspaces = process, calibration.workspaces()
-        self._peaks: dict[float, Peak] = {}
         self._parts = np.array(small.parts)
+        self._order = ordered(small.taken, small.given_back)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._peaks: dict[float, Peak] = {}
+        self._fits: dict[tuple[float, int], bool] = {}
 
     def on(self, compute_capability: str | None) -> Footprint:
         """On such a GPU, where libraries may take other workspaces."""
         other = copy(self)
         other._workspaces = self._calibration.workspaces(compute_capability)
-        other._peaks = self._peaks if other._workspaces == self._workspaces else {}
+        if other._workspaces != self._workspaces:
+            other._forget()
         return other
 
     def at_worst(self) -> Footprint:
@@ -96,7 +103,7 @@ class Footprint:
         other, process = copy(self), self._process
         other._process = replace(process, bytes=process.bytes + process.more_bytes, more_bytes=0,
                                  late_bytes=process.late_bytes + process.more_bytes)
-        other._peaks = {}
+        other._forget()
         return other
 
     @property
@@ -125,7 +132,7 @@ class Footprint:
         allocator = ALLOCATORS[self._calibration.allocator](limit and limit + late)
         for wanted in self._workspaces:
             allocator.take(wanted)
-        found = replay(self.trace.taken, self.trace.given_back, self.sizes(batch), allocator)
+        found = replay(self._order, self.sizes(batch), allocator)
         if limit is not None and found.held.max() > limit:
             raise OutOfMemory(f"{late} bytes that come late find no room")
         return found
@@ -177,14 +184,18 @@ class Footprint:
 
     def fits(self, batch: float, budget_bytes: float) -> bool:
         """Whether the step ends within a budget, all that an allocator does to keep it tried."""
+        key = batch, int(budget_bytes)
+        if key not in self._fits:
+            self._fits[key] = self._ends_within(*key)
+        return self._fits[key]
+
+    def _ends_within(self, batch: float, budget_bytes: int) -> bool:
         if self._asked(self.sizes(batch)).max() + self.outside_bytes > budget_bytes:
             return False
         try:
-            if self.peak(batch).bytes <= budget_bytes:
-                return True
-            if self._calibration.allocator == MALLOC:  # it gives nothing up and tries again
-                return False
-            self._replay(batch, int(budget_bytes) - self.outside_bytes)
+            if self._calibration.allocator == MALLOC:  # it knows no limit that it could keep to
+                return self.peak(batch).bytes <= budget_bytes
+            self._replay(batch, budget_bytes - self.outside_bytes)
         except OutOfMemory:
             return False
         return True

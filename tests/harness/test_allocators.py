@@ -15,6 +15,7 @@ from benchmarks.harness.allocators import (
     CudaCache,
     OutOfMemory,
     malloc_peak,
+    ordered,
     replay,
 )
 
@@ -177,7 +178,7 @@ def live_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray) -> i
 def test_an_allocator_holds_no_less_than_it_was_asked_for(allocator, rows) -> None:
     taken, given_back, sizes = trace(rows)
     made = allocator()
-    found = replay(taken, given_back, sizes, made)
+    found = replay(ordered(taken, given_back), sizes, made)
     assert found.held.max() >= found.in_use.max() >= live_peak(taken, given_back, sizes)
     assert found.held.argmax() in taken
 
@@ -187,8 +188,9 @@ def test_an_allocator_holds_no_less_than_it_was_asked_for(allocator, rows) -> No
 @given(rows=SIZES)
 def test_a_limit_at_the_peak_holds_and_one_below_the_buffers_does_not(allocator, rows) -> None:
     taken, given_back, sizes = trace(rows)
-    free = replay(taken, given_back, sizes, allocator(None))
-    again = replay(taken, given_back, sizes, allocator(int(free.held.max())))
+    free = replay(ordered(taken, given_back), sizes, allocator(None))
+    again = replay(ordered(taken, given_back), sizes, allocator(int(free.held.max())))
     assert (again.held == free.held).all()
     with pytest.raises(OutOfMemory):
-        replay(taken, given_back, sizes, allocator(live_peak(taken, given_back, sizes) - 1))
+        replay(ordered(taken, given_back), sizes,
+               allocator(live_peak(taken, given_back, sizes) - 1))
