@@ -163,11 +163,9 @@ def _verdict(cases: Sequence[PredictionCase]) -> Paragraph:
 def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
     columns = [Column("cases", numeric=False), Column("of", numeric=False),
                Column("backend", numeric=False), Column("cases"),
-               Column("median", "absolute error, %"), Column("worst", "signed error, %"),
-               Column("lean", "median signed error, %"), Column("within one step"),
-               Column("worst", "steps"), Column("inside the range"),
-               Column("promises broken"), Column("a promise's cost", "median, %"),
-               Column("undecided")]
+               Column("median", "absolute, %"), Column("worst", "signed, %"),
+               Column("lean", "median, %"), Column("within a step"), Column("in range"),
+               Column("promise broken"), Column("its cost", "median, %")]
     rows = []
     for kind, cases in by_kind.items():
         for unit, what in UNITS.items():
@@ -181,17 +179,16 @@ def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
 
 
 def _error_cells(e: Errors) -> list[Cell]:
+    worst = "" if e.worst_steps is None else f", worst {e.worst_steps:+}"
     within, inside, broken = (
         Cell("") if share is None else Cell(f"{percent(share.value)} %",
-                                            f"{count(share.part)} of {count(share.whole)}")
-        for share in (e.within_step, e.inside, e.broken))
+                                            f"{count(share.part)} of {count(share.whole)}{more}")
+        for share, more in ((e.within_step, worst), (e.inside, ""), (e.broken, "")))
     return [
-        Cell(count(e.cases)),
+        Cell(count(e.cases), f"{count(e.undecided)} undecided" * bool(e.undecided)),
         gap("none") if e.median is None else Cell(percent(e.median)),
         *[gap("none") if v is None else Cell(_signed(v)) for v in (e.worst, e.lean)],
-        within, Cell("" if e.worst_steps is None else f"{e.worst_steps:+}"), inside, broken,
-        Cell("" if e.cost is None else percent(e.cost)),
-        Cell(count(e.undecided) if e.within_step or e.undecided else ""),
+        within, inside, broken, Cell("" if e.cost is None else percent(e.cost)),
     ]
 
 
