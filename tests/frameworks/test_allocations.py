@@ -16,7 +16,7 @@ import numpy as np  # noqa: E402
 
 from benchmarks.harness import cli, predictions  # noqa: E402
 from frameworks.contract import Recipe, Start, StepTrace, Unsupported  # noqa: E402
-from frameworks.hf_torch import allocations  # noqa: E402
+from frameworks.hf_torch import allocations, published_steps  # noqa: E402
 from results import store  # noqa: E402
 from results.schema import Prediction  # noqa: E402
 from tests.frameworks.conftest import LENGTH, Eyes, make_work, new_session  # noqa: E402
@@ -136,6 +136,16 @@ def test_evaluation_takes_no_gradients(starts: dict[str, Start]) -> None:
 def test_a_compiled_step_is_refused(starts: dict[str, Start]) -> None:
     with pytest.raises(Unsupported, match="compile"):
         trace(starts["bert"], compile=True)
+
+
+def test_a_published_step_has_its_own_weights_and_no_optimizer(starts: dict[str, Start]) -> None:
+    """In half precision, each weight takes half of what it takes in a step of ours."""
+    made = published_steps.step_trace("summed logits", recipe(), starts["bert"], 4, "gpu")
+    parts = np.array(made.parts)
+    ours = trace(starts["bert"], "gpu")
+    largest = made.bytes[parts == "weights"].max()
+    assert largest == ours.bytes[np.array(ours.parts) == "weights"].max() // 2
+    assert not (parts == "optimizer").any() and kept(made, "gradients") > 0
 
 
 def test_no_weights_are_needed(starts: dict[str, Start], tmp_path: Path) -> None:
