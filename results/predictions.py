@@ -78,10 +78,11 @@ def error_of(case: PredictionCase) -> float | None:
 def errors(cases: Sequence[PredictionCase]) -> Errors:
     """Of cases of one unit."""
     signed = [error for case in cases if (error := error_of(case)) is not None]
-    limits = [c for c in cases if c.unit == "examples" and judged(c) != "undecided"]
+    decided = [c for c in cases if c.unit == "bytes" or judged(c) != "undecided"]
+    limits = [c for c in decided if c.unit == "examples"]
     steps = [0 if judged(c) == "right" else c.steps for c in limits]
     known = [n for n in steps if n is not None]
-    within = [inside(c) for c in cases if c.unit == "bytes" or judged(c) != "undecided"]
+    within = [inside(c) for c in decided]
     promises = [c for c in limits if judged(c, c.low) != "undecided"]
     broken = [judged(c, c.low) == "too high" for c in promises]
     costs = [(c.measured - c.low) / c.measured for c in promises
@@ -92,7 +93,7 @@ def errors(cases: Sequence[PredictionCase]) -> Errors:
         max(signed, key=abs) if signed else None,
         median(signed) if signed else None,
         Share(sum(within), len(within)) if within else None,
-        sum(c.unit == "examples" for c in cases) - len(limits),
+        len(cases) - len(decided),
         Share(sum(abs(n) <= 1 for n in known), len(known)) if known else None,
         max(known, key=abs) if known else None,
         Share(sum(broken), len(broken)) if broken else None,

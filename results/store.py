@@ -172,7 +172,7 @@ def read_prediction_cases(folder: Path) -> tuple[list[PredictionCase], list[str]
         return [], problems or [f"{path}: damaged: not a list of cases"]
     found = [_validated(f"{path}: case {i}", one, PredictionCase, problems)
              for i, one in enumerate(raw, 1)]
-    if len(problems) > 1:  # all are damaged alike, as where an older version has written them
+    if len(problems) > 1:  # where an older version has written them, all are
         problems = [f"{problems[0]}, and {len(problems) - 1} cases more"]
     return [case for case in found if case is not None], problems
 

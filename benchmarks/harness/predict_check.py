@@ -130,14 +130,14 @@ def other_versions(m: Measurement) -> str | None:
 
 def footprints(works: Sequence[Work], say: Say) -> dict[Work, Footprint]:
     """Of the works that can be traced here; of the others it is said why not."""
-    found = {}
-    for backend, why in not_here().items():
+    found, missing = {}, not_here()
+    for backend, why in missing.items():
         if any(work.backend == backend for work in works):
             say(f"{backend} left out: {why}")
     with started({work.checkpoint for work in works}, LABELS, say) as starts:
         able = []
         for work in dict.fromkeys(works):
-            if work.backend in not_here() or work.checkpoint not in starts:
+            if work.backend in missing or work.checkpoint not in starts:
                 continue
             if why := "; ".join(problems(work, starts[work.checkpoint])):
                 say(f"left out: {case_name(work)} of {work.backend}: {why}")

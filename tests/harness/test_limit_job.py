@@ -131,6 +131,17 @@ def search(budget: str, device: Device, taken: list[Measurement],
     return taken[-1]
 
 
+def stopped(worker: type[Worker], probe: int, budget: str, task: str = "imdb"
+            ) -> list[Measurement]:
+    """What a search leaves behind that was stopped at that probe."""
+    taken: list[Measurement] = []
+    worker.stopped_at = probe
+    with pytest.raises(KeyboardInterrupt):
+        search(budget, CPU, taken, task=task)
+    worker.stopped_at = None
+    return taken
+
+
 def test_where_the_libraries_do_not_fit_no_other_batch_is_tried(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
@@ -150,13 +161,10 @@ def test_a_stopped_search_goes_on_from_its_probes(
     """Also where the budget is what was free when it began: that is another figure by now."""
     free = iter([GIB, GIB - 7 * MIB])
     monkeypatch.setattr(budgets.processor, "available_bytes", lambda: next(free))
-    taken: list[Measurement] = []
-    worker.stopped_at = 3
-    with pytest.raises(KeyboardInterrupt):
-        search(budget, CPU, taken)
+    taken = stopped(worker, 3, budget)
     assert taken[0].status == "interrupted" and taken[0].batch_limit is not None
     before = taken[0].batch_limit.probes
-    worker.began, worker.stopped_at = [], None
+    worker.began = []
     found = search(budget, CPU, taken).batch_limit
     assert found is not None and len(before) == 2
     assert found.probes[:2] == before
@@ -169,12 +177,8 @@ def test_a_prediction_saves_probes_and_is_kept(
 ) -> None:
     """A small one for the line, then the limit and what fails above it; also when it goes on."""
     monkeypatch.setattr(worker, "predicted", 13)
-    taken: list[Measurement] = []
-    worker.stopped_at = 3
-    with pytest.raises(KeyboardInterrupt):
-        search("1GiB", CPU, taken)
+    taken = stopped(worker, 3, "1GiB")
     monkeypatch.setattr(worker, "predicted", None)  # nobody is asked again
-    worker.stopped_at = None
     found = search("1GiB", CPU, taken).batch_limit
     assert found is not None and found.expected is not None and found.notes == []
     assert [p.batch_size for p in found.probes] == [4, 13, 14]
@@ -205,11 +209,7 @@ def test_a_search_that_goes_on_keeps_what_it_was_told(
 ) -> None:
     """Though the other task's limit has been proven meanwhile."""
     monkeypatch.setattr(worker, "predicted", 13)
-    taken: list[Measurement] = []
-    worker.stopped_at = 2
-    with pytest.raises(KeyboardInterrupt):
-        search("1GiB", CPU, taken, task="mnli")
-    worker.stopped_at = None
+    taken = stopped(worker, 2, "1GiB", task="mnli")
     search("1GiB", CPU, taken)
     found = search("1GiB", CPU, taken, task="mnli").batch_limit
     assert found is not None and found.expected is not None
@@ -260,13 +260,10 @@ def test_that_peaks_are_counts_is_known_when_a_search_goes_on(
     monkeypatch.setattr(limit_job.limit_pass, "used_bytes",
                         lambda result, held: (result["allocated_bytes"], True))
     monkeypatch.setattr(worker, "each", MIB)
-    taken: list[Measurement] = []
-    worker.stopped_at = 3
-    with pytest.raises(KeyboardInterrupt):
-        search("1GiB", CPU, taken)
+    taken = stopped(worker, 3, "1GiB")
     assert taken[0].batch_limit is not None and taken[0].batch_limit.peaks_are_counts
     tried = worker.began[2]
-    worker.began, worker.stopped_at = [], None
+    worker.began = []
     search("1GiB", CPU, taken)
     assert worker.began[0] == tried == 40  # five times as far as the second probe
 
