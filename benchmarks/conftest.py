@@ -52,9 +52,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "round_" not in metafunc.fixturenames:
         metafunc.parametrize("job", jobs, ids=[_name(spec) for spec in jobs])
         return
-    turns = [(spec, round_) for comparison in dict.fromkeys(spec.comparison for spec in jobs)
-             for round_ in range(plan.throughput.rounds)
-             for spec in jobs if spec.comparison == comparison]
+    turns = [
+        (spec, round_)
+        for comparison in dict.fromkeys(spec.comparison for spec in jobs)
+        for round_ in range(plan.throughput.rounds)
+        for spec in jobs
+        if spec.comparison == comparison
+    ]
     ids = [f"{_name(spec)}-round{round_ + 1}" for spec, round_ in turns]
     metafunc.parametrize(("job", "round_"), turns, ids=ids)
 
@@ -69,8 +73,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if RUN not in config.stash:
         return
     jobs = config.stash[RUN].plan.jobs
-    place = {comparison: index for index, comparison in
-             enumerate(dict.fromkeys(spec.comparison for spec in jobs))}
+    place = {
+        comparison: index
+        for index, comparison in enumerate(dict.fromkeys(spec.comparison for spec in jobs))
+    }
     # A question that the profile does not ask leaves its test without a job.
     items[:] = [item for item in items if "job" not in item.fixturenames or job_of(item)]
     items.sort(key=lambda item: place[spec.comparison] if (spec := job_of(item)) else -1)
@@ -110,11 +116,13 @@ def ready(run: Run, job: JobSpec) -> Ready:
 @pytest.fixture
 def measure(run: Run, ready: Ready) -> Callable[[], Measurement]:
     """Runs an equivalence, memory or accuracy job; a worker that gives no result fails the test."""
+
     def whole() -> Measurement:
         try:
             return run.run_whole(ready, ignore)
         except WorkerEnded as error:
             fail(error)
+
     return whole
 
 
@@ -182,8 +190,9 @@ def racers(run: Run) -> Iterator[Racers]:
 
 
 @pytest.fixture
-def windows(request: pytest.FixtureRequest, racers: Racers, ready: Ready, job: JobSpec,
-            round_: int) -> Iterator[Callable[[Callable[[SpeedJob], Any]], Any]]:
+def windows(
+    request: pytest.FixtureRequest, racers: Racers, ready: Ready, job: JobSpec, round_: int
+) -> Iterator[Callable[[Callable[[SpeedJob], Any]], Any]]:
     """Gives the job's turn of this round; after the job's last selected test it is finished."""
     speed = racers.get(ready)
     speed.begin_turn(round_)

@@ -17,13 +17,15 @@ from results.schema import Measurement
 QUESTION = "equivalence"
 
 
-def test_equivalence(job: JobSpec, run: Run, measure: Callable[[], Measurement],
-                     benchmark: Any) -> None:
+def test_equivalence(
+    job: JobSpec, run: Run, measure: Callable[[], Measurement], benchmark: Any
+) -> None:
     benchmark.group = job.comparison
     benchmark.pedantic(measure, rounds=1, iterations=1)
     certificates = of_job(run.certify(), job.key, job.recipe)
     benchmark.extra_info["certificates"] = [c.verdict for c in certificates]
     for certificate in certificates:
         if not certificate.holds:
-            pytest.fail(f"{certificate.verdict}; it points to {certificate.points_to}",
-                        pytrace=False)
+            pytest.fail(
+                f"{certificate.verdict}; it points to {certificate.points_to}", pytrace=False
+            )

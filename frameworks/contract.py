@@ -269,8 +269,9 @@ class Feed:
         similar lengths and the epoch still is in no order. A partial batch stays last."""
         size = self.recipe.batch_size
         lengths = self.examples.lengths
-        groups = np.array_split(order, np.arange(1, ceil(len(order) / (size * GROUP_BATCHES)))
-                                * size * GROUP_BATCHES)
+        groups = np.array_split(
+            order, np.arange(1, ceil(len(order) / (size * GROUP_BATCHES))) * size * GROUP_BATCHES
+        )
         order = np.concatenate([g[np.argsort(lengths[g], kind="stable")] for g in groups])
         full = len(order) // size
         batches = order[: full * size].reshape(full, size)
@@ -471,11 +472,17 @@ class BackendInfo:
 # The registry: a backend is one folder and one line here.
 BACKENDS: dict[str, BackendInfo] = {
     "hf_torch": BackendInfo(
-        "PyTorch", "Trainer.train()", ("torch", "transformers>=4.53,<6", "accelerate"), "torch",
+        "PyTorch",
+        "Trainer.train()",
+        ("torch", "transformers>=4.53,<6", "accelerate"),
+        "torch",
         certified_with="transformers",
     ),
     "hf_tf": BackendInfo(
-        "TensorFlow", "Model.fit()", ("tensorflow", "tf-keras", "transformers>=4.53,<4.55"), "tf",
+        "TensorFlow",
+        "Model.fit()",
+        ("tensorflow", "tf-keras", "transformers>=4.53,<4.55"),
+        "tf",
         certified_with="transformers",
     ),
     "keras_rnn": BackendInfo(

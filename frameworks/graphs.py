@@ -38,32 +38,104 @@ class Node:
 
 
 # Kernels whose first output is their first input under another shape or name.
-VIEWS = frozenset((
-    "Identity", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "PreventGradient", "Snapshot",
-    "Switch", "Merge", "TensorListFromTensor",
-))
+VIEWS = frozenset(
+    (
+        "Identity",
+        "Reshape",
+        "Squeeze",
+        "ExpandDims",
+        "StopGradient",
+        "PreventGradient",
+        "Snapshot",
+        "Switch",
+        "Merge",
+        "TensorListFromTensor",
+    )
+)
 # Kernels that write their output over an input of the same shape and type if they may
 # (`forward_input_or_allocate_output`).
-IN_PLACE = frozenset((
-    "Abs", "Add", "AddN", "AddV2", "BiasAdd", "Div", "DivNoNan", "Erf", "Erfc", "Exp", "FloorDiv",
-    "FloorMod", "Inv", "InvGrad", "Log", "Maximum", "Minimum", "Mul", "MulNoNan", "Neg", "Pow",
-    "RealDiv", "Reciprocal", "ReciprocalGrad", "Relu", "ReluGrad", "Rsqrt", "RsqrtGrad", "Select",
-    "SelectV2", "Sigmoid", "SigmoidGrad", "Softmax", "LogSoftmax", "Sqrt", "SqrtGrad", "Square",
-    "SquaredDifference", "Sub", "Tanh", "TanhGrad", "Xdivy", "ZerosLike", "_UnaryOpsComposition",
-))
+IN_PLACE = frozenset(
+    (
+        "Abs",
+        "Add",
+        "AddN",
+        "AddV2",
+        "BiasAdd",
+        "Div",
+        "DivNoNan",
+        "Erf",
+        "Erfc",
+        "Exp",
+        "FloorDiv",
+        "FloorMod",
+        "Inv",
+        "InvGrad",
+        "Log",
+        "Maximum",
+        "Minimum",
+        "Mul",
+        "MulNoNan",
+        "Neg",
+        "Pow",
+        "RealDiv",
+        "Reciprocal",
+        "ReciprocalGrad",
+        "Relu",
+        "ReluGrad",
+        "Rsqrt",
+        "RsqrtGrad",
+        "Select",
+        "SelectV2",
+        "Sigmoid",
+        "SigmoidGrad",
+        "Softmax",
+        "LogSoftmax",
+        "Sqrt",
+        "SqrtGrad",
+        "Square",
+        "SquaredDifference",
+        "Sub",
+        "Tanh",
+        "TanhGrad",
+        "Xdivy",
+        "ZerosLike",
+        "_UnaryOpsComposition",
+    )
+)
 # Kernels that hand their first input on where there is nothing to do.
-VIEWS_OF_SAME = frozenset((
-    "All", "Any", "BroadcastTo", "Cast", "Max", "Mean", "Min", "Prod", "Sum", "Tile",
-))
-PRODUCTS = frozenset((
-    "BatchMatMulV2", "MatMul", "_FusedBatchMatMulV2", "_FusedMatMul",
-))
+VIEWS_OF_SAME = frozenset(
+    (
+        "All",
+        "Any",
+        "BroadcastTo",
+        "Cast",
+        "Max",
+        "Mean",
+        "Min",
+        "Prod",
+        "Sum",
+        "Tile",
+    )
+)
+PRODUCTS = frozenset(
+    (
+        "BatchMatMulV2",
+        "MatMul",
+        "_FusedBatchMatMulV2",
+        "_FusedMatMul",
+    )
+)
 PRODUCT_COST = 8  # times what going through the same bytes takes
 COST_BATCH = 8  # the batch size at which costs are compared, so that the order is one for all
 READS = frozenset(("ReadVariableOp",))
-WRITES = frozenset((
-    "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "ResourceApplyAdam",
-))
+WRITES = frozenset(
+    (
+        "AssignVariableOp",
+        "AssignAddVariableOp",
+        "AssignSubVariableOp",
+        "ResourceApplyAdam",
+    )
+)
 
 
 def operations(
@@ -85,28 +157,34 @@ def operations(
     variables = [replace(variable, copied=i in gathered) for i, (_, variable) in enumerate(made)]
     places = {node.name: i for i, node in enumerate(nodes)}
     inputs = [
-        [_value(name, places) for name in node.inputs if not name.startswith("^")]
-        for node in nodes
+        [_value(name, places) for name in node.inputs if not name.startswith("^")] for node in nodes
     ]
     found = []
     for node, grown, values, variable in zip(nodes, larger, inputs, touched, strict=True):
         phase = phase_of(node.name)
-        sources = [(nodes[place].outputs[output], larger[place].outputs[output])
-                   for place, output in values]
-        found.append(Operation(
-            name=node.name,
-            phase=phase,
-            inputs=tuple(values),
-            after=tuple(places[name[1:]] for name in node.inputs if name.startswith("^")),
-            outputs=tuple(
-                replace(_output(node, sizes, sources), part=_part(*sizes, phase, length),
-                        variable=variable if node.kind in READS else None)
-                for sizes in zip(node.outputs, grown.outputs, strict=True)
-            ),
-            writes=variable if node.kind in WRITES else None,
-            adopts=1 if node.kind == "AssignVariableOp" else None,
-            cost=_cost(node, grown, sources, batch_size) if device == "cpu" else 1,
-        ))
+        sources = [
+            (nodes[place].outputs[output], larger[place].outputs[output])
+            for place, output in values
+        ]
+        found.append(
+            Operation(
+                name=node.name,
+                phase=phase,
+                inputs=tuple(values),
+                after=tuple(places[name[1:]] for name in node.inputs if name.startswith("^")),
+                outputs=tuple(
+                    replace(
+                        _output(node, sizes, sources),
+                        part=_part(*sizes, phase, length),
+                        variable=variable if node.kind in READS else None,
+                    )
+                    for sizes in zip(node.outputs, grown.outputs, strict=True)
+                ),
+                writes=variable if node.kind in WRITES else None,
+                adopts=1 if node.kind == "AssignVariableOp" else None,
+                cost=_cost(node, grown, sources, batch_size) if device == "cpu" else 1,
+            )
+        )
     return variables, {holds: _alive(nodes, found, holds) for holds in (True, False)}
 
 
@@ -132,9 +210,13 @@ Sizes = tuple[Tensor, Tensor]  # at the two batch sizes
 
 def _output(node: Node, sizes: Sizes, sources: Sequence[Sizes]) -> Output:
     """Whose buffer an output is. What is equal at both batch sizes is so by no chance."""
-    view = node.kind in VIEWS or node.kind in VIEWS_OF_SAME and all(
-        (tensor.bytes, tensor.dtype) == (source.bytes, source.dtype)
-        for tensor, source in zip(sizes, sources[0], strict=True)
+    view = (
+        node.kind in VIEWS
+        or node.kind in VIEWS_OF_SAME
+        and all(
+            (tensor.bytes, tensor.dtype) == (source.bytes, source.dtype)
+            for tensor, source in zip(sizes, sources[0], strict=True)
+        )
     )
     reuse: tuple[int, ...] = ()
     if node.kind in IN_PLACE:
@@ -167,16 +249,17 @@ def _alive(nodes: Sequence[Node], found: Sequence[Operation], holds: bool) -> li
     idle: set[int] = set()
     while True:
         more = {
-            i for i, op in enumerate(found)
-            if i not in idle and _is_idle(nodes[i], op, dead, idle)
+            i for i, op in enumerate(found) if i not in idle and _is_idle(nodes[i], op, dead, idle)
         }
         if not more:
             break
         idle |= more
         dead |= {(i, output) for i in more for output in range(len(found[i].outputs))}
     return [
-        Operation(op.name, op.phase) if i in idle
-        else replace(op, inputs=tuple(v for v in op.inputs if v not in dead)) if dead
+        Operation(op.name, op.phase)
+        if i in idle
+        else replace(op, inputs=tuple(v for v in op.inputs if v not in dead))
+        if dead
         else op
         for i, op in enumerate(found)
     ]

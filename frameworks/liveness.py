@@ -141,8 +141,13 @@ def _made(variable: Variable, ledger: Ledger) -> int:
 class _Step:
     """One pass through the operations."""
 
-    def __init__(self, operations: Sequence[Operation], variables: Sequence[Variable],
-                 values: list[int], ledger: Ledger) -> None:
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        variables: Sequence[Variable],
+        values: list[int],
+        ledger: Ledger,
+    ) -> None:
         """`values` holds every variable's buffer, and is kept up to date."""
         self._operations, self._ledger = operations, ledger
         self._variables, self._values = variables, values

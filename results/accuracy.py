@@ -68,8 +68,10 @@ def score_rows(group: Group) -> list[ScoreRow]:
     """One row per evaluation set; none where nothing was trained."""
     trained = [t for t in group.taken if t.measurement.status == "ok" and t.measurement.accuracy]
     sets = sorted({name for _, a in _accuracies(trained) for name in a.scores})
-    return [_score_row(group, name, [(t, a) for t, a in _accuracies(trained) if name in a.scores])
-            for name in sets]
+    return [
+        _score_row(group, name, [(t, a) for t, a in _accuracies(trained) if name in a.scores])
+        for name in sets
+    ]
 
 
 def _accuracies(taken: Sequence[Taken]) -> list[tuple[Taken, Accuracy]]:
@@ -83,12 +85,19 @@ def _score_row(group: Group, name: str, trained: Sequence[tuple[Taken, Accuracy]
     examples = scores[0].examples
     runs = [a for _, a in trained]
     return ScoreRow(
-        group, name, tuple(sorted(a.seed for a in runs)), examples,
-        accuracy.value, wilson(min(accuracy.value * examples, examples), examples),
+        group,
+        name,
+        tuple(sorted(a.seed for a in runs)),
+        examples,
+        accuracy.value,
+        wilson(min(accuracy.value * examples, examples), examples),
         accuracy.interval,
-        f1.value, _f1_interval(trained[0][0], name) if len(trained) == 1 else None, f1.interval,
+        f1.value,
+        _f1_interval(trained[0][0], name) if len(trained) == 1 else None,
+        f1.interval,
         loss=float(np.mean([s.loss for s in scores])),
-        steps=runs[0].steps, training_examples=runs[0].examples,
+        steps=runs[0].steps,
+        training_examples=runs[0].examples,
         training_seconds=float(np.mean([a.training_seconds for a in runs])),
         first_step_seconds=float(np.mean([a.first_step_seconds for a in runs])),
         evaluation_seconds=float(np.mean([a.evaluation_seconds for a in runs])),
@@ -122,9 +131,13 @@ def predictions(taken: Taken, evaluation_set: str) -> tuple[np.ndarray, np.ndarr
 
 
 def _well_formed(logits: np.ndarray, labels: np.ndarray) -> bool:
-    return (logits.ndim == 2 and labels.shape == logits.shape[:1] and len(labels) > 0
-            and np.issubdtype(labels.dtype, np.integer)
-            and bool(((labels >= 0) & (labels < logits.shape[1])).all()))
+    return (
+        logits.ndim == 2
+        and labels.shape == logits.shape[:1]
+        and len(labels) > 0
+        and np.issubdtype(labels.dtype, np.integer)
+        and bool(((labels >= 0) & (labels < logits.shape[1])).all())
+    )
 
 
 def pair_rows(compared: Sequence[Group]) -> list[PairRow]:
@@ -132,7 +145,7 @@ def pair_rows(compared: Sequence[Group]) -> list[PairRow]:
     whose labels are the same example by example."""
     rows = []
     for i, first in enumerate(compared):
-        for second in compared[i + 1:]:
+        for second in compared[i + 1 :]:
             for ours, a in _accuracies(first.taken):
                 for theirs, b in _accuracies(second.taken):
                     if a.seed == b.seed and first.backend != second.backend:
@@ -146,8 +159,11 @@ def over_seeds(rows: Sequence[PairRow]) -> list[tuple[PairRow, Estimate, int]]:
     found: dict[tuple[str, str, str], list[PairRow]] = {}
     for row in rows:
         found.setdefault((row.evaluation_set, row.first, row.second), []).append(row)
-    return [(same[0], mean_estimate([r.difference.value for r in same]), len(same))
-            for same in found.values() if len(same) > 1]
+    return [
+        (same[0], mean_estimate([r.difference.value for r in same]), len(same))
+        for same in found.values()
+        if len(same) > 1
+    ]
 
 
 def _pairs(ours: Taken, theirs: Taken, sets: Sequence[str]) -> list[PairRow]:
@@ -162,8 +178,15 @@ def _pairs(ours: Taken, theirs: Taken, sets: Sequence[str]) -> list[PairRow]:
         only_second = int(np.sum((said != labels) & (heard == labels)))
         accuracy = ours.measurement.accuracy
         assert accuracy is not None
-        rows.append(PairRow(
-            ours.measurement.job.backend, theirs.measurement.job.backend, name, accuracy.seed,
-            paired_difference(only_first, only_second, len(labels)),
-            mcnemar(only_first, only_second), float(np.mean(said == heard))))
+        rows.append(
+            PairRow(
+                ours.measurement.job.backend,
+                theirs.measurement.job.backend,
+                name,
+                accuracy.seed,
+                paired_difference(only_first, only_second, len(labels)),
+                mcnemar(only_first, only_second),
+                float(np.mean(said == heard)),
+            )
+        )
     return rows

@@ -17,8 +17,12 @@ from results.schema import Variant
 from results.statistics import Estimate
 
 # Why two speeds are not called different.
-Doubt = Literal["not raced together", "fewer than 6 rounds", "too close to tell apart",
-                "no noise floor was taken"]
+Doubt = Literal[
+    "not raced together",
+    "fewer than 6 rounds",
+    "too close to tell apart",
+    "no noise floor was taken",
+]
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,15 @@ def taxes(taken: Iterable[Taken]) -> list[Tax]:
     for (comparison, backend, participant), row in rows.items():
         own = rows.get((comparison, backend, "framework"))
         if participant == "bare" and own:
-            found.append(Tax(comparison, backend, own.training, row.training,
-                             speed_ratio(row.training, own.training)))
+            found.append(
+                Tax(
+                    comparison,
+                    backend,
+                    own.training,
+                    row.training,
+                    speed_ratio(row.training, own.training),
+                )
+            )
     return found
 
 
@@ -102,8 +113,9 @@ def doubt(ratio: Estimate | None, floor: float | None) -> Doubt | None:
     return "no noise floor was taken" if floor is None else None
 
 
-def told_apart(first: SpeedRow, second: SpeedRow, floors: Mapping[Comparison, float]
-               ) -> float | Doubt:
+def told_apart(
+    first: SpeedRow, second: SpeedRow, floors: Mapping[Comparison, float]
+) -> float | Doubt:
     """How many times as fast `first` is, or why it is not called faster."""
     ratio = speed_ratio(first.training, second.training)
     why = doubt(ratio, floors.get(first.group.comparison))
@@ -129,6 +141,9 @@ def fastest(rows: Sequence[SpeedRow], floors: Mapping[Comparison, float]) -> Spe
 
 
 def _race_rows(taken: Iterable[Taken]) -> dict[tuple[Comparison, str, Variant], SpeedRow]:
-    return {(group.comparison, group.backend, group.participant): row
-            for group in groups(taken) if group.question == "throughput"
-            for row in speed_rows(group)}
+    return {
+        (group.comparison, group.backend, group.participant): row
+        for group in groups(taken)
+        if group.question == "throughput"
+        for row in speed_rows(group)
+    }

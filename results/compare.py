@@ -22,9 +22,15 @@ NOISY_WIDTH = 0.10  # of the median: a wider interval marks the row
 STOLEN_LIMIT = 0.01  # share of CPU time taken by the hypervisor
 OTHER_BUSY_LIMIT = 0.10  # share of CPU time used by other processes
 
-MEMORY_FIGURES = ("peak_allocated_bytes", "peak_reserved_bytes", "peak_device_bytes",
-                  "peak_process_bytes", "before_model_bytes", "allocator_retries",
-                  "allocator_out_of_memory_events")
+MEMORY_FIGURES = (
+    "peak_allocated_bytes",
+    "peak_reserved_bytes",
+    "peak_device_bytes",
+    "peak_process_bytes",
+    "before_model_bytes",
+    "allocator_retries",
+    "allocator_out_of_memory_events",
+)
 
 
 Turn = tuple[str | None, int]  # a race and a round of it
@@ -108,16 +114,21 @@ def compare(taken: Sequence[Taken]) -> list[list[Row]]:
     for group in (g for g in groups(taken) if g.participant == "framework"):
         backends = found.setdefault(group.comparison, {})
         backends.setdefault(group.backend, {}).setdefault(group.question, []).append(group)
-    return [[_row(comparison, backend, backends[backend]) for backend in sorted(backends)]
-            for comparison, backends in found.items()]
+    return [
+        [_row(comparison, backend, backends[backend]) for backend in sorted(backends)]
+        for comparison, backends in found.items()
+    ]
 
 
 def _row(comparison: Comparison, backend: str, by_question: dict[Question, list[Group]]) -> Row:
     speed = [row for g in by_question.get("throughput", []) for row in speed_rows(g)]
     memory = [row for g in by_question.get("memory", []) for row in memory_rows(g)]
     return Row(
-        comparison, backend, by_question,
-        speed[0] if speed else None, memory[0] if memory else None,
+        comparison,
+        backend,
+        by_question,
+        speed[0] if speed else None,
+        memory[0] if memory else None,
         [row for g in by_question.get("accuracy", []) for row in score_rows(g)],
     )
 
@@ -127,19 +138,24 @@ def speed_rows(group: Group) -> list[SpeedRow]:
     timed = [m.throughput for m in group.ok if m.throughput and m.throughput.windows]
     if not timed:
         return []
-    training = rate([w for t in timed for w in t.windows],
-                    [t.race for t in timed for _ in t.windows])
+    training = rate(
+        [w for t in timed for w in t.windows], [t.race for t in timed for _ in t.windows]
+    )
     evaluation = [w for t in timed for w in t.evaluation_windows]
     races = [t.race for t in timed for _ in t.evaluation_windows]
-    return [SpeedRow(
-        group, training, rate(evaluation, races) if evaluation else None,
-        build_seconds=median([t.build_seconds for t in timed]),
-        first_step_seconds=median([t.first_step_seconds for t in timed]),
-        warmup_seconds=median([sum(w.seconds for w in t.warmup) for t in timed]),
-        mfu=_mfu(timed, training.tokens_per_second),
-        mfu_with_padding=_mfu(timed, training.padded_tokens_per_second),
-        gaps=_gaps(group),
-    )]
+    return [
+        SpeedRow(
+            group,
+            training,
+            rate(evaluation, races) if evaluation else None,
+            build_seconds=median([t.build_seconds for t in timed]),
+            first_step_seconds=median([t.first_step_seconds for t in timed]),
+            warmup_seconds=median([sum(w.seconds for w in t.warmup) for t in timed]),
+            mfu=_mfu(timed, training.tokens_per_second),
+            mfu_with_padding=_mfu(timed, training.padded_tokens_per_second),
+            gaps=_gaps(group),
+        )
+    ]
 
 
 def rate(windows: Sequence[Window], races: Sequence[str | None]) -> Rate:
@@ -187,8 +203,10 @@ def speed_ratio(first: Rate, second: Rate) -> Estimate | None:
     place; None when they share no round of a race."""
     pairs: list[tuple[float, float, Turn]] = []
     for turn in dict.fromkeys(turn for turn in first.turns if turn in second.turns):
-        of_turn = [[value for value, t in zip(one.examples, one.turns, strict=True) if t == turn]
-                   for one in (first, second)]
+        of_turn = [
+            [value for value, t in zip(one.examples, one.turns, strict=True) if t == turn]
+            for one in (first, second)
+        ]
         # A round that was cut short pairs what it has.
         pairs += [(a, b, turn) for a, b in zip(*of_turn, strict=False)]
     if not pairs:

@@ -12,8 +12,12 @@ NOT_PROVEN = "same work: not proven"
 PROVEN = "same work: proven"  # begins the line where nothing is missing
 
 
-def proof(certificates: Sequence[Certificate], titles: Mapping[str, str] | None = None,
-          compared: Iterable[str] = (), gaps: Iterable[str] = ()) -> str:
+def proof(
+    certificates: Sequence[Certificate],
+    titles: Mapping[str, str] | None = None,
+    compared: Iterable[str] = (),
+    gaps: Iterable[str] = (),
+) -> str:
     """'same work: proven to 1e-5 over 100 steps (PyTorch and TensorFlow; fp32, 2 epochs,
     accumulation 1 and 2)', with every reduced precision's part after it; or what differs first,
     of the first one that does not hold.
@@ -29,8 +33,10 @@ def proof(certificates: Sequence[Certificate], titles: Mapping[str, str] | None 
     precisions = dict.fromkeys(str(c.recipe.get("precision")) for c in certificates)
     missing = [f"in {precision}" for precision in compared if precision not in precisions]
     unproven = [f"not proven {gap}" for gap in dict.fromkeys([*missing, *gaps])]
-    proven = [_part([c for c in certificates if c.recipe.get("precision") == precision], titles)
-              for precision in sorted(precisions, key=lambda word: word != "fp32")]
+    proven = [
+        _part([c for c in certificates if c.recipe.get("precision") == precision], titles)
+        for precision in sorted(precisions, key=lambda word: word != "fp32")
+    ]
     return f"same work: {'; '.join([*unproven, 'proven to ' + '; to '.join(proven)])}"
 
 
@@ -40,9 +46,11 @@ def gaps(traces: Sequence[Measurement], certificates: Sequence[Certificate]) -> 
     proven = {_shape(c.recipe) for c in certificates}
     planned = dict.fromkeys(_shape(m.recipe) for m in traces)
     lacking = {_shape(m.recipe) for m in traces if m.status == "unsupported"}
-    return [f"with accumulation {accumulation}" if precision == "fp32" else f"in {precision}"
-            for precision, accumulation in planned if (precision, accumulation) not in
-            proven | lacking]
+    return [
+        f"with accumulation {accumulation}" if precision == "fp32" else f"in {precision}"
+        for precision, accumulation in planned
+        if (precision, accumulation) not in proven | lacking
+    ]
 
 
 def _shape(recipe: Mapping[str, Any]) -> tuple[str, int]:
@@ -56,10 +64,12 @@ def _part(certificates: Sequence[Certificate], titles: Mapping[str, str]) -> str
     steps = min(c.steps for c in certificates)
     epochs = min(c.epochs for c in certificates)
     accumulations = sorted({int(c.recipe.get("accumulation", 1)) for c in certificates})
-    return (f"{loss_bound(certificates)} over {steps} steps "
-            f"({', '.join(pairs)}; {certificates[0].recipe.get('precision')}, {epochs} "
-            f"{'epoch' if epochs == 1 else 'epochs'}, accumulation "
-            f"{' and '.join(map(str, accumulations))})")
+    return (
+        f"{loss_bound(certificates)} over {steps} steps "
+        f"({', '.join(pairs)}; {certificates[0].recipe.get('precision')}, {epochs} "
+        f"{'epoch' if epochs == 1 else 'epochs'}, accumulation "
+        f"{' and '.join(map(str, accumulations))})"
+    )
 
 
 def origin(certificate: Certificate, titles: Mapping[str, str]) -> str | None:
@@ -69,15 +79,21 @@ def origin(certificate: Certificate, titles: Mapping[str, str]) -> str | None:
         return None
     precision = certificate.recipe.get("precision")
     names = [titles.get(backend, backend) for backend in repeat.backends]
-    whose = (f"{names[0]}'s own training" if len(names) == 1 else
-             f"the own training of {' or '.join(names)}, whichever changes less")
-    return (f"derived bounds are {repeat.times:g} times what {precision} changes, against fp32, in "
-            f"{whose}")
+    whose = (
+        f"{names[0]}'s own training"
+        if len(names) == 1
+        else f"the own training of {' or '.join(names)}, whichever changes less"
+    )
+    return (
+        f"derived bounds are {repeat.times:g} times what {precision} changes, against fp32, in "
+        f"{whose}"
+    )
 
 
 def who(certificate: Certificate, titles: Mapping[str, str]) -> str:
-    first, second = (titles.get(side.backend, side.backend)
-                     for side in (certificate.first, certificate.second))
+    first, second = (
+        titles.get(side.backend, side.backend) for side in (certificate.first, certificate.second)
+    )
     return f"{first} and {second}"
 
 

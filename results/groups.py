@@ -57,8 +57,13 @@ class Comparison:
         if self.shape:
             return self.shape.replace("_", " ")
         fields = [f"{name.replace('_', ' ')} {value}" for name, value in self.variant]
-        return ", ".join(fields + [f"{name} unset" if value is None else f"{name}={value}"
-                                   for name, value in self.environment])
+        return ", ".join(
+            fields
+            + [
+                f"{name} unset" if value is None else f"{name}={value}"
+                for name, value in self.environment
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -90,16 +95,33 @@ def groups(taken: Iterable[Taken]) -> list[Group]:
     members: dict[tuple[str, ...], list[Taken]] = defaultdict(list)
     for one in sorted(everything, key=lambda t: t.measurement.job.id):
         job = one.measurement.job
-        members[one.run, job.task, job.backend, job.question, job.variant, job.shape or "",
-                _recipe_key(one.measurement.recipe),
-                json.dumps(one.measurement.environment, sort_keys=True)].append(one)
+        members[
+            one.run,
+            job.task,
+            job.backend,
+            job.question,
+            job.variant,
+            job.shape or "",
+            _recipe_key(one.measurement.recipe),
+            json.dumps(one.measurement.environment, sort_keys=True),
+        ].append(one)
     found = [_group(tuple(same), fields, variables) for same in members.values()]
     run_order = {run: i for i, run in enumerate(dict.fromkeys(t.run for t in everything))}
-    return sorted(found, key=lambda g: (
-        run_order[g.comparison.run], g.comparison.task,
-        [(name, _sortable(value)) for name, value in (*g.comparison.variant,
-                                                      *g.comparison.environment)],
-        g.question, g.backend, g.participant != "framework", g.participant))
+    return sorted(
+        found,
+        key=lambda g: (
+            run_order[g.comparison.run],
+            g.comparison.task,
+            [
+                (name, _sortable(value))
+                for name, value in (*g.comparison.variant, *g.comparison.environment)
+            ],
+            g.question,
+            g.backend,
+            g.participant != "framework",
+            g.participant,
+        ),
+    )
 
 
 def _group(same: tuple[Taken, ...], fields: Varied, variables: Varied) -> Group:
@@ -109,14 +131,15 @@ def _group(same: tuple[Taken, ...], fields: Varied, variables: Varied) -> Group:
         comparison = Comparison(first.run, job.task, (), job.shape, job.backend)
         return Group(comparison, job.backend, job.question, same, job.variant)
     variant = tuple((name, recipe.get(name)) for name in sorted(fields[first.run, job.task]))
-    environment = tuple((name, first.measurement.environment.get(name))
-                        for name in sorted(variables[first.run, job.task]))
+    environment = tuple(
+        (name, first.measurement.environment.get(name))
+        for name in sorted(variables[first.run, job.task])
+    )
     comparison = Comparison(first.run, job.task, variant, environment=environment)
     return Group(comparison, job.backend, job.question, same, job.variant)
 
 
-def _varied(taken: Sequence[Taken],
-            settings: Callable[[Measurement], Mapping[str, Any]]) -> Varied:
+def _varied(taken: Sequence[Taken], settings: Callable[[Measurement], Mapping[str, Any]]) -> Varied:
     """Which settings take several values within one backend and question."""
     values: dict[tuple[str, str, str, str, str], set[str]] = defaultdict(set)
     for one in (one for one in taken if not one.measurement.job.shape):
@@ -131,8 +154,9 @@ def _varied(taken: Sequence[Taken],
 
 
 def _fields(m: Measurement) -> Mapping[str, Any]:
-    return {name: value for name, value in m.recipe.items()
-            if name not in NOT_COMPARED | _BY_QUESTION}
+    return {
+        name: value for name, value in m.recipe.items() if name not in NOT_COMPARED | _BY_QUESTION
+    }
 
 
 def _variables(taken: Sequence[Taken]) -> Callable[[Measurement], Mapping[str, Any]]:

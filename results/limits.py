@@ -23,8 +23,12 @@ from results.statistics import median
 
 # Recipe fields that count for memory, with the value that goes without saying.
 SETTINGS: dict[str, Any] = {
-    "accumulation": 1, "attention": None, "compile": False, "dropout": None,
-    "gradient_checkpointing": False, "optimizer": "adamw",
+    "accumulation": 1,
+    "attention": None,
+    "compile": False,
+    "dropout": None,
+    "gradient_checkpointing": False,
+    "optimizer": "adamw",
 }
 OF_TRAINING = {"accumulation", "dropout", "gradient_checkpointing", "optimizer"}
 
@@ -84,8 +88,9 @@ class Limit:
     @property
     def work(self) -> Work:
         m = self.measurement
-        return _work(m.job.task, m.checkpoint.name if m.checkpoint else "", self.found.phase,
-                     m.recipe)
+        return _work(
+            m.job.task, m.checkpoint.name if m.checkpoint else "", self.found.phase, m.recipe
+        )
 
     @property
     def row(self) -> tuple[int, str]:
@@ -158,8 +163,11 @@ def limits_of(run: str, measurements: Iterable[Measurement]) -> list[Limit]:
     return [Limit(run, m, m.batch_limit) for m in measurements if m.batch_limit]
 
 
-def grids(limits: Sequence[Limit], predictions: Sequence[Prediction] = (),
-          without: Sequence[Measurement] = ()) -> list[Grid]:
+def grids(
+    limits: Sequence[Limit],
+    predictions: Sequence[Prediction] = (),
+    without: Sequence[Measurement] = (),
+) -> list[Grid]:
     """One grid per work, what was searched for first. A prediction has no task: it joins every
     grid of its checkpoint, precision, phase and settings, or makes one of its own. `without` are
     jobs that ended before their search began."""
@@ -180,10 +188,20 @@ def grids(limits: Sequence[Limit], predictions: Sequence[Prediction] = (),
             if _asked(m, grid.work) and not any(key[:2] == row for key in grid.spots):
                 grid.gaps[row] = m.status
     order = {"training": 0, "evaluation": 1}
-    return [g for part in (found, own) for _, g in sorted(
-        part.items(), key=lambda item: (item[0].task, item[0].checkpoint,
-                                        order[item[0].phase], item[0].precision,
-                                        item[0].setting))]
+    return [
+        g
+        for part in (found, own)
+        for _, g in sorted(
+            part.items(),
+            key=lambda item: (
+                item[0].task,
+                item[0].checkpoint,
+                order[item[0].phase],
+                item[0].precision,
+                item[0].setting,
+            ),
+        )
+    ]
 
 
 def work_of(prediction: Prediction) -> Work:
@@ -208,17 +226,22 @@ def _add_prediction(grid: Grid, prediction: Prediction) -> None:
 
 
 def _work(task: str, checkpoint: str, phase: Phase, recipe: Mapping[str, Any]) -> Work:
-    return Work(task, lender(checkpoint), phase, str(recipe.get("precision", "")),
-                setting(phase, recipe))
+    return Work(
+        task, lender(checkpoint), phase, str(recipe.get("precision", "")), setting(phase, recipe)
+    )
 
 
 def setting(phase: Phase, recipe: Mapping[str, Any]) -> str:
     """'accumulation 4, gradient checkpointing'; empty where all is as usual."""
-    unusual = {name: recipe[name] for name, usual in SETTINGS.items()
-               if recipe.get(name, usual) != usual
-               and not (phase == "evaluation" and name in OF_TRAINING)}
-    return ", ".join(name.replace("_", " ") + f" {value}" * (value is not True)
-                     for name, value in unusual.items())
+    unusual = {
+        name: recipe[name]
+        for name, usual in SETTINGS.items()
+        if recipe.get(name, usual) != usual and not (phase == "evaluation" and name in OF_TRAINING)
+    }
+    return ", ".join(
+        name.replace("_", " ") + f" {value}" * (value is not True)
+        for name, value in unusual.items()
+    )
 
 
 def _taskless(work: Work) -> Work:
@@ -228,8 +251,9 @@ def _taskless(work: Work) -> Work:
 def _asked(m: Measurement, work: Work) -> bool:
     """Whether a job without a search belongs to a grid, as far as it can tell: it may have ended
     before its checkpoint was known."""
-    asked = _work(m.job.task, m.checkpoint.name if m.checkpoint else work.checkpoint, work.phase,
-                  m.recipe)
+    asked = _work(
+        m.job.task, m.checkpoint.name if m.checkpoint else work.checkpoint, work.phase, m.recipe
+    )
     return asked == work
 
 
@@ -259,9 +283,15 @@ def finder_summaries(limits: Sequence[Limit]) -> list[FinderSummary]:
         pairs = [(limit, f) for limit in limits for f in limit.found.finders if f.name == name]
         judged = [limit.judged(f) for limit, f in pairs]
         kinds: tuple[Answer, ...] = ("right", "too low", "too high", "none", "unknown")
-        found.append(FinderSummary(
-            name, len(pairs), {kind: judged.count(kind) for kind in kinds},
-            median([f.probes for _, f in pairs]), sum(f.seconds for _, f in pairs),
-            median([len(limit.found.probes) for limit, _ in pairs]),
-            sum(limit.found.seconds for limit, _ in pairs)))
+        found.append(
+            FinderSummary(
+                name,
+                len(pairs),
+                {kind: judged.count(kind) for kind in kinds},
+                median([f.probes for _, f in pairs]),
+                sum(f.seconds for _, f in pairs),
+                median([len(limit.found.probes) for limit, _ in pairs]),
+                sum(limit.found.seconds for limit, _ in pairs),
+            )
+        )
     return found

@@ -85,8 +85,11 @@ def errors(cases: Sequence[PredictionCase]) -> Errors:
     within = [inside(c) for c in decided]
     promises = [c for c in limits if judged(c, c.low) != "undecided"]
     broken = [judged(c, c.low) == "too high" for c in promises]
-    costs = [(c.measured - c.low) / c.measured for c in promises
-             if c.fails_at is not None and c.measured > 0]
+    costs = [
+        (c.measured - c.low) / c.measured
+        for c in promises
+        if c.fails_at is not None and c.measured > 0
+    ]
     return Errors(
         len(cases),
         median([abs(error) for error in signed]) if signed else None,
@@ -97,4 +100,5 @@ def errors(cases: Sequence[PredictionCase]) -> Errors:
         Share(sum(abs(n) <= 1 for n in known), len(known)) if known else None,
         max(known, key=abs) if known else None,
         Share(sum(broken), len(broken)) if broken else None,
-        median(costs) if costs else None)
+        median(costs) if costs else None,
+    )

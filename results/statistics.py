@@ -76,8 +76,12 @@ def per_round(values: Sequence[float], rounds: Sequence[Hashable]) -> list[float
     return [median(same) for same in found.values()]
 
 
-def paired_ratio(first: Sequence[float], second: Sequence[float],
-                 rounds: Sequence[Hashable] | None = None, seed: int = 0) -> Estimate:
+def paired_ratio(
+    first: Sequence[float],
+    second: Sequence[float],
+    rounds: Sequence[Hashable] | None = None,
+    seed: int = 0,
+) -> Estimate:
     """Median of first / second over pairs taken side by side, on the log scale, so that
     swapping the two gives the reciprocal. All values must be above 0.
 
@@ -89,8 +93,7 @@ def paired_ratio(first: Sequence[float], second: Sequence[float],
     if rounds is not None:
         logs = per_round(logs, rounds)
     interval = median_interval(logs, seed)
-    return Estimate(exp(median(logs)),
-                    interval and Interval(exp(interval.low), exp(interval.high)))
+    return Estimate(exp(median(logs)), interval and Interval(exp(interval.low), exp(interval.high)))
 
 
 def wilson(correct: float, total: int) -> Interval:
@@ -152,8 +155,10 @@ def paired_difference(only_first: int, only_second: int, total: int) -> Estimate
     middle = (only_first - only_second) / padded
     spread = (only_first + only_second + 1) / padded - middle**2
     half = Z * sqrt(spread / padded)
-    return Estimate((only_first - only_second) / total,
-                    Interval(max(-1.0, middle - half), min(1.0, middle + half)))
+    return Estimate(
+        (only_first - only_second) / total,
+        Interval(max(-1.0, middle - half), min(1.0, middle + half)),
+    )
 
 
 def macro_f1(labels: np.ndarray, predicted: np.ndarray, label_count: int) -> float:
@@ -162,8 +167,9 @@ def macro_f1(labels: np.ndarray, predicted: np.ndarray, label_count: int) -> flo
     return float(_macro_f1(_confusion(labels, predicted, label_count)))
 
 
-def macro_f1_interval(labels: np.ndarray, predicted: np.ndarray, label_count: int,
-                      seed: int = 0) -> Interval:
+def macro_f1_interval(
+    labels: np.ndarray, predicted: np.ndarray, label_count: int, seed: int = 0
+) -> Interval:
     """Percentile bootstrap over the evaluation examples: drawing examples anew is drawing the
     confusion matrix from a multinomial, which is how it is done."""
     confusion = _confusion(labels, predicted, label_count)
@@ -197,8 +203,9 @@ def _some(values: Sequence[float]) -> np.ndarray:
     return sample
 
 
-def ratio_of_totals(first: Sequence[tuple[float, float]], second: Sequence[tuple[float, float]],
-                    seed: int = 0) -> Estimate:
+def ratio_of_totals(
+    first: Sequence[tuple[float, float]], second: Sequence[tuple[float, float]], seed: int = 0
+) -> Estimate:
     """The first's rate over the second's, where each is all that it did over all the seconds that
     it took: (amount, seconds) of every round, the two taking turns. For work that is not the same
     in every window. All values must be above 0.
@@ -231,5 +238,6 @@ def mean_difference(differences: Sequence[float]) -> Estimate:
     padded = len(sample) + 2
     middle = float(sample.sum()) / padded
     half = Z * sqrt(((float((sample**2).sum()) + 1) / padded - middle**2) / padded)
-    return Estimate(float(sample.mean()),
-                    Interval(max(-1.0, middle - half), min(1.0, middle + half)))
+    return Estimate(
+        float(sample.mean()), Interval(max(-1.0, middle - half), min(1.0, middle + half))
+    )

@@ -118,8 +118,9 @@ def read_run(folder: Path) -> tuple[RunInfo | None, list[Measurement], list[str]
             continue
         m = _read(path, Measurement, problems)
         if m is not None and m.job.id != path.stem:
-            problems.append(f"{path}: left out, it holds the job {m.job.id!r}, "
-                            "so it is a copy of another file")
+            problems.append(
+                f"{path}: left out, it holds the job {m.job.id!r}, so it is a copy of another file"
+            )
         elif m is not None:
             measurements.append(m)
     return info, measurements, problems
@@ -138,8 +139,16 @@ def write_prediction(folder: Path, name: str, prediction: Prediction) -> Path:
 def write_prediction_cases(folder: Path, cases: Sequence[PredictionCase]) -> Path:
     """Writes `folder/prediction_cases.json`. Errors: StoreError."""
     path = folder / CASES_FILE
-    write_text(path, json.dumps([case.model_dump(mode="json") for case in cases], indent=1,
-                                ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        path,
+        json.dumps(
+            [case.model_dump(mode="json") for case in cases],
+            indent=1,
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+        + "\n",
+    )
     return path
 
 
@@ -170,8 +179,10 @@ def read_prediction_cases(folder: Path) -> tuple[list[PredictionCase], list[str]
     raw = _read_json(path, problems) if path.exists() else []
     if not isinstance(raw, list):
         return [], problems or [f"{path}: damaged: not a list of cases"]
-    found = [_validated(f"{path}: case {i}", one, PredictionCase, problems)
-             for i, one in enumerate(raw, 1)]
+    found = [
+        _validated(f"{path}: case {i}", one, PredictionCase, problems)
+        for i, one in enumerate(raw, 1)
+    ]
     if len(problems) > 1:  # where an older version has written them, all are
         problems = [f"{problems[0]}, and {len(problems) - 1} cases more"]
     return [case for case in found if case is not None], problems
@@ -201,8 +212,10 @@ def _started_at(folder: Path) -> str:
 
 def _file_name(kind: str, name: str) -> str:
     if not _FILE_NAME.fullmatch(name):
-        raise StoreError(f"{kind} {name!r} cannot be a file name: use letters, digits, '-', '_', "
-                         "'=', '+', ',', '@' and '.' (not first), at most 200")
+        raise StoreError(
+            f"{kind} {name!r} cannot be a file name: use letters, digits, '-', '_', "
+            "'=', '+', ',', '@' and '.' (not first), at most 200"
+        )
     return name
 
 
@@ -267,10 +280,14 @@ def _beyond(raw: Any) -> bool:
 
 def _validated(where: str, raw: object, kind: type[R], problems: list[str]) -> R | None:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if "schema_version" in kind.model_fields and isinstance(raw, dict) and \
-            version != SCHEMA_VERSION:
-        problems.append(f"{where}: schema version {version!r} is not known here "
-                        f"(known: {SCHEMA_VERSION})")
+    if (
+        "schema_version" in kind.model_fields
+        and isinstance(raw, dict)
+        and version != SCHEMA_VERSION
+    ):
+        problems.append(
+            f"{where}: schema version {version!r} is not known here (known: {SCHEMA_VERSION})"
+        )
         return None
     try:
         return kind.model_validate(raw)

@@ -16,8 +16,19 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 EXTRAS = {"torch": ["torch", "eight-bit", "tests"], "tf": ["all", "tests"], "lint": ["lint"]}
-HEAVY = {"torch", "transformers", "accelerate", "tensorflow", "tf_keras", "keras", "jax",
-         "datasets", "pyarrow", "pandas", "huggingface_hub"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "accelerate",
+    "tensorflow",
+    "tf_keras",
+    "keras",
+    "jax",
+    "datasets",
+    "pyarrow",
+    "pandas",
+    "huggingface_hub",
+}
 NOT_SHIPPED = {"runs", "published", "__pycache__"}
 
 IMPORT_OF_THE_COMMAND_LINE = """
@@ -48,7 +59,8 @@ def pins(name):
     lines = (ROOT / "constraints" / f"{name}.txt").read_text("utf-8").splitlines()
     found = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line) for line in found), (
-        "only 'name==version' lines: no path, no registry, no local build")
+        "only 'name==version' lines: no path, no registry, no local build"
+    )
     return {canonicalize_name(line.split("==")[0]): Version(line.split("==")[1]) for line in found}
 
 
@@ -68,8 +80,12 @@ def test_the_two_environments_hold_both_generations_of_transformers():
 
 def test_every_data_file_of_the_packages_is_shipped():
     patterns = PROJECT["tool"]["setuptools"]["package-data"]
-    shipped = {path for package, globs in patterns.items() for glob in globs
-               for path in (ROOT / package.replace(".", "/")).glob(glob)}
+    shipped = {
+        path
+        for package, globs in patterns.items()
+        for glob in globs
+        for path in (ROOT / package.replace(".", "/")).glob(glob)
+    }
     for package in ("benchmarks", "frameworks", "results"):
         for folder, folders, files in os.walk(ROOT / package):
             folders[:] = [name for name in folders if name not in NOT_SHIPPED]
@@ -88,8 +104,13 @@ def test_every_folder_of_the_packages_is_a_package():
 def test_the_command_line_imports_little_and_quickly():
     seconds = []
     for _ in range(3):  # the quickest: another process may have the processor meanwhile
-        done = subprocess.run([sys.executable, "-c", IMPORT_OF_THE_COMMAND_LINE], cwd=ROOT,
-                              capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORT_OF_THE_COMMAND_LINE],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         took, modules = json.loads(done.stdout)
         seconds.append(took)
         assert not HEAVY.intersection(modules)
@@ -113,8 +134,13 @@ def test_the_readme_names_only_what_is_there():
     text = (ROOT / "README.md").read_text("utf-8")
     commands = make_parser()._subparsers._group_actions[0].choices.values()
     known = {flag for command in commands for flag in command._option_string_actions}
-    foreign = {"--benchmark-only", "--benchmark-save", "--benchmark-compare",
-               "--benchmark-compare-fail", "--help"}
+    foreign = {
+        "--benchmark-only",
+        "--benchmark-save",
+        "--benchmark-compare",
+        "--benchmark-compare-fail",
+        "--help",
+    }
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
     assert flags <= known | foreign, f"unknown options: {sorted(flags - known - foreign)}"
     for name in re.findall(r"--profile ([\w-]+)(?!\S*\.toml)", text):

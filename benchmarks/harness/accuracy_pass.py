@@ -54,8 +54,9 @@ class TrainingWatch:
         if now - self._last_progress > PROGRESS_SECONDS:
             self._last_progress = now
             losses = self._session.curve().loss  # on the device until here: read once a second
-            self._pipe.send("step", step=step, total=self._total, loss=losses[-1],
-                            seconds=self.training_seconds)
+            self._pipe.send(
+                "step", step=step, total=self._total, loss=losses[-1], seconds=self.training_seconds
+            )
         interval = self._recipe.evaluation_interval
         if interval and step % interval == 0 and step < self._total:
             self.evaluate(step)
@@ -70,8 +71,9 @@ class TrainingWatch:
             self._pipe.send("evaluating", set=name, examples=len(examples), step=step)
             logits[name] = self._session.predict(examples, batch_size=self._recipe.batch_size)
             scores[name] = score(logits[name], examples.labels)
-        self.evaluations.append(EvaluationPoint(step=step, training_seconds=training_seconds,
-                                                scores=scores))
+        self.evaluations.append(
+            EvaluationPoint(step=step, training_seconds=training_seconds, scores=scores)
+        )
         self._keep_if_best(step, next(iter(scores.values())))
         self.evaluation_seconds += time.perf_counter() - began
         return logits
@@ -102,12 +104,17 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
         logits = watch.evaluate(kept)
     save_predictions(job.predictions, logits, watch)
     accuracy = Accuracy(
-        seed=job.recipe.seed, steps=watch.steps,
+        seed=job.recipe.seed,
+        steps=watch.steps,
         examples=count_steps(session.work.feed, 0, watch.steps).examples,
-        training_seconds=training_seconds, first_step_seconds=watch.first_step_seconds,
-        evaluation_seconds=watch.evaluation_seconds, scores=watch.evaluations[-1].scores,
-        kept_step=kept, curve=curve_points(session.curve(), job.recipe),
-        evaluations=watch.evaluations, predictions_file=job.predictions.name,
+        training_seconds=training_seconds,
+        first_step_seconds=watch.first_step_seconds,
+        evaluation_seconds=watch.evaluation_seconds,
+        scores=watch.evaluations[-1].scores,
+        kept_step=kept,
+        curve=curve_points(session.curve(), job.recipe),
+        evaluations=watch.evaluations,
+        predictions_file=job.predictions.name,
     )
     return {"accuracy": accuracy.model_dump()}
 
@@ -123,10 +130,12 @@ def curve_points(curve: Curve, recipe: Recipe) -> list[CurvePoint]:
     """Every `log_interval`-th step and the last."""
     last = len(curve.loss)
     return [
-        CurvePoint(step=step, loss=curve.loss[step - 1],
-                   gradient_norm=curve.gradient_norm[step - 1],
-                   learning_rate=curve.learning_rate[step - 1])
+        CurvePoint(
+            step=step,
+            loss=curve.loss[step - 1],
+            gradient_norm=curve.gradient_norm[step - 1],
+            learning_rate=curve.learning_rate[step - 1],
+        )
         for step in range(1, last + 1)
         if step % recipe.log_interval == 0 or step == last
     ]
-

@@ -177,9 +177,13 @@ class CudaCache:
         return block
 
     def _segment(self, wanted: int) -> Block:
-        size = (self.SMALL_SEGMENT if wanted <= self.SMALL
-                else self.MIDDLE_SEGMENT if wanted < self.MIDDLE
-                else rounded(wanted, self.LARGE_STEP))
+        size = (
+            self.SMALL_SEGMENT
+            if wanted <= self.SMALL
+            else self.MIDDLE_SEGMENT
+            if wanted < self.MIDDLE
+            else rounded(wanted, self.LARGE_STEP)
+        )
         if self._limit is not None and self.held_bytes + size > self._limit:
             self._give_up_free_segments()
             if self.held_bytes + size > self._limit:
@@ -218,8 +222,13 @@ class BestFitRegions:
     HANDLE = 8  # bytes; a region keeps one for each `ROUND` bytes in the host's memory
     ENDLESS = 1 << 60
 
-    def __init__(self, limit_bytes: int | None = None, *, growth: bool = False,
-                 room: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        limit_bytes: int | None = None,
+        *,
+        growth: bool = False,
+        room: Callable[[], int] | None = None,
+    ) -> None:
         """`room` says how many bytes more the system would give; where it is given the regions lie
         in the host's memory, so that their handles count too. The first region that it refuses is
         tried again in steps of nine tenths (`started_backpedal_`); any other is the end, and so
@@ -348,8 +357,9 @@ class OneDnnPool:
             self._small.give_back(block)
 
 
-def malloc_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray,
-                small_objects: Sequence[int]) -> int:
+def malloc_peak(
+    taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray, small_objects: Sequence[int]
+) -> int:
     """Bytes that the data segment grows by when glibc's malloc itself takes and gives back the
     buffers, in a process of its own: see `malloc_replay`. Errors: OutOfMemory."""
     events = array("q")
@@ -361,9 +371,18 @@ def malloc_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray,
             numbers[buffer] = len(numbers) + 1
             events.append(int(sizes[buffer]))
     done = subprocess.run(
-        [sys.executable, "-S", "-m", "benchmarks.harness.malloc_replay",
-         ",".join(map(str, small_objects))],
-        input=events.tobytes(), capture_output=True, cwd=Path(__file__).parents[2], check=True)
+        [
+            sys.executable,
+            "-S",
+            "-m",
+            "benchmarks.harness.malloc_replay",
+            ",".join(map(str, small_objects)),
+        ],
+        input=events.tobytes(),
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        check=True,
+    )
     answer = done.stdout.decode().strip()
     if answer == "full":
         raise OutOfMemory("the system has no address space for it")

@@ -23,7 +23,9 @@ CLASSES: dict[Architecture, str] = {
 }
 # What a checkpoint puts before its names once a head has been added.
 PREFIXES: dict[Architecture, str] = {
-    "bert": "bert.", "distilbert": "distilbert.", "gpt2": "transformer.",
+    "bert": "bert.",
+    "distilbert": "distilbert.",
+    "gpt2": "transformer.",
 }
 
 
@@ -44,8 +46,9 @@ def layout(architecture: Architecture, config: Config, label_count: int) -> list
     return list(weights(config, label_count))
 
 
-def _linear(name: str, outputs: int, inputs: int, deviation: float, *, head: bool = False
-            ) -> Iterator[Weight]:
+def _linear(
+    name: str, outputs: int, inputs: int, deviation: float, *, head: bool = False
+) -> Iterator[Weight]:
     yield Weight(f"{name}.weight", (outputs, inputs), deviation, head=head)
     yield Weight(f"{name}.bias", (outputs,), head=head)
 
@@ -56,11 +59,16 @@ def _norm(name: str, width: int) -> Iterator[Weight]:
 
 
 def _bert(config: Config, label_count: int) -> Iterator[Weight]:
-    width, inner, std = (config["hidden_size"], config["intermediate_size"],
-                         config.get("initializer_range", 0.02))
-    for table, rows in (("word", config["vocab_size"]),
-                        ("position", config["max_position_embeddings"]),
-                        ("token_type", config.get("type_vocab_size", 2))):
+    width, inner, std = (
+        config["hidden_size"],
+        config["intermediate_size"],
+        config.get("initializer_range", 0.02),
+    )
+    for table, rows in (
+        ("word", config["vocab_size"]),
+        ("position", config["max_position_embeddings"]),
+        ("token_type", config.get("type_vocab_size", 2)),
+    ):
         yield Weight(f"bert.embeddings.{table}_embeddings.weight", (rows, width), std)
     yield from _norm("bert.embeddings.LayerNorm", width)
     for i in range(config["num_hidden_layers"]):
@@ -78,8 +86,10 @@ def _bert(config: Config, label_count: int) -> Iterator[Weight]:
 
 def _distilbert(config: Config, label_count: int) -> Iterator[Weight]:
     width, inner, std = config["dim"], config["hidden_dim"], config.get("initializer_range", 0.02)
-    for table, rows in (("word", config["vocab_size"]),
-                        ("position", config["max_position_embeddings"])):
+    for table, rows in (
+        ("word", config["vocab_size"]),
+        ("position", config["max_position_embeddings"]),
+    ):
         yield Weight(f"distilbert.embeddings.{table}_embeddings.weight", (rows, width), std)
     yield from _norm("distilbert.embeddings.LayerNorm", width)
     for i in range(config["n_layers"]):
@@ -95,8 +105,11 @@ def _distilbert(config: Config, label_count: int) -> Iterator[Weight]:
 
 
 def _gpt2(config: Config, label_count: int) -> Iterator[Weight]:
-    width, layers, std = (config["n_embd"], config["n_layer"],
-                          config.get("initializer_range", 0.02))
+    width, layers, std = (
+        config["n_embd"],
+        config["n_layer"],
+        config.get("initializer_range", 0.02),
+    )
     inner = config.get("n_inner") or 4 * width
     residual = std / sqrt(2 * layers)  # GPT-2 scales what is added to the residual stream
     yield Weight("transformer.wte.weight", (config["vocab_size"], width), std)
@@ -125,8 +138,9 @@ def architecture_of(config: Config, where: str) -> Architecture:
     for known in CLASSES:
         if kind == known:
             return known
-    raise UserError(f"checkpoint {where!r} has the model_type {kind!r}; supported: "
-                    + ", ".join(CLASSES))
+    raise UserError(
+        f"checkpoint {where!r} has the model_type {kind!r}; supported: " + ", ".join(CLASSES)
+    )
 
 
 def max_length(architecture: Architecture, config: Config) -> int:
@@ -144,29 +158,57 @@ def pad_id(architecture: Architecture, config: Config) -> int:
 
 def _bert_config(layers: int, width: int, heads: int, vocabulary: int) -> Config:
     return {
-        "model_type": "bert", "vocab_size": vocabulary, "hidden_size": width,
-        "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": 4 * width,
-        "max_position_embeddings": 512, "type_vocab_size": 2, "hidden_act": "gelu",
-        "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
-        "initializer_range": 0.02, "layer_norm_eps": 1e-12, "pad_token_id": 0,
+        "model_type": "bert",
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": 4 * width,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
     }
 
 
 def _distilbert_config(layers: int, width: int, heads: int, vocabulary: int) -> Config:
     return {
-        "model_type": "distilbert", "vocab_size": vocabulary, "dim": width, "n_layers": layers,
-        "n_heads": heads, "hidden_dim": 4 * width, "max_position_embeddings": 512,
-        "activation": "gelu", "dropout": 0.1, "attention_dropout": 0.1,
-        "seq_classif_dropout": 0.2, "initializer_range": 0.02, "pad_token_id": 0,
+        "model_type": "distilbert",
+        "vocab_size": vocabulary,
+        "dim": width,
+        "n_layers": layers,
+        "n_heads": heads,
+        "hidden_dim": 4 * width,
+        "max_position_embeddings": 512,
+        "activation": "gelu",
+        "dropout": 0.1,
+        "attention_dropout": 0.1,
+        "seq_classif_dropout": 0.2,
+        "initializer_range": 0.02,
+        "pad_token_id": 0,
     }
 
 
 def _gpt2_config(layers: int, width: int, heads: int, vocabulary: int) -> Config:
     return {
-        "model_type": "gpt2", "vocab_size": vocabulary, "n_embd": width, "n_layer": layers,
-        "n_head": heads, "n_positions": 1024, "activation_function": "gelu_new",
-        "embd_pdrop": 0.1, "attn_pdrop": 0.1, "resid_pdrop": 0.1, "layer_norm_epsilon": 1e-5,
-        "initializer_range": 0.02, "bos_token_id": vocabulary - 1, "eos_token_id": vocabulary - 1,
+        "model_type": "gpt2",
+        "vocab_size": vocabulary,
+        "n_embd": width,
+        "n_layer": layers,
+        "n_head": heads,
+        "n_positions": 1024,
+        "activation_function": "gelu_new",
+        "embd_pdrop": 0.1,
+        "attn_pdrop": 0.1,
+        "resid_pdrop": 0.1,
+        "layer_norm_epsilon": 1e-5,
+        "initializer_range": 0.02,
+        "bos_token_id": vocabulary - 1,
+        "eos_token_id": vocabulary - 1,
     }
 
 

@@ -23,10 +23,16 @@ TIMES = 8.0
 
 Amounts = Mapping[str, float]  # by the name of the check
 FIXED: Amounts = {
-    "starting weights": START_WEIGHTS, "starting logits": START_LOGITS, "loss": LOSS,
-    "gradient norm": GRADIENT_NORM, "learning rate": LEARNING_RATE,
-    "first update": FIRST_UPDATE, "weights": WEIGHTS, "final logits": END_LOGITS,
-    "labels": LABELS}
+    "starting weights": START_WEIGHTS,
+    "starting logits": START_LOGITS,
+    "loss": LOSS,
+    "gradient norm": GRADIENT_NORM,
+    "learning rate": LEARNING_RATE,
+    "first update": FIRST_UPDATE,
+    "weights": WEIGHTS,
+    "final logits": END_LOGITS,
+    "labels": LABELS,
+}
 # Weights and optimizer are fp32 in every precision, so these two keep their fixed bounds.
 KEPT = ("starting weights", "learning rate")
 DERIVED = [name for name in FIXED if name not in KEPT]
@@ -38,8 +44,10 @@ def derived(own: Sequence[Amounts]) -> Amounts:
 
     Of several backends the smallest difference counts: a fault in the reduced precision of one
     makes its own two runs differ, and must not widen the bounds that are to catch it."""
-    return {name: _wide(name, min(amounts[name] for amounts in own)) if name in DERIVED else bound
-            for name, bound in FIXED.items()}
+    return {
+        name: _wide(name, min(amounts[name] for amounts in own)) if name in DERIVED else bound
+        for name, bound in FIXED.items()
+    }
 
 
 def _wide(name: str, difference: float) -> float:

@@ -16,8 +16,16 @@ from frameworks.contract import BACKENDS
 from results.schema import Device
 
 DEVICE = "device"  # all that is free
-UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
-         "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS = {
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+}
 _SIZE = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
 
 
@@ -42,8 +50,10 @@ def check_label(label: str, whose: str) -> None:
     if size is not None and size <= 0:
         raise UserError(f"{whose} {label!r}: a budget is larger than 0")
     if size is None and label != DEVICE and label not in gpus.gpu_types():
-        raise UserError(f"{whose} {label!r}: write a size such as 6GiB, {DEVICE!r} for all that is "
-                        f"free, or a GPU type: {', '.join(gpus.gpu_types())}")
+        raise UserError(
+            f"{whose} {label!r}: write a size such as 6GiB, {DEVICE!r} for all that is "
+            f"free, or a GPU type: {', '.join(gpus.gpu_types())}"
+        )
 
 
 def check_device(label: str, device: Device) -> None:
@@ -51,19 +61,25 @@ def check_device(label: str, device: Device) -> None:
     size = size_bytes(label)
     if size is not None:
         if size > device.memory_bytes:
-            raise UserError(f"budget {label}: {device.name} has {_gib(device.memory_bytes)}; "
-                            "choose a smaller one")
+            raise UserError(
+                f"budget {label}: {device.name} has {_gib(device.memory_bytes)}; "
+                "choose a smaller one"
+            )
         return
     if label == DEVICE:
         return
     tell = f"`ftbench predict --gpu {label}` tells the limit without that GPU"
     if device.kind == "cpu":
-        raise UserError(f"--gpu {label}: this job runs on a CPU, and a CPU is no GPU's measure; "
-                        f"give a size with --budget, or {tell}")
+        raise UserError(
+            f"--gpu {label}: this job runs on a CPU, and a CPU is no GPU's measure; "
+            f"give a size with --budget, or {tell}"
+        )
     wanted = gpus.gpu_type(label)
     if label != device.gpu_type and wanted.memory_bytes > device.memory_bytes:
-        raise UserError(f"--gpu {label}: it has {_gib(wanted.memory_bytes)} and {device.name} "
-                        f"{_gib(device.memory_bytes)}: a larger GPU cannot be emulated; {tell}")
+        raise UserError(
+            f"--gpu {label}: it has {_gib(wanted.memory_bytes)} and {device.name} "
+            f"{_gib(device.memory_bytes)}: a larger GPU cannot be emulated; {tell}"
+        )
 
 
 def find_budget(label: str, backend: str, device: Device) -> Budget:
@@ -78,11 +94,20 @@ def find_budget(label: str, backend: str, device: Device) -> Budget:
     if size is not None:
         return Budget(size, emulated=True, bounds_framework=True)
     framework = framework_of(backend)
-    room = gpus.room(label, framework) if label != DEVICE else gpus.room_of(
-        devices.free_bytes(), framework, device.gpu_type, device.compute_capability or "0")
+    room = (
+        gpus.room(label, framework)
+        if label != DEVICE
+        else gpus.room_of(
+            devices.free_bytes(), framework, device.gpu_type, device.compute_capability or "0"
+        )
+    )
     emulated = label not in (DEVICE, device.gpu_type)
-    return Budget(room.bytes, emulated=emulated, note=room.note,
-                  bounds_framework=emulated or framework == "tensorflow")
+    return Budget(
+        room.bytes,
+        emulated=emulated,
+        note=room.note,
+        bounds_framework=emulated or framework == "tensorflow",
+    )
 
 
 def framework_of(backend: str) -> gpus.Framework:
@@ -92,9 +117,11 @@ def framework_of(backend: str) -> gpus.Framework:
 def rising(labels: list[str]) -> list[str]:
     """Smallest first, the whole device last: what a search learns under one budget is where the
     next one starts."""
+
     def size(label: str) -> float:
         known = float("inf") if label == DEVICE else size_bytes(label)
         return gpus.gpu_type(label).memory_bytes if known is None else known
+
     return sorted(dict.fromkeys(labels), key=size)
 
 

@@ -13,8 +13,15 @@ from filelock import FileLock
 
 from benchmarks.harness.errors import UserError
 
-_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
-                 errno.EEXIST}
+_CANNOT_WRITE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+}
 
 
 def cache_folder() -> Path:
@@ -48,8 +55,10 @@ def made_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Pat
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             raise
-        raise UserError(f"cannot write {target} ({error.strerror}): make room there, or name "
-                        "another folder in FTBENCH_CACHE") from error
+        raise UserError(
+            f"cannot write {target} ({error.strerror}): make room there, or name "
+            "another folder in FTBENCH_CACHE"
+        ) from error
     return False
 
 

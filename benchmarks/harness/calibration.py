@@ -16,8 +16,9 @@ CALIBRATED_CORES = 2  # of the machine that calibration.toml was measured on
 STACK_BYTES = 8 * 2**20  # of a thread
 # 'minilm 128 fp32 training 16', and between the last two what of the recipe is not usual, such as
 # 'attention=eager'.
-Case = Annotated[str, Field(
-    pattern=r"^[\w-]+ \d+ (fp32|tf32|bf16|fp16) (training|evaluation)( \w+=\S+)* \d+$")]
+Case = Annotated[
+    str, Field(pattern=r"^[\w-]+ \d+ (fp32|tf32|bf16|fp16) (training|evaluation)( \w+=\S+)* \d+$")
+]
 
 
 class Calibration(BaseModel):
@@ -55,5 +56,7 @@ class Calibration(BaseModel):
 def calibrations() -> dict[str, dict[Device, Calibration]]:
     """By backend and kind of device."""
     text = resources.files("benchmarks.harness").joinpath("calibration.toml").read_text("utf-8")
-    return {backend: {kind: Calibration.model_validate(row) for kind, row in kinds.items()}
-            for backend, kinds in tomllib.loads(text).items()}
+    return {
+        backend: {kind: Calibration.model_validate(row) for kind, row in kinds.items()}
+        for backend, kinds in tomllib.loads(text).items()
+    }

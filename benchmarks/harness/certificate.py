@@ -34,26 +34,39 @@ def certify(first: Traced, second: Traced, repeats: Sequence[Traced] = ()) -> Ce
 
     Errors: UserError where they are of different tasks, or the repeats are not theirs."""
     if first.task != second.task:
-        raise UserError(f"the traces are of different tasks, {first.task!r} and {second.task!r}: "
-                        "compare traces of one task")
+        raise UserError(
+            f"the traces are of different tasks, {first.task!r} and {second.task!r}: "
+            "compare traces of one task"
+        )
     a, b = first.trace, second.trace
     whole = first.arrays.weights is not None and second.arrays.weights is not None
     differences = step_differences(a.loss, b.loss)
     allowed = _allowed(first, second, repeats)
-    checks = [check.model_copy(update={"derived": bool(repeats) and check.name in bounds.DERIVED})
-              for check in make_checks(first, second, allowed)]
+    checks = [
+        check.model_copy(update={"derived": bool(repeats) and check.name in bounds.DERIVED})
+        for check in make_checks(first, second, allowed)
+    ]
     failed = first_failure(checks)
     epochs = ceil(a.steps / a.steps_per_epoch)
     return Certificate(
-        task=first.task, first=first.side, second=second.side, recipe=dict(first.recipe),
-        steps=a.steps, epochs=epochs, clipped_steps=clipped(first),
-        weights_compared="exact" if whole else "sketch", checks=checks,
-        holds=failed is None, failed_first=failed.name if failed else None,
+        task=first.task,
+        first=first.side,
+        second=second.side,
+        recipe=dict(first.recipe),
+        steps=a.steps,
+        epochs=epochs,
+        clipped_steps=clipped(first),
+        weights_compared="exact" if whole else "sketch",
+        checks=checks,
+        holds=failed is None,
+        failed_first=failed.name if failed else None,
         points_to=points_to(failed, checks, first) if failed else None,
-        verdict=_verdict(first, epochs, failed, checks), notes=[EXEMPT],
+        verdict=_verdict(first, epochs, failed, checks),
+        notes=[EXEMPT],
         loss_differences=differences.tolist(),
-        repeat=Repeat(backends=[repeat.side.backend for repeat in repeats],
-                      times=bounds.TIMES) if repeats else None,
+        repeat=Repeat(backends=[repeat.side.backend for repeat in repeats], times=bounds.TIMES)
+        if repeats
+        else None,
     )
 
 
@@ -67,13 +80,20 @@ def _allowed(first: Traced, second: Traced, repeats: Sequence[Traced]) -> Amount
     """The bounds of all checks. Errors: UserError, see `certify`."""
     precision = reduced(first, second)
     if precision and not repeats:
-        raise UserError(f"the traces are in {precision}, whose bounds come from a repeated run: "
-                        "name the fp32 trace of one of the two backends as well")
+        raise UserError(
+            f"the traces are in {precision}, whose bounds come from a repeated run: "
+            "name the fp32 trace of one of the two backends as well"
+        )
     if repeats and not precision:
-        raise UserError("only two traces in one reduced precision are held against a repeated "
-                        "run: name two traces alone")
-    return bounds.derived([_own(_repeated(first, second, repeat), repeat)
-                           for repeat in repeats]) if repeats else FIXED
+        raise UserError(
+            "only two traces in one reduced precision are held against a repeated "
+            "run: name two traces alone"
+        )
+    return (
+        bounds.derived([_own(_repeated(first, second, repeat), repeat) for repeat in repeats])
+        if repeats
+        else FIXED
+    )
 
 
 def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
@@ -84,12 +104,18 @@ def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
     backend = repeat.side.backend
     side = next((t for t in (first, second) if t.side.backend == backend), None)
     if side is None:
-        raise UserError(f"the repeated run is of {backend}, the traces are of "
-                        f"{first.side.backend} and {second.side.backend}: name one of theirs")
+        raise UserError(
+            f"the repeated run is of {backend}, the traces are of "
+            f"{first.side.backend} and {second.side.backend}: name one of theirs"
+        )
     recipe = same_recipe({**side.recipe, "precision": "fp32"}, repeat.recipe)
-    starts = [(same_batches(t, repeat),
-               tensors_agree("starting weights", FIXED, t.arrays.start, repeat.arrays.start))
-              for t in (first, second)]
+    starts = [
+        (
+            same_batches(t, repeat),
+            tensors_agree("starting weights", FIXED, t.arrays.start, repeat.arrays.start),
+        )
+        for t in (first, second)
+    ]
     failed = [check for check in (recipe, *starts[0]) if not check.passed]
     known = any(all(check.passed for check in start) for start in starts)
     if not recipe.passed or not known or side.task != repeat.task:
@@ -101,8 +127,10 @@ def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
 def _own(side: Traced, repeat: Traced) -> Amounts:
     """By how much a backend's run in reduced precision differs from its own in fp32; infinite
     where that is no number."""
-    found = {check.name: inf if check.worst is None else check.worst
-             for check in make_checks(side, repeat, FIXED)}
+    found = {
+        check.name: inf if check.worst is None else check.worst
+        for check in make_checks(side, repeat, FIXED)
+    }
     # One more than was seen: no label that differs among a few examples does not mean none ever.
     found["labels"] = 1 - found["labels"] + 1 / max(1, side.trace.evaluation_examples)
     return found
@@ -125,8 +153,10 @@ def _when(check: Check, before: bool) -> float:
 
 def _verdict(traced: Traced, epochs: int, failed: Check | None, checks: Sequence[Check]) -> str:
     steps = traced.trace.steps
-    of = (f"{traced.recipe.get('precision')}, {epochs} {'epoch' if epochs == 1 else 'epochs'}, "
-          f"accumulation {traced.recipe.get('accumulation')}")
+    of = (
+        f"{traced.recipe.get('precision')}, {epochs} {'epoch' if epochs == 1 else 'epochs'}, "
+        f"accumulation {traced.recipe.get('accumulation')}"
+    )
     if failed is None:
         loss = next(check for check in checks if check.name == "loss")
         bound = f"{loss.bound:.2g}".replace("e-0", "e-")

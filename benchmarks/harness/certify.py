@@ -42,22 +42,30 @@ def certify_run(folder: Path, measurements: Sequence[Measurement]) -> list[Certi
             repeats = repeats_of((first, second), measurements)
             if not repeats and first.recipe["precision"] != "fp32":
                 continue
-            certificate = certify(_read(folder, first), _read(folder, second),
-                                  [_read(folder, m) for m in repeats])
+            certificate = certify(
+                _read(folder, first), _read(folder, second), [_read(folder, m) for m in repeats]
+            )
             name = shape.replace("equivalence", f"{first.job.backend}-{second.job.backend}", 1)
             _keep(folder, name, certificate)
             found.append(certificate)
     return found
 
 
-def repeats_of(pair: Sequence[Measurement],
-               measurements: Sequence[Measurement]) -> list[Measurement]:
+def repeats_of(
+    pair: Sequence[Measurement], measurements: Sequence[Measurement]
+) -> list[Measurement]:
     """The fp32 traces of the same trainings as two in a reduced precision; none for fp32 itself,
     whose bounds are fixed."""
-    wanted = [(m.job.backend, m.job.task, m.recipe | {"precision": "fp32"})
-              for m in pair if m.recipe["precision"] != "fp32"]
-    return [m for m in measurements
-            if m.trace is not None and (m.job.backend, m.job.task, m.recipe) in wanted]
+    wanted = [
+        (m.job.backend, m.job.task, m.recipe | {"precision": "fp32"})
+        for m in pair
+        if m.recipe["precision"] != "fp32"
+    ]
+    return [
+        m
+        for m in measurements
+        if m.trace is not None and (m.job.backend, m.job.task, m.recipe) in wanted
+    ]
 
 
 def _read(folder: Path, measurement: Measurement) -> Traced:
@@ -73,7 +81,11 @@ def _keep(folder: Path, name: str, certificate: Certificate) -> None:
 
 def of_job(certificates: Sequence[Certificate], key: JobKey, recipe: Recipe) -> list[Certificate]:
     """Those that a job's trace is one side of."""
-    return [c for c in certificates
-            if c.task == key.task and key.backend in (c.first.backend, c.second.backend)
-            and c.recipe.get("accumulation") == recipe.accumulation
-            and c.recipe.get("precision") == recipe.precision]
+    return [
+        c
+        for c in certificates
+        if c.task == key.task
+        and key.backend in (c.first.backend, c.second.backend)
+        and c.recipe.get("accumulation") == recipe.accumulation
+        and c.recipe.get("precision") == recipe.precision
+    ]

@@ -32,15 +32,23 @@ from frameworks.contract import Architecture, Start
 FORMAT = 1  # raise it whenever the same checkpoint gives another start
 
 HUB_CHECKPOINTS = {
-    "bert-base": HubModel("google-bert/bert-base-uncased",
-                          "86b5e0934494bd15c9632b12f734a8a67f723594"),
-    "distilbert": HubModel("distilbert/distilbert-base-uncased",
-                           "12040accade4e8a0f71eabdb258fecc2e7e948be"),
+    "bert-base": HubModel(
+        "google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"
+    ),
+    "distilbert": HubModel(
+        "distilbert/distilbert-base-uncased", "12040accade4e8a0f71eabdb258fecc2e7e948be"
+    ),
     "gpt2": HubModel("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
 }
 # Not of the model: where it was, and code that it would like to have run.
-_NOT_KEPT = ("_name_or_path", "auto_map", "custom_pipelines", "dtype", "torch_dtype",
-             "transformers_version")
+_NOT_KEPT = (
+    "_name_or_path",
+    "auto_map",
+    "custom_pipelines",
+    "dtype",
+    "torch_dtype",
+    "transformers_version",
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,13 @@ def checkpoint_names() -> dict[str, str]:
         "minilm": "MiniLM-L6-H384 (BERT, 6 layers, hidden 384, 22.7 M parameters); the default",
         "bert-base": "BERT base, uncased (12 layers, hidden 768, 109 M parameters), from the hub",
         "distilbert": "DistilBERT base, uncased (6 layers, hidden 768, 66 M parameters), from the "
-                      "hub",
+        "hub",
         "gpt2": "GPT-2 small (12 layers, hidden 768, 124 M parameters), from the hub",
     }
-    shapes = {f"random:{name}": "random weights of that shape: speed and memory only"
-              for name in RANDOM_CONFIGS}
+    shapes = {
+        f"random:{name}": "random weights of that shape: speed and memory only"
+        for name in RANDOM_CONFIGS
+    }
     return names | shapes
 
 
@@ -106,20 +116,37 @@ def _source(name: str, folder: Path, *, allow_pickle: bool) -> CheckpointSource:
         folder = fetch.unpickled_folder(folder, name, allow_pickle=allow_pickle)
     sha256 = file_digest(folder / "model.safetensors")
     if name == "minilm" and sha256 != MINILM_SHA256:
-        raise UserError(f"checkpoint 'minilm': the weights in {str(folder)!r} have the sha256 "
-                        f"{sha256[:12]}…, not the published {MINILM_SHA256[:12]}…: remove that "
-                        "copy and get it again")
+        raise UserError(
+            f"checkpoint 'minilm': the weights in {str(folder)!r} have the sha256 "
+            f"{sha256[:12]}…, not the published {MINILM_SHA256[:12]}…: remove that "
+            "copy and get it again"
+        )
     return _described(name, folder, architecture, config, sha256, random=False, vocabulary="own")
 
 
-def _described(name: str, folder: Path, architecture: Architecture, config: Config, sha256: str, *,
-               random: bool, vocabulary: str) -> CheckpointSource:
+def _described(
+    name: str,
+    folder: Path,
+    architecture: Architecture,
+    config: Config,
+    sha256: str,
+    *,
+    random: bool,
+    vocabulary: str,
+) -> CheckpointSource:
     try:
         layout(architecture, config, 1)  # asks for all settings that decide a shape
         return CheckpointSource(
-            name=name, folder=folder, architecture=architecture, sha256=sha256, random=random,
-            max_length=max_length(architecture, config), vocabulary_size=config["vocab_size"],
-            pad_id=pad_id(architecture, config), vocabulary=vocabulary)
+            name=name,
+            folder=folder,
+            architecture=architecture,
+            sha256=sha256,
+            random=random,
+            max_length=max_length(architecture, config),
+            vocabulary_size=config["vocab_size"],
+            pad_id=pad_id(architecture, config),
+            vocabulary=vocabulary,
+        )
     except KeyError as error:
         raise UserError(f"checkpoint {name!r}: its config.json lacks {error}") from error
 
@@ -173,13 +200,17 @@ def _random(name: str) -> CheckpointSource:
 
     def is_good(folder: Path) -> bool:
         path = folder / "config.json"
-        return (path.is_file() and path.read_text("utf-8") == text
-                and any(all((folder / file).is_file() for file in files) for files in FILE_SETS))
+        return (
+            path.is_file()
+            and path.read_text("utf-8") == text
+            and any(all((folder / file).is_file() for file in files) for files in FILE_SETS)
+        )
 
     made_once(target, make, is_good)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return _described(name, target, architecture, config, digest, random=True,
-                      vocabulary=vocabulary)
+    return _described(
+        name, target, architecture, config, digest, random=True, vocabulary=vocabulary
+    )
 
 
 def _vocabulary_at_hand(architecture: Architecture) -> tuple[str, Path] | None:
@@ -197,33 +228,44 @@ def _vocabulary_at_hand(architecture: Architecture) -> tuple[str, Path] | None:
 def check_length(source: CheckpointSource, length: int) -> None:
     """Raises UserError when the model has no positions for `length` tokens."""
     if length > source.max_length:
-        raise UserError(f"length {length} is beyond what checkpoint {source.name!r} has positions "
-                        f"for ({source.max_length}): set length to {source.max_length} or less")
+        raise UserError(
+            f"length {length} is beyond what checkpoint {source.name!r} has positions "
+            f"for ({source.max_length}): set length to {source.max_length} or less"
+        )
 
 
-def make_start(source: CheckpointSource, label_names: Sequence[str], seed: int,
-               cache: Path | None = None) -> Start:
+def make_start(
+    source: CheckpointSource, label_names: Sequence[str], seed: int, cache: Path | None = None
+) -> Start:
     """The starting point of all backends: a folder with a complete config.json and
     model.safetensors, float32, under transformers' names, made once per checkpoint, labels and
     seed. A head that the checkpoint lacks is drawn by numpy from `seed`."""
     original = read_config(source.folder, source.name)
     config = _start_config(original, source, label_names)
-    key = hashlib.sha256(json.dumps(
-        [FORMAT, source.sha256, original, config, seed], sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps([FORMAT, source.sha256, original, config, seed], sort_keys=True).encode()
+    ).hexdigest()
     target = (cache or cache_folder()) / "starts" / f"{source.architecture}-{key[:40]}"
 
     def make(folder: Path) -> None:
         given = {} if source.random else read_weights(source.folder / "model.safetensors")
-        weights = complete_weights(source.architecture, original, given, seed=seed,
-                                   label_count=len(label_names), where=source.name,
-                                   random=source.random)
+        weights = complete_weights(
+            source.architecture,
+            original,
+            given,
+            seed=seed,
+            label_count=len(label_names),
+            where=source.name,
+            random=source.random,
+        )
         folder.mkdir()
         (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
         write_weights(weights, folder / "model.safetensors")
 
     made_once(target, make, _is_whole)
-    return Start(target, source.architecture, len(label_names), source.vocabulary_size,
-                 source.max_length)
+    return Start(
+        target, source.architecture, len(label_names), source.vocabulary_size, source.max_length
+    )
 
 
 def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
@@ -238,16 +280,16 @@ def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
     elif Path(name).expanduser().is_dir():
         config = read_config(Path(name).expanduser(), name)
     elif is_hub_id(name):
-        config = read_config(fetch.hub_folder(hub_model(name), name, allow_pickle=False,
-                                              files=["config.json"]), name)
+        config = read_config(
+            fetch.hub_folder(hub_model(name), name, allow_pickle=False, files=["config.json"]), name
+        )
     else:
         config = read_config(find_checkpoint(name).folder, name)
     architecture = architecture_of(config, name)
     source = _described(name, folder, architecture, config, "", random=True, vocabulary="none")
     config = _start_config(config, source, label_names)
     (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
-    return Start(folder, architecture, len(label_names), source.vocabulary_size,
-                 source.max_length)
+    return Start(folder, architecture, len(label_names), source.vocabulary_size, source.max_length)
 
 
 def _start_config(config: Config, source: CheckpointSource, label_names: Sequence[str]) -> Config:

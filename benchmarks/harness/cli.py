@@ -51,8 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.run import Run
 
-    the_run = (stopped_run(options) if options.resume
-               else Run.new(Path(options.results), planned(options, command)))
+    the_run = (
+        stopped_run(options)
+        if options.resume
+        else Run.new(Path(options.results), planned(options, command))
+    )
     execute(the_run)
     return summary(the_run)
 
@@ -70,13 +73,16 @@ def stopped_run(options: argparse.Namespace) -> Run:
     the_run = Run.resume(Path(options.results), options.resume)
     made_by = "tune" if the_run.plan.command.startswith("ftbench tune ") else "run"
     if made_by != options.command:
-        raise UserError(f"{the_run.folder.name} was made by another command: "
-                        f"`ftbench {made_by} --resume {the_run.folder.name}` goes on with it")
+        raise UserError(
+            f"{the_run.folder.name} was made by another command: "
+            f"`ftbench {made_by} --resume {the_run.folder.name}` goes on with it"
+        )
     return the_run
 
 
-def planned(options: argparse.Namespace, command: list[str],
-            question: Question | None = None) -> Plan:
+def planned(
+    options: argparse.Namespace, command: list[str], question: Question | None = None
+) -> Plan:
     """The plan that the parsed options make."""
     from benchmarks.harness.options import planned
 
@@ -128,16 +134,19 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.errors import UserError
 
     if len(options.traces) not in (0, 2, 3, 4):
-        raise UserError(f"certify takes two traces or none, not {len(options.traces)}: name two "
-                        "files (and their fp32 traces where they are in a reduced precision), or "
-                        "choose a profile whose traces are taken")
+        raise UserError(
+            f"certify takes two traces or none, not {len(options.traces)}: name two "
+            "files (and their fp32 traces where they are in a reduced precision), or "
+            "choose a profile whose traces are taken"
+        )
     if options.traces:
         from benchmarks.harness.options import given
 
         extra = given(vars(options))
         if extra:
-            raise UserError(f"{', '.join(extra)} say what to run; two traces are only compared: "
-                            "leave them out")
+            raise UserError(
+                f"{', '.join(extra)} say what to run; two traces are only compared: leave them out"
+            )
         return told([certify_files(*map(Path, options.traces))])
     from benchmarks.harness.run import Run
 
@@ -161,8 +170,11 @@ def told(certificates: Sequence[Certificate]) -> int:
     from results.report import certificate_text
 
     if not certificates:
-        print(f"{NOT_PROVEN}: there are no two traces of one task to lay beside each other; take "
-              "the other backend's in its own environment and name both files", file=sys.stderr)
+        print(
+            f"{NOT_PROVEN}: there are no two traces of one task to lay beside each other; take "
+            "the other backend's in its own environment and name both files",
+            file=sys.stderr,
+        )
     for certificate in certificates:
         print(certificate_text(certificate, backend_titles()))
     return 0 if certificates and all(c.holds for c in certificates) else 1
@@ -192,8 +204,11 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
         with goes_on(the_run):
             found = tuner.tune()
     except tuning.NoWinner as error:
-        print(f"ftbench: no winner: {error}; `ftbench tune --resume {the_run.folder.name}` tries "
-              "it again", file=sys.stderr)
+        print(
+            f"ftbench: no winner: {error}; `ftbench tune --resume {the_run.folder.name}` tries "
+            "it again",
+            file=sys.stderr,
+        )
         return 1
     profile_path = keep(the_run, found)
     paths = render([the_run.folder])
@@ -277,8 +292,15 @@ def report(options: argparse.Namespace, command: list[str]) -> int:
     return 0
 
 
-COMMANDS = {"run": run, "limit": limit, "certify": certify, "predict": predict, "tune": tune,
-            "list": show_list, "report": report}
+COMMANDS = {
+    "run": run,
+    "limit": limit,
+    "certify": certify,
+    "predict": predict,
+    "tune": tune,
+    "list": show_list,
+    "report": report,
+}
 
 
 if __name__ == "__main__":

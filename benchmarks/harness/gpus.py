@@ -83,8 +83,9 @@ def room(name: str, framework: Framework) -> Room:
     return Room(found.bytes, "; ".join(filter(None, [note, found.note])))
 
 
-def room_of(free_bytes: int, framework: Framework, name: str | None,
-            compute_capability: str) -> Room:
+def room_of(
+    free_bytes: int, framework: Framework, name: str | None, compute_capability: str
+) -> Room:
     """Of so many free bytes: less the CUDA context (of a type without a reading the largest one
     that was seen) and, in TensorFlow, less what it leaves to the system."""
     known = {n: row.context_bytes for n, row in gpu_types().items() if row.context_bytes}
@@ -94,8 +95,11 @@ def room_of(free_bytes: int, framework: Framework, name: str | None,
         major = int(compute_capability.split(".")[0])
         nearest = min(max(major, min(TENSORFLOW_RESERVE_MIB)), max(TENSORFLOW_RESERVE_MIB))
         reserve = TENSORFLOW_RESERVE_MIB[nearest] * 2**20
-    note = None if name in known else (
-        "no reading of its CUDA context: the largest one seen is taken off")
+    note = (
+        None
+        if name in known
+        else ("no reading of its CUDA context: the largest one seen is taken off")
+    )
     return Room(free_bytes - context - reserve, note)
 
 

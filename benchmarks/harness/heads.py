@@ -32,8 +32,11 @@ def read_weights(path: Path) -> Weights:
     except safetensors.SafetensorError as error:
         raise UserError(f"weights file {str(path)!r} is damaged: {error}") from error
     # Whole numbers are constant buffers (positions, masks), no weights.
-    return {name: _float32(part["dtype"], part["data"]).reshape(part["shape"])
-            for name, part in tensors if part["dtype"] in _FLOATS}
+    return {
+        name: _float32(part["dtype"], part["data"]).reshape(part["shape"])
+        for name, part in tensors
+        if part["dtype"] in _FLOATS
+    }
 
 
 _FLOATS = {"F32": "<f4", "F16": "<f2", "F64": "<f8", "BF16": "<u2"}
@@ -46,8 +49,16 @@ def _float32(kind: str, data: bytes) -> np.ndarray:
     return numbers.astype(np.float32, copy=False)
 
 
-def complete_weights(architecture: Architecture, config: Config, given: Mapping[str, np.ndarray],
-                     *, label_count: int, seed: int, where: str, random: bool = False) -> Weights:
+def complete_weights(
+    architecture: Architecture,
+    config: Config,
+    given: Mapping[str, np.ndarray],
+    *,
+    label_count: int,
+    seed: int,
+    where: str,
+    random: bool = False,
+) -> Weights:
     """Weights of the classifier under transformers' names.
 
     A base weight comes from `given`, and its absence is an error unless the whole model is
@@ -63,17 +74,22 @@ def complete_weights(architecture: Architecture, config: Config, given: Mapping[
         pooler = weight.name.startswith("bert.pooler")
         tensor = found.get(weight.name) if not weight.head or keep_head or pooler else None
         if tensor is None and not weight.head and not random:
-            raise UserError(f"checkpoint {where!r} lacks the weight {weight.name!r} that its "
-                            "config.json calls for")
+            raise UserError(
+                f"checkpoint {where!r} lacks the weight {weight.name!r} that its "
+                "config.json calls for"
+            )
         if tensor is not None and tensor.shape != weight.shape:
-            raise UserError(f"checkpoint {where!r} has {weight.name!r} of shape {tensor.shape}, "
-                            f"where its config.json calls for {weight.shape}")
+            raise UserError(
+                f"checkpoint {where!r} has {weight.name!r} of shape {tensor.shape}, "
+                f"where its config.json calls for {weight.shape}"
+            )
         complete[weight.name] = _draw(weight, generator) if tensor is None else tensor
     return complete
 
 
-def _by_full_name(given: Mapping[str, np.ndarray], plan: Iterable[Weight], prefix: str, where: str
-                  ) -> Weights:
+def _by_full_name(
+    given: Mapping[str, np.ndarray], plan: Iterable[Weight], prefix: str, where: str
+) -> Weights:
     """The given tensors that the plan names, under the plan's names."""
     names = {weight.name for weight in plan}
     found: Weights = {}
@@ -85,8 +101,10 @@ def _by_full_name(given: Mapping[str, np.ndarray], plan: Iterable[Weight], prefi
         if name in names:
             found[name] = tensor
         elif not _LEFT_OUT.match(name.removeprefix(prefix)):
-            raise UserError(f"checkpoint {where!r} has the weight {name!r}, which its config.json "
-                            "does not describe")
+            raise UserError(
+                f"checkpoint {where!r} has the weight {name!r}, which its config.json "
+                "does not describe"
+            )
     return found
 
 
@@ -95,7 +113,8 @@ def _has_head(config: Config, found: Mapping[str, np.ndarray], plan: Iterable[We
     head = [weight for weight in plan if weight.head]
     classifies = any("SequenceClassification" in name for name in config.get("architectures") or [])
     return classifies and all(
-        weight.name in found and found[weight.name].shape == weight.shape for weight in head)
+        weight.name in found and found[weight.name].shape == weight.shape for weight in head
+    )
 
 
 def _draw(weight: Weight, generator: np.random.Generator) -> np.ndarray:
@@ -111,5 +130,7 @@ def write_weights(weights: Weights, path: Path) -> None:
         # transformers reads no file whose metadata does not name a format.
         safetensors.numpy.save_file(weights, path, metadata={"format": "pt"})
     except safetensors.SafetensorError as error:
-        raise UserError(f"cannot write {path} ({error}): make room there, or name another folder "
-                        "in FTBENCH_CACHE") from error
+        raise UserError(
+            f"cannot write {path} ({error}): make room there, or name another folder "
+            "in FTBENCH_CACHE"
+        ) from error

@@ -13,8 +13,20 @@ from frameworks.contract import BACKENDS
 
 # The same framework under another distribution name.
 ALSO_KNOWN_AS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
-REPORTED = ("torch", "transformers", "accelerate", "bitsandbytes", "tensorflow", "tensorflow-cpu",
-            "tf-keras", "keras", "tokenizers", "safetensors", "numpy", "ftbench")
+REPORTED = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "bitsandbytes",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tf-keras",
+    "keras",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "ftbench",
+)
 
 
 def version(distribution: str) -> str | None:
@@ -36,7 +48,11 @@ def own_version() -> str:
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+changes"],
-            cwd=root, capture_output=True, text=True, check=True)
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):  # no git here, or a folder of another user's
         return found
     return f"{found} at {done.stdout.strip()}"
@@ -60,5 +76,7 @@ def missing(backend: str) -> str | None:
 def versions() -> dict[str, str]:
     """Versions of all that can move a figure."""
     found = {name: version(name) for name in REPORTED if name not in ("tensorflow-cpu",)}
-    return {"python": platform.python_version(),
-            **{name: text for name, text in found.items() if text is not None}}
+    return {
+        "python": platform.python_version(),
+        **{name: text for name, text in found.items() if text is not None},
+    }

@@ -36,8 +36,10 @@ from results.schema import (
 
 STOPPED: dict[Outcome, Status] = {"timeout": "timeout", "error": "failed"}
 FINDER_TIMES = 6  # a finder has the time limit of as many probes
-CANNOT_TELL = ("NVML does not list the processes on this GPU: whether others took a part of it "
-               "meanwhile is not known")
+CANNOT_TELL = (
+    "NVML does not list the processes on this GPU: whether others took a part of it "
+    "meanwhile is not known"
+)
 
 
 class NotAlone(UserError):
@@ -48,8 +50,15 @@ class LimitJob:
     """One search. `keep` is given the measurement after every probe, so that a stopped search
     goes on from there; `taken` are the run's measurements so far."""
 
-    def __init__(self, ready: Ready, folder: Path, device: Device, watch: Watch,
-                 keep: Callable[[Measurement], None], taken: Sequence[Measurement]) -> None:
+    def __init__(
+        self,
+        ready: Ready,
+        folder: Path,
+        device: Device,
+        watch: Watch,
+        keep: Callable[[Measurement], None],
+        taken: Sequence[Measurement],
+    ) -> None:
         assert ready.job.limit is not None
         self._ready, self._folder, self._device = ready, folder, device
         self._watch, self._keep = watch, keep
@@ -90,15 +99,18 @@ class LimitJob:
             self._keep(self._unfinished())
             self._tell(probe)
             if probe.outcome in STOPPED:
-                return self._measurement(STOPPED[probe.outcome],
-                                         reason=f"at batch {probe.batch_size}: {probe.reason}")
+                return self._measurement(
+                    STOPPED[probe.outcome], reason=f"at batch {probe.batch_size}: {probe.reason}"
+                )
             self._search.add(probe)
         fields: dict[str, Any] = {"limit": self._search.limit, "fails_at": self._search.fails_at}
         if self._search.limit == 0:
             free = self._probe(1, bounded=False)
             if free.outcome not in ("ok", "oom", "host_oom"):  # so the budget was not the reason
-                return self._measurement(STOPPED.get(free.outcome, "failed"), reason="at batch 1 "
-                                         f"without the budget: {free.reason}")
+                return self._measurement(
+                    STOPPED.get(free.outcome, "failed"),
+                    reason=f"at batch 1 without the budget: {free.reason}",
+                )
             fields["needed_bytes"] = free.peak_bytes
         for name in FINDERS if self._asked.compare_finders else ():
             if name not in {finder.name for finder in self._finders}:
@@ -109,8 +121,11 @@ class LimitJob:
     def _begin(self, taken: Sequence[Measurement]) -> None:
         """Goes on from this job's own probes. The same work's peaks under other budgets tell the
         line, and its limit on another task where to look; a comparison of finders does without."""
-        alike = [(m, m.batch_limit) for m in taken
-                 if m.batch_limit is not None and self._alike(m, m.batch_limit)]
+        alike = [
+            (m, m.batch_limit)
+            for m in taken
+            if m.batch_limit is not None and self._alike(m, m.batch_limit)
+        ]
         for m, found in alike:
             if m.job.id == self._ready.job.key.id:
                 self._go_on_from(m, found)
@@ -120,27 +135,36 @@ class LimitJob:
                 continue
             if m.job.task == self._ready.job.key.task:
                 self._peaks |= {p.batch_size: p.peak_bytes for p in found.probes if p.peak_bytes}
-            elif (self._expected is None and found.limit is not None
-                  and found.budget_bytes == self._budget.bytes):
-                self._expected = Expected(limit=found.limit, source=f"the limit on {m.job.task}",
-                                          seconds=0.0)
+            elif (
+                self._expected is None
+                and found.limit is not None
+                and found.budget_bytes == self._budget.bytes
+            ):
+                self._expected = Expected(
+                    limit=found.limit, source=f"the limit on {m.job.task}", seconds=0.0
+                )
 
     def _made(self) -> Search:
-        return Search(self._budget.bytes, self._asked.highest, probes=self._probes,
-                      peaks=self._peaks, counts=self._counts,
-                      expected=self._expected.limit if self._expected else None)
+        return Search(
+            self._budget.bytes,
+            self._asked.highest,
+            probes=self._probes,
+            peaks=self._peaks,
+            counts=self._counts,
+            expected=self._expected.limit if self._expected else None,
+        )
 
     def _predict(self) -> None:
         """Where the limit should be; a search that is not told goes by its own peaks alone."""
         began = time.monotonic()
         try:
-            limit = expected_limit(self._ready.job, self._device, self._budget.bytes,
-                                   self._ready.where.python)
+            limit = expected_limit(
+                self._ready.job, self._device, self._budget.bytes, self._ready.where.python
+            )
         except UserError as error:
             self._note(f"the search was not told where to look: {error}")
             return
-        self._expected = Expected(limit=limit, source="predicted",
-                                  seconds=time.monotonic() - began)
+        self._expected = Expected(limit=limit, source="predicted", seconds=time.monotonic() - began)
         self._search = self._made()
         self._watch(self._ready.job.key, {"event": "probe", "note": expected_text(self._expected)})
 
@@ -148,8 +172,11 @@ class LimitJob:
         """Whether a measurement's memory is this job's: all but the budget and the task."""
         mine = self._measurement("interrupted")
         same = ("recipe", "device", "versions", "checkpoint", "environment")
-        return (m.job.backend == mine.job.backend and found.phase == self._asked.phase
-                and all(getattr(m, name) == getattr(mine, name) for name in same))
+        return (
+            m.job.backend == mine.job.backend
+            and found.phase == self._asked.phase
+            and all(getattr(m, name) == getattr(mine, name) for name in same)
+        )
 
     def _go_on_from(self, m: Measurement, found: BatchLimit) -> None:
         if self._asked.budget == budgets.DEVICE:  # it is what was free when the search began
@@ -194,13 +221,20 @@ class LimitJob:
             self._refuse_company()
             if outcome in MEMORY_OUTCOMES and "loaded" not in seen:
                 batch = 1
-        return Probe(batch_size=batch, outcome=outcome, peak_bytes=peak, steps=steps,
-                     seconds=time.monotonic() - began, reason=reason)
+        return Probe(
+            batch_size=batch,
+            outcome=outcome,
+            peak_bytes=peak,
+            steps=steps,
+            seconds=time.monotonic() - began,
+            reason=reason,
+        )
 
     def _find(self, name: str) -> Finder:
         """Another finder on the same work and budget, in one process."""
         job = self._job(f"finder_{name}", True, finder=name).model_copy(
-            update={"time_limit_seconds": FINDER_TIMES * self._ready.job.time_limit_seconds})
+            update={"time_limit_seconds": FINDER_TIMES * self._ready.job.time_limit_seconds}
+        )
         tried: list[int] = []
 
         def show(event: Event) -> None:
@@ -216,8 +250,13 @@ class LimitJob:
             at = f"ended at batch {tried[-1]}" if tried else "ended before its first batch"
             result = {"answer": None, "reason": f"{at}: {why(ended)}"}
         self._refuse_company()
-        return Finder(name=name, answer=result["answer"], probes=len(tried),
-                      seconds=time.monotonic() - began, reason=result["reason"])
+        return Finder(
+            name=name,
+            answer=result["answer"],
+            probes=len(tried),
+            seconds=time.monotonic() - began,
+            reason=result["reason"],
+        )
 
     @contextlib.contextmanager
     def _worker(self, job: Job, show: Callable[[Event], None]) -> Iterator[WorkerProcess]:
@@ -240,31 +279,50 @@ class LimitJob:
             own["data_bytes"] = self._budget.bytes
         elif bounded and self._budget.bounds_framework:
             own["framework_bytes"] = self._budget.bytes
-        return job.model_copy(update={
-            "key": job.key.model_copy(update={"id": f"{job.key.id}-{name}"}),
-            "recipe": job.recipe.model_copy(update={"batch_size": batch_size}),
-            "limit": self._asked.model_copy(update=own)})
+        return job.model_copy(
+            update={
+                "key": job.key.model_copy(update={"id": f"{job.key.id}-{name}"}),
+                "recipe": job.recipe.model_copy(update={"batch_size": batch_size}),
+                "limit": self._asked.model_copy(update=own),
+            }
+        )
 
-    def _measurement(self, status: Status, *, reason: str | None = None,
-                     **found: Any) -> Measurement:
+    def _measurement(
+        self, status: Status, *, reason: str | None = None, **found: Any
+    ) -> Measurement:
         fit, asked = self._search.fit, self._asked
         limit = BatchLimit(
-            phase=asked.phase, budget=asked.budget, budget_bytes=self._budget.bytes,
-            emulated=self._budget.emulated, enforced_by=self._enforced_by(),
-            highest=asked.highest, expected=self._expected, probes=self._probes,
+            phase=asked.phase,
+            budget=asked.budget,
+            budget_bytes=self._budget.bytes,
+            emulated=self._budget.emulated,
+            enforced_by=self._enforced_by(),
+            highest=asked.highest,
+            expected=self._expected,
+            probes=self._probes,
             finders=self._finders,
-            notes=self._notes, peaks_are_counts=self._counts,
+            notes=self._notes,
+            peaks_are_counts=self._counts,
             fixed_bytes=None if fit is None else fit.fixed_bytes,
             bytes_per_example=None if fit is None else fit.bytes_per_example,
-            **{"limit": None, "fails_at": None} | found)
+            **{"limit": None, "fails_at": None} | found,
+        )
         return measurement_of(
-            self._ready, self._device, status, reason=reason, started_at=self._started_at,
-            seconds=time.monotonic() - self._began, effective=self._effective, batch_limit=limit,
-            stderr_tail=[] if status == "ok" else self._stderr_tail)
+            self._ready,
+            self._device,
+            status,
+            reason=reason,
+            started_at=self._started_at,
+            seconds=time.monotonic() - self._began,
+            effective=self._effective,
+            batch_limit=limit,
+            stderr_tail=[] if status == "ok" else self._stderr_tail,
+        )
 
     def _unfinished(self) -> Measurement:
-        return self._measurement("interrupted", reason="the run was stopped while this job ran",
-                                 **self._proven())
+        return self._measurement(
+            "interrupted", reason="the run was stopped while this job ran", **self._proven()
+        )
 
     def _proven(self) -> dict[str, Any]:
         """What stands, though finders are still to come; of 0 it is not yet known why."""
@@ -274,8 +332,11 @@ class LimitJob:
 
     def _enforced_by(self) -> str:
         if self._device.kind == "cpu":
-            return "RLIMIT_DATA" + (", a memory control group behind it" if self._grouped else
-                                    "; no memory control group could be made")
+            return "RLIMIT_DATA" + (
+                ", a memory control group behind it"
+                if self._grouped
+                else "; no memory control group could be made"
+            )
         return "the framework's own limit" if self._budget.bounds_framework else "the device"
 
     def _refuse_company(self) -> None:
@@ -296,8 +357,10 @@ def refuse_company(device: Device) -> bool:
     Errors: NotAlone where another process holds a part of it: the limit would be less."""
     others = compute_processes() if device.kind == "gpu" else []
     if others:
-        raise NotAlone(f"the GPU is not free: {', '.join(others)} computes on it; end it or wait, "
-                       "a limit is found on an exclusive GPU only")
+        raise NotAlone(
+            f"the GPU is not free: {', '.join(others)} computes on it; end it or wait, "
+            "a limit is found on an exclusive GPU only"
+        )
     return others is not None
 
 
@@ -314,4 +377,4 @@ def why(ended: WorkerEnded) -> str:
     if ended.text is not None:
         return outcomes.telling_line(ended.text)
     last = f": {ended.stderr_tail[-1]}" if ended.exit_code is not None and ended.stderr_tail else ""
-    return f"{ended.reason}{last}"[:outcomes.LINE_CHARACTERS]
+    return f"{ended.reason}{last}"[: outcomes.LINE_CHARACTERS]

@@ -58,11 +58,15 @@ def exactly(examples: Examples, count: int) -> Examples:
     """`count` examples: the first ones, or all of them again and again where there are fewer. A
     limit may lie above the data set: memory does not ask whether examples differ."""
     chosen = np.arange(count) % len(examples)
-    rows = [examples.ids[examples.offsets[i]:examples.offsets[i + 1]] for i in chosen]
+    rows = [examples.ids[examples.offsets[i] : examples.offsets[i + 1]] for i in chosen]
     return Examples(
-        ids=np.concatenate(rows), offsets=np.cumsum([0, *map(len, rows)]),
-        second_starts=examples.second_starts[chosen], labels=examples.labels[chosen],
-        pad_id=examples.pad_id, has_token_types=examples.has_token_types)
+        ids=np.concatenate(rows),
+        offsets=np.cumsum([0, *map(len, rows)]),
+        second_starts=examples.second_starts[chosen],
+        labels=examples.labels[chosen],
+        pad_id=examples.pad_id,
+        has_token_types=examples.has_token_types,
+    )
 
 
 def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
@@ -75,8 +79,12 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     pipe.send("stepped", steps=steps)
     pipe.wait_for_go()  # the parent has read the peak of the data segment
     data_segment.unbound()  # reading settings back may copy all weights
-    return {"steps": steps, "allocated_bytes": allocated, "allocated_before_bytes": before,
-            "data_before_bytes": begun.data if begun else None}
+    return {
+        "steps": steps,
+        "allocated_bytes": allocated,
+        "allocated_before_bytes": before,
+        "data_before_bytes": begun.data if begun else None,
+    }
 
 
 def used_bytes(result: dict[str, Any], peak: Held) -> tuple[int, bool]:

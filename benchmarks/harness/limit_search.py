@@ -66,8 +66,9 @@ def fit_line(peaks: dict[int, int]) -> Fit | None:
         return None
     centre = sum(peaks) / len(peaks)
     mean = sum(peaks.values()) / len(peaks)
-    slope = (sum((batch - centre) * (peak - mean) for batch, peak in peaks.items())
-             / sum((batch - centre) ** 2 for batch in peaks))
+    slope = sum((batch - centre) * (peak - mean) for batch, peak in peaks.items()) / sum(
+        (batch - centre) ** 2 for batch in peaks
+    )
     largest = max(peaks)
     return Fit(peaks[largest] - slope * largest, slope)
 
@@ -79,9 +80,16 @@ class Search:
     `fails_at` are proven. A search that is made anew from the same probes goes on where it was.
     """
 
-    def __init__(self, budget_bytes: int, highest: int, *, probes: Iterable[Probe] = (),
-                 peaks: dict[int, int] | None = None, expected: int | None = None,
-                 counts: bool = False) -> None:
+    def __init__(
+        self,
+        budget_bytes: int,
+        highest: int,
+        *,
+        probes: Iterable[Probe] = (),
+        peaks: dict[int, int] | None = None,
+        expected: int | None = None,
+        counts: bool = False,
+    ) -> None:
         """`peaks`: of the same work under other budgets, in bytes by batch size; they tell the
         line, and prove nothing here. `expected`: what the limit may be. `counts`: see
         `peaks_are_counts`."""
@@ -114,7 +122,8 @@ class Search:
                 self._peaks[probe.batch_size] = probe.peak_bytes
             # Also where the last size that should train did, and now a larger one should.
             wrong = predicted is not None and (
-                place > predicted or place == predicted < (self._predicted() or 0))
+                place > predicted or place == predicted < (self._predicted() or 0)
+            )
             self._up, self._down = (self._up + 1 if wrong else 0), 0
         elif probe.outcome in MEMORY_OUTCOMES:
             known = self._failures.setdefault(probe.batch_size, [])
@@ -173,8 +182,11 @@ class Search:
             return int(min(predicted, max(high - 3 ** (self._down - 1), (low + high) // 2)))
         if self._up and high == len(self._sizes):
             return int(max(predicted, low + 2 ** (self._up - 1)))
-        if high < len(self._sizes) and self._surprises and (
-                predicted >= high or self._surprises >= SURPRISES):
+        if (
+            high < len(self._sizes)
+            and self._surprises
+            and (predicted >= high or self._surprises >= SURPRISES)
+        ):
             return (low + high) // 2
         return predicted
 
@@ -190,7 +202,7 @@ class Search:
     def _second(self) -> int:
         """The size of the second probe: as far from the first as is sure to be cheap. The peak of
         b examples is at most b times that of one."""
-        (batch, peak), = self._peaks.items()
+        ((batch, peak),) = self._peaks.items()
         return min(SECOND_PROBE, max(batch + 1, 2 * batch * int(self._room_bytes // max(1, peak))))
 
     def _predicted(self) -> int | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from results.schema import BatchLimit, Expected, Measurement, Probe
 
 OUTCOME_TEXT = {
-    "oom": "out of memory", "host_oom": "killed for want of memory",
-    "disguised_oom": "out of memory under another name", "timeout": "passed the time limit",
+    "oom": "out of memory",
+    "host_oom": "killed for want of memory",
+    "disguised_oom": "out of memory under another name",
+    "timeout": "passed the time limit",
     "error": "failed",
 }
 VERBS = {"training": ("trains", "train"), "evaluation": ("predicts", "predict")}
@@ -17,8 +19,10 @@ def probe_text(probe: Probe) -> str:
     if probe.outcome == "ok":
         peak = "peak not told" if probe.peak_bytes is None else f"peak {_gib(probe.peak_bytes)}"
         return f"batch {probe.batch_size}: ok, {peak}, {probe.seconds:.0f} s"
-    return (f"batch {probe.batch_size}: {OUTCOME_TEXT[probe.outcome]}, {probe.seconds:.0f} s "
-            f"({probe.reason})")
+    return (
+        f"batch {probe.batch_size}: {OUTCOME_TEXT[probe.outcome]}, {probe.seconds:.0f} s "
+        f"({probe.reason})"
+    )
 
 
 def expected_text(expected: Expected) -> str:

@@ -10,16 +10,22 @@ from frameworks.contract import BACKENDS
 
 
 def listing() -> str:
-    backends = {name: f"{info.title}, {info.loop}: {installed.missing(name) or 'installed'}"
-                for name, info in BACKENDS.items()}
-    named_tasks = {name: f"{tasks.find_task(name).title}: "
-                   f"{', '.join(tasks.find_task(name).label_names)}"
-                   for name in tasks.task_names()}
-    described = {name: profiles.load_profile(name).description
-                 for name in profiles.profile_names()}
-    sections: dict[str, Mapping[str, str]] = {"backends": backends, "tasks": named_tasks,
-                "checkpoints": checkpoints.checkpoint_names(), "profiles": described,
-                "devices": devices()}
+    backends = {
+        name: f"{info.title}, {info.loop}: {installed.missing(name) or 'installed'}"
+        for name, info in BACKENDS.items()
+    }
+    named_tasks = {
+        name: f"{tasks.find_task(name).title}: {', '.join(tasks.find_task(name).label_names)}"
+        for name in tasks.task_names()
+    }
+    described = {name: profiles.load_profile(name).description for name in profiles.profile_names()}
+    sections: dict[str, Mapping[str, str]] = {
+        "backends": backends,
+        "tasks": named_tasks,
+        "checkpoints": checkpoints.checkpoint_names(),
+        "profiles": described,
+        "devices": devices(),
+    }
     width = max(len(name) for section in sections.values() for name in section)
     lines = []
     for title, section in sections.items():
@@ -33,5 +39,7 @@ def devices() -> dict[str, str]:
         device = describe()
     except NvmlFailed as error:
         return {"gpu": f"cannot be read: {error}"}
-    return {str(device.kind): f"{device.name}, {device.memory_bytes / 2**30:.1f} GiB, "
-            f"{device.cores} cores"}
+    return {
+        str(device.kind): f"{device.name}, {device.memory_bytes / 2**30:.1f} GiB, "
+        f"{device.cores} cores"
+    }

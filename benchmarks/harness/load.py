@@ -32,8 +32,9 @@ class Reading:
     gpu: GpuState | None = None
 
 
-def read(worker_pid: int | None = None, *, proc: Path = Path("/proc"),
-         gpu: GpuState | None = None) -> Reading:
+def read(
+    worker_pid: int | None = None, *, proc: Path = Path("/proc"), gpu: GpuState | None = None
+) -> Reading:
     """The counters now. `worker_pid` is the root of the worker's processes; one that has ended
     counts no more. `gpu` is the GPU's state, taken at the same moment."""
     total, busy, stolen = _machine_ticks(proc)

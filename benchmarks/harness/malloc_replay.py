@@ -39,8 +39,9 @@ def main() -> int:
                     libc.free(address)
                 continue
             objects = [*map(libc.malloc, small)]
-            if libc.posix_memalign(ctypes.byref(place), ctypes.c_size_t(ALIGN),
-                                   ctypes.c_size_t(event)):
+            if libc.posix_memalign(
+                ctypes.byref(place), ctypes.c_size_t(ALIGN), ctypes.c_size_t(event)
+            ):
                 print("full")
                 return 0
             blocks.append([place.value or 0, *objects])

@@ -14,28 +14,51 @@ import signal
 from results.schema import Outcome
 
 # The framework, or Python, says that memory ran out.
-PLAIN = re.compile("|".join((
-    r"^MemoryError\b", r"\b_?ArrayMemoryError\b",  # Python, NumPy
-    r"\bOutOfMemoryError\b", r"\bCUDA out of memory\b", r"\bCUDA error: out of memory\b",  # PyTorch
-    r"DefaultCPUAllocator: (can't allocate|not enough) memory",
-    r"\bResourceExhaustedError\b", r"\bRESOURCE_EXHAUSTED\b",  # TensorFlow, XLA
-    r"\bOOM when allocating\b", r"\bCUDA_ERROR_OUT_OF_MEMORY\b",
-)), re.MULTILINE)
+PLAIN = re.compile(
+    "|".join(
+        (
+            r"^MemoryError\b",
+            r"\b_?ArrayMemoryError\b",  # Python, NumPy
+            r"\bOutOfMemoryError\b",
+            r"\bCUDA out of memory\b",
+            r"\bCUDA error: out of memory\b",  # PyTorch
+            r"DefaultCPUAllocator: (can't allocate|not enough) memory",
+            r"\bResourceExhaustedError\b",
+            r"\bRESOURCE_EXHAUSTED\b",  # TensorFlow, XLA
+            r"\bOOM when allocating\b",
+            r"\bCUDA_ERROR_OUT_OF_MEMORY\b",
+        )
+    ),
+    re.MULTILINE,
+)
 # A library below it fails for want of memory and says something else.
-DISGUISED = re.compile("|".join((
-    r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)\b", r"\bfailed to create cublas handle\b",
-    r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
-    r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
-    r"\bCUSOLVER_STATUS_ALLOC_FAILED\b", r"\bcudaErrorMemoryAllocation\b",
-    r"\bFailed to (call|launch) (Then|Do|Cudnn)RNN\w*", r"\bBlas \w*gemm\w* launch failed\b",
-    r"\bstd::bad_alloc\b", r"\bstd::length_error\b", r"\bfailed to allocate\b",
-    r"\bcould not (create|execute) a (primitive|memory)\b",  # oneDNN
-    r"^SystemError\b.*\bwith(out)? (setting )?(an )?exception\b",  # CPython itself
-    r"^EncodeError: Failed to serialize proto\b",  # protobuf, of TensorFlow's graph
-    r"\bcan't start new thread\b", r"\bpthread_create\b.*\bfail", r"\bThread creation .*failed\b",
-    r"\bCannot allocate memory\b", r"\bfailed to map segment\b",
-    r"\bResource temporarily unavailable\b",
-)), re.IGNORECASE | re.MULTILINE)
+DISGUISED = re.compile(
+    "|".join(
+        (
+            r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)\b",
+            r"\bfailed to create cublas handle\b",
+            r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
+            r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
+            r"\bCUSOLVER_STATUS_ALLOC_FAILED\b",
+            r"\bcudaErrorMemoryAllocation\b",
+            r"\bFailed to (call|launch) (Then|Do|Cudnn)RNN\w*",
+            r"\bBlas \w*gemm\w* launch failed\b",
+            r"\bstd::bad_alloc\b",
+            r"\bstd::length_error\b",
+            r"\bfailed to allocate\b",
+            r"\bcould not (create|execute) a (primitive|memory)\b",  # oneDNN
+            r"^SystemError\b.*\bwith(out)? (setting )?(an )?exception\b",  # CPython itself
+            r"^EncodeError: Failed to serialize proto\b",  # protobuf, of TensorFlow's graph
+            r"\bcan't start new thread\b",
+            r"\bpthread_create\b.*\bfail",
+            r"\bThread creation .*failed\b",
+            r"\bCannot allocate memory\b",
+            r"\bfailed to map segment\b",
+            r"\bResource temporarily unavailable\b",
+        )
+    ),
+    re.IGNORECASE | re.MULTILINE,
+)
 LINE_CHARACTERS = 300
 # What ends a process that was refused memory and did not expect it.
 SUDDEN = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.SIGILL}

@@ -24,7 +24,7 @@ _BY_CHECK = {
     "batches": "the data: its order, its padding, or what tokens, types and labels it holds",
     "starting weights": "the starting weights: another checkpoint, or a head from another seed",
     "starting logits": "the model: what it makes of masks, token types and positions, or its "
-                       "activation",
+    "activation",
     "learning rate": "the schedule: its warm-up or its decay",
     "weights": "a small difference in every update, such as another epsilon or decay",
     "final logits": "small differences that add up, or what is switched off for prediction",
@@ -53,7 +53,7 @@ def _at_a_step(failed: Check, traced: Traced) -> str:
 def _update(failed: Check, traced: Traced) -> str:
     tensor = (failed.where or "").split(" and ")[0]
     limit = traced.recipe.get("max_gradient_norm") or float("inf")
-    clipped = any(n > limit for n in traced.trace.gradient_norm[:traced.trace.update_step])
+    clipped = any(n > limit for n in traced.trace.gradient_norm[: traced.trace.update_step])
     causes = ["epsilon", "weight decay"]
     if tensor and not takes_decay(tensor):
         causes[1] = "weight decay where none belongs, such as here"

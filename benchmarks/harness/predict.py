@@ -68,13 +68,21 @@ class Process:
 class Footprint:
     """What a traced step takes at any batch size."""
 
-    def __init__(self, traces: Sequence[StepTrace], batch_sizes: Sequence[int],
-                 calibration: Calibration, process: Process | None = None) -> None:
+    def __init__(
+        self,
+        traces: Sequence[StepTrace],
+        batch_sizes: Sequence[int],
+        calibration: Calibration,
+        process: Process | None = None,
+    ) -> None:
         """`traces` of two batch sizes; `process` on a CPU. Raises ValueError where the two traces
         differ in more than their buffers' bytes."""
         small, large = traces
-        if not (np.array_equal(small.taken, large.taken) and small.parts == large.parts
-                and np.array_equal(small.given_back, large.given_back)):
+        if not (
+            np.array_equal(small.taken, large.taken)
+            and small.parts == large.parts
+            and np.array_equal(small.given_back, large.given_back)
+        ):
             raise ValueError("the step takes other buffers at another batch size")
         self.trace, self._calibration = small, calibration
         self._each = (large.bytes - small.bytes) / (batch_sizes[1] - batch_sizes[0])
@@ -101,8 +109,12 @@ class Footprint:
         if self._process is None or not self._process.more_bytes:
             return self
         other, process = copy(self), self._process
-        other._process = replace(process, bytes=process.bytes + process.more_bytes, more_bytes=0,
-                                 late_bytes=process.late_bytes + process.more_bytes)
+        other._process = replace(
+            process,
+            bytes=process.bytes + process.more_bytes,
+            more_bytes=0,
+            late_bytes=process.late_bytes + process.more_bytes,
+        )
         other._forget()
         return other
 
@@ -123,8 +135,11 @@ class Footprint:
         first = int(np.argmin(self._parts == "weights"))
         steps = slice(first, None)
         return int(sizes[:first].sum()) + malloc_peak(
-            trace.taken[steps], trace.given_back[steps], sizes[steps],
-            self._calibration.small_objects)
+            trace.taken[steps],
+            trace.given_back[steps],
+            sizes[steps],
+            self._calibration.small_objects,
+        )
 
     def _replay(self, batch: float, limit: int | None = None) -> Replay:
         """Errors: OutOfMemory."""
@@ -160,8 +175,10 @@ class Footprint:
         if self._process is None:
             return counted
         else_held = int(found.held[begun] - found.in_use[begun])
-        return max(counted + else_held + self._process.begun_bytes,
-                   int(found.touched.max()) + self._process.resident_bytes)
+        return max(
+            counted + else_held + self._process.begun_bytes,
+            int(found.touched.max()) + self._process.resident_bytes,
+        )
 
     def _begun(self, batch: int) -> int:
         """The last event before training begins: the weights are there, and what made them."""
@@ -179,8 +196,10 @@ class Footprint:
 
     def _parts_at(self, event: np.intp, sizes: np.ndarray) -> dict[str, int]:
         alive = (self.trace.taken <= event) & (self.trace.given_back > event)
-        return {str(part): int(sizes[alive & (self._parts == part)].sum())
-                for part in dict.fromkeys(self.trace.parts)}
+        return {
+            str(part): int(sizes[alive & (self._parts == part)].sum())
+            for part in dict.fromkeys(self.trace.parts)
+        }
 
     def fits(self, batch: float, budget_bytes: float) -> bool:
         """Whether the step ends within a budget, all that an allocator does to keep it tried."""
@@ -271,8 +290,12 @@ class Refusal:
     reason: str
 
 
-def footprints(backend: str, asks: Sequence[Ask], python: Path = Path(sys.executable),
-               seconds: float | None = None) -> list[Footprint | Refusal]:
+def footprints(
+    backend: str,
+    asks: Sequence[Ask],
+    python: Path = Path(sys.executable),
+    seconds: float | None = None,
+) -> list[Footprint | Refusal]:
     """One per ask, traced in a worker process of the backend's framework; `python` may be that of
     another environment, `seconds` is the time that it may take.
 
@@ -285,16 +308,25 @@ def footprints(backend: str, asks: Sequence[Ask], python: Path = Path(sys.execut
         try:
             done = subprocess.run(
                 [python, "-m", "benchmarks.harness.predict_pass", str(request), str(folder)],
-                env={**os.environ, **environment(backend, "cpu")}, cwd=Path(__file__).parents[2],
-                capture_output=True, text=True, check=False, timeout=seconds)
+                env={**os.environ, **environment(backend, "cpu")},
+                cwd=Path(__file__).parents[2],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds,
+            )
         except subprocess.TimeoutExpired:
             raise UserError(f"{title} could not be traced within {seconds:.0f} s") from None
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise UserError(f"{title} could not be traced: {last}")
         answer = Answer.model_validate_json((folder / "answer.json").read_text("utf-8"))
-        return [Refusal(answer.refusals[i]) if i in answer.refusals
-                else _footprint(backend, ask, answer, folder, i) for i, ask in enumerate(asks)]
+        return [
+            Refusal(answer.refusals[i])
+            if i in answer.refusals
+            else _footprint(backend, ask, answer, folder, i)
+            for i, ask in enumerate(asks)
+        ]
 
 
 def _footprint(backend: str, ask: Ask, answer: Answer, folder: Path, place: int) -> Footprint:
@@ -306,5 +338,7 @@ def _footprint(backend: str, ask: Ask, answer: Answer, folder: Path, place: int)
             bytes=answer.process_bytes + calibration.started(ask.recipe.precision),
             begun_bytes=answer.process_bytes + calibration.built_bytes,
             resident_bytes=answer.resident_bytes + calibration.resident_bytes,
-            late_bytes=calibration.late_bytes, more_bytes=calibration.more_bytes)
+            late_bytes=calibration.late_bytes,
+            more_bytes=calibration.more_bytes,
+        )
     return Footprint(traces, ask.batch_sizes, calibration, process)

@@ -67,12 +67,14 @@ def published() -> list[PublishedMemory]:
 def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]:
     """One case per work and batch size, or budget, that the measurements have a probe, or a limit,
     of; then the published ones."""
-    measured = [(m, m.batch_limit, work_of(m)) for m in measurements
-                if m.batch_limit and m.checkpoint]
+    measured = [
+        (m, m.batch_limit, work_of(m)) for m in measurements if m.batch_limit and m.checkpoint
+    ]
     rows = [(row, work_of_published(row)) for row in published()]
     taken = footprints([*(work for *_, work in measured), *(work for _, work in rows)], say)
-    for line in dict.fromkeys(filter(None, (other_versions(m) for m, _, work in measured
-                                            if work in taken))):
+    for line in dict.fromkeys(
+        filter(None, (other_versions(m) for m, _, work in measured if work in taken))
+    ):
         say(line)
     found: dict[tuple[Work, str, int], PredictionCase] = {}
     for m, limit, work in measured:
@@ -81,8 +83,15 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
                 # Tasks differ in their label count only, and a budget moves a peak by little.
                 size = case.batch_size or limit.budget_bytes
                 found.setdefault((_shape(work), case.unit, size), case)
-    return [*found.values(), *(case for row, work in rows if work in taken
-                               for case in _published(row, work, taken[work]))]
+    return [
+        *found.values(),
+        *(
+            case
+            for row, work in rows
+            if work in taken
+            for case in _published(row, work, taken[work])
+        ),
+    ]
 
 
 def work_of(m: Measurement) -> Work:
@@ -93,8 +102,9 @@ def work_of(m: Measurement) -> Work:
 
 
 def work_of_published(row: PublishedMemory) -> Work:
-    recipe = Recipe.model_validate({"length": row.length, "precision": row.precision,
-                                    "attention": row.attention})
+    recipe = Recipe.model_validate(
+        {"length": row.length, "precision": row.precision, "attention": row.attention}
+    )
     return Work(row.backend, row.checkpoint, "gpu", row.phase, recipe, row.published_step)
 
 
@@ -106,11 +116,15 @@ def _shape(work: Work) -> Work:
 def case_name(work: Work) -> str:
     """How calibration.toml names a case, the batch size left out."""
     recipe = work.recipe
-    unusual = [f" {name}={getattr(recipe, name)}" for name in FIELDS
-               if name not in ("length", "precision")
-               and getattr(recipe, name) != Recipe.model_fields[name].default]
-    return (f"{_shape(work).checkpoint} {recipe.length} {recipe.precision} {work.phase}"
-            + "".join(unusual))
+    unusual = [
+        f" {name}={getattr(recipe, name)}"
+        for name in FIELDS
+        if name not in ("length", "precision")
+        and getattr(recipe, name) != Recipe.model_fields[name].default
+    ]
+    return f"{_shape(work).checkpoint} {recipe.length} {recipe.precision} {work.phase}" + "".join(
+        unusual
+    )
 
 
 def versions_of(backend: str) -> dict[str, str]:
@@ -122,9 +136,11 @@ def versions_of(backend: str) -> dict[str, str]:
 
 def other_versions(m: Measurement) -> str | None:
     """What of the backend's packages is installed here in another version than was measured."""
-    other = [f"{name} {version}, measured was {m.versions[name]}"
-             for name, version in versions_of(m.job.backend).items()
-             if m.versions.get(name, version) != version]
+    other = [
+        f"{name} {version}, measured was {m.versions[name]}"
+        for name, version in versions_of(m.job.backend).items()
+        if m.versions.get(name, version) != version
+    ]
     return f"{m.job.backend} is traced with {'; '.join(other)}" if other else None
 
 
@@ -157,19 +173,29 @@ def not_here() -> dict[str, str]:
 
 
 def _about(work: Work) -> dict[str, Any]:
-    return {"backend": work.backend, "device": work.device, "checkpoint": work.checkpoint,
-            "length": work.recipe.length, "precision": work.recipe.precision,
-            "phase": work.phase, "versions": versions_of(work.backend),
-            "setting": ", ".join(filter(None, (work.published_step, setting(
-                work.phase, work.recipe.model_dump()))))}
+    return {
+        "backend": work.backend,
+        "device": work.device,
+        "checkpoint": work.checkpoint,
+        "length": work.recipe.length,
+        "precision": work.recipe.precision,
+        "phase": work.phase,
+        "versions": versions_of(work.backend),
+        "setting": ", ".join(
+            filter(None, (work.published_step, setting(work.phase, work.recipe.model_dump())))
+        ),
+    }
 
 
-def _measured(m: Measurement, limit: BatchLimit, work: Work, footprint: Footprint,
-              say: Say) -> Iterator[PredictionCase]:
+def _measured(
+    m: Measurement, limit: BatchLimit, work: Work, footprint: Footprint, say: Say
+) -> Iterator[PredictionCase]:
     calibration = calibrations()[work.backend][work.device]
     footprint = footprint.on(m.device.compute_capability)
-    about = _about(work) | {"architecture": m.checkpoint.architecture if m.checkpoint else "",
-                            "source": "measured"}
+    about = _about(work) | {
+        "architecture": m.checkpoint.architecture if m.checkpoint else "",
+        "source": "measured",
+    }
 
     def fitted(batch: int | None) -> bool:
         return f"{case_name(work)} {batch}" in calibration.cases
@@ -179,27 +205,34 @@ def _measured(m: Measurement, limit: BatchLimit, work: Work, footprint: Footprin
             try:
                 predicted = footprint.in_use(probe.batch_size, limit.budget_bytes)
             except OutOfMemory:
-                say(f"left out: {case_name(work)} {probe.batch_size} of {work.backend}: more than "
-                    "this machine can lay out")
+                say(
+                    f"left out: {case_name(work)} {probe.batch_size} of {work.backend}: more than "
+                    "this machine can lay out"
+                )
                 continue
-            yield _peak_case(about, probe.batch_size, predicted, calibration.error,
-                             probe.peak_bytes).model_copy(
-                                 update={"fitted": fitted(probe.batch_size)})
+            yield _peak_case(
+                about, probe.batch_size, predicted, calibration.error, probe.peak_bytes
+            ).model_copy(update={"fitted": fitted(probe.batch_size)})
     if limit.limit is not None:
-        target = Target(limit.budget, limit.budget_bytes,
-                        compute_capability=m.device.compute_capability)
+        target = Target(
+            limit.budget, limit.budget_bytes, compute_capability=m.device.compute_capability
+        )
         told = predicted_limit(footprint, target, calibration)
         case = _limit_case(about, told, limit.limit, limit.fails_at, limit.highest)
         seen = f"{_shape(work).checkpoint} {limit.budget}" in calibration.limit_cases
-        yield case.model_copy(update={
-            "fitted": seen or fitted(limit.limit) or fitted(limit.fails_at)})
+        yield case.model_copy(
+            update={"fitted": seen or fitted(limit.limit) or fitted(limit.fails_at)}
+        )
 
 
 def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterator[PredictionCase]:
     capability = gpus.gpu_type(row.gpu).compute_capability if row.gpu else None
     footprint, calibration = footprint.on(capability), calibrations()[row.backend][work.device]
-    about = _about(work) | {"architecture": row.checkpoint, "source": row.source,
-                            "conditions": row.conditions}
+    about = _about(work) | {
+        "architecture": row.checkpoint,
+        "source": row.source,
+        "conditions": row.conditions,
+    }
     budget = row.budget_bytes or gpu_budget(row)
     over = row.over_batch_size
     for batch, peak in row.peaks.items():
@@ -216,23 +249,46 @@ def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterat
         yield _limit_case(about, told, row.fits, row.fails)
 
 
-def _peak_case(about: dict[str, Any], batch_size: int, predicted: int, error: float,
-               measured: int) -> PredictionCase:
+def _peak_case(
+    about: dict[str, Any], batch_size: int, predicted: int, error: float, measured: int
+) -> PredictionCase:
     return PredictionCase(
-        **about, batch_size=batch_size, budget=None, unit="bytes", predicted=predicted,
-        low=predicted * (1 - error), high=predicted * (1 + error), measured=measured)
+        **about,
+        batch_size=batch_size,
+        budget=None,
+        unit="bytes",
+        predicted=predicted,
+        low=predicted * (1 - error),
+        high=predicted * (1 + error),
+        measured=measured,
+    )
 
 
-def _limit_case(about: dict[str, Any], told: PredictedLimit, limit: int, fails_at: int | None,
-                highest: int = LARGEST_BATCH) -> PredictionCase:
+def _limit_case(
+    about: dict[str, Any],
+    told: PredictedLimit,
+    limit: int,
+    fails_at: int | None,
+    highest: int = LARGEST_BATCH,
+) -> PredictionCase:
     """What is predicted is rounded down to a size that a search up to `highest` tries."""
     sizes = [0, *grid(highest)]
-    found, *places = (bisect_right(sizes, batch) - 1
-                      for batch in (limit, told.limit, told.low, told.high))
+    found, *places = (
+        bisect_right(sizes, batch) - 1 for batch in (limit, told.limit, told.low, told.high)
+    )
     predicted, low, high = (sizes[place] for place in places)
     return PredictionCase(
-        **about, batch_size=None, budget=told.target, unit="examples", predicted=predicted,
-        low=low, high=high, measured=limit, fails_at=fails_at, steps=places[0] - found)
+        **about,
+        batch_size=None,
+        budget=told.target,
+        unit="examples",
+        predicted=predicted,
+        low=low,
+        high=high,
+        measured=limit,
+        fails_at=fails_at,
+        steps=places[0] - found,
+    )
 
 
 def gpu_budget(row: PublishedMemory) -> int:

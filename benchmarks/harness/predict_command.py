@@ -38,8 +38,12 @@ def predict(options: argparse.Namespace, command: list[str]) -> Path:
         gpus.gpu_type(name)
     device = choose_device("auto")
     found = predictions.predict(
-        works_of(options), label_names, options.gpu or list(gpus.gpu_types()), options.budget,
-        None if options.backend else _say)
+        works_of(options),
+        label_names,
+        options.gpu or list(gpus.gpu_types()),
+        options.budget,
+        None if options.backend else _say,
+    )
     if options.json:
         print(json.dumps([p.model_dump(mode="json") for p in found], indent=1))
     else:
@@ -63,15 +67,16 @@ def works_of(options: argparse.Namespace) -> list[Work]:
             continue
         for length in dict.fromkeys(options.length or [None]):
             checkpoint, recipe = recipe_of(options, backend, length)
-            found += [Work(backend, checkpoint, device, options.phase, recipe)
-                      for device in devices_of(options, recipe)]
+            found += [
+                Work(backend, checkpoint, device, options.phase, recipe)
+                for device in devices_of(options, recipe)
+            ]
     if not found:
         raise UserError("no backend is installed here: pip install -e '.[torch]'")
     return found
 
 
-def recipe_of(options: argparse.Namespace, backend: str,
-              length: int | None) -> tuple[str, Recipe]:
+def recipe_of(options: argparse.Namespace, backend: str, length: int | None) -> tuple[str, Recipe]:
     """The checkpoint and the recipe: a task's in a profile, or the usual ones."""
     overrides = parse_overrides(options.recipe)
     if length is not None:
@@ -79,8 +84,10 @@ def recipe_of(options: argparse.Namespace, backend: str,
     try:
         if not options.task:
             if options.profile:
-                raise UserError(f"--profile {options.profile}: a recipe stands under a task; name "
-                                "it with --task")
+                raise UserError(
+                    f"--profile {options.profile}: a recipe stands under a task; name "
+                    "it with --task"
+                )
             return options.checkpoint or USUAL_CHECKPOINT, Recipe(**overrides)
         profile = load_profile(options.profile or "quick")
         if options.task not in profile.tasks:
@@ -94,19 +101,26 @@ def recipe_of(options: argparse.Namespace, backend: str,
 def devices_of(options: argparse.Namespace, recipe: Recipe) -> list[Device]:
     """Both where neither is asked for; a CPU then only in a precision that one has."""
     cpu_too = contract.lacks(recipe.precision, "cpu") is None and not options.gpu
-    wanted: dict[Device, bool] = {"gpu": bool(options.gpu) or not options.budget,
-                                  "cpu": bool(options.budget) or cpu_too}
+    wanted: dict[Device, bool] = {
+        "gpu": bool(options.gpu) or not options.budget,
+        "cpu": bool(options.budget) or cpu_too,
+    }
     return [device for device, asked in wanted.items() if asked]
 
 
-def kept(root: Path, found: Sequence[Prediction], command: list[str],
-         device: schema.Device) -> Path:
+def kept(
+    root: Path, found: Sequence[Prediction], command: list[str], device: schema.Device
+) -> Path:
     """A new run's folder with the predictions. Errors: UserError where it cannot be written."""
     now = datetime.now(UTC)
     info = RunInfo(
-        run=f"{now:%Y%m%d-%H%M%S}-predict", profile="predict", command=command_line(command),
+        run=f"{now:%Y%m%d-%H%M%S}-predict",
+        profile="predict",
+        command=command_line(command),
         started_at=now.isoformat(timespec="seconds"),
-        ftbench_version=installed.own_version(), device=device)
+        ftbench_version=installed.own_version(),
+        device=device,
+    )
     try:
         folder = store.create_run(root, info)
         for p in found:
@@ -122,9 +136,13 @@ def check(options: argparse.Namespace) -> Path:
     """Writes prediction_cases.json into the first run and prints how far off predictions were.
 
     Errors: UserError for what is no run."""
-    extra = [flag for flag, settings in PREDICT_OPTIONS if flag not in ("--check", "--results")
-             and getattr(options, flag[2:]) != settings.get("default", False if "action" in settings
-                                                            else None)]
+    extra = [
+        flag
+        for flag, settings in PREDICT_OPTIONS
+        if flag not in ("--check", "--results")
+        and getattr(options, flag[2:])
+        != settings.get("default", False if "action" in settings else None)
+    ]
     if extra:
         raise UserError(f"--check predicts what the runs measured: leave out {', '.join(extra)}")
     folders = [run_folder(Path(options.results), name) for name in options.check]
@@ -168,16 +186,27 @@ def summary(cases: Sequence[PredictionCase]) -> str:
     counted = [c for c in cases if not c.fitted and c.conditions is None]
     groups = itertools.product(BACKENDS, ("cpu", "gpu"), UNITS, (True, False))
     for backend, device, unit, measured in groups:
-        own = [c for c in counted if (c.backend, c.device, c.unit) == (backend, device, unit)
-               and (c.source == "measured") == measured]
+        own = [
+            c
+            for c in counted
+            if (c.backend, c.device, c.unit) == (backend, device, unit)
+            and (c.source == "measured") == measured
+        ]
         if own:
-            lines.append(f"{backend} on a {device.upper()}, "
-                         f"{'measured' if measured else 'published'} {UNITS[unit]}: "
-                         f"{_said(errors(own))}")
+            lines.append(
+                f"{backend} on a {device.upper()}, "
+                f"{'measured' if measured else 'published'} {UNITS[unit]}: "
+                f"{_said(errors(own))}"
+            )
     fitted = sum(c.fitted for c in cases)
     other = sum(c.conditions is not None for c in cases)
-    return "\n".join([*lines, f"left out: {fitted} cases that the calibration has seen, {other} "
-                      "that were published under other conditions"])
+    return "\n".join(
+        [
+            *lines,
+            f"left out: {fitted} cases that the calibration has seen, {other} "
+            "that were published under other conditions",
+        ]
+    )
 
 
 def _said(e: Errors) -> str:

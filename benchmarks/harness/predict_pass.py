@@ -63,8 +63,7 @@ def main() -> int:
                 save(_trace(request.backend, ask, size), folder / f"{i}-{size}.npz")
         except Unsupported as error:
             refusals[i] = str(error)
-    answer = Answer(process_bytes=begun.data, resident_bytes=begun.resident,
-                    refusals=refusals)
+    answer = Answer(process_bytes=begun.data, resident_bytes=begun.resident, refusals=refusals)
     (folder / "answer.json").write_text(answer.model_dump_json(), encoding="utf-8")
     return 0
 
@@ -84,15 +83,22 @@ def _trace(backend: str, ask: Ask, batch_size: int) -> StepTrace:
 
 def save(trace: StepTrace, path: Path) -> None:
     with path.open("wb") as file:
-        np.savez(file, bytes=trace.bytes, taken=trace.taken, given_back=trace.given_back,
-                 parts=np.array(trace.parts), events=trace.events)
+        np.savez(
+            file,
+            bytes=trace.bytes,
+            taken=trace.taken,
+            given_back=trace.given_back,
+            parts=np.array(trace.parts),
+            events=trace.events,
+        )
 
 
 def load(path: Path) -> StepTrace:
     with np.load(path) as kept:
         parts: Any = tuple(kept["parts"].tolist())
-        return StepTrace(kept["bytes"], kept["taken"], kept["given_back"], parts,
-                         int(kept["events"]))
+        return StepTrace(
+            kept["bytes"], kept["taken"], kept["given_back"], parts, int(kept["events"])
+        )
 
 
 if __name__ == "__main__":

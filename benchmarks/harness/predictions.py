@@ -25,8 +25,17 @@ from results.schema import PredictedLimit, Prediction
 
 GIB = 2**30
 # The fields that move memory; works that differ in others are traced once.
-FIELDS = ("accumulation", "attention", "compile", "dropout", "gradient_checkpointing", "length",
-          "max_gradient_norm", "optimizer", "precision")
+FIELDS = (
+    "accumulation",
+    "attention",
+    "compile",
+    "dropout",
+    "gradient_checkpointing",
+    "length",
+    "max_gradient_norm",
+    "optimizer",
+    "precision",
+)
 
 
 @dataclass(frozen=True)
@@ -65,19 +74,28 @@ def targets(work: Work, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[
         budgets.check_label(label, "--budget")
         size = budgets.size_bytes(label)
         if size is None:
-            raise UserError(f"--budget {label!r}: write a size such as 6GiB; GPU types go with "
-                            "--gpu")
+            raise UserError(
+                f"--budget {label!r}: write a size such as 6GiB; GPU types go with --gpu"
+            )
         found.append(Target(label, size))
     if work.device == "gpu":
-        found += [_gpu_target(work, name) for name in gpu_names
-                  if lacks(gpus.gpu_type(name), work.recipe) is None]
+        found += [
+            _gpu_target(work, name)
+            for name in gpu_names
+            if lacks(gpus.gpu_type(name), work.recipe) is None
+        ]
     return found
 
 
 def lacks(row: gpus.GpuType, recipe: Recipe) -> str | None:
     """Why a GPU type cannot compute in the recipe's precision."""
-    device = schema.Device(kind="gpu", name=row.names[0], memory_bytes=row.memory_bytes, cores=1,
-                           compute_capability=row.compute_capability)
+    device = schema.Device(
+        kind="gpu",
+        name=row.names[0],
+        memory_bytes=row.memory_bytes,
+        cores=1,
+        compute_capability=row.compute_capability,
+    )
     return devices.lacks(device, recipe.precision)
 
 
@@ -86,9 +104,13 @@ def _gpu_target(work: Work, name: str) -> Target:
     return Target(name, room.bytes, room.note, gpus.gpu_type(name).compute_capability)
 
 
-def predict(works: Sequence[Work], label_names: Sequence[str], gpu_names: Sequence[str],
-            sizes: Sequence[str], leave_out: Callable[[str], None] | None = None
-            ) -> list[Prediction]:
+def predict(
+    works: Sequence[Work],
+    label_names: Sequence[str],
+    gpu_names: Sequence[str],
+    sizes: Sequence[str],
+    leave_out: Callable[[str], None] | None = None,
+) -> list[Prediction]:
     """One prediction per work, in order; every backend is traced in one process. What a backend
     cannot do or follow is told to `leave_out`, as long as another is left.
 
@@ -106,8 +128,11 @@ def predict(works: Sequence[Work], label_names: Sequence[str], gpu_names: Sequen
         able = []
         for work in works:
             if found := problems(work, starts[work.checkpoint]):
-                refuse(f"{work.backend} left out on a {work.device.upper()}: {'; '.join(found)}"
-                       if leave_out else found[0])
+                refuse(
+                    f"{work.backend} left out on a {work.device.upper()}: {'; '.join(found)}"
+                    if leave_out
+                    else found[0]
+                )
             else:
                 able.append(work)
         predicted = []
@@ -115,16 +140,18 @@ def predict(works: Sequence[Work], label_names: Sequence[str], gpu_names: Sequen
             if isinstance(footprint, Refusal):
                 refuse(footprint.reason)
             else:
-                predicted.append(_prediction(work, footprint, wanted[work], gpu_names,
-                                             starts[work.checkpoint]))
+                predicted.append(
+                    _prediction(work, footprint, wanted[work], gpu_names, starts[work.checkpoint])
+                )
     if not predicted:
         raise UserError(refusals[0])
     return predicted
 
 
 @contextmanager
-def started(names: Iterable[str], label_names: Sequence[str],
-            leave_out: Callable[[str], None] | None = None) -> Iterator[dict[str, Start]]:
+def started(
+    names: Iterable[str], label_names: Sequence[str], leave_out: Callable[[str], None] | None = None
+) -> Iterator[dict[str, Start]]:
     """Starts of the named checkpoints, for as long as their folders are there. One that cannot be
     had is told to `leave_out`; errors: UserError where there is none."""
     with tempfile.TemporaryDirectory(prefix="ftbench-") as root:
@@ -157,8 +184,13 @@ def expected_limit(job: Job, device: schema.Device, budget_bytes: int, python: P
 
     Errors: UserError where the backend cannot be traced or followed."""
     assert job.limit is not None
-    ask = Ask(recipe=of_memory(job.recipe.model_dump()), start=job.start, device=device.kind,
-              phase=job.limit.phase, batch_sizes=TRACED)
+    ask = Ask(
+        recipe=of_memory(job.recipe.model_dump()),
+        start=job.start,
+        device=device.kind,
+        phase=job.limit.phase,
+        batch_sizes=TRACED,
+    )
     found = _kept_footprint(job.key.backend, ask, python, job.time_limit_seconds)
     if isinstance(found, Refusal):
         raise UserError(found.reason)
@@ -177,12 +209,23 @@ def problems(work: Work, start: Start) -> list[str]:
 
 
 def ask_of(work: Work, start: Start) -> Ask:
-    return Ask(recipe=work.recipe, start=StartFile(**start.__dict__), device=work.device,
-               phase=work.phase, batch_sizes=TRACED, published_step=work.published_step)
+    return Ask(
+        recipe=work.recipe,
+        start=StartFile(**start.__dict__),
+        device=work.device,
+        phase=work.phase,
+        batch_sizes=TRACED,
+        published_step=work.published_step,
+    )
 
 
-def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
-                gpu_names: Sequence[str], start: Start) -> Prediction:
+def _prediction(
+    work: Work,
+    footprint: Footprint,
+    wanted: Sequence[Target],
+    gpu_names: Sequence[str],
+    start: Start,
+) -> Prediction:
     """Errors: UserError where the batch is larger than this machine's addresses can tell."""
     capabilities = {target.compute_capability for target in wanted}
     footprint = footprint.on(capabilities.pop() if len(capabilities) == 1 else None)
@@ -190,29 +233,37 @@ def _prediction(work: Work, footprint: Footprint, wanted: Sequence[Target],
     try:
         peak = footprint.peak(size)
     except OutOfMemory:
-        raise UserError(f"batch_size {size}: {BACKENDS[work.backend].title} on a CPU would take "
-                        "more than this machine can lay out; choose a smaller one") from None
+        raise UserError(
+            f"batch_size {size}: {BACKENDS[work.backend].title} on a CPU would take "
+            "more than this machine can lay out; choose a smaller one"
+        ) from None
     calibration = calibrations()[work.backend][work.device]
     error = calibration.error
     return Prediction(
-        backend=work.backend, phase=work.phase, device=work.device,
-        checkpoint=work.checkpoint if BACKENDS[work.backend].pretrained
+        backend=work.backend,
+        phase=work.phase,
+        device=work.device,
+        checkpoint=work.checkpoint
+        if BACKENDS[work.backend].pretrained
         else schema.tokenizer_of(work.checkpoint),
         architecture=start.architecture if BACKENDS[work.backend].pretrained else "lstm",
-        recipe=work.recipe.model_dump(), parts=peak.parts, peak_bytes=peak.bytes,
+        recipe=work.recipe.model_dump(),
+        parts=peak.parts,
+        peak_bytes=peak.bytes,
         peak_low_bytes=round(peak.bytes * (1 - error)),
         peak_high_bytes=round(peak.bytes * (1 + error)),
         assumed=work.recipe.precision in calibration.assumed,
         limits=[predicted_limit(footprint, target, calibration) for target in wanted],
-        left_out={} if work.device == "cpu" else {
-            name: why for name in gpu_names
-            if (why := lacks(gpus.gpu_type(name), work.recipe))},
+        left_out={}
+        if work.device == "cpu"
+        else {name: why for name in gpu_names if (why := lacks(gpus.gpu_type(name), work.recipe))},
         versions=installed.versions(),
     )
 
 
-def predicted_limit(footprint: Footprint, target: Target,
-                    calibration: Calibration) -> PredictedLimit:
+def predicted_limit(
+    footprint: Footprint, target: Target, calibration: Calibration
+) -> PredictedLimit:
     """The limit that is expected, and the range around it. Its lower end is what is promised: it
     fits though the peak be higher by the whole error, and beside all that may come late. For it the
     batch is made larger, not the budget smaller: into which regions a pool cuts a budget hangs on
@@ -222,9 +273,13 @@ def predicted_limit(footprint: Footprint, target: Target,
     limit, worst = footprint.limit(budget), footprint.at_worst()
     margins = (0.0, footprint.share_of_examples(error, budget))
     return PredictedLimit(
-        target=target.label, budget_bytes=budget, limit=limit,
+        target=target.label,
+        budget_bytes=budget,
+        limit=limit,
         low=min(limit, *(worst.limit(budget, margin) for margin in margins)),
-        high=max(limit, footprint.largest(budget / (1 - error))), note=target.note)
+        high=max(limit, footprint.largest(budget / (1 - error))),
+        note=target.note,
+    )
 
 
 def text(p: Prediction) -> str:
@@ -232,17 +287,21 @@ def text(p: Prediction) -> str:
     size = p.recipe["batch_size"]
     place = "a GPU" if p.device == "gpu" else "a CPU"
     kind = "assumed range" if p.assumed else "95 % interval"
-    lines = [f"predicted: {_subject(p)} on {place}",
-             f"  peak at batch {size}: {_gib(p.peak_bytes)} ({kind} {_gib(p.peak_low_bytes)} to "
-             f"{_gib(p.peak_high_bytes)})"]
+    lines = [
+        f"predicted: {_subject(p)} on {place}",
+        f"  peak at batch {size}: {_gib(p.peak_bytes)} ({kind} {_gib(p.peak_low_bytes)} to "
+        f"{_gib(p.peak_high_bytes)})",
+    ]
     lines += [f"    {name:<12}{_gib(amount):>12}" for name, amount in p.parts.items() if amount]
     if p.limits:
         width = max(len(limit.target) for limit in p.limits) + 2
         lines.append(f"  predicted limits, with {kind}; the lower end is what is promised")
         for limit in p.limits:
             note = f"  ({limit.note})" if limit.note else ""
-            lines.append(f"    {limit.target:<{width}}{_gib(limit.budget_bytes):>12}"
-                         f"{limit.limit:>8}  {limit.low} to {limit.high}{note}")
+            lines.append(
+                f"    {limit.target:<{width}}{_gib(limit.budget_bytes):>12}"
+                f"{limit.limit:>8}  {limit.low} to {limit.high}{note}"
+            )
         lines.append(sentence(p))
     lines += [f"  {name} left out: {why}" for name, why in p.left_out.items()]
     return "\n".join(lines)

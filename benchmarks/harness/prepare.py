@@ -45,21 +45,27 @@ class Inputs:
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
         """Errors: UserError where the checkpoint cannot be had."""
         self._plan, self._say = plan, say
-        self.source = checkpoints.find_checkpoint(plan.checkpoint,
-                                                  allow_pickle=plan.allow_pickle)
+        self.source = checkpoints.find_checkpoint(plan.checkpoint, allow_pickle=plan.allow_pickle)
         self._data: dict[str, sources.TaskData] = {}
         self._texts: dict[tuple[str, int], tokenised.Prepared] = {}
 
     def data(self, name: str) -> sources.TaskData:
         if name not in self._data:
             plan = self._plan
-            task = (tasks.custom_task(**plan.custom_task) if plan.custom_task
-                    and plan.custom_task["name"] == name else tasks.find_task(name))
+            task = (
+                tasks.custom_task(**plan.custom_task)
+                if plan.custom_task and plan.custom_task["name"] == name
+                else tasks.find_task(name)
+            )
             train_examples, evaluation_examples = plan.sizes[name]
             self._say(f"reading {task.title}")
             self._data[name] = sources.load_data(
-                task, plan.data, train_examples=train_examples,
-                evaluation_examples=evaluation_examples, seed=plan.data_seed)
+                task,
+                plan.data,
+                train_examples=train_examples,
+                evaluation_examples=evaluation_examples,
+                seed=plan.data_seed,
+            )
         return self._data[name]
 
     def texts(self, name: str, length: int) -> tokenised.Prepared:
@@ -68,8 +74,14 @@ class Inputs:
         return self._texts[name, length]
 
 
-def prepare(inputs: Inputs, plan: Plan, specs: Sequence[JobSpec], folder: Path,
-            device: Device, lent: Mapping[str, Environment]) -> dict[str, Ready | Excluded]:
+def prepare(
+    inputs: Inputs,
+    plan: Plan,
+    specs: Sequence[JobSpec],
+    folder: Path,
+    device: Device,
+    lent: Mapping[str, Environment],
+) -> dict[str, Ready | Excluded]:
     """Job files' content by job id; `folder` is the run's, `lent` the environments that other
     backends may be run in.
 
@@ -81,9 +93,11 @@ def prepare(inputs: Inputs, plan: Plan, specs: Sequence[JobSpec], folder: Path,
         missing = installed.missing(spec.key.backend)
         return lent[spec.key.backend] if missing else own
 
-    return {spec.key.id: excluded[spec.key.id]
-            or _ready(inputs, plan, spec, folder, device, environment_of(spec))
-            for spec in specs}
+    return {
+        spec.key.id: excluded[spec.key.id]
+        or _ready(inputs, plan, spec, folder, device, environment_of(spec))
+        for spec in specs
+    }
 
 
 def check_device(specs: Sequence[JobSpec], device: Device) -> None:
@@ -94,38 +108,55 @@ def check_device(specs: Sequence[JobSpec], device: Device) -> None:
             continue
         why = lacks(device, spec.recipe.precision)
         if why:
-            raise UserError(f"precision {spec.recipe.precision!r} on {device.name}: {why}; choose "
-                            "another with --recipe precision=... or in the profile")
+            raise UserError(
+                f"precision {spec.recipe.precision!r} on {device.name}: {why}; choose "
+                "another with --recipe precision=... or in the profile"
+            )
 
 
-def _ready(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Device,
-           where: Environment) -> Ready:
+def _ready(
+    inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Device, where: Environment
+) -> Ready:
     key, recipe = spec.key, spec.recipe
     data = inputs.data(key.task).record
     texts = inputs.texts(key.task, recipe.length)
     start = checkpoints.make_start(inputs.source, data.label_names, recipe.seed)
     job = Job(
-        key=key, recipe=recipe, start=StartFile(**start.__dict__), train=texts.train,
+        key=key,
+        recipe=recipe,
+        start=StartFile(**start.__dict__),
+        train=texts.train,
         evaluations=texts.evaluations,
         environment=environment(key.backend, device.kind) | spec.environment,
-        time_limit_seconds=plan.job_seconds, equivalence=plan.equivalence,
-        throughput=plan.throughput, memory=plan.memory, limit=_limit(plan, spec),
+        time_limit_seconds=plan.job_seconds,
+        equivalence=plan.equivalence,
+        throughput=plan.throughput,
+        memory=plan.memory,
+        limit=_limit(plan, spec),
         predictions=folder / f"{key.id}.npz",
     )
-    return Ready(job=job, data=data, checkpoint=describe(inputs.source, key.backend),
-                 where=where)
+    return Ready(job=job, data=data, checkpoint=describe(inputs.source, key.backend), where=where)
 
 
 def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:
     if spec.budget is None:
         return None
     asked = plan.batch_limit
-    return LimitWork(budget=spec.budget, phase=spec.phase, steps=asked.steps,
-                     highest=asked.highest, compare_finders=asked.compare_finders)
+    return LimitWork(
+        budget=spec.budget,
+        phase=spec.phase,
+        steps=asked.steps,
+        highest=asked.highest,
+        compare_finders=asked.compare_finders,
+    )
 
 
-def exclude(spec: JobSpec, source: checkpoints.CheckpointSource,
-            device: Device, lent: Mapping[str, Environment]) -> Excluded | None:
+def exclude(
+    spec: JobSpec,
+    source: checkpoints.CheckpointSource,
+    device: Device,
+    lent: Mapping[str, Environment],
+) -> Excluded | None:
     """Why a job is not run, told before anything is loaded. Only races borrow: whatever else a
     lender was asked for, it has measured itself.
 
@@ -138,8 +169,11 @@ def exclude(spec: JobSpec, source: checkpoints.CheckpointSource,
         return Excluded(spec, "not_installed", missing)
     pretrained = BACKENDS[spec.key.backend].pretrained
     if source.random and pretrained and spec.key.question == "accuracy":
-        return Excluded(spec, "refused", "random weights: the accuracy would say nothing; choose "
-                        "a pretrained checkpoint")
+        return Excluded(
+            spec,
+            "refused",
+            "random weights: the accuracy would say nothing; choose a pretrained checkpoint",
+        )
     problems = unsupported(spec, source, device.kind)
     why = lacks(device, spec.recipe.precision)
     if problems or why:
@@ -149,25 +183,37 @@ def exclude(spec: JobSpec, source: checkpoints.CheckpointSource,
 
 def unsupported(spec: JobSpec, source: checkpoints.CheckpointSource, device: str) -> list[str]:
     """What the backend itself says that it cannot honour; its package imports no framework."""
-    start = Start(folder=source.folder, architecture=source.architecture, label_count=2,
-                  vocabulary_size=source.vocabulary_size, max_length=source.max_length)
+    start = Start(
+        folder=source.folder,
+        architecture=source.architecture,
+        label_count=2,
+        vocabulary_size=source.vocabulary_size,
+        max_length=source.max_length,
+    )
     package = importlib.import_module(f"frameworks.{spec.key.backend}")
     return [str(problem) for problem in package.unsupported(spec.recipe, start, device)]
 
 
 def describe(source: checkpoints.CheckpointSource, backend: str) -> Checkpoint:
     if BACKENDS[backend].pretrained:
-        return Checkpoint(name=source.name, architecture=source.architecture,
-                          sha256=source.sha256, random=source.random)
-    return Checkpoint(name=tokenizer_of(source.name), architecture="lstm", sha256="",
-                      random=False)
+        return Checkpoint(
+            name=source.name,
+            architecture=source.architecture,
+            sha256=source.sha256,
+            random=source.random,
+        )
+    return Checkpoint(name=tokenizer_of(source.name), architecture="lstm", sha256="", random=False)
 
 
 def environment(backend: str, device: str) -> dict[str, str]:
     """Variables that the worker gets on top of its parent's."""
-    variables = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
-                 "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONHASHSEED": "0",
-                 "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # NVML counts in this order
+    variables = {
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONHASHSEED": "0",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+    }  # NVML counts in this order
     if device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""
     if backend == "hf_torch":

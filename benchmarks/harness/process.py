@@ -36,8 +36,15 @@ class WorkerEnded(Exception):
     """The worker gave no result: its status, one line of reason and its last stderr lines; and,
     where there is one, the exception with its whole message, or the code that it ended with."""
 
-    def __init__(self, status: Status, reason: str, stderr_tail: list[str], *,
-                 text: str | None = None, exit_code: int | None = None) -> None:
+    def __init__(
+        self,
+        status: Status,
+        reason: str,
+        stderr_tail: list[str],
+        *,
+        text: str | None = None,
+        exit_code: int | None = None,
+    ) -> None:
         super().__init__(reason)
         self.status, self.reason, self.stderr_tail = status, reason, stderr_tail
         self.text = text
@@ -49,8 +56,13 @@ class WorkerProcess:
 
     alive: ClassVar[set[int]] = set()  # process ids of this process's workers
 
-    def __init__(self, job: Job, folder: Path, watch: Callable[[Event], None],
-                 python: Path = Path(sys.executable)) -> None:
+    def __init__(
+        self,
+        job: Job,
+        folder: Path,
+        watch: Callable[[Event], None],
+        python: Path = Path(sys.executable),
+    ) -> None:
         """`folder` is the run's; `watch` is shown every event as it comes; `python` may be another
         environment's."""
         self.job, self._watch = job, watch
@@ -64,13 +76,17 @@ class WorkerProcess:
             store.write_record(job_file, job)
             stderr = self._log.open("wb")
         except (OSError, store.StoreError) as error:
-            raise UserError(f"{error}; what was measured before is kept, and --resume goes "
-                            "on") from None
+            raise UserError(
+                f"{error}; what was measured before is kept, and --resume goes on"
+            ) from None
         with stderr:
             self._process = subprocess.Popen(
                 [python, "-m", "benchmarks.harness.worker", str(job_file)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-                env={**os.environ, **job.environment}, start_new_session=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, **job.environment},
+                start_new_session=True,
                 cwd=Path(__file__).parents[2],
             )
         self.alive.add(self._process.pid)
@@ -105,8 +121,9 @@ class WorkerProcess:
             self._watch(event)
             if event["event"] == "error":
                 self.close()
-                raise WorkerEnded(event["status"], event["reason"], self.stderr_tail(),
-                                  text=event.get("text"))
+                raise WorkerEnded(
+                    event["status"], event["reason"], self.stderr_tail(), text=event.get("text")
+                )
             if event["event"] == kind:
                 return event
 
@@ -119,8 +136,12 @@ class WorkerProcess:
                 if left <= 0 or not selector.select(left):
                     self.kill()
                     limit = self.job.time_limit_seconds
-                    raise WorkerEnded("timeout", f"passed its time limit of {limit:.0f} s and was "
-                                      "ended; a profile's job_seconds sets it", self.stderr_tail())
+                    raise WorkerEnded(
+                        "timeout",
+                        f"passed its time limit of {limit:.0f} s and was "
+                        "ended; a profile's job_seconds sets it",
+                        self.stderr_tail(),
+                    )
                 chunk = os.read(self._process.stdout.fileno(), 1 << 16)
                 if not chunk:
                     raise self._ended()
@@ -138,11 +159,19 @@ class WorkerProcess:
         code = self._process.wait()
         if code < 0:
             name = signal.Signals(-code).name
-            return WorkerEnded("killed", f"the worker was ended by {name}"
-                               + (" (perhaps for want of memory)" if -code == 9 else ""),
-                               self.stderr_tail(), exit_code=code)
-        return WorkerEnded("failed", f"the worker ended without a result, exit code {code}",
-                           self.stderr_tail(), exit_code=code)
+            return WorkerEnded(
+                "killed",
+                f"the worker was ended by {name}"
+                + (" (perhaps for want of memory)" if -code == 9 else ""),
+                self.stderr_tail(),
+                exit_code=code,
+            )
+        return WorkerEnded(
+            "failed",
+            f"the worker ended without a result, exit code {code}",
+            self.stderr_tail(),
+            exit_code=code,
+        )
 
     def stderr_tail(self) -> list[str]:
         text = self._log.read_bytes()[-20_000:].decode("utf-8", errors="replace")

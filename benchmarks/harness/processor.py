@@ -52,8 +52,9 @@ def available_bytes(root: Path = ROOT) -> int:
         ):
             limit, used = _read(folder / limit_file), _read(folder / used_file)
             if limit and used and limit.isdigit():
-                statistics = dict(line.split() for line in
-                                  (_read(folder / "memory.stat") or "").splitlines())
+                statistics = dict(
+                    line.split() for line in (_read(folder / "memory.stat") or "").splitlines()
+                )
                 left = int(limit) - int(used) + int(statistics.get(dropped, 0))
                 available = min(available, left)
     return available

@@ -166,8 +166,10 @@ def load_profile(name: str) -> Profile:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if name.endswith(".toml"):
-            raise UserError(f"profile file {name!r} is not there; give a name that "
-                            "`ftbench list` shows or the path of a TOML file") from None
+            raise UserError(
+                f"profile file {name!r} is not there; give a name that "
+                "`ftbench list` shows or the path of a TOML file"
+            ) from None
         raise unknown("profile", name, profile_names()) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"profile {path.name} is not valid TOML: {error}") from None
@@ -186,16 +188,19 @@ def _check_layers(file: str, profile: Profile) -> None:
     layers = [("recipe", profile.recipe)]
     layers += [(f"tasks.{task}.recipe", choice.recipe) for task, choice in profile.tasks.items()]
     layers += [(f"backend.{backend}", fields) for backend, fields in profile.backend.items()]
-    layers += [("vary", {field: value}) for field, values in profile.vary.items()
-               for value in values]
+    layers += [
+        ("vary", {field: value}) for field, values in profile.vary.items() for value in values
+    ]
     layers += [(f"variants.{name}", fields) for name, fields in profile.variants.items()]
     for where, fields in layers:
         check_fields(fields, f"profile {file}", where)
     if profile.vary and profile.variants:
         raise UserError(f"profile {file}: vary and variants exclude each other: keep one")
     if PLAIN in profile.variants:
-        raise UserError(f"profile {file}: variants.{PLAIN}: every study has one already, that "
-                        "changes nothing; choose another name")
+        raise UserError(
+            f"profile {file}: variants.{PLAIN}: every study has one already, that "
+            "changes nothing; choose another name"
+        )
     shapes: dict[str, Fields] = {"recipe": {}}
     shapes |= {f"variants.{name}": f for name, f in profile.variants.items()}
     for task, backend, where in itertools.product(profile.tasks, profile.backends, shapes):

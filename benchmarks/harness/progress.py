@@ -25,17 +25,26 @@ class Display:
         self._bars: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=20),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(), console=self._console, transient=True, disable=not self._live,
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._live,
         )
 
     def __enter__(self) -> Display:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._progress.stop()
 
     def say(self, line: str) -> None:

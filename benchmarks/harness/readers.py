@@ -54,8 +54,10 @@ def _csv(path: Path, columns: Sequence[str]) -> Rows:
         names = reader.schema.names
     require_columns(columns, names, str(path))
     as_text = pyarrow.csv.ConvertOptions(
-        include_columns=list(columns), strings_can_be_null=False,
-        column_types={name: pyarrow.string() for name in columns})
+        include_columns=list(columns),
+        strings_can_be_null=False,
+        column_types={name: pyarrow.string() for name in columns},
+    )
     table = pyarrow.csv.read_csv(path, parse_options=_CSV_RULES, convert_options=as_text)
     return Rows(table.to_pydict(), str(path))
 
@@ -93,8 +95,9 @@ def checked_texts(rows: Rows, column: str) -> list[str]:
     for row, value in enumerate(values):
         if not isinstance(value, str):
             kind = "nothing" if value is None else f"a {type(value).__name__}"
-            raise UserError(f"column {column!r} of {rows.where} has {kind} in row {row}, "
-                            "where a text must be")
+            raise UserError(
+                f"column {column!r} of {rows.where} has {kind} in row {row}, where a text must be"
+            )
         if not value.isascii() and _has_surrogate(value):
             raise UserError(f"column {column!r} of {rows.where} has broken Unicode in row {row}")
     return values
@@ -122,8 +125,10 @@ def label_values(rows: Rows, column: str) -> list[Any]:
     for row, value in enumerate(values):
         if type(value) is not int:
             shown = "no label" if value is None else f"the label {value!r}"
-            raise UserError(f"column {column!r} of {rows.where} has {shown} in row {row}; labels "
-                            "are all integers or all strings")
+            raise UserError(
+                f"column {column!r} of {rows.where} has {shown} in row {row}; labels "
+                "are all integers or all strings"
+            )
     return values
 
 
@@ -137,8 +142,10 @@ def encode_labels(rows: Rows, column: str, names: Sequence[str], *, by_name: boo
     Refuses an unknown label and a set with one class only."""
     values = label_values(rows, column)
     if any(value == -1 for value in values):
-        raise UserError(f"column {column!r} of {rows.where} has the label -1: the labels of this "
-                        "set are hidden (as in GLUE's test sets); take a set that has labels")
+        raise UserError(
+            f"column {column!r} of {rows.where} has the label -1: the labels of this "
+            "set are hidden (as in GLUE's test sets); take a set that has labels"
+        )
     by_value: dict[Any, int] = {name: i for i, name in enumerate(names)}
     if not by_name and not isinstance(values[0], str):
         by_value = {i: i for i in range(len(names))}
@@ -147,10 +154,14 @@ def encode_labels(rows: Rows, column: str, names: Sequence[str], *, by_name: boo
     counts = Counter(values)
     for value in counts:
         if value not in by_value:
-            raise UserError(f"column {column!r} of {rows.where} has the label {value!r} in row "
-                            f"{values.index(value)}, outside the task's labels: "
-                            + ", ".join(f"{known!r}" for known in by_value))
+            raise UserError(
+                f"column {column!r} of {rows.where} has the label {value!r} in row "
+                f"{values.index(value)}, outside the task's labels: "
+                + ", ".join(f"{known!r}" for known in by_value)
+            )
     if len(counts) == 1:
-        raise UserError(f"all {len(values):,} rows of {rows.where} have the label "
-                        f"{values[0]!r}: nothing can be learned or judged from one class")
+        raise UserError(
+            f"all {len(values):,} rows of {rows.where} have the label "
+            f"{values[0]!r}: nothing can be learned or judged from one class"
+        )
     return np.array([by_value[value] for value in values], np.int32)

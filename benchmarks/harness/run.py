@@ -83,9 +83,12 @@ class Run:
 
     def _create(self) -> None:
         info = RunInfo(
-            run=self.folder.name, profile=self.plan.profile, command=self.plan.command,
+            run=self.folder.name,
+            profile=self.plan.profile,
+            command=self.plan.command,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            ftbench_version=installed.own_version(), device=self.device,
+            ftbench_version=installed.own_version(),
+            device=self.device,
         )
         try:
             store.create_run(self.folder.parents[1], info, self.plan)
@@ -97,19 +100,26 @@ class Run:
         """A stopped run, by name or as 'last'.
 
         Errors: UserError where there is no such run or its plan cannot be read."""
-        known = {path.name: path for path in store.runs(root)
-                 if (path / store.PLAN_FILE).is_file()}  # a prediction has none
+        known = {
+            path.name: path for path in store.runs(root) if (path / store.PLAN_FILE).is_file()
+        }  # a prediction has none
         if name == "last" and known:
             name = list(known)[-1]
         if name not in known:
-            raise unknown("run", name, known) if known else UserError(
-                f"there is no run in {root / 'runs'}: --results names another folder")
+            raise (
+                unknown("run", name, known)
+                if known
+                else UserError(
+                    f"there is no run in {root / 'runs'}: --results names another folder"
+                )
+            )
         plan_file = known[name] / store.PLAN_FILE
         try:
             plan = Plan.model_validate_json(plan_file.read_text(encoding="utf-8"))
         except (OSError, ValidationError) as error:
-            raise UserError(f"{plan_file} cannot be read, so the run cannot go on: "
-                            f"{str(error).splitlines()[0]}") from None
+            raise UserError(
+                f"{plan_file} cannot be read, so the run cannot go on: {str(error).splitlines()[0]}"
+            ) from None
         return cls(known[name], plan)
 
     def measurements(self) -> list[Measurement]:
@@ -121,12 +131,17 @@ class Run:
         """What is still to do. A race is taken again as a whole where one of its jobs is still to
         do: alone, that job would be timed at another time than the others."""
         status = {m.job.id: m.status for m in self.measurements()}
-        undone = {spec.key.id for spec in self.plan.jobs
-                  if status.get(spec.key.id) not in SETTLED}
-        races = {spec.comparison for spec in self.plan.jobs
-                 if spec.key.id in undone and spec.key.question == "throughput"}
-        return [spec for spec in self.plan.jobs if spec.key.id in undone
-                or (spec.comparison in races and status[spec.key.id] == "ok")]
+        undone = {spec.key.id for spec in self.plan.jobs if status.get(spec.key.id) not in SETTLED}
+        races = {
+            spec.comparison
+            for spec in self.plan.jobs
+            if spec.key.id in undone and spec.key.question == "throughput"
+        }
+        return [
+            spec
+            for spec in self.plan.jobs
+            if spec.key.id in undone or (spec.comparison in races and status[spec.key.id] == "ok")
+        ]
 
     def prepare(self, specs: Sequence[JobSpec], say: Callable[[str], None]) -> None:
         """Reads data and makes job files for `specs`; before the first of them runs."""
@@ -134,8 +149,9 @@ class Run:
             refuse_company(self.device)
         if self._inputs is None:
             self._inputs = Inputs(self.plan, say)
-        self.prepared = prepare(self._inputs, self.plan, specs, self.folder, self.device,
-                                environments.lent(self.folder))
+        self.prepared = prepare(
+            self._inputs, self.plan, specs, self.folder, self.device, environments.lent(self.folder)
+        )
 
     def record(self, measurement: Measurement) -> None:
         """Keeps a measurement. That a framework is absent from this environment, or that a race
@@ -149,8 +165,10 @@ class Run:
         try:
             store.write_measurement(self.folder, measurement)
         except store.StoreError as error:
-            raise UserError(f"{error}; what was measured before is kept, and "
-                            f"`ftbench run --resume {self.folder.name}` goes on") from None
+            raise UserError(
+                f"{error}; what was measured before is kept, and "
+                f"`ftbench run --resume {self.folder.name}` goes on"
+            ) from None
 
     def certify(self) -> list[Certificate]:
         """Lays all traces beside each other that this run has by now, also those that another
@@ -181,8 +199,7 @@ class Run:
 
     def _find_limit(self, ready: Ready, watch: Watch) -> Measurement:
         """A batch limit: a worker per probe. A probe that fails is no end of the job."""
-        search = LimitJob(ready, self.folder, self.device, watch, self.record,
-                          self.measurements())
+        search = LimitJob(ready, self.folder, self.device, watch, self.record, self.measurements())
         m = search.run()
         self.record(m)
         if m.status != "ok":
@@ -192,8 +209,12 @@ class Run:
         watch(m.job, {"event": "result", "note": limit_text(m)})
         return m
 
-    def run_race(self, group: Sequence[Ready], watch: Watch,
-                 decided: Callable[[Sequence[SpeedJob]], bool] | None = None) -> None:
+    def run_race(
+        self,
+        group: Sequence[Ready],
+        watch: Watch,
+        decided: Callable[[Sequence[SpeedJob]], bool] | None = None,
+    ) -> None:
         """The throughput jobs of one comparison, in turns: each participant takes its windows of
         round 1, then each its windows of round 2. One that ends early leaves the race.
 
@@ -221,11 +242,17 @@ class Run:
                     racing.pop()
             try:
                 plan = self.plan.throughput
-                take_turns(each, plan.rounds, plan.windows, SpeedJob.training_window,
-                           lambda: decided is not None and decided(racing))
+                take_turns(
+                    each,
+                    plan.rounds,
+                    plan.windows,
+                    SpeedJob.training_window,
+                    lambda: decided is not None and decided(racing),
+                )
                 if decided is None:
-                    take_turns(each, plan.rounds, plan.evaluation_windows,
-                               SpeedJob.evaluation_window)
+                    take_turns(
+                        each, plan.rounds, plan.evaluation_windows, SpeedJob.evaluation_window
+                    )
                 each(lambda job: self.record(job.finish()))
             except KeyboardInterrupt:
                 for job in racing:
@@ -258,8 +285,10 @@ def run_folder(root: Path, name: str) -> Path:
     if (Path(name) / store.RUN_FILE).is_file():
         return Path(name)
     if not known:
-        raise UserError(f"{name}: no run's folder, it has no {store.RUN_FILE}; and there is no run "
-                        f"in {root / 'runs'}")
+        raise UserError(
+            f"{name}: no run's folder, it has no {store.RUN_FILE}; and there is no run "
+            f"in {root / 'runs'}"
+        )
     raise unknown("run", name, known)
 
 
@@ -272,18 +301,25 @@ def choose_device(word: str) -> Device:
     try:
         device = describe()
     except NvmlFailed as error:
-        raise UserError(f"the GPU cannot be read ({error}); mend its driver, or hide it: "
-                        "CUDA_VISIBLE_DEVICES= before the command") from None
+        raise UserError(
+            f"the GPU cannot be read ({error}); mend its driver, or hide it: "
+            "CUDA_VISIBLE_DEVICES= before the command"
+        ) from None
     if word == "gpu" and device.kind != "gpu":
         raise UserError("--device gpu: no NVIDIA GPU is visible; choose --device cpu or auto")
     return device
 
 
-def take_turns(each: Callable[[Callable[[SpeedJob], object]], None], rounds: int, windows: int,
-               window: Callable[[SpeedJob], None],
-               decided: Callable[[], bool] = lambda: False) -> None:
+def take_turns(
+    each: Callable[[Callable[[SpeedJob], object]], None],
+    rounds: int,
+    windows: int,
+    window: Callable[[SpeedJob], None],
+    decided: Callable[[], bool] = lambda: False,
+) -> None:
     """Round by round, every job in turn takes its windows, until it is decided."""
     for round_ in range(rounds):
+
         def turn(job: SpeedJob, round_: int = round_) -> None:
             if window is SpeedJob.evaluation_window and not job.evaluates:
                 return

@@ -46,26 +46,40 @@ class Attempt:
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._began = time.monotonic()
         key = self.ready.job.key
-        self.worker = WorkerProcess(self.ready.job, self.folder, lambda e: self.watch(key, e),
-                                    self.ready.where.python)
+        self.worker = WorkerProcess(
+            self.ready.job, self.folder, lambda e: self.watch(key, e), self.ready.where.python
+        )
 
     def measurement(self, status: Status, **fields: Any) -> Measurement:
         """This job's measurement with what is known of its input and its machine."""
-        return measurement_of(self.ready, self.device, status, started_at=self.started_at,
-                              seconds=time.monotonic() - self._began, **fields)
+        return measurement_of(
+            self.ready,
+            self.device,
+            status,
+            started_at=self.started_at,
+            seconds=time.monotonic() - self._began,
+            **fields,
+        )
 
     def ended(self, error: WorkerEnded) -> Measurement:
         return self.measurement(error.status, reason=error.reason, stderr_tail=error.stderr_tail)
 
     def interrupted(self) -> Measurement:
-        return self.measurement("interrupted", reason="the run was stopped while this job ran",
-                                stderr_tail=self.worker.stderr_tail())
+        return self.measurement(
+            "interrupted",
+            reason="the run was stopped while this job ran",
+            stderr_tail=self.worker.stderr_tail(),
+        )
 
     def __enter__(self) -> Attempt:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.worker.__exit__(kind, error, trace)
 
 
@@ -73,25 +87,39 @@ def measurement_of(ready: Ready, device: Device, status: Status, **fields: Any) 
     """A job's measurement with what is known of its input and its machine."""
     job = ready.job
     return Measurement(
-        job=job.key, status=status, recipe=job.recipe.model_dump(), data=ready.data,
-        checkpoint=ready.checkpoint, device=device, versions=ready.where.versions,
-        environment=job.environment, **fields,
+        job=job.key,
+        status=status,
+        recipe=job.recipe.model_dump(),
+        data=ready.data,
+        checkpoint=ready.checkpoint,
+        device=device,
+        versions=ready.where.versions,
+        environment=job.environment,
+        **fields,
     )
 
 
 def excluded_measurement(excluded: Excluded, device: Device) -> Measurement:
     return Measurement(
-        job=excluded.spec.key, status=excluded.status, reason=excluded.reason,
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=0.0,
-        recipe=excluded.spec.recipe.model_dump(), device=device, versions=installed.versions(),
+        job=excluded.spec.key,
+        status=excluded.status,
+        reason=excluded.reason,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+        recipe=excluded.spec.recipe.model_dump(),
+        device=device,
+        versions=installed.versions(),
     )
 
 
 def run_memory(attempt: Attempt) -> Measurement:
     """The memory pass, with the GPU's use sampled from here while the worker runs."""
     if attempt.device.kind == "cpu":
-        result, device_bytes, gaps = attempt.worker.expect("result"), None, {
-            "peak_device_bytes": "no_gpu"}
+        result, device_bytes, gaps = (
+            attempt.worker.expect("result"),
+            None,
+            {"peak_device_bytes": "no_gpu"},
+        )
     else:
         # The worker has begun, but it takes nothing of the GPU until it says 'building'.
         with DeviceMemory() as device_memory:
@@ -102,22 +130,25 @@ def run_memory(attempt: Attempt) -> Measurement:
             device_bytes, gaps = device_memory.peak_bytes, {}
     attempt.worker.close()
     memory = Memory(**result["memory"], peak_device_bytes=device_bytes)
-    return attempt.measurement("ok", memory=memory, gaps=result["gaps"] | gaps,
-                               effective=result["effective"])
+    return attempt.measurement(
+        "ok", memory=memory, gaps=result["gaps"] | gaps, effective=result["effective"]
+    )
 
 
 def run_accuracy(attempt: Attempt) -> Measurement:
     result = attempt.worker.expect("result")
     attempt.worker.close()
-    return attempt.measurement("ok", accuracy=Accuracy.model_validate(result["accuracy"]),
-                               effective=result["effective"])
+    return attempt.measurement(
+        "ok", accuracy=Accuracy.model_validate(result["accuracy"]), effective=result["effective"]
+    )
 
 
 def run_trace(attempt: Attempt) -> Measurement:
     result = attempt.worker.expect("result")
     attempt.worker.close()
-    return attempt.measurement("ok", trace=Trace.model_validate(result["trace"]),
-                               effective=result["effective"])
+    return attempt.measurement(
+        "ok", trace=Trace.model_validate(result["trace"]), effective=result["effective"]
+    )
 
 
 WHOLE_JOBS = {"equivalence": run_trace, "memory": run_memory, "accuracy": run_accuracy}
@@ -171,7 +202,8 @@ class SpeedJob:
         if self._marked is not None and self._open is not None:
             windows = self._open
             windows[-1] = windows[-1].model_copy(
-                update={"load": load.between(self._marked, reading)})
+                update={"load": load.between(self._marked, reading)}
+            )
         self._marked, self._open = reading, None
 
     def _gpu(self) -> GpuState | None:
@@ -213,8 +245,8 @@ class SpeedJob:
     def retime(self, seconds: list[float]) -> None:
         """Puts the readings of another clock, pytest-benchmark's, into the last training
         windows, so that its table and ours say the same."""
-        last = self._windows[-len(seconds):]
-        self._windows[-len(seconds):] = [
+        last = self._windows[-len(seconds) :]
+        self._windows[-len(seconds) :] = [
             window.model_copy(update={"seconds": value})
             for window, value in zip(last, seconds, strict=True)
         ]
@@ -227,9 +259,10 @@ class SpeedJob:
     def figures(self) -> dict[str, Any]:
         """Steps, examples and tokens per second of this round, for pytest-benchmark's JSON."""
         windows = [w for w in self._evaluation or self._windows if w.round == self.round]
-        return {f"{unit}_per_second": statistics.median(getattr(w, unit) / w.seconds
-                                                        for w in windows)
-                for unit in ("steps", "examples", "tokens")}
+        return {
+            f"{unit}_per_second": statistics.median(getattr(w, unit) / w.seconds for w in windows)
+            for unit in ("steps", "examples", "tokens")
+        }
 
     def finish(self) -> Measurement:
         """Ends the worker, also one that still waits for windows that nobody asked for."""
@@ -238,11 +271,13 @@ class SpeedJob:
         self.attempt.worker.close()
         throughput = Throughput(
             build_seconds=result["build_seconds"],
-            first_step_seconds=result["first_step_seconds"], warmup=self._warmup,
-            windows=self._windows, evaluation_warmup=self._evaluation_warmup,
-            evaluation_windows=self._evaluation, race=self.race,
+            first_step_seconds=result["first_step_seconds"],
+            warmup=self._warmup,
+            windows=self._windows,
+            evaluation_warmup=self._evaluation_warmup,
+            evaluation_windows=self._evaluation,
+            race=self.race,
             model_flops_per_token=result.get("model_flops_per_token"),
             matmul_flops_per_second=result.get("matmul_flops_per_second"),
         )
-        return self.attempt.measurement("ok", throughput=throughput,
-                                        effective=result["effective"])
+        return self.attempt.measurement("ok", throughput=throughput, effective=result["effective"])

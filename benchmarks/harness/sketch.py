@@ -19,8 +19,10 @@ import numpy as np
 BUCKETS = 256  # a power of two; a tensor with fewer elements is kept as it is
 _ALL_KEY = re.compile(r"(^|\.)(key|k_lin)\.bias$")
 _THIRD_KEY = re.compile(r"(^|\.)c_attn\.bias$")  # GPT-2's query, key and value in one
-EXEMPT = ("the biases of attention's keys are left out: softmax ignores them, so their gradient is "
-          "nothing but rounding, which Adam scales up to full steps")
+EXEMPT = (
+    "the biases of attention's keys are left out: softmax ignores them, so their gradient is "
+    "nothing but rounding, which Adam scales up to full steps"
+)
 
 Weights = Mapping[str, np.ndarray]
 

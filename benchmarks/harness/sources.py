@@ -81,8 +81,14 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
-def load_data(task: Task, source: str | None, *, train_examples: int | None,
-              evaluation_examples: int | None, seed: int) -> TaskData:
+def load_data(
+    task: Task,
+    source: str | None,
+    *,
+    train_examples: int | None,
+    evaluation_examples: int | None,
+    seed: int,
+) -> TaskData:
     """Examples of a task from 'hub', 'dir:PATH' or 'embedded'; None takes a custom task's own
     source and is 'embedded' for a named one.
 
@@ -104,11 +110,14 @@ def load_data(task: Task, source: str | None, *, train_examples: int | None,
         found = _from_file(task, seed)
     train = _subset(found.train, train_examples, seed, f"training {task.item}s of {task.title}")
     if len(np.unique(train.labels)) == 1:
-        raise UserError(f"the {len(train):,} training {task.item}s of {task.title} that seed "
-                        f"{seed} draws all have one label: take more")
-    evaluations = {name: _subset(texts, evaluation_examples, seed,
-                                 f"{name} {task.item}s of {task.title}")
-                   for name, texts in found.evaluations.items()}
+        raise UserError(
+            f"the {len(train):,} training {task.item}s of {task.title} that seed "
+            f"{seed} draws all have one label: take more"
+        )
+    evaluations = {
+        name: _subset(texts, evaluation_examples, seed, f"{name} {task.item}s of {task.title}")
+        for name, texts in found.evaluations.items()
+    }
     record = _record(found, kind, train, evaluations, seed)
     return TaskData(found.task, train, evaluations, record)
 
@@ -117,8 +126,9 @@ def _source_kind(task: Task, source: str | None) -> str:
     own = "file" if task.file else "hub"
     if task.custom:
         if source not in (None, own):
-            raise UserError(f"task {task.name!r} has its own data ({own}): leave out the data "
-                            f"source {source!r}")
+            raise UserError(
+                f"task {task.name!r} has its own data ({own}): leave out the data source {source!r}"
+            )
         return own
     if source is None or source == "embedded":
         return "embedded"
@@ -141,8 +151,11 @@ def _generate(task: Task, train: int | None, evaluation: int | None, seed: int) 
             return Texts(first, None, labels)
         return Texts(*embedded.pairs(count, seed, stream, matched=stream != "mismatched"))
 
-    return _Found(task, make(train, "train"),
-                  {name: make(evaluation, name) for name in task.evaluation_splits})
+    return _Found(
+        task,
+        make(train, "train"),
+        {name: make(evaluation, name) for name in task.evaluation_splits},
+    )
 
 
 def _from_folder(task: Task, folder: Path) -> _Found:
@@ -157,15 +170,22 @@ def _from_folder(task: Task, folder: Path) -> _Found:
             shards = sorted(inner.glob(f"{split}-*-of-*.parquet"))
         if not shards:
             there = ", ".join(sorted(path.name for path in inner.iterdir())) or "nothing"
-            raise UserError(f"data folder {str(folder)!r} has neither {task.name}/{split}.parquet "
-                            f"nor {split}.parquet; {str(inner)!r} holds: {there}")
+            raise UserError(
+                f"data folder {str(folder)!r} has neither {task.name}/{split}.parquet "
+                f"nor {split}.parquet; {str(inner)!r} holds: {there}"
+            )
         parts = [read_file(shard, (*task.columns, task.label_column)) for shard in shards]
-        columns = {name: [value for part in parts for value in part.columns[name]]
-                   for name in parts[0].columns}
+        columns = {
+            name: [value for part in parts for value in part.columns[name]]
+            for name in parts[0].columns
+        }
         return _texts(task, Rows(columns, str(shards[0])), by_name=False)
 
-    return _Found(task, read(task.train_split),
-                  {name: read(split) for name, split in task.evaluation_splits.items()})
+    return _Found(
+        task,
+        read(task.train_split),
+        {name: read(split) for name, split in task.evaluation_splits.items()},
+    )
 
 
 def _from_file(task: Task, seed: int) -> _Found:
@@ -182,24 +202,35 @@ def _from_hub(task: Task, seed: int) -> _Found:
         loaded = datasets.load_dataset(task.hub_id, task.hub_config, revision=task.hub_revision)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        ways = ("use a local file" if task.custom else
-                "use dir:PATH (parquet files) or embedded (generated data)")
-        raise UserError(f"cannot get the data set {name} from the hub: {reason}; if the hub is "
-                        f"out of reach, {ways}") from error
+        ways = (
+            "use a local file"
+            if task.custom
+            else "use dir:PATH (parquet files) or embedded (generated data)"
+        )
+        raise UserError(
+            f"cannot get the data set {name} from the hub: {reason}; if the hub is "
+            f"out of reach, {ways}"
+        ) from error
 
     def rows(split: str) -> Rows:
         if split not in loaded:
-            raise UserError(f"data set {name} has no split {split!r}; its splits: "
-                            + ", ".join(loaded))
+            raise UserError(
+                f"data set {name} has no split {split!r}; its splits: " + ", ".join(loaded)
+            )
         where = f"data set {name}, split {split!r},"
         columns = (*task.columns, task.label_column)
         require_columns(columns, loaded[split].column_names, where)
         return Rows(loaded[split].select_columns(list(columns)).to_dict(), where)
 
     if not task.custom:
-        return _Found(task, _texts(task, rows(task.train_split), by_name=False),
-                      {shown: _texts(task, rows(split), by_name=False)
-                       for shown, split in task.evaluation_splits.items()})
+        return _Found(
+            task,
+            _texts(task, rows(task.train_split), by_name=False),
+            {
+                shown: _texts(task, rows(split), by_name=False)
+                for shown, split in task.evaluation_splits.items()
+            },
+        )
     notes = () if task.hub_revision else ("hub revision not pinned",)
     train = rows("train")
     names = getattr(loaded["train"].features[task.label_column], "names", None)
@@ -208,33 +239,44 @@ def _from_hub(task: Task, seed: int) -> _Found:
         return _with_split(task, train, seed, notes, names)
     known = tuple(names or learn_label_names(label_values(train, task.label_column)))
     task = task.model_copy(update={"label_names": known, "evaluation_splits": {held_out: held_out}})
-    return _Found(task, _texts(task, train, by_name=names is None),
-                  {held_out: _texts(task, rows(held_out), by_name=names is None)}, notes)
+    return _Found(
+        task,
+        _texts(task, train, by_name=names is None),
+        {held_out: _texts(task, rows(held_out), by_name=names is None)},
+        notes,
+    )
 
 
-def _with_split(task: Task, rows: Rows, seed: int, notes: tuple[str, ...],
-                names: Sequence[str] | None = None) -> _Found:
+def _with_split(
+    task: Task, rows: Rows, seed: int, notes: tuple[str, ...], names: Sequence[str] | None = None
+) -> _Found:
     """Splits an evaluation set off: of each label the same share, by seed, both sides in the
     order of the rows."""
     if len(rows) == 0:
         raise UserError(f"{rows.where} has no rows")
     known = tuple(names or learn_label_names(label_values(rows, task.label_column)))
-    task = task.model_copy(update={"label_names": known,
-                                   "evaluation_splits": {"evaluation": task.train_split}})
+    task = task.model_copy(
+        update={"label_names": known, "evaluation_splits": {"evaluation": task.train_split}}
+    )
     texts = _texts(task, rows, by_name=names is None)
     generator = np.random.Generator(np.random.PCG64([seed, 0]))
     held_out = []
     for label in np.unique(texts.labels):
         members = generator.permutation(np.flatnonzero(texts.labels == label))
         if len(members) == 1:
-            raise UserError(f"{rows.where} has a single row with the label "
-                            f"{known[label]!r}: at least 2 are needed, one to learn from and one "
-                            "to judge by")
+            raise UserError(
+                f"{rows.where} has a single row with the label "
+                f"{known[label]!r}: at least 2 are needed, one to learn from and one "
+                "to judge by"
+            )
         held_out.append(members[: max(1, round(EVALUATION_SHARE * len(members)))])
     evaluation = np.sort(np.concatenate(held_out))
     train = np.setdiff1d(np.arange(len(texts)), evaluation)
-    notes = (*notes, f"{len(evaluation):,} of {len(texts):,} {task.item}s split off for "
-                     f"evaluation, stratified, by seed {seed}")
+    notes = (
+        *notes,
+        f"{len(evaluation):,} of {len(texts):,} {task.item}s split off for "
+        f"evaluation, stratified, by seed {seed}",
+    )
     return _Found(task, texts.take(train), {"evaluation": texts.take(evaluation)}, notes)
 
 
@@ -255,8 +297,9 @@ def _subset(texts: Texts, count: int | None, seed: int, what: str) -> Texts:
     return texts.take(generator.permutation(len(texts))[:count])
 
 
-def _record(found: _Found, kind: str, train: Texts, evaluations: dict[str, Texts],
-            seed: int) -> Data:
+def _record(
+    found: _Found, kind: str, train: Texts, evaluations: dict[str, Texts], seed: int
+) -> Data:
     task = found.task
     digest = hashlib.sha256()
     for name, texts in (("train", train), *evaluations.items()):
@@ -265,8 +308,11 @@ def _record(found: _Found, kind: str, train: Texts, evaluations: dict[str, Texts
     notes = list(found.notes)
     if empty:
         notes.append(f"{empty:,} empty text{'s' * (empty > 1)} kept")
-    notes += [f"no training {task.item} has the label {name!r}"
-              for i, name in enumerate(task.label_names) if i not in train.labels]
+    notes += [
+        f"no training {task.item} has the label {name!r}"
+        for i, name in enumerate(task.label_names)
+        if i not in train.labels
+    ]
     return Data(
         source=kind,
         description=_description(found, kind == "embedded", train, evaluations, seed),
@@ -279,8 +325,9 @@ def _record(found: _Found, kind: str, train: Texts, evaluations: dict[str, Texts
     )
 
 
-def _description(found: _Found, generated: bool, train: Texts, evaluations: dict[str, Texts],
-                 seed: int) -> str:
+def _description(
+    found: _Found, generated: bool, train: Texts, evaluations: dict[str, Texts], seed: int
+) -> str:
     task = found.task
     if generated:
         parts = [f"{len(train):,} training {task.item}s"]
@@ -295,13 +342,26 @@ def _description(found: _Found, generated: bool, train: Texts, evaluations: dict
     published = task.published_train_examples
     if published and len(found.train) < published:
         of = "all" if len(train) == len(found.train) else f"{len(train):,} of"
-        training = (f"{of} the {len(found.train):,} training {task.item}s given ({task.title} has "
-                    f"{published:,})")
-    parts = [training] + [part(texts, found.evaluations[name], name)
-                          for name, texts in evaluations.items()]
-    drawn = next((i for i, (used, given) in enumerate(
-        [(train, found.train), *((evaluations[n], found.evaluations[n]) for n in evaluations)])
-        if len(used) < len(given)), None)
+        training = (
+            f"{of} the {len(found.train):,} training {task.item}s given ({task.title} has "
+            f"{published:,})"
+        )
+    parts = [training] + [
+        part(texts, found.evaluations[name], name) for name, texts in evaluations.items()
+    ]
+    drawn = next(
+        (
+            i
+            for i, (used, given) in enumerate(
+                [
+                    (train, found.train),
+                    *((evaluations[n], found.evaluations[n]) for n in evaluations),
+                ]
+            )
+            if len(used) < len(given)
+        ),
+        None,
+    )
     if drawn is not None:
         parts[drawn] += f" by seed {seed}"
     return f"{task.title}: {', '.join(parts)}"

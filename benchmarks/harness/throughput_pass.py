@@ -69,8 +69,10 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     watch = WindowWatch(job, session, pipe)
     training.run(job, session, watch)
     plan, recipe = job.throughput, job.recipe
-    examples = head(load_examples(next(iter(job.evaluations.values()))),
-                    plan.evaluation_batches * recipe.batch_size)
+    examples = head(
+        load_examples(next(iter(job.evaluations.values()))),
+        plan.evaluation_batches * recipe.batch_size,
+    )
     counted = count_evaluation(examples, recipe)
     steps = -(-len(examples) // recipe.batch_size)
     pipe.send("training_done")

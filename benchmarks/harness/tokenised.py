@@ -31,8 +31,9 @@ class Prepared:
     reused: bool  # all of it was there already
 
 
-def tokenise(data: TaskData, checkpoint: CheckpointSource, length: int,
-             cache: Path | None = None) -> Prepared:
+def tokenise(
+    data: TaskData, checkpoint: CheckpointSource, length: int, cache: Path | None = None
+) -> Prepared:
     """Tokenises every set of `data` to at most `length` tokens, unless `cache` (default:
     cache_folder()) has it. Raises UserError when the model has no room for `length`."""
     check_length(checkpoint, length)
@@ -61,12 +62,18 @@ def load_examples(path: Path) -> Examples:
     try:
         with np.load(path, allow_pickle=False) as file:
             examples = Examples(
-                ids=file["ids"], offsets=file["offsets"], second_starts=file["second_starts"],
-                labels=file["labels"], pad_id=int(file["pad_id"]),
-                has_token_types=bool(file["has_token_types"]))
+                ids=file["ids"],
+                offsets=file["offsets"],
+                second_starts=file["second_starts"],
+                labels=file["labels"],
+                pad_id=int(file["pad_id"]),
+                has_token_types=bool(file["has_token_types"]),
+            )
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"tokenised data {str(path)!r} is missing or damaged ({error}): run again "
-                        "to make it anew") from error
+        raise UserError(
+            f"tokenised data {str(path)!r} is missing or damaged ({error}): run again "
+            "to make it anew"
+        ) from error
     return examples
 
 
@@ -80,9 +87,15 @@ def _is_good(path: Path) -> bool:
 
 def _save(examples: Examples, path: Path) -> None:
     with path.open("wb") as file:
-        np.savez(file, ids=examples.ids, offsets=examples.offsets,
-                 second_starts=examples.second_starts, labels=examples.labels,
-                 pad_id=examples.pad_id, has_token_types=examples.has_token_types)
+        np.savez(
+            file,
+            ids=examples.ids,
+            offsets=examples.offsets,
+            second_starts=examples.second_starts,
+            labels=examples.labels,
+            pad_id=examples.pad_id,
+            has_token_types=examples.has_token_types,
+        )
 
 
 def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples:
@@ -98,23 +111,33 @@ def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples
             second_starts.append(len(encoding.ids) - sum(encoding.type_ids))
     if checkpoint.architecture == "gpt2":  # adds no token of its own, so a text may have none
         blank = np.array(tokenizer.encode("\n").ids[:1], np.int32)
-        second_starts = [at or (len(blank) if not len(row) else at)
-                         for at, row in zip(second_starts, ids, strict=True)]
+        second_starts = [
+            at or (len(blank) if not len(row) else at)
+            for at, row in zip(second_starts, ids, strict=True)
+        ]
         ids = [row if len(row) else blank for row in ids]
     flat = np.concatenate(ids)
     _check_ids(flat, checkpoint)
     lengths = np.array([len(row) for row in ids], np.int64)
     return Examples(
-        ids=flat, offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        second_starts=np.array(second_starts, np.int32), labels=texts.labels.astype(np.int32),
-        pad_id=checkpoint.pad_id, has_token_types=checkpoint.architecture == "bert")
+        ids=flat,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        second_starts=np.array(second_starts, np.int32),
+        labels=texts.labels.astype(np.int32),
+        pad_id=checkpoint.pad_id,
+        has_token_types=checkpoint.architecture == "bert",
+    )
 
 
 def _check_ids(ids: np.ndarray, checkpoint: CheckpointSource) -> None:
     if int(ids.max()) >= checkpoint.vocabulary_size:
-        raise UserError(f"checkpoint {checkpoint.name!r}: its tokenizer gives the token "
-                        f"{int(ids.max())}, but its model knows {checkpoint.vocabulary_size:,} "
-                        "tokens: the two do not belong together")
+        raise UserError(
+            f"checkpoint {checkpoint.name!r}: its tokenizer gives the token "
+            f"{int(ids.max())}, but its model knows {checkpoint.vocabulary_size:,} "
+            "tokens: the two do not belong together"
+        )
     if checkpoint.architecture == "gpt2" and np.any(ids == checkpoint.pad_id):
-        raise UserError(f"checkpoint {checkpoint.name!r}: its tokenizer gives the padding token "
-                        f"{checkpoint.pad_id} inside a text")
+        raise UserError(
+            f"checkpoint {checkpoint.name!r}: its tokenizer gives the padding token "
+            f"{checkpoint.pad_id} inside a text"
+        )

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 # The first of these sets that a folder has whole is its tokenizer.
 FILE_SETS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 # All files that bear on tokenisation or describe it.
-FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-         "vocab.json", "merges.txt")
+FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
 _NEWLINE = "Ċ"  # how byte-level vocabularies write a line feed
 
 
@@ -28,8 +34,10 @@ def tokenizer_files(folder: Path) -> list[Path]:
             config = folder / "tokenizer_config.json"
             used = [folder / name for name in names]
             return [*used, config] if names == ("vocab.txt",) and config.is_file() else used
-    raise UserError(f"checkpoint folder {str(folder)!r} has no tokenizer: none of "
-                    + ", ".join("+".join(names) for names in FILE_SETS))
+    raise UserError(
+        f"checkpoint folder {str(folder)!r} has no tokenizer: none of "
+        + ", ".join("+".join(names) for names in FILE_SETS)
+    )
 
 
 def tokenizer_digest(folder: Path) -> bytes:
@@ -69,13 +77,17 @@ def _word_piece(paths: list[Path]) -> Tokenizer:
     config = json.loads(paths[1].read_text("utf-8")) if len(paths) > 1 else {}
     tokenizer = Tokenizer(models.WordPiece.from_file(str(paths[0]), unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(
-        lowercase=config.get("do_lower_case", True), strip_accents=config.get("strip_accents"),
-        handle_chinese_chars=config.get("tokenize_chinese_chars", True))
+        lowercase=config.get("do_lower_case", True),
+        strip_accents=config.get("strip_accents"),
+        handle_chinese_chars=config.get("tokenize_chinese_chars", True),
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("[CLS]", "[SEP]")])
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("[CLS]", "[SEP]")],
+    )
     return tokenizer
 
 
@@ -94,6 +106,8 @@ def _byte_level(paths: list[Path]) -> Tokenizer:
     else:
         raise UserError(f"{str(paths[0])!r} is no byte-level vocabulary")
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A", pair=f"$A {_NEWLINE} $B:1",
-        special_tokens=[(_NEWLINE, tokenizer.token_to_id(_NEWLINE))])
+        single="$A",
+        pair=f"$A {_NEWLINE} $B:1",
+        special_tokens=[(_NEWLINE, tokenizer.token_to_id(_NEWLINE))],
+    )
     return tokenizer

@@ -44,8 +44,13 @@ class FirstUpdate:
         return False
 
 
-def trace(session: Session, evaluation: Examples, *, keep_weights: bool = False,
-          seen: Callable[[int], None] = lambda step: None) -> tuple[Trace, Arrays]:
+def trace(
+    session: Session,
+    evaluation: Examples,
+    *,
+    keep_weights: bool = False,
+    seen: Callable[[int], None] = lambda step: None,
+) -> tuple[Trace, Arrays]:
     """Trains a session that records and hashes its batches, to its end. `seen` is told every
     optimizer step."""
     feed, size = session.work.feed, session.work.recipe.batch_size
@@ -55,18 +60,29 @@ def trace(session: Session, evaluation: Examples, *, keep_weights: bool = False,
     session.train(Checked(watch, session, session.work.recipe.precision))
     session.synchronize()
     after, curve = session.weights(), session.curve()
-    update = {name: values.astype(np.float64) - before[name]
-              for name, values in watch.weights.items()}
+    update = {
+        name: values.astype(np.float64) - before[name] for name, values in watch.weights.items()
+    }
     arrays = Arrays(
-        start_logits=start_logits, end_logits=session.predict(evaluation, batch_size=size),
-        start=sketches(before), update=sketches(update), end=sketches(after),
-        weights=after if keep_weights else None)
+        start_logits=start_logits,
+        end_logits=session.predict(evaluation, batch_size=size),
+        start=sketches(before),
+        update=sketches(update),
+        end=sketches(after),
+        weights=after if keep_weights else None,
+    )
     return Trace(
-        steps=len(curve.loss), steps_per_epoch=feed.steps_per_epoch, update_step=watch.step,
-        examples=step_examples(feed, len(curve.loss)), batches=curve.batch_digests,
+        steps=len(curve.loss),
+        steps_per_epoch=feed.steps_per_epoch,
+        update_step=watch.step,
+        examples=step_examples(feed, len(curve.loss)),
+        batches=curve.batch_digests,
         batch_steps=[feed.step_of(batch) + 1 for batch in range(len(curve.batch_digests))],
-        loss=curve.loss, gradient_norm=curve.gradient_norm, learning_rate=curve.learning_rate,
-        evaluation_examples=len(evaluation)), arrays
+        loss=curve.loss,
+        gradient_norm=curve.gradient_norm,
+        learning_rate=curve.learning_rate,
+        evaluation_examples=len(evaluation),
+    ), arrays
 
 
 def step_examples(feed: Feed, steps: int) -> list[int]:
@@ -82,17 +98,20 @@ def some(examples: Examples, count: int) -> Examples:
     if count >= len(examples):
         return examples
     chosen = np.arange(count) * len(examples) // count
-    rows = [examples.ids[examples.offsets[i]:examples.offsets[i + 1]] for i in chosen]
+    rows = [examples.ids[examples.offsets[i] : examples.offsets[i + 1]] for i in chosen]
     return Examples(
-        ids=np.concatenate(rows), offsets=np.cumsum([0, *map(len, rows)]),
-        second_starts=examples.second_starts[chosen], labels=examples.labels[chosen],
-        pad_id=examples.pad_id, has_token_types=examples.has_token_types)
+        ids=np.concatenate(rows),
+        offsets=np.cumsum([0, *map(len, rows)]),
+        second_starts=examples.second_starts[chosen],
+        labels=examples.labels[chosen],
+        pad_id=examples.pad_id,
+        has_token_types=examples.has_token_types,
+    )
 
 
 def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     session, plan = built.session, job.equivalence
-    evaluation = some(load_examples(next(iter(job.evaluations.values()))),
-                      plan.evaluation_examples)
+    evaluation = some(load_examples(next(iter(job.evaluations.values()))), plan.evaluation_examples)
     began = told = time.perf_counter()
     total = session.work.feed.total_steps
 
@@ -101,11 +120,13 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
         now = time.perf_counter()
         if now - told > PROGRESS_SECONDS:
             told = now
-            pipe.send("step", step=step, total=total, loss=session.curve().loss[-1],
-                      seconds=now - began)
+            pipe.send(
+                "step", step=step, total=total, loss=session.curve().loss[-1], seconds=now - began
+            )
 
     taken, arrays = trace(session, evaluation, keep_weights=plan.keep_weights, seen=seen)
     weights_file = write_arrays(job.predictions, arrays)
-    taken = taken.model_copy(update={"arrays_file": job.predictions.name,
-                                     "weights_file": weights_file})
+    taken = taken.model_copy(
+        update={"arrays_file": job.predictions.name, "weights_file": weights_file}
+    )
     return {"trace": taken.model_dump()}

@@ -48,7 +48,9 @@ def write_arrays(path: Path, arrays: Arrays) -> str | None:
     """Writes the .npz and, where there are whole weights, a safetensors file beside it, whose
     name it returns."""
     content: dict[str, np.ndarray] = {
-        "start_logits": arrays.start_logits, "end_logits": arrays.end_logits}
+        "start_logits": arrays.start_logits,
+        "end_logits": arrays.end_logits,
+    }
     for stage in ("start", "update", "end"):
         for name, values in getattr(arrays, stage).items():
             # Rounded to single precision: 6e-8 of a sketch, far below every bound.
@@ -67,12 +69,18 @@ def read_traced(path: Path, measurement: Measurement | None = None) -> Traced:
     Errors: UserError where it is no trace, or one of its files is missing or damaged."""
     m = measurement or _read_measurement(path)
     if m.trace is None:
-        outcome = (f"a {m.job.question} measurement" if m.job.question != "equivalence"
-                   else f"{m.status}: {m.reason}")
-        raise UserError(f"{path} holds no trace ({outcome}); give the file of an equivalence "
-                        "measurement that is ok")
-    side = Side(backend=m.job.backend, device=m.device.name, versions=m.versions,
-                started_at=m.started_at)
+        outcome = (
+            f"a {m.job.question} measurement"
+            if m.job.question != "equivalence"
+            else f"{m.status}: {m.reason}"
+        )
+        raise UserError(
+            f"{path} holds no trace ({outcome}); give the file of an equivalence "
+            "measurement that is ok"
+        )
+    side = Side(
+        backend=m.job.backend, device=m.device.name, versions=m.versions, started_at=m.started_at
+    )
     arrays = _read_arrays(path.parent / m.trace.arrays_file, m.trace)
     return Traced(side, m.job.task, m.recipe, m.trace, arrays)
 
@@ -85,22 +93,43 @@ def _read_measurement(path: Path) -> Measurement:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise UserError(f"trace {path} is no measurement of this version: {where}: "
-                        f"{first['msg']}") from None
+        raise UserError(
+            f"trace {path} is no measurement of this version: {where}: {first['msg']}"
+        ) from None
 
 
 def _read_arrays(path: Path, trace: Trace) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
-        whole = (safetensors.numpy.load_file(path.with_name(trace.weights_file))
-                 if trace.weights_file else None)
-        stages = {stage: {name.removeprefix(f"{stage}/"): values.astype(np.float64)
-                          for name, values in content.items() if name.startswith(f"{stage}/")}
-                  for stage in ("start", "update", "end")}
-        return Arrays(start_logits=content["start_logits"], end_logits=content["end_logits"],
-                      weights=whole, **stages)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile,
-            safetensors.SafetensorError) as error:
-        raise UserError(f"the trace's arrays in {path} are missing or damaged ({error}): copy "
-                        "them beside the measurement, or take the trace again") from None
+        whole = (
+            safetensors.numpy.load_file(path.with_name(trace.weights_file))
+            if trace.weights_file
+            else None
+        )
+        stages = {
+            stage: {
+                name.removeprefix(f"{stage}/"): values.astype(np.float64)
+                for name, values in content.items()
+                if name.startswith(f"{stage}/")
+            }
+            for stage in ("start", "update", "end")
+        }
+        return Arrays(
+            start_logits=content["start_logits"],
+            end_logits=content["end_logits"],
+            weights=whole,
+            **stages,
+        )
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        zipfile.BadZipFile,
+        safetensors.SafetensorError,
+    ) as error:
+        raise UserError(
+            f"the trace's arrays in {path} are missing or damaged ({error}): copy "
+            "them beside the measurement, or take the trace again"
+        ) from None

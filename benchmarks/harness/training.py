@@ -31,7 +31,8 @@ def check_precision(in_force: Precision, wanted: Precision) -> None:
     if in_force != wanted:
         raise PrecisionOverridden(
             f"the recipe says precision {wanted!r}, but after the first step the framework runs "
-            f"in {in_force!r}: another switch overrides it")
+            f"in {in_force!r}: another switch overrides it"
+        )
 
 
 def run(job: Job, session: Session, watch: Watch) -> None:

@@ -107,12 +107,19 @@ class Tuner:
         low, high = ends(total.gain if total else None)
         key = self._plain.key
         return Tuning(
-            backend=key.backend, task=key.task, plain_recipe=self._plain.recipe.model_dump(),
-            levers=[lever.name for lever in winner.levers], tuned_fields=winner.fields,
+            backend=key.backend,
+            task=key.task,
+            plain_recipe=self._plain.recipe.model_dump(),
+            levers=[lever.name for lever in winner.levers],
+            tuned_fields=winner.fields,
             tuned_environment=self._plain.environment | winner.environment,
-            steps=self._steps, dropped=self._dropped,
-            gain=total.gain.value if total and total.gain else None, gain_low=low, gain_high=high,
-            accuracy=accuracy, no_accuracy=self._no_accuracy,
+            steps=self._steps,
+            dropped=self._dropped,
+            gain=total.gain.value if total and total.gain else None,
+            gain_low=low,
+            gain_high=high,
+            accuracy=accuracy,
+            no_accuracy=self._no_accuracy,
             plain_matmul_share=matmul_share(noise.speeds[0]),
             tuned_matmul_share=matmul_share(total.speeds[1]) if total else None,
         )
@@ -123,8 +130,10 @@ class Tuner:
         self._note("plain, again", "plain", noise, False)
         found = floor(noise.gain)
         if found is None:
-            raise NoWinner("the plain recipe's race against itself gave no noise floor to judge a "
-                           f"gain by: {noise.shown}")
+            raise NoWinner(
+                "the plain recipe's race against itself gave no noise floor to judge a "
+                f"gain by: {noise.shown}"
+            )
         self._floor = found
         return noise
 
@@ -156,8 +165,11 @@ class Tuner:
             total = self._race("all", PLAIN, best)
             if not self._note(f"all kept: {best.name}", "plain", total):
                 what = "" if total.gain is None else ", no gain beyond the noise"
-                best = self._drop(best, best.best_alone, f"{best.name} against plain, raced once "
-                                  f"more: {total.shown}{what}")
+                best = self._drop(
+                    best,
+                    best.best_alone,
+                    f"{best.name} against plain, raced once more: {total.shown}{what}",
+                )
                 continue
             accuracy, problem = self._accuracy(best)
             if problem is None:
@@ -182,16 +194,21 @@ class Tuner:
             self._no_accuracy = plain[-1].reason
             return None, None
         if plain[-1].status != "ok":
-            raise NoWinner("the plain recipe's training gave no accuracy to hold: "
-                           f"{plain[-1].status}: {plain[-1].reason}")
+            raise NoWinner(
+                "the plain recipe's training gave no accuracy to hold: "
+                f"{plain[-1].status}: {plain[-1].reason}"
+            )
         tuned = self._trained(candidate)
         if tuned[-1].status != "ok":
             return None, f"its training gave no accuracy: {tuned[-1].status}: {tuned[-1].reason}"
-        found = compare_accuracy(self.run.folder, plain, tuned,
-                                 self.run.plan.tuning.accuracy_margin)
+        found = compare_accuracy(
+            self.run.folder, plain, tuned, self.run.plan.tuning.accuracy_margin
+        )
         if found.verdict == "does_not_hold":
-            return found, (f"the accuracy does not hold, {found.tuned:.1%} against "
-                           f"{found.plain:.1%} on {found.examples:,} examples")
+            return found, (
+                f"the accuracy does not hold, {found.tuned:.1%} against "
+                f"{found.plain:.1%} on {found.examples:,} examples"
+            )
         return found, None
 
     def _trained(self, candidate: Candidate) -> list[Measurement]:
@@ -216,15 +233,23 @@ class Tuner:
             self.run.run_whole(ready[0], self._watch)
         return self._taken([spec])[0]
 
-    def _race(self, label: str, first: Candidate, second: Candidate,
-              decided: Callable[[Sequence[SpeedJob]], bool] = lost) -> Race:
+    def _race(
+        self,
+        label: str,
+        first: Candidate,
+        second: Candidate,
+        decided: Callable[[Sequence[SpeedJob]], bool] = lost,
+    ) -> Race:
         self._races += 1
         slug = f"{self._races:02}_{plain_word(label)}"
         specs = [self._racing(f"{slug}-first", first), self._racing(f"{slug}-second", second)]
         taken = self._taken(specs)
         # Two that raced one another: a stop may have left one of an earlier race beside it.
-        settled = (len(taken) == 2 and all(m.status in SETTLED for m in taken)
-                   and len({m.throughput.race if m.throughput else None for m in taken}) == 1)
+        settled = (
+            len(taken) == 2
+            and all(m.status in SETTLED for m in taken)
+            and len({m.throughput.race if m.throughput else None for m in taken}) == 1
+        )
         if not settled:
             ready, excluded = self._prepared(specs)
             if excluded:
@@ -238,16 +263,25 @@ class Tuner:
             return Race(race.sides, reason=f"{whose}{failed.status}: {failed.reason}")
         windows = [speed.windows for speed in race.speeds]
         ended_early = len(rounds(windows[0])) < self.run.plan.throughput.rounds
-        return Race(race.sides, speed_ratio(*windows),
-                    "slower in every round" if ended_early else None)
+        return Race(
+            race.sides, speed_ratio(*windows), "slower in every round" if ended_early else None
+        )
 
     def _note(self, name: str, against: str, race: Race, may_stay: bool = True) -> bool:
         """Keeps what a race showed; whether its gain counts."""
         kept = may_stay and counts(race.gain, self._floor)
         low, high = ends(race.gain)
-        self._steps.append(TuningStep(
-            lever=name, against=against, gain=race.gain.value if race.gain else None, gain_low=low,
-            gain_high=high, kept=kept, reason=race.reason))
+        self._steps.append(
+            TuningStep(
+                lever=name,
+                against=against,
+                gain=race.gain.value if race.gain else None,
+                gain_low=low,
+                gain_high=high,
+                kept=kept,
+                reason=race.reason,
+            )
+        )
         self._say(f"{name} against {against}: {race.shown}{', kept' if kept else ''}")
         return kept
 
@@ -256,20 +290,30 @@ class Tuner:
         stop, after which another way may lead to the same name."""
         done = {m.job.id: m for m in self.run.measurements()}
         around = environment(self._plain.key.backend, self.run.device.kind)
-        return [m for spec in specs if (m := done.get(spec.key.id))
-                and m.recipe == spec.recipe.model_dump()
-                and m.environment == around | spec.environment]
+        return [
+            m
+            for spec in specs
+            if (m := done.get(spec.key.id))
+            and m.recipe == spec.recipe.model_dump()
+            and m.environment == around | spec.environment
+        ]
 
     def _racing(self, label: str, candidate: Candidate) -> JobSpec:
         """A side of a race: the recipe, for as many steps as a race takes."""
         key = self._plain.key
-        return self._spec(self._plain, "throughput",
-                          f"throughput-{key.task}-{key.backend}-{label}", candidate,
-                          steps=self.run.plan.throughput.training_steps, evaluation_interval=0,
-                          keep_best=None)
+        return self._spec(
+            self._plain,
+            "throughput",
+            f"throughput-{key.task}-{key.backend}-{label}",
+            candidate,
+            steps=self.run.plan.throughput.training_steps,
+            evaluation_interval=0,
+            keep_best=None,
+        )
 
-    def _spec(self, plain: JobSpec, question: Question, name: str, candidate: Candidate,
-              **changes: Any) -> JobSpec:
+    def _spec(
+        self, plain: JobSpec, question: Question, name: str, candidate: Candidate, **changes: Any
+    ) -> JobSpec:
         return JobSpec(
             key=JobKey(id=name, backend=plain.key.backend, task=plain.key.task, question=question),
             recipe=candidate.recipe(plain.recipe).model_copy(update=changes),

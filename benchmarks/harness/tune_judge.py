@@ -21,8 +21,10 @@ def rounds(windows: Sequence[Window]) -> list[tuple[float, float]]:
     found: defaultdict[int, list[Window]] = defaultdict(list)
     for window in windows:
         found[window.round].append(window)
-    return [(sum(w.examples for w in same), sum(w.seconds for w in same))
-            for _, same in sorted(found.items())]
+    return [
+        (sum(w.examples for w in same), sum(w.seconds for w in same))
+        for _, same in sorted(found.items())
+    ]
 
 
 def speed_ratio(first: Sequence[Window], second: Sequence[Window]) -> Estimate:
@@ -36,7 +38,8 @@ def slower_in_every_round(first: Sequence[Window], second: Sequence[Window]) -> 
     pairs = list(zip(rounds(first), rounds(second), strict=True))
     return len(pairs) >= EARLIEST and all(
         theirs / their_seconds < ours / our_seconds
-        for (ours, our_seconds), (theirs, their_seconds) in pairs)
+        for (ours, our_seconds), (theirs, their_seconds) in pairs
+    )
 
 
 def left(racing: Sequence[SpeedJob]) -> bool:
@@ -58,8 +61,12 @@ def floor(noise: Estimate | None) -> float | None:
 
 def counts(gain: Estimate | None, floor: float) -> bool:
     """Whether a gain is one: its interval above 1, and itself above the noise."""
-    return (gain is not None and gain.interval is not None and gain.interval.low > 1
-            and gain.value - 1 > floor)
+    return (
+        gain is not None
+        and gain.interval is not None
+        and gain.interval.low > 1
+        and gain.value - 1 > floor
+    )
 
 
 def matmul_share(speed: Throughput) -> float | None:
@@ -77,8 +84,9 @@ def verdict(difference: Interval, margin: float) -> Verdict:
     return "cannot_tell" if difference.high >= 0 else "does_not_hold"
 
 
-def compare_accuracy(folder: Path, plain: Sequence[Measurement], tuned: Sequence[Measurement],
-                     margin: float) -> TuningAccuracy:
+def compare_accuracy(
+    folder: Path, plain: Sequence[Measurement], tuned: Sequence[Measurement], margin: float
+) -> TuningAccuracy:
     """The tuned recipe's accuracy on the first evaluation set against the plain one's, a training
     of each per seed, from the kept predictions. Each example's difference is its mean over the
     seeds; the interval is over the examples."""
@@ -88,10 +96,17 @@ def compare_accuracy(folder: Path, plain: Sequence[Measurement], tuned: Sequence
     difference = mean_difference(list(right[1] - right[0]))
     assert difference.interval is not None
     return TuningAccuracy(
-        evaluation_set=name, examples=len(right[0]), seeds=[one.seed for one in told],
-        plain=float(right[0].mean()), tuned=float(right[1].mean()), difference=difference.value,
-        difference_low=difference.interval.low, difference_high=difference.interval.high,
-        margin=margin, verdict=verdict(difference.interval, margin))
+        evaluation_set=name,
+        examples=len(right[0]),
+        seeds=[one.seed for one in told],
+        plain=float(right[0].mean()),
+        tuned=float(right[1].mean()),
+        difference=difference.value,
+        difference_low=difference.interval.low,
+        difference_high=difference.interval.high,
+        margin=margin,
+        verdict=verdict(difference.interval, margin),
+    )
 
 
 def _right(folder: Path, measurement: Measurement, name: str) -> np.ndarray:

@@ -41,9 +41,13 @@ class Candidate:
     @property
     def most_arithmetic(self) -> Lever:
         """The lever to drop first for accuracy's sake."""
+
         def place(lever: Lever) -> int:
-            return min((ARITHMETIC.index(name) for name in lever.fields if name in ARITHMETIC),
-                       default=len(ARITHMETIC))
+            return min(
+                (ARITHMETIC.index(name) for name in lever.fields if name in ARITHMETIC),
+                default=len(ARITHMETIC),
+            )
+
         return min(self.levers, key=place)
 
     def recipe(self, plain: Recipe) -> Recipe:
@@ -63,8 +67,10 @@ class Candidate:
 
     def differs_where(self, lever: Lever) -> bool:
         """Whether a lever sets what another one here has set already."""
-        return any(set(lever.fields) & set(other.fields)
-                   or set(lever.environment) & set(other.environment) for other in self.levers)
+        return any(
+            set(lever.fields) & set(other.fields) or set(lever.environment) & set(other.environment)
+            for other in self.levers
+        )
 
 
 def levers(recipe: Recipe, device: Device) -> list[Lever]:
@@ -81,16 +87,30 @@ def levers(recipe: Recipe, device: Device) -> list[Lever]:
     ]
     size, parts = recipe.batch_size, recipe.accumulation
     if size % 2 == 0:
-        found.append(Lever("half the batch, accumulated",
-                           {"batch_size": size // 2, "accumulation": parts * 2}))
+        found.append(
+            Lever(
+                "half the batch, accumulated", {"batch_size": size // 2, "accumulation": parts * 2}
+            )
+        )
     if parts % 2 == 0:
-        found.append(Lever("twice the batch, less accumulated",
-                           {"batch_size": size * 2, "accumulation": parts // 2}))
+        found.append(
+            Lever(
+                "twice the batch, less accumulated",
+                {"batch_size": size * 2, "accumulation": parts // 2},
+            )
+        )
     if device.kind == "cpu" and device.cores > 1:
         # Both ways: where cores share arithmetic units, a framework may by itself start fewer.
-        found += [Lever(f"{count} of {device.cores} threads", environment={
-            "OMP_NUM_THREADS": str(count), "TF_NUM_INTRAOP_THREADS": str(count)})
-            for count in (device.cores // 2, device.cores)]
+        found += [
+            Lever(
+                f"{count} of {device.cores} threads",
+                environment={"OMP_NUM_THREADS": str(count), "TF_NUM_INTRAOP_THREADS": str(count)},
+            )
+            for count in (device.cores // 2, device.cores)
+        ]
     current = recipe.model_dump()
-    return [lever for lever in found
-            if lever.environment or any(current[k] != v for k, v in lever.fields.items())]
+    return [
+        lever
+        for lever in found
+        if lever.environment or any(current[k] != v for k, v in lever.fields.items())
+    ]

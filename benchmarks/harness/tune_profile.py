@@ -23,16 +23,24 @@ def keep(run: Run, tuning: Tuning) -> Path:
 def profile_text(tuning: Tuning, plan: Plan) -> str:
     """The winner as a profile in TOML, with what each lever gained."""
     lines = [f"# {' '.join(line.split())}" for line in comments(tuning, plan)]
-    lines += table("", {
-        "description": f"{tuning.backend} on {tuning.task}, tuned from {plan.profile}",
-        "backends": [tuning.backend], "checkpoint": plan.checkpoint, "data": plan.data,
-        "data_seed": plan.data_seed, "job_seconds": plan.job_seconds})
+    lines += table(
+        "",
+        {
+            "description": f"{tuning.backend} on {tuning.task}, tuned from {plan.profile}",
+            "backends": [tuning.backend],
+            "checkpoint": plan.checkpoint,
+            "data": plan.data,
+            "data_seed": plan.data_seed,
+            "job_seconds": plan.job_seconds,
+        },
+    )
     lines += table("recipe", tuning.plain_recipe | tuning.tuned_fields)
     lines += table(f"environment.{tuning.backend}", tuning.tuned_environment)
     train_examples, evaluation_examples = plan.sizes[tuning.task]
     lines += ["", f"[tasks.{tuning.task}]"]  # also where it takes all examples there are
-    lines += table("", {"train_examples": train_examples,
-                        "evaluation_examples": evaluation_examples})
+    lines += table(
+        "", {"train_examples": train_examples, "evaluation_examples": evaluation_examples}
+    )
     lines += table("accuracy", plan.accuracy.model_dump())
     lines += table("tuning", plan.tuning.model_dump())
     return "\n".join(lines) + "\n"
@@ -50,6 +58,9 @@ def comments(tuning: Tuning, plan: Plan) -> list[str]:
 def table(name: str, values: Mapping[str, object]) -> list[str]:
     """A TOML table; what is None is left out. JSON's strings, numbers, truth values and lists are
     TOML's too."""
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}"
-             for key, value in values.items() if value is not None]
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in values.items()
+        if value is not None
+    ]
     return ["", f"[{name}]", *lines] if name and lines else lines

@@ -1,6 +1,6 @@
 """The worker process: one framework, one job.
 
-    python -m benchmarks.harness.worker JOB.json
+python -m benchmarks.harness.worker JOB.json
 """
 
 from __future__ import annotations
@@ -60,9 +60,14 @@ def build(job: Job, pipe: Pipe) -> Built:
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send("building")
     began = time.perf_counter()
-    work = Work(recipe=job.recipe, start=job.start.start(), train=train,
-                record=traced or job.key.question == "accuracy", hash_batches=traced,
-                memory_limit_bytes=job.limit.framework_bytes if job.limit else None)
+    work = Work(
+        recipe=job.recipe,
+        start=job.start.start(),
+        train=train,
+        record=traced or job.key.question == "accuracy",
+        hash_batches=traced,
+        memory_limit_bytes=job.limit.framework_bytes if job.limit else None,
+    )
     session: Session = module.Session(work)
     return Built(session, time.perf_counter() - began, before)
 
@@ -109,11 +114,16 @@ def main() -> int:
         traceback.print_exc()
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
-        pipe.send("error", status="failed", reason=reason,
-                  text="\n".join(map(said, chain(error)))[:MESSAGE_CHARACTERS])
+        pipe.send(
+            "error",
+            status="failed",
+            reason=reason,
+            text="\n".join(map(said, chain(error)))[:MESSAGE_CHARACTERS],
+        )
         return 0
-    pipe.send("result", effective=effective.__dict__ | {"details": dict(effective.details)},
-              **figures)
+    pipe.send(
+        "result", effective=effective.__dict__ | {"details": dict(effective.details)}, **figures
+    )
     return 0
 
 

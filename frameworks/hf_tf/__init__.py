@@ -24,7 +24,9 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
         why = "Keras has no optimizer with 8-bit state"
         found.append(Unsupported(NAME, "optimizer", "adamw_8bit", why))
     if recipe.gradient_checkpointing:
-        why = ("its models have no switch for it, and tf.recompute_grad draws dropout anew when it "
-               "recomputes")
+        why = (
+            "its models have no switch for it, and tf.recompute_grad draws dropout anew when it "
+            "recomputes"
+        )
         found.append(Unsupported(NAME, "gradient_checkpointing", True, why))
     return found

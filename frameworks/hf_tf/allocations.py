@@ -86,8 +86,11 @@ def _traced(recipe: Recipe, start: Start, device: Device, phase: Phase) -> tuple
 def _examples(recipe: Recipe) -> Examples:
     """One example of full length: what the optimizer's schedule is told of the data."""
     return Examples(
-        ids=np.zeros(recipe.length, np.int32), offsets=np.array([0, recipe.length]),
-        second_starts=np.zeros(1, np.int32), labels=np.zeros(1, np.int32), pad_id=0,
+        ids=np.zeros(recipe.length, np.int32),
+        offsets=np.array([0, recipe.length]),
+        second_starts=np.zeros(1, np.int32),
+        labels=np.zeros(1, np.int32),
+        pad_id=0,
         has_token_types=False,
     )
 
@@ -130,8 +133,11 @@ def _holding_nothing() -> Iterator[None]:
         if not tf.TensorShape(shape).rank:  # counters are read while the graph is made
             return usual(**arguments)
         return UninitializedVariable(
-            trainable=arguments.get("trainable"), name=arguments.get("name"), shape=shape,
-            dtype=dtype, synchronization=arguments.get("synchronization"),
+            trainable=arguments.get("trainable"),
+            name=arguments.get("name"),
+            shape=shape,
+            dtype=dtype,
+            synchronization=arguments.get("synchronization"),
             aggregation=arguments.get("aggregation"),
         )
 

@@ -78,9 +78,9 @@ def load_weights(model: TFPreTrainedModel, saved: Mapping[str, np.ndarray]) -> N
 
 def pytorch_name(variable: tf.Variable) -> str:
     """The name that PyTorch's twin of the model gives a variable."""
-    return convert_tf_weight_name_to_pt_weight_name(
-        variable.name, tf_weight_shape=variable.shape
-    )[0]
+    return convert_tf_weight_name_to_pt_weight_name(variable.name, tf_weight_shape=variable.shape)[
+        0
+    ]
 
 
 def _transposed(variable: tf.Variable, values: np.ndarray) -> np.ndarray:

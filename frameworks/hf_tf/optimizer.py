@@ -109,8 +109,16 @@ class AdamW(WholeSteps, tf_keras.optimizers.AdamW):
         m, v = self._momentums[index], self._velocities[index]
         zero = tf.zeros((), variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle, m=m.handle, v=v.handle, grad=gradient, lr=rate, epsilon=epsilon,
-            beta1=self.beta_1, beta2=self.beta_2, beta1_power=zero, beta2_power=zero,
+            var=variable.handle,
+            m=m.handle,
+            v=v.handle,
+            grad=gradient,
+            lr=rate,
+            epsilon=epsilon,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            beta1_power=zero,
+            beta2_power=zero,
         )
 
 

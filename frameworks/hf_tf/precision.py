@@ -62,6 +62,9 @@ def loss_scaling(optimizer: tf_keras.optimizers.Optimizer) -> dict[str, float]:
     many it grows."""
     if not isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
         return {}
-    names = {"loss_scale": "loss_scale", "loss_scale_steps": "dynamic_counter",
-             "loss_scale_growth_steps": "dynamic_growth_steps"}
+    names = {
+        "loss_scale": "loss_scale",
+        "loss_scale_steps": "dynamic_counter",
+        "loss_scale_growth_steps": "dynamic_growth_steps",
+    }
     return {ours: float(getattr(optimizer, theirs)) for ours, theirs in names.items()}

@@ -69,8 +69,11 @@ def step_trace(
     return followed(lambda: build(work), steps, device)
 
 
-def followed(build: Callable[[], PreTrainedModel],
-             steps: Callable[[PreTrainedModel, Ledger], StepTrace], device: Device) -> StepTrace:
+def followed(
+    build: Callable[[], PreTrainedModel],
+    steps: Callable[[PreTrainedModel, Ledger], StepTrace],
+    device: Device,
+) -> StepTrace:
     """A model's weights and what the steps do with them, told by a ledger; nothing is computed."""
     ledger = Ledger()
     with FakeTensorMode(allow_non_fake_inputs=True), _uncollected():
@@ -149,8 +152,11 @@ def evaluate(work: Work, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
 def one_example(recipe: Recipe) -> Examples:
     """One example of full length: what the optimizer's schedule is told of the data."""
     return Examples(
-        ids=np.zeros(recipe.length, np.int32), offsets=np.array([0, recipe.length]),
-        second_starts=np.zeros(1, np.int32), labels=np.zeros(1, np.int32), pad_id=0,
+        ids=np.zeros(recipe.length, np.int32),
+        offsets=np.array([0, recipe.length]),
+        second_starts=np.zeros(1, np.int32),
+        labels=np.zeros(1, np.int32),
+        pad_id=0,
         has_token_types=False,
     )
 
@@ -185,7 +191,10 @@ class Ledger(TorchDispatchMode):
         self._part: Part = "activations"
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (),
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if func is aten._local_scalar_dense.default:  # fake tensors hold no values to branch on

@@ -9,8 +9,12 @@ import torch
 from frameworks.contract import MATMUL_SIZE, Recipe, matmul_rate
 from frameworks.hf_torch import memory, model
 
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
-          "fp16": torch.float16}
+DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 
 def flops_per_second(recipe: Recipe) -> float:

@@ -49,8 +49,10 @@ def product(context: AbstractContextManager) -> Product:
     a, b = (torch.from_numpy(factor).to(place()) for factor in factors())
     with torch.no_grad(), context:
         results = [torch.nn.functional.linear(a, b), torch.bmm(a[None], b[None])[0]]
-    return Product.of(*[result.float().cpu().numpy() for result in results],
-                      half=results[0].dtype is torch.float16)
+    return Product.of(
+        *[result.float().cpu().numpy() for result in results],
+        half=results[0].dtype is torch.float16,
+    )
 
 
 def switches() -> dict[str, str | None]:
@@ -67,6 +69,9 @@ def loss_scaling(scaler: torch.amp.GradScaler | None) -> dict[str, float]:
     """Where losses are scaled: by how much, for how many steps since that changed, and after how
     many it grows."""
     state = scaler.state_dict() if scaler is not None else {}
-    names = {"loss_scale": "scale", "loss_scale_steps": "_growth_tracker",
-             "loss_scale_growth_steps": "growth_interval"}
+    names = {
+        "loss_scale": "scale",
+        "loss_scale_steps": "_growth_tracker",
+        "loss_scale_growth_steps": "growth_interval",
+    }
     return {ours: float(state[theirs]) for ours, theirs in names.items() if state}

@@ -20,8 +20,9 @@ from frameworks.hf_torch.allocations import (
 )
 
 
-def step_trace(name: str, recipe: Recipe, start: Start, batch_size: int,
-               device: Device) -> StepTrace:
+def step_trace(
+    name: str, recipe: Recipe, start: Start, batch_size: int, device: Device
+) -> StepTrace:
     """The buffers of a few of the named steps, as `allocations.step_trace` tells our own.
 
     Raises `KeyError` for a name that is none."""
@@ -29,8 +30,9 @@ def step_trace(name: str, recipe: Recipe, start: Start, batch_size: int,
     work = Work(recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe))
 
     def build() -> PreTrainedModel:
-        return head.from_config(model.configuration(work), torch_dtype=dtype,
-                                attn_implementation=recipe.attention)
+        return head.from_config(
+            model.configuration(work), torch_dtype=dtype, attn_implementation=recipe.attention
+        )
 
     return followed(build, lambda network, ledger: step(work, network, ledger), device)
 

@@ -21,8 +21,11 @@ def unpickle(source: Path, target: Path) -> None:
     if not isinstance(state, dict):
         raise pickle.UnpicklingError(f"holds a {type(state).__name__}, no dictionary of tensors")
     # Clones, because safetensors refuses tensors that share memory (GPT-2's tied embeddings).
-    tensors = {name: value.clone().contiguous() for name, value in state.items()
-               if isinstance(value, torch.Tensor)}
+    tensors = {
+        name: value.clone().contiguous()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor)
+    }
     save_file(tensors, target, metadata={"format": "pt"})
 
 

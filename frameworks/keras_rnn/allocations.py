@@ -99,9 +99,7 @@ def _traced(
     return _nodes(function, _rewritten(function, device), batch_size, recipe.length)
 
 
-def _at(
-    batch_size: int, small: list[graphs.Node], large: list[graphs.Node]
-) -> list[graphs.Node]:
+def _at(batch_size: int, small: list[graphs.Node], large: list[graphs.Node]) -> list[graphs.Node]:
     """The graph at a batch size, from those at the two of `TRACED`."""
     twins = {node.name: node for node in large}  # but for some constants
     share = (batch_size - TRACED[0]) / (TRACED[1] - TRACED[0])
@@ -114,7 +112,8 @@ def _at(
 
     return [
         replace(node, outputs=tuple(map(scaled, node.outputs, twins[node.name].outputs)))
-        if node.name in twins else node
+        if node.name in twins
+        else node
         for node in small
     ]
 
@@ -122,8 +121,11 @@ def _at(
 def _examples(recipe: Recipe, start: Start) -> Examples:
     """One example of full length: what model and optimizer are told of the data."""
     return Examples(
-        ids=np.zeros(recipe.length, np.int32), offsets=np.array([0, recipe.length]),
-        second_starts=np.zeros(1, np.int32), labels=np.zeros(1, np.int32), pad_id=0,
+        ids=np.zeros(recipe.length, np.int32),
+        offsets=np.array([0, recipe.length]),
+        second_starts=np.zeros(1, np.int32),
+        labels=np.zeros(1, np.int32),
+        pad_id=0,
         has_token_types=start.architecture == "bert",
     )
 
@@ -180,9 +182,7 @@ def _rewritten(function: Any, device: Device) -> Any:
     return tf_optimizer.OptimizeGraph(config, exported)
 
 
-def _nodes(
-    function: Any, graph_def: Any, batch_size: int, length: int
-) -> list[graphs.Node]:
+def _nodes(function: Any, graph_def: Any, batch_size: int, length: int) -> list[graphs.Node]:
     """The graph's nodes; the variables first, in the order in which they are made."""
     variables: dict[str, tf.Variable] = {}
     with tf.Graph().as_default() as graph:
@@ -199,8 +199,13 @@ def _nodes(
         tf.graph_util.import_graph_def(graph_def, input_map=given, name="")
         bodies = {body.signature.name: body for body in graph_def.library.function}
         nodes = [
-            _node(graph.get_operation_by_name(node.name), node, variables, bodies,
-                  (length, batch_size))
+            _node(
+                graph.get_operation_by_name(node.name),
+                node,
+                variables,
+                bodies,
+                (length, batch_size),
+            )
             for node in graph_def.node
         ]
     made = {id(variable): i for i, variable in enumerate(function.made)}
@@ -208,9 +213,10 @@ def _nodes(
     traced = {operation.name: i for i, operation in enumerate(function.graph.get_operations())}
     places = {name: made.get(id(variable), 0) - len(made) for name, variable in variables.items()}
     places = traced | places
-    return sorted(nodes, key=lambda node: (
-        node.kind == "Const", places.get(node.name, len(traced)), node.name
-    ))
+    return sorted(
+        nodes,
+        key=lambda node: (node.kind == "Const", places.get(node.name, len(traced)), node.name),
+    )
 
 
 def _node(
@@ -230,21 +236,24 @@ def _node(
         outputs = (*outputs[:3], kept, *outputs[4:])
     variable = variables.get(node.name)
     return graphs.Node(
-        name=node.name, kind=node.op, inputs=tuple(node.input), outputs=outputs,
+        name=node.name,
+        kind=node.op,
+        inputs=tuple(node.input),
+        outputs=outputs,
         variable=None if variable is None else _variable(variable),
     )
 
 
-def _loop(
-    loop: tf.Operation, body: Any, tokens: tuple[int, int]
-) -> tuple[graphs.Tensor, ...]:
+def _loop(loop: tf.Operation, body: Any, tokens: tuple[int, int]) -> tuple[graphs.Tensor, ...]:
     """A loop's results: a list that it fills keeps one buffer per token (of all examples). A
     tensor that it puts into several lists, or hands on as its state, counts once. `tokens` are
     those of an example, and examples."""
     length, batch_size = tokens
     inner = function_def_to_graph(body, input_shapes=[tensor.shape for tensor in loop.inputs])
-    states = {_root(result).name: tensor.name
-              for result, tensor in zip(inner.outputs, inner.inputs, strict=True)}
+    states = {
+        _root(result).name: tensor.name
+        for result, tensor in zip(inner.outputs, inner.inputs, strict=True)
+    }
     seen: set[str] = set()
     results = []
     for output, result in zip(loop.outputs, inner.outputs, strict=True):

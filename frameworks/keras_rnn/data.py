@@ -50,9 +50,7 @@ def _split(batch: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor
     return {k: v for k, v in batch.items() if k != "labels"}, batch["labels"]
 
 
-def _show(
-    batch: dict[str, tf.Tensor], seen: Callable[[Batch], None]
-) -> dict[str, tf.Tensor]:
+def _show(batch: dict[str, tf.Tensor], seen: Callable[[Batch], None]) -> dict[str, tf.Tensor]:
     """Shows `seen` the values while the pipeline runs, and passes them on."""
     names = list(batch)
 

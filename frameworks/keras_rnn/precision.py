@@ -61,6 +61,9 @@ def loss_scaling(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
     many it grows."""
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return {}
-    names = {"loss_scale": "dynamic_scale", "loss_scale_steps": "step_counter",
-             "loss_scale_growth_steps": "dynamic_growth_steps"}
+    names = {
+        "loss_scale": "dynamic_scale",
+        "loss_scale_steps": "step_counter",
+        "loss_scale_growth_steps": "dynamic_growth_steps",
+    }
     return {ours: float(getattr(optimizer, theirs)) for ours, theirs in names.items()}

@@ -44,9 +44,21 @@ from results.store import (
 )
 
 # In the order of the questions that the report answers.
-SECTIONS = (equivalence.section, speed.section, tuned.section, clock.section, memory.section,
-            levers.section, limits.section, finders.section, predictions.section,
-            accuracy.section, published.section, missing.section, work.section)
+SECTIONS = (
+    equivalence.section,
+    speed.section,
+    tuned.section,
+    clock.section,
+    memory.section,
+    levers.section,
+    limits.section,
+    finders.section,
+    predictions.section,
+    accuracy.section,
+    published.section,
+    missing.section,
+    work.section,
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +67,11 @@ class ReportPaths:
     html: Path
 
 
-def table(measurements: Sequence[Measurement], titles: Mapping[str, str] | None = None,
-          certificates: Sequence[Certificate] = ()) -> str:
+def table(
+    measurements: Sequence[Measurement],
+    titles: Mapping[str, str] | None = None,
+    certificates: Sequence[Certificate] = (),
+) -> str:
     """The comparison table for the terminal: one row per task and backend, and what fits where.
     `titles` are the backends' names to show."""
     view = View.of([Run("", None, None, measurements, [], certificates)], titles or {})
@@ -83,8 +98,9 @@ def tuning_text(tuning: Tuning) -> str:
     return tuned.sentence(tuning)
 
 
-def render(folders: Sequence[Path], out: Path | None = None,
-           titles: Mapping[str, str] | None = None) -> ReportPaths:
+def render(
+    folders: Sequence[Path], out: Path | None = None, titles: Mapping[str, str] | None = None
+) -> ReportPaths:
     """Writes report.md and report.html into `out`, by default the first run's folder.
 
     Several runs stand side by side. `titles` are the backends' names to show.
@@ -110,8 +126,10 @@ def _names(folders: Sequence[Path]) -> list[str]:
     several are named alike."""
     paths = [folder.absolute() for folder in folders]
     names = [path.name for path in paths]
-    return [path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
-            for path in paths]
+    return [
+        path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+        for path in paths
+    ]
 
 
 def _run(folder: Path, name: str) -> Run:
@@ -119,5 +137,14 @@ def _run(folder: Path, name: str) -> Run:
     certificates, damaged = read_certificates(folder)
     told, unread = read_predictions(folder)
     cases, torn = read_prediction_cases(folder)
-    return Run(name, folder, info, measurements, [*problems, *damaged, *unread, *torn],
-               certificates, told, cases, read_tuning(folder))
+    return Run(
+        name,
+        folder,
+        info,
+        measurements,
+        [*problems, *damaged, *unread, *torn],
+        certificates,
+        told,
+        cases,
+        read_tuning(folder),
+    )

@@ -37,8 +37,9 @@ def first_lines(view: View) -> list[Block]:
             proven = text.startswith(PROVEN)
             if text == NOT_PROVEN:
                 text += ": there are no two traces to lay beside each other"
-            found.append(Paragraph(f"{text}.", "lead" if proven else "failed",
-                                   _head(view, run, task)))
+            found.append(
+                Paragraph(f"{text}.", "lead" if proven else "failed", _head(view, run, task))
+            )
     return found
 
 
@@ -49,37 +50,72 @@ def section(view: View) -> Section | None:
     blocks: list[Block] = []
     for run, c in certified:
         head = _head(view, run, _work(c))
-        blocks.append(Paragraph(f"{c.verdict}.", "" if c.holds else "failed",
-                                f"{head}, {who(c, view.titles)}"))
+        blocks.append(
+            Paragraph(
+                f"{c.verdict}.", "" if c.holds else "failed", f"{head}, {who(c, view.titles)}"
+            )
+        )
         if c.points_to:
             blocks.append(Paragraph(f"It points to {c.points_to}.", "failed"))
         blocks.append(checks_table([c]))
-        blocks.append(Listing([
-            *[text for text in [origin(c, view.titles)] if text],
-            f"clipping was at work in {count(c.clipped_steps)} of {count(c.steps)} steps",
-            "weights were compared "
-            + ("element by element" if c.weights_compared == "exact" else
-               "through sketches, whose norms are right to about 10 %"), *c.notes,
-            *[f"{view.title(side.backend)} on {side.device}: "
-              + ", ".join(f"{name} {version}" for name, version in sorted(side.versions.items()))
-              for side in (c.first, c.second)]]))
-    return Section("Is it the same work?", "equivalence",
-                   [_figures(view, certified), *blocks])
+        blocks.append(
+            Listing(
+                [
+                    *[text for text in [origin(c, view.titles)] if text],
+                    f"clipping was at work in {count(c.clipped_steps)} of {count(c.steps)} steps",
+                    "weights were compared "
+                    + (
+                        "element by element"
+                        if c.weights_compared == "exact"
+                        else "through sketches, whose norms are right to about 10 %"
+                    ),
+                    *c.notes,
+                    *[
+                        f"{view.title(side.backend)} on {side.device}: "
+                        + ", ".join(
+                            f"{name} {version}" for name, version in sorted(side.versions.items())
+                        )
+                        for side in (c.first, c.second)
+                    ],
+                ]
+            )
+        )
+    return Section("Is it the same work?", "equivalence", [_figures(view, certified), *blocks])
 
 
 def checks_table(certificates: Sequence[Certificate]) -> Table:
     return Table(
-        [Column("check", numeric=False), Column("worst difference"), Column("bound"),
-         Column("outcome", numeric=False), Column("where", numeric=False)],
-        [[Cell(check.name), Cell(_amount(check, check.worst)), Cell(_bound(check)), _outcome(check),
-          Cell(check.where or "")] for c in certificates for check in c.checks])
+        [
+            Column("check", numeric=False),
+            Column("worst difference"),
+            Column("bound"),
+            Column("outcome", numeric=False),
+            Column("where", numeric=False),
+        ],
+        [
+            [
+                Cell(check.name),
+                Cell(_amount(check, check.worst)),
+                Cell(_bound(check)),
+                _outcome(check),
+                Cell(check.where or ""),
+            ]
+            for c in certificates
+            for check in c.checks
+        ],
+    )
 
 
 def _work(certificate: Certificate) -> str:
     """'imdb, bf16, accumulation 1'; what is in fp32 does not say so."""
     precision = certificate.recipe.get("precision", "fp32")
-    return ", ".join([certificate.task, *[str(precision)] * (precision != "fp32"),
-                      f"accumulation {certificate.recipe.get('accumulation')}"])
+    return ", ".join(
+        [
+            certificate.task,
+            *[str(precision)] * (precision != "fp32"),
+            f"accumulation {certificate.recipe.get('accumulation')}",
+        ]
+    )
 
 
 def _outcome(check: Check) -> Cell:
@@ -111,21 +147,35 @@ def _bound(check: Check) -> str:
 def _figures(view: View, certified: Sequence[tuple[Run, Certificate]]) -> Figures:
     """One for each precision: beside a reduced one's, fp32's differences could not be seen."""
     words = dict.fromkeys(c.recipe.get("precision") for _, c in certified)
-    return Figures([_figure(view, [(run, c) for run, c in certified
-                                   if c.recipe.get("precision") == word],
-                            f" in {word}" if len(words) > 1 else "") for word in words])
+    return Figures(
+        [
+            _figure(
+                view,
+                [(run, c) for run, c in certified if c.recipe.get("precision") == word],
+                f" in {word}" if len(words) > 1 else "",
+            )
+            for word in words
+        ]
+    )
 
 
 def _figure(view: View, certified: Sequence[tuple[Run, Certificate]], where: str) -> Figure:
-    series = [Line(_head(view, run, _work(c)), list(range(1, len(c.loss_differences) + 1)),
-                   [difference * 1e6 for difference in c.loss_differences], i)
-              for i, (run, c) in enumerate(certified)]
+    series = [
+        Line(
+            _head(view, run, _work(c)),
+            list(range(1, len(c.loss_differences) + 1)),
+            [difference * 1e6 for difference in c.loss_differences],
+            i,
+        )
+        for i, (run, c) in enumerate(certified)
+    ]
     worst = max((max(line.ys, default=0.0) for line in series), default=0.0)
     return Figure(
         f"Difference of the losses{where}",
         lines(series, "optimizer steps", "difference, millionths"),
         f"at most {scientific(worst / 1e6)} nats at any step",
-        [Legend(line.label, line.colour) for line in series])
+        [Legend(line.label, line.colour) for line in series],
+    )
 
 
 def _head(view: View, run: Run, text: str) -> str:

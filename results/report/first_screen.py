@@ -34,14 +34,22 @@ def first_screen(view: View) -> list[Block]:
     every = [m for run in view.runs for m in run.measurements]
     used = [m for m in every if m.status == "ok"]
     if view.comparisons or not (view.grids or view.tunings):
-        blocks.append(Paragraph(
-            "Measured: medians over windows with a bootstrap 95 % interval; accuracy with "
-            "Wilson's. Bold is the best among models of one size. "
-            f"{seed_words(used).capitalize()}; {view.proof}.", "small"))
+        blocks.append(
+            Paragraph(
+                "Measured: medians over windows with a bootstrap 95 % interval; accuracy with "
+                "Wilson's. Bold is the best among models of one size. "
+                f"{seed_words(used).capitalize()}; {view.proof}.",
+                "small",
+            )
+        )
     if len(used) < len(every):
-        blocks.append(Paragraph(
-            f"{count(len(every) - len(used))} of {count(len(every))} jobs gave no figures; "
-            "'What could not be taken' says why.", "warning"))
+        blocks.append(
+            Paragraph(
+                f"{count(len(every) - len(used))} of {count(len(every))} jobs gave no figures; "
+                "'What could not be taken' says why.",
+                "warning",
+            )
+        )
     return blocks
 
 
@@ -52,12 +60,18 @@ def _where(view: View) -> list[tuple[str, str]]:
         ok = [m for m in run.measurements if m.status == "ok"]
         devices = [run.info.device] if run.info else [m.device for m in run.measurements[:1]]
         precision = ", ".join(sorted({precision_words(m) for m in ok}, key=_most_exact_first))
-        for fact in [*[("device", device_text(device)) for device in devices],
-                     *[("data", text) for text in unique(described(m.data) for m in ok if m.data)],
-                     *[("precision", precision)] * bool(precision)]:
+        for fact in [
+            *[("device", device_text(device)) for device in devices],
+            *[("data", text) for text in unique(described(m.data) for m in ok if m.data)],
+            *[("precision", precision)] * bool(precision),
+        ]:
             named.setdefault(fact, []).append(run.name)
-    facts = [(kind, text if len(runs) == len(view.runs) else f"{text} ({', '.join(runs)})")
-             for kind in KINDS for (about, text), runs in named.items() if about == kind]
+    facts = [
+        (kind, text if len(runs) == len(view.runs) else f"{text} ({', '.join(runs)})")
+        for kind in KINDS
+        for (about, text), runs in named.items()
+        if about == kind
+    ]
     return facts + [("noise floor", noise_text(view, pair)) for pair in view.noise_pairs]
 
 
@@ -80,7 +94,9 @@ def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:
     first, *others = races.values()
     words = [_race(view, first)] + [
         f"With another model ({millions(model_size(race[0]))} parameters against "
-        f"{millions(model_size(first[0]))}), {_race(view, race)}" for race in others]
+        f"{millions(model_size(first[0]))}), {_race(view, race)}"
+        for race in others
+    ]
     data = a_measurement(rows).data
     if data and data.generated and any(r.scores for r in rows):
         words.append("Generated data: these accuracies say nothing of real text.")
@@ -99,13 +115,19 @@ def _race(view: View, rows: Sequence[Row]) -> str:
     assert first.speed is not None and second.speed is not None
     factor = told_apart(first.speed, second.speed, view.floors)
     if factor == "too close to tell apart":
-        return (f"{name} and {other} trained too close to tell apart, at {_speed(first)} and "
-                f"{_speed(second)}{_also(view, [first, second])}")
+        return (
+            f"{name} and {other} trained too close to tell apart, at {_speed(first)} and "
+            f"{_speed(second)}{_also(view, [first, second])}"
+        )
     if isinstance(factor, str):
-        return (f"{name} trained at {_speed(first)} and {other} at {_speed(second)}; none is "
-                f"called faster: {factor}{_also(view, [first, second])}")
-    return (f"{name} trained fastest, at {_speed(first)}, {number(factor)} times as fast as "
-            f"{other}{_also(view, [first])}")
+        return (
+            f"{name} trained at {_speed(first)} and {other} at {_speed(second)}; none is "
+            f"called faster: {factor}{_also(view, [first, second])}"
+        )
+    return (
+        f"{name} trained fastest, at {_speed(first)}, {number(factor)} times as fast as "
+        f"{other}{_also(view, [first])}"
+    )
 
 
 def _also(view: View, winners: Sequence[Row]) -> str:
@@ -123,8 +145,12 @@ def _had(view: View, rows: Sequence[Row]) -> str:
         said.append(f"held {listed(held)} GiB")
     reached = []
     for name in sorted({s.evaluation_set for r in rows for s in r.scores}):
-        scores = [percent(s.accuracy, accuracy_places(s) - 1) for r in rows for s in r.scores
-                  if s.evaluation_set == name]
+        scores = [
+            percent(s.accuracy, accuracy_places(s) - 1)
+            for r in rows
+            for s in r.scores
+            if s.evaluation_set == name
+        ]
         reached.append(f"{listed(scores)} % on {name}")
     said += [f"reached {listed(reached)}"] if reached else []
     return f"{listed(said)}." if said else ""
@@ -138,6 +164,9 @@ def _slowness(row: Row) -> tuple[float, str]:
 def _speed(row: Row) -> str:
     assert row.speed is not None
     rate = row.speed.training
-    notes = [f"{number(rate.samples_per_second)} samples/s",
-             *["noisy"] * rate.noisy, *["disturbed"] * rate.disturbed]
+    notes = [
+        f"{number(rate.samples_per_second)} samples/s",
+        *["noisy"] * rate.noisy,
+        *["disturbed"] * rate.disturbed,
+    ]
     return f"{number(rate.median)} steps/s ({', '.join(notes)})"

@@ -13,16 +13,27 @@ from results.statistics import Interval
 GIB = 1024**3
 
 STATUS_TEXT = {
-    "no_gpu": "no GPU", "not_run": "not run", "not_asked": "not asked",
-    "not_installed": "not installed", "unsupported": "unsupported", "failed": "failed",
-    "refused": "refused", "killed": "killed", "timeout": "timed out",
+    "no_gpu": "no GPU",
+    "not_run": "not run",
+    "not_asked": "not asked",
+    "not_installed": "not installed",
+    "unsupported": "unsupported",
+    "failed": "failed",
+    "refused": "refused",
+    "killed": "killed",
+    "timeout": "timed out",
     "interrupted": "interrupted",
 }
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 # What turns the reading direction round could make a text read as another one.
-_DIRECTION = {"\u200e", "\u200f", "\u061c", *map(chr, range(0x202A, 0x202F)),
-              *map(chr, range(0x2066, 0x206A))}
+_DIRECTION = {
+    "\u200e",
+    "\u200f",
+    "\u061c",
+    *map(chr, range(0x202A, 0x202F)),
+    *map(chr, range(0x2066, 0x206A)),
+}
 
 
 def plain(text: str) -> str:

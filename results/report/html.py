@@ -11,8 +11,13 @@ from results.report.format import plain, plain_lines
 
 def write(document: Document) -> str:
     environment = Environment(
-        loader=PackageLoader("results.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=_clean,
+        loader=PackageLoader("results.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_clean,
     )
     environment.filters["code"] = lambda text: Lines(plain_lines(text))
     environment.tests["kind"] = lambda block, name: type(block).__name__ == name

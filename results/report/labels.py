@@ -12,22 +12,37 @@ from results.report.view import Run, View
 from results.schema import Data, Device, Measurement, Question
 
 
-def labels(view: View, question: Question, *, compares: bool = True,
-           how: str = "Measured") -> list[Block]:
+def labels(
+    view: View, question: Question, *, compares: bool = True, how: str = "Measured"
+) -> list[Block]:
     """One visible line, and the versions and the command folded below it."""
-    works = [(run.name, m) for run in view.runs for m in run.measurements
-             if (m.status == "ok" or m.batch_limit) and m.job.question == question]
+    works = [
+        (run.name, m)
+        for run in view.runs
+        for m in run.measurements
+        if (m.status == "ok" or m.batch_limit) and m.job.question == question
+    ]
     used = [m for _, m in works]
-    line = " · ".join([
-        how, *unique(data_words(m.data) for m in used if m.data),
-        *unique(m.device.name for m in used), *unique(precision_words(m) for m in used),
-        seed_words(used), *([view.proof_of(works)] if compares else [])])
+    line = " · ".join(
+        [
+            how,
+            *unique(data_words(m.data) for m in used if m.data),
+            *unique(m.device.name for m in used),
+            *unique(precision_words(m) for m in used),
+            seed_words(used),
+            *([view.proof_of(works)] if compares else []),
+        ]
+    )
     facts = [("data", text) for text in unique(data_text(m.data) for m in used if m.data)]
     facts += [("device", text) for text in unique(device_text(m.device) for m in used)]
     facts += version_facts(view, used)
-    return [Paragraph(line, "small"),
-            Details("Data, device, versions and the command that makes it again",
-                    [Facts(facts), *commands(view.runs)])]
+    return [
+        Paragraph(line, "small"),
+        Details(
+            "Data, device, versions and the command that makes it again",
+            [Facts(facts), *commands(view.runs)],
+        ),
+    ]
 
 
 def commands(runs: Sequence[Run]) -> list[Block]:
@@ -51,15 +66,16 @@ def described(data: Data) -> str:
 def data_text(data: Data) -> str:
     sets = listed([f"{name} {count(n)}" for name, n in data.evaluation_examples.items()])
     notes = "".join(f"; {note}" for note in data.notes)
-    return (f"{described(data)}; trained on {count(data.train_examples)}, "
-            f"evaluated on {sets}; fingerprint {data.fingerprint[:12]}{notes}")
+    return (
+        f"{described(data)}; trained on {count(data.train_examples)}, "
+        f"evaluated on {sets}; fingerprint {data.fingerprint[:12]}{notes}"
+    )
 
 
 def device_text(device: Device) -> str:
     memory = number(device.memory_bytes / GIB)
     more = [f"driver {device.driver}"] if device.driver else []
-    more += ([f"compute capability {device.compute_capability}"]
-             if device.compute_capability else [])
+    more += [f"compute capability {device.compute_capability}"] if device.compute_capability else []
     kind = "GPU" if device.kind == "gpu" else "CPU"
     return ", ".join([f"{kind}: {device.name}", f"{device.cores} cores", f"{memory} GiB", *more])
 
@@ -90,9 +106,11 @@ def version_facts(view: View, used: Sequence[Measurement]) -> list[tuple[str, st
 def recipe_notes(view: View, rows: Sequence[Row], question: Question) -> list[str]:
     """One line per recipe field in which the backends of a comparison differ."""
     compared = [g for row in rows for g in row.groups.get(question, [])[:1]]
-    return [f"{view.head(rows[0].comparison)}: {name.replace('_', ' ')} differs: "
-            + listed([f"{view.title(b)} {value}" for b, value in values.items()])
-            for name, values in recipe_differences(compared)]
+    return [
+        f"{view.head(rows[0].comparison)}: {name.replace('_', ' ')} differs: "
+        + listed([f"{view.title(b)} {value}" for b, value in values.items()])
+        for name, values in recipe_differences(compared)
+    ]
 
 
 def unique(texts: Iterable[str]) -> list[str]:

@@ -81,8 +81,10 @@ class Study:
     @property
     def noise(self) -> int | None:
         """Bytes by which the plain recipe's two peaks differ."""
-        plain, again = self.peak(self.plain), (
-            self.again.figures[self.figure] if self.again else None)
+        plain, again = (
+            self.peak(self.plain),
+            (self.again.figures[self.figure] if self.again else None),
+        )
         return None if plain is None or again is None else abs(plain - again)
 
     def lost(self, lever: Lever) -> bool:
@@ -112,8 +114,10 @@ def studies(view: View) -> list[Study]:
 
 
 def _study(shapes: dict[str, dict[Question, Group]], again: MemoryRow | None) -> Study:
-    levers = [_lever(name, shapes[name])
-              for name in sorted(shapes, key=lambda name: (name != PLAIN, name))]
+    levers = [
+        _lever(name, shapes[name])
+        for name in sorted(shapes, key=lambda name: (name != PLAIN, name))
+    ]
     of_plain = next(iter(shapes[PLAIN].values()))
     kind = of_plain.taken[0].measurement.device.kind
     figure = headline_memory([lever.memory for lever in levers if lever.memory], kind)
@@ -130,45 +134,65 @@ def section(view: View) -> Section | None:
     found = [study for study in studies(view) if len(study.levers) > 1]
     if not found:
         return None
-    blocks: list[Block] = [Paragraph(text, head=_head(view, study)) for study in found
-                           if (text := sentence(study, view.floors.get(study.comparison)))]
+    blocks: list[Block] = [
+        Paragraph(text, head=_head(view, study))
+        for study in found
+        if (text := sentence(study, view.floors.get(study.comparison)))
+    ]
     figures = [_figure(view, study) for study in found if study.peak(study.plain) is not None]
     blocks += [Figures(figures)] if figures else []
-    blocks += [lever_table(view, found), Paragraph(
-        "Each change alone, held against the plain recipe of the same backend. The peak is the "
-        "one that the column names. Speed is samples per second over the plain recipe's, "
-        "from windows of the same round, in which the two took turns, with a bootstrap 95 % "
-        "interval.", "small")]
-    blocks += [Paragraph(noise_text(study), "small", head=_head(view, study)) for study in found
-               if study.peak(study.plain) is not None]
+    blocks += [
+        lever_table(view, found),
+        Paragraph(
+            "Each change alone, held against the plain recipe of the same backend. The peak is the "
+            "one that the column names. Speed is samples per second over the plain recipe's, "
+            "from windows of the same round, in which the two took turns, with a bootstrap 95 % "
+            "interval.",
+            "small",
+        ),
+    ]
+    blocks += [
+        Paragraph(noise_text(study), "small", head=_head(view, study))
+        for study in found
+        if study.peak(study.plain) is not None
+    ]
     if any(lever.memory and lever.memory.phases for study in found for lever in study.levers):
         blocks.append(Details("The peak of each phase of a step", [phase_table(view, found)]))
-    return Section("What each memory lever saves and costs", "levers",
-                   [*blocks, *labels(view, "memory", compares=False)])
+    return Section(
+        "What each memory lever saves and costs",
+        "levers",
+        [*blocks, *labels(view, "memory", compares=False)],
+    )
 
 
 def noise_text(study: Study) -> str:
     """What a second take of the plain recipe showed."""
     if study.noise is None:
-        return ("The plain recipe's memory was taken once: how far two takes lie apart is not "
-                "known.")
-    return (f"Two takes of the plain recipe's memory lie {gibibytes(study.noise)} GiB apart: no "
-            "smaller difference is called one.")
+        return "The plain recipe's memory was taken once: how far two takes lie apart is not known."
+    return (
+        f"Two takes of the plain recipe's memory lie {gibibytes(study.noise)} GiB apart: no "
+        "smaller difference is called one."
+    )
 
 
 def sentence(study: Study, floor: float | None) -> str:
     """Which lever saves most, and for what; nothing where none saves."""
-    saving = [(saved, lever) for lever in study.levers
-              if (saved := study.saved(lever)) and not study.lost(lever)]
+    saving = [
+        (saved, lever)
+        for lever in study.levers
+        if (saved := study.saved(lever)) and not study.lost(lever)
+    ]
     if not saving:
         return ""
     saved, lever = max(saving, key=lambda pair: pair[0])
     plain = study.peak(study.plain)
     if saved <= 0 or not plain:
         return ""
-    return (f"{_named(lever)} saves most: {gibibytes(saved)} of {gibibytes(plain)} GiB "
-            f"({percent(saved / plain)} %)"
-            f"{_cost(study.speed(lever), floor) if lever.speed and study.plain.speed else ''}.")
+    return (
+        f"{_named(lever)} saves most: {gibibytes(saved)} of {gibibytes(plain)} GiB "
+        f"({percent(saved / plain)} %)"
+        f"{_cost(study.speed(lever), floor) if lever.speed and study.plain.speed else ''}."
+    )
 
 
 def _cost(speed: Estimate | None, floor: float | None) -> str:
@@ -177,8 +201,10 @@ def _cost(speed: Estimate | None, floor: float | None) -> str:
         return ", at a speed that cannot be told from the plain recipe's"
     if speed is None or why:
         return f"; its speed is not judged: {why}"
-    return (f", and trains {percent(abs(speed.value - 1))} % "
-            f"{'faster' if speed.value > 1 else 'slower'}")
+    return (
+        f", and trains {percent(abs(speed.value - 1))} % "
+        f"{'faster' if speed.value > 1 else 'slower'}"
+    )
 
 
 def _named(lever: Lever) -> str:
@@ -190,25 +216,42 @@ def _head(view: View, study: Study) -> str:
 
 
 def _figure(view: View, study: Study) -> Figure:
-    items = [Bar(_named(lever), peak / GIB, f"{gibibytes(peak)} GiB", view.colour(study.backend))
-             for lever in study.levers if (peak := study.peak(lever)) is not None]
+    items = [
+        Bar(_named(lever), peak / GIB, f"{gibibytes(peak)} GiB", view.colour(study.backend))
+        for lever in study.levers
+        if (peak := study.peak(lever)) is not None
+    ]
     summary = "; ".join(f"{item.label} {item.text}" for item in items)
     title = MEMORY_TITLES[study.figure]
-    return Figure(f"Memory by lever, {title}: {_head(view, study)}", bars(items, f"{title}, GiB"),
-                  summary)
+    return Figure(
+        f"Memory by lever, {title}: {_head(view, study)}", bars(items, f"{title}, GiB"), summary
+    )
 
 
 def lever_table(view: View, found: Sequence[Study]) -> Table:
     figures = {MEMORY_TITLES[study.figure] for study in found}
-    columns = [*_key_columns(view), Column("it sets", numeric=False),
-               Column(figures.pop() if len(figures) == 1 else "peak", "GiB"),
-               Column("saved", "GiB"), Column("saved", "%"), Column("training", "steps/s"),
-               Column("speed", "times plain's")]
-    return Table(columns, [
-        [*_key_cells(view, study, lever), Cell(_changes(study, lever)),
-         *_memory_cells(study, lever),
-         *_speed_cells(study, lever, view.floors.get(study.comparison))]
-        for study in found for lever in study.levers])
+    columns = [
+        *_key_columns(view),
+        Column("it sets", numeric=False),
+        Column(figures.pop() if len(figures) == 1 else "peak", "GiB"),
+        Column("saved", "GiB"),
+        Column("saved", "%"),
+        Column("training", "steps/s"),
+        Column("speed", "times plain's"),
+    ]
+    return Table(
+        columns,
+        [
+            [
+                *_key_cells(view, study, lever),
+                Cell(_changes(study, lever)),
+                *_memory_cells(study, lever),
+                *_speed_cells(study, lever, view.floors.get(study.comparison)),
+            ]
+            for study in found
+            for lever in study.levers
+        ],
+    )
 
 
 def _key_columns(view: View) -> list[Column]:
@@ -217,24 +260,33 @@ def _key_columns(view: View) -> list[Column]:
 
 
 def _key_cells(view: View, study: Study, lever: Lever) -> list[Cell]:
-    return [*[Cell(study.comparison.run)] * view.several_runs, Cell(study.comparison.task),
-            Cell(view.title(study.backend), colour=view.colour(study.backend)),
-            Cell(_named(lever))]
+    return [
+        *[Cell(study.comparison.run)] * view.several_runs,
+        Cell(study.comparison.task),
+        Cell(view.title(study.backend), colour=view.colour(study.backend)),
+        Cell(_named(lever)),
+    ]
 
 
 def _changes(study: Study, lever: Lever) -> str:
     """'batch size 8, accumulation 2'."""
     plain = study.plain.recipe
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in lever.recipe.items()
-                     if value != plain.get(name))
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in lever.recipe.items()
+        if value != plain.get(name)
+    )
 
 
 def _memory_cells(study: Study, lever: Lever) -> list[Cell]:
     peak, saved = study.peak(lever), study.saved(lever)
     if peak is None:
         gaps = lever.memory.gaps if lever.memory else {}
-        return [gap(gaps.get(study.figure) if lever.memory else lever.status("memory")),
-                Cell(""), Cell("")]
+        return [
+            gap(gaps.get(study.figure) if lever.memory else lever.status("memory")),
+            Cell(""),
+            Cell(""),
+        ]
     plain = study.peak(study.plain)
     if lever is study.plain or saved is None or not plain:
         return [Cell(gibibytes(peak)), Cell(""), Cell("")]
@@ -253,6 +305,12 @@ def _speed_cells(study: Study, lever: Lever, floor: float | None) -> list[Cell]:
 
 
 def phase_table(view: View, found: Sequence[Study]) -> Table:
-    return Table([*_key_columns(view), *phase_columns()],
-                 [[*_key_cells(view, study, lever), *phase_cells(lever.memory)]
-                  for study in found for lever in study.levers if lever.memory])
+    return Table(
+        [*_key_columns(view), *phase_columns()],
+        [
+            [*_key_cells(view, study, lever), *phase_cells(lever.memory)]
+            for study in found
+            for lever in study.levers
+            if lever.memory
+        ],
+    )

@@ -68,16 +68,21 @@ def _table(table: Table) -> str:
     rows = [[_cell(cell) for cell in row] for row in table.rows]
     widths = [max(3, *map(len, column)) for column in zip(head, *rows, strict=True)]
     rule = [_rule(c, width) for c, width in zip(table.columns, widths, strict=True)]
-    lines = [_row(head, widths, table.columns), f"| {' | '.join(rule)} |",
-             *[_row(row, widths, table.columns) for row in rows]]
+    lines = [
+        _row(head, widths, table.columns),
+        f"| {' | '.join(rule)} |",
+        *[_row(row, widths, table.columns) for row in rows],
+    ]
     caption = f"{escape(table.caption)}\n\n" if table.caption else ""
     return caption + "\n".join(lines)
 
 
 def _row(texts: list[str], widths: list[int], columns: object) -> str:
     assert isinstance(columns, (list, tuple))
-    cells = [text.rjust(width) if c.numeric else text.ljust(width)
-             for text, width, c in zip(texts, widths, columns, strict=True)]
+    cells = [
+        text.rjust(width) if c.numeric else text.ljust(width)
+        for text, width, c in zip(texts, widths, columns, strict=True)
+    ]
     return f"| {' | '.join(cells)} |"
 
 

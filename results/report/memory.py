@@ -32,11 +32,16 @@ def section(view: View) -> Section | None:
     notes = [note for rows in taken for note in recipe_notes(view, rows, "memory")]
     figures = [figure for rows in taken for figure in _figure(view, rows)]
     blocks: list[Block] = [Figures(figures)] if figures else []
-    blocks += [memory_table(view, taken), Paragraph(
-        "A pass of its own, never timed. Allocated and reserved are the framework allocator's "
-        "peaks; device is what the GPU held beyond its use before the worker started; process "
-        "is the worker's peak of resident memory beyond what it held before the model was "
-        "built, which stands beside it.", "small")]
+    blocks += [
+        memory_table(view, taken),
+        Paragraph(
+            "A pass of its own, never timed. Allocated and reserved are the framework allocator's "
+            "peaks; device is what the GPU held beyond its use before the worker started; process "
+            "is the worker's peak of resident memory beyond what it held before the model was "
+            "built, which stands beside it.",
+            "small",
+        ),
+    ]
     blocks += _phases(view, taken)
     blocks += [Listing(notes)] if notes else []
     return Section("How much memory?", "memory", [*blocks, *labels(view, "memory")])
@@ -44,9 +49,11 @@ def section(view: View) -> Section | None:
 
 def _figure(view: View, rows: Sequence[Row]) -> list[Figure]:
     name = memory_figure(rows)
-    items = [Bar(view.title(r.backend), value / GIB, f"{gibibytes(value)} GiB",
-                 view.colour(r.backend))
-             for r in rows if r.memory and (value := r.memory.figures[name])]
+    items = [
+        Bar(view.title(r.backend), value / GIB, f"{gibibytes(value)} GiB", view.colour(r.backend))
+        for r in rows
+        if r.memory and (value := r.memory.figures[name])
+    ]
     if not items:
         return []
     summary = "; ".join(f"{item.label} {item.text}" for item in items)
@@ -59,13 +66,20 @@ def _phases(view: View, taken: Sequence[Sequence[Row]]) -> list[Block]:
     rows = [row for rows in taken for row in rows if row.memory]
     if not any(row.memory and row.memory.phases for row in rows):
         return []
-    return [Table([*view.key_columns(), *phase_columns()],
-                  [[*view.key_cells(row), *phase_cells(row.memory)] for row in rows],
-                  "The peak of each phase of one step"),
-            Paragraph("One more step, once the optimizer's state is there: what the framework's "
-                      "allocator had given out at most on a GPU, what the process held at most on "
-                      "a CPU. The loss belongs to the forward pass, clipping to the backward pass. "
-                      "Where a framework runs a step as one graph, it has no phases.", "small")]
+    return [
+        Table(
+            [*view.key_columns(), *phase_columns()],
+            [[*view.key_cells(row), *phase_cells(row.memory)] for row in rows],
+            "The peak of each phase of one step",
+        ),
+        Paragraph(
+            "One more step, once the optimizer's state is there: what the framework's "
+            "allocator had given out at most on a GPU, what the process held at most on "
+            "a CPU. The loss belongs to the forward pass, clipping to the backward pass. "
+            "Where a framework runs a step as one graph, it has no phases.",
+            "small",
+        ),
+    ]
 
 
 def phase_columns() -> list[Column]:
@@ -82,10 +96,16 @@ def phase_cells(row: MemoryRow | None) -> list[Cell]:
 def memory_table(view: View, taken: Sequence[Sequence[Row]]) -> Table:
     every = [row for rows in taken for row in rows if row.status("memory") != "not_asked"]
     # The allocator's event counters are PyTorch's on a GPU: no columns where none has them.
-    names = [name for name in MEMORY_FIGURES if name.endswith("_bytes") or any(
-        row.memory and row.memory.figures[name] is not None for row in every)]
-    columns = [*view.key_columns(), *[
-        Column(MEMORY_TITLES[name], "GiB" if name.endswith("_bytes") else "") for name in names]]
+    names = [
+        name
+        for name in MEMORY_FIGURES
+        if name.endswith("_bytes")
+        or any(row.memory and row.memory.figures[name] is not None for row in every)
+    ]
+    columns = [
+        *view.key_columns(),
+        *[Column(MEMORY_TITLES[name], "GiB" if name.endswith("_bytes") else "") for name in names],
+    ]
     return Table(columns, [_cells(view, row, names) for row in every])
 
 
@@ -100,6 +120,10 @@ def _figure_cell(row: Row, name: str) -> Cell:
     value = row.memory.figures[name]
     if value is None:
         gaps = row.memory.gaps
-        return gap(gaps.get(name, None if name.endswith("_bytes")
-                            else gaps.get("peak_reserved_bytes", "unsupported")))
+        return gap(
+            gaps.get(
+                name,
+                None if name.endswith("_bytes") else gaps.get("peak_reserved_bytes", "unsupported"),
+            )
+        )
     return Cell(gibibytes(value) if name.endswith("_bytes") else count(value))

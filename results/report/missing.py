@@ -24,5 +24,4 @@ def _entry(where: str, m: Measurement) -> list[Block]:
     line = f"{where}{m.job.id}: {STATUS_TEXT[m.status]}: {m.reason or 'no reason recorded'}"
     if not m.stderr_tail:
         return [Listing([line])]
-    return [Listing([line]), Details("its last lines on stderr",
-                                     [Code("\n".join(m.stderr_tail))])]
+    return [Listing([line]), Details("its last lines on stderr", [Code("\n".join(m.stderr_tail))])]

@@ -51,24 +51,39 @@ def section(view: View) -> Section | None:
             blocks += _compared(view, real, known)
     if not blocks:
         return None
-    blocks.append(Paragraph("Published figures are others' own, restated from their sources and "
-                            "not taken again here.", "small"))
+    blocks.append(
+        Paragraph(
+            "Published figures are others' own, restated from their sources and "
+            "not taken again here.",
+            "small",
+        )
+    )
     return Section("How this compares with published figures", "published", blocks)
 
 
 def _compared(view: View, rows: Sequence[Row], known: Sequence[Published]) -> list[Block]:
     sets = sorted({s.evaluation_set for r in rows for s in r.scores})
-    columns = [Column("model", numeric=False), *[Column(name, "accuracy, %") for name in sets],
-               Column("parameters", "M"), Column("trained on", "examples"), Column("epochs"),
-               Column("length", "tokens"), Column("batch"), Column("source", numeric=False)]
+    columns = [
+        Column("model", numeric=False),
+        *[Column(name, "accuracy, %") for name in sets],
+        Column("parameters", "M"),
+        Column("trained on", "examples"),
+        Column("epochs"),
+        Column("length", "tokens"),
+        Column("batch"),
+        Column("source", numeric=False),
+    ]
     table = [_own_cells(view, r, sets) for r in rows] + [_known_cells(p, sets) for p in known]
     reasons = [f"this run, {view.title(r.backend)}: {_setting(r)}" for r in rows]
     reasons.append(f"the published ones: {_their_setting(known)}")
     head = view.head(rows[0].comparison)
-    return [Table(columns, table, f"{head}: this run, then what others published "
-                                  f"({view.proof_for(rows)})"),
-            Paragraph(f"{head}: in what they differ, and why the accuracies may:"),
-            Listing(reasons)]
+    return [
+        Table(
+            columns, table, f"{head}: this run, then what others published ({view.proof_for(rows)})"
+        ),
+        Paragraph(f"{head}: in what they differ, and why the accuracies may:"),
+        Listing(reasons),
+    ]
 
 
 def _own_cells(view: View, row: Row, sets: Sequence[str]) -> list[Cell]:
@@ -78,26 +93,40 @@ def _own_cells(view: View, row: Row, sets: Sequence[str]) -> list[Cell]:
     return [
         Cell(f"this run, {view.title(row.backend)}", colour=view.colour(row.backend)),
         *[_own_score(by_set[name]) if name in by_set else gap("not_run") for name in sets],
-        Cell(number(size)) if size else gap(None), Cell(count(m.data.train_examples)),
-        Cell(_epochs(recipe)), Cell(str(recipe.get("length"))),
-        Cell(str(recipe.get("batch_size"))), Cell("measured here"),
+        Cell(number(size)) if size else gap(None),
+        Cell(count(m.data.train_examples)),
+        Cell(_epochs(recipe)),
+        Cell(str(recipe.get("length"))),
+        Cell(str(recipe.get("batch_size"))),
+        Cell("measured here"),
     ]
 
 
 def _own_score(score: ScoreRow) -> Cell:
     interval = score.accuracy_interval
-    return Cell(percent(score.accuracy, accuracy_places(score)),
-                f"{percent(interval.low)} to {percent(interval.high)}")
+    return Cell(
+        percent(score.accuracy, accuracy_places(score)),
+        f"{percent(interval.low)} to {percent(interval.high)}",
+    )
 
 
 def _known_cells(p: Published, sets: Sequence[str]) -> list[Cell]:
     def said(value: int | None) -> Cell:
         return gap("not said") if value is None else Cell(count(value))
 
-    scores = [Cell(percent(p.scores[name], 2)) if name in p.scores else gap("not said")
-              for name in sets]
-    return [Cell(p.model), *scores, said(p.parameters), said(p.training_examples),
-            said(p.epochs), said(p.length), said(p.batch_size), Cell(p.source)]
+    scores = [
+        Cell(percent(p.scores[name], 2)) if name in p.scores else gap("not said") for name in sets
+    ]
+    return [
+        Cell(p.model),
+        *scores,
+        said(p.parameters),
+        said(p.training_examples),
+        said(p.epochs),
+        said(p.length),
+        said(p.batch_size),
+        Cell(p.source),
+    ]
 
 
 def _trained(row: Row) -> Measurement:
@@ -121,8 +150,11 @@ def _setting(row: Row) -> str:
     assert m.data is not None
     epochs = _epochs(m.recipe)
     epochs += "" if "steps" in epochs else " epoch" if epochs == "1" else " epochs"
-    parts = [f"trained on {count(m.data.train_examples)} examples ({m.data.description})",
-             f"length {m.recipe.get('length')}", epochs]
+    parts = [
+        f"trained on {count(m.data.train_examples)} examples ({m.data.description})",
+        f"length {m.recipe.get('length')}",
+        epochs,
+    ]
     if size := _parameters(m):
         parts.append(f"{number(size)} M parameters")
     if m.checkpoint:
@@ -132,13 +164,21 @@ def _setting(row: Row) -> str:
 
 def _their_setting(known: Sequence[Published]) -> str:
     """The same for the published ones, from the least to the most."""
-    words = {"training_examples": "training examples", "length": "tokens of length",
-             "epochs": "epochs", "parameters": "M parameters", "batch_size": "examples a batch"}
+    words = {
+        "training_examples": "training examples",
+        "length": "tokens of length",
+        "epochs": "epochs",
+        "parameters": "M parameters",
+        "batch_size": "examples a batch",
+    }
     said = []
     for name, unit in words.items():
         values = sorted({v for p in known if (v := getattr(p, name)) is not None})
         if values:
-            between = count(values[0]) if len(values) == 1 else \
-                f"{count(values[0])} to {count(values[-1])}"
+            between = (
+                count(values[0])
+                if len(values) == 1
+                else f"{count(values[0])} to {count(values[-1])}"
+            )
             said.append(f"{between} {unit}")
     return f"{', '.join(said)}, as far as their sources say"

@@ -16,8 +16,10 @@ def text_table(table: Table) -> str:
 
 
 def _line(texts: list[str], widths: list[int], table: Table) -> str:
-    padded = [text.rjust(width) if column.numeric else text.ljust(width)
-              for text, width, column in zip(texts, widths, table.columns, strict=True)]
+    padded = [
+        text.rjust(width) if column.numeric else text.ljust(width)
+        for text, width, column in zip(texts, widths, table.columns, strict=True)
+    ]
     return "  ".join(padded).rstrip()
 
 

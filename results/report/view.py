@@ -61,9 +61,17 @@ class View:
 
     @property
     def backends(self) -> list[str]:
-        return sorted({name for run in self.runs for name in (
-            *(m.job.backend for m in run.measurements),
-            *(p.backend for p in run.predictions), *(c.backend for c in run.cases))})
+        return sorted(
+            {
+                name
+                for run in self.runs
+                for name in (
+                    *(m.job.backend for m in run.measurements),
+                    *(p.backend for p in run.predictions),
+                    *(c.backend for c in run.cases),
+                )
+            }
+        )
 
     @property
     def limits(self) -> list[Limit]:
@@ -103,8 +111,14 @@ class View:
         for (name, task), compared in precisions.items():
             prover = self._prover(by_name[name], task)
             certificates = [c for c in prover.certificates if c.task == task]
-            missing = gaps([m for m in prover.measurements if m.job.task == task
-                            and m.job.question == "equivalence"], certificates)
+            missing = gaps(
+                [
+                    m
+                    for m in prover.measurements
+                    if m.job.task == task and m.job.question == "equivalence"
+                ],
+                certificates,
+            )
             text = proof(certificates, self.titles, compared, missing)
             there = "" if prover.name == name else f", in run {prover.name}"
             found[self._named(name, task)] = text + there
@@ -121,16 +135,28 @@ class View:
 
     def proof_for(self, rows: Sequence[Row]) -> str:
         """The same of one comparison."""
-        return self.proof_of((t.run, t.measurement) for row in rows
-                             for groups in row.groups.values() for g in groups for t in g.taken)
+        return self.proof_of(
+            (t.run, t.measurement)
+            for row in rows
+            for groups in row.groups.values()
+            for g in groups
+            for t in g.taken
+        )
 
     @property
     def proof(self) -> str:
         """The same of all that is compared or was traced."""
-        return self.proof_of([
-            *((t.run, t.measurement) for run in self.runs for t in _compared(run)),
-            *((run.name, m) for run in self.runs for m in run.measurements
-              if m.job.question == "equivalence")])
+        return self.proof_of(
+            [
+                *((t.run, t.measurement) for run in self.runs for t in _compared(run)),
+                *(
+                    (run.name, m)
+                    for run in self.runs
+                    for m in run.measurements
+                    if m.job.question == "equivalence"
+                ),
+            ]
+        )
 
     def _named(self, run: str, task: str) -> str:
         return f"{task} ({run})" if self.several_runs else task
@@ -171,9 +197,12 @@ def _compared(run: Run) -> list[Taken]:
     sections."""
     if run.tuning:
         return []
-    return [t for t in run.taken
-            if t.measurement.job.question not in ("equivalence", "batch_limit")
-            and t.measurement.job.shape in (None, PLAIN)]
+    return [
+        t
+        for t in run.taken
+        if t.measurement.job.question not in ("equivalence", "batch_limit")
+        and t.measurement.job.shape in (None, PLAIN)
+    ]
 
 
 def _same_work(run: Run, other: Run, task: str) -> bool:
@@ -181,8 +210,9 @@ def _same_work(run: Run, other: Run, task: str) -> bool:
     commits = {one.info and one.info.commit for one in (run, other)}
     if len(commits) > 1 or None in commits:
         return False
-    proven = {side.backend for c in other.certificates if c.task == task
-              for side in (c.first, c.second)}
+    proven = {
+        side.backend for c in other.certificates if c.task == task for side in (c.first, c.second)
+    }
     works: dict[str, list[tuple[Any, ...]]] = {}
     for m in (*run.measurements, *other.measurements):
         if m.job.task == task and m.job.backend in proven:
@@ -195,5 +225,10 @@ def _grids(runs: Sequence[Run]) -> list[Grid]:
     return grids(
         [limit for run in runs for limit in limits_of(run.name, run.measurements)],
         [prediction for run in runs for prediction in run.predictions],
-        [m for run in runs for m in run.measurements
-         if m.job.question == "batch_limit" and not m.batch_limit])
+        [
+            m
+            for run in runs
+            for m in run.measurements
+            if m.job.question == "batch_limit" and not m.batch_limit
+        ],
+    )

@@ -52,15 +52,28 @@ def here(*backends: str) -> list[str]:
     return found
 
 
-def write_profile(folder: Path, backends: list[str],
-                  questions: tuple[str, ...] = ("throughput", "memory"), job_seconds: int = 200,
-                  recipe: str = "", steps_per_window: int = 2, memory_steps: int = 3,
-                  controls: bool = False) -> Path:
+def write_profile(
+    folder: Path,
+    backends: list[str],
+    questions: tuple[str, ...] = ("throughput", "memory"),
+    job_seconds: int = 200,
+    recipe: str = "",
+    steps_per_window: int = 2,
+    memory_steps: int = 3,
+    controls: bool = False,
+) -> Path:
     file = folder / "tiny.toml"
-    file.write_text(PROFILE.format(
-        backends=backends, questions=list(questions), job_seconds=job_seconds, recipe=recipe,
-        steps_per_window=steps_per_window, memory_steps=memory_steps,
-        controls=str(controls).lower()))
+    file.write_text(
+        PROFILE.format(
+            backends=backends,
+            questions=list(questions),
+            job_seconds=job_seconds,
+            recipe=recipe,
+            steps_per_window=steps_per_window,
+            memory_steps=memory_steps,
+            controls=str(controls).lower(),
+        )
+    )
     return file
 
 
@@ -80,11 +93,21 @@ def start(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
     """A command of this interpreter, such as `-m pytest`, in the repository's root or another
     `cwd`."""
     settings: dict[str, object] = {
-        "cwd": ROOT, "text": True, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE, "env": {**os.environ, "CUDA_VISIBLE_DEVICES": "",
-                                           "COLUMNS": "200", "PYTHONPATH": str(ROOT)}}
+        "cwd": ROOT,
+        "text": True,
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "env": {
+            **os.environ,
+            "CUDA_VISIBLE_DEVICES": "",
+            "COLUMNS": "200",
+            "PYTHONPATH": str(ROOT),
+        },
+    }
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        [sys.executable, *map(str, arguments)], **settings | options)
+        [sys.executable, *map(str, arguments)], **settings | options
+    )
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 300) -> tuple[int, str, str]:

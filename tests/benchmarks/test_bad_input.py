@@ -72,8 +72,17 @@ def test_a_wrong_file_of_ones_own(
 ) -> None:
     file = tmp_path / "mine.csv"
     file.write_text(content)
-    line = refused(tmp_path, "--dataset", file, "--text-column", columns[0],
-                   "--label-column", columns[1], "--checkpoint", "random:tiny-bert")
+    line = refused(
+        tmp_path,
+        "--dataset",
+        file,
+        "--text-column",
+        columns[0],
+        "--label-column",
+        columns[1],
+        "--checkpoint",
+        "random:tiny-bert",
+    )
     for part in ["mine", *parts]:
         assert part in line
 
@@ -91,8 +100,16 @@ def test_a_full_disk(tmp_path: Path, profile: Profile) -> None:
     """A limit on the size of a written file ends a write as a full disk does: part-way."""
     file = profile(here("hf_torch"), questions=("memory",))
     ftbench("run", "--profile", file, "--results", tmp_path / "warm")  # fills the caches
-    process = start("-m", "benchmarks.harness.cli", "run", "--profile", file, "--results", tmp_path,
-                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)))
+    process = start(
+        "-m",
+        "benchmarks.harness.cli",
+        "run",
+        "--profile",
+        file,
+        "--results",
+        tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)),
+    )
     code, _, errors = finish(process)
     assert code == 2, errors
     assert "cannot write" in errors and "Traceback" not in errors
@@ -100,9 +117,20 @@ def test_a_full_disk(tmp_path: Path, profile: Profile) -> None:
 
 
 def test_pytest_says_the_same(tmp_path: Path) -> None:
-    code, output, errors = finish(start(
-        "-m", "pytest", "benchmarks", "--benchmark-only", "--profile", "quik", "-p",
-        "no:cacheprovider", "--results", tmp_path))
+    code, output, errors = finish(
+        start(
+            "-m",
+            "pytest",
+            "benchmarks",
+            "--benchmark-only",
+            "--profile",
+            "quik",
+            "-p",
+            "no:cacheprovider",
+            "--results",
+            tmp_path,
+        )
+    )
     assert code == 2
     assert "unknown profile 'quik': did you mean quick" in output + errors
     assert "Traceback" not in output + errors

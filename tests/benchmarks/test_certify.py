@@ -70,8 +70,10 @@ def test_certify_takes_traces_and_tells(tmp_path: Path, profile: Path) -> None:
         assert code == 0, output + errors
         (certificate,) = certificates
         assert certificate.holds and certificate.verdict in output
-        assert certificate.verdict.removeprefix("same work: ")[:20] in (
-            folder / "report.md").read_text()
+        assert (
+            certificate.verdict.removeprefix("same work: ")[:20]
+            in (folder / "report.md").read_text()
+        )
     else:
         assert code == 1 and "not proven" in errors
     file = folder / f"equivalence-mnli-{backends[0]}-accumulation_2.json"
@@ -82,13 +84,18 @@ def test_certify_takes_traces_and_tells(tmp_path: Path, profile: Path) -> None:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["one.json"], "takes two traces or none, not 1"),
-    (["one.json", "two.json"], "trace one.json cannot be read"),
-    (["one.json", "two.json", "--task", "imdb", "--allow-pickle"],
-     "--task, --allow-pickle say what to run; two traces are only compared"),
-    (["--question", "memory"], "--question does not go with certify"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["one.json"], "takes two traces or none, not 1"),
+        (["one.json", "two.json"], "trace one.json cannot be read"),
+        (
+            ["one.json", "two.json", "--task", "imdb", "--allow-pickle"],
+            "--task, --allow-pickle say what to run; two traces are only compared",
+        ),
+        (["--question", "memory"], "--question does not go with certify"),
+    ],
+)
 def test_bad_input_is_told(arguments: list[str], message: str) -> None:
     code, _, errors = ftbench("certify", *arguments)
     assert code == 2 and message in errors and len(errors.splitlines()) == 1
@@ -99,8 +106,18 @@ def test_a_run_fails_where_a_certificate_does_not_hold(tmp_path: Path, profile: 
     """Another environment's trace is in the run already, and it is not of the same work."""
     (backend, *_) = here("hf_torch", "hf_tf")
     other = {"hf_torch": "hf_tf", "hf_tf": "hf_torch"}[backend]
-    command = ("-m", "pytest", "benchmarks/test_equivalence.py", "--benchmark-only", "-p",
-               "no:cacheprovider", "--profile", profile, "--results", tmp_path)
+    command = (
+        "-m",
+        "pytest",
+        "benchmarks/test_equivalence.py",
+        "--benchmark-only",
+        "-p",
+        "no:cacheprovider",
+        "--profile",
+        profile,
+        "--results",
+        tmp_path,
+    )
     code, output, errors = finish(start(*command, "--backend", backend))
     assert code == 0 and "same work: not proven" in output, output + errors
     folder = latest_run(tmp_path)

@@ -33,7 +33,11 @@ def check(found: dict[str, Measurement], backends: list[str]) -> None:
         backend, _, variant = name.partition("-")
         assert (m.job.backend, m.job.variant) == (backend, variant or "framework")
         assert [(w.round, w.steps, w.examples) for w in m.throughput.windows] == [
-            (0, 2, 8), (0, 2, 8), (1, 2, 8), (1, 2, 8)]
+            (0, 2, 8),
+            (0, 2, 8),
+            (1, 2, 8),
+            (1, 2, 8),
+        ]
         own = found[f"throughput-imdb-{backend}"].throughput
         assert own and [w.tokens for w in m.throughput.windows] == [w.tokens for w in own.windows]
         assert bool(m.throughput.evaluation_windows) == (not variant)
@@ -53,8 +57,9 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
     check(measured(tmp_path), backends)
     turns = [line.split()[1:] for line in output.splitlines() if line.startswith("TURN")]
     order = [name for b in backends for name in (b, f"{b}-bare")] + [f"{backends[0]}-again"]
-    assert turns == [[f"throughput-imdb-{name}", round_] for round_ in "01" for name in order
-                     for _ in range(2)]
+    assert turns == [
+        [f"throughput-imdb-{name}", round_] for round_ in "01" for name in order for _ in range(2)
+    ]
     run = latest_run(tmp_path)
     assert run is not None
     report = (run / "report.md").read_text("utf-8")
@@ -68,9 +73,21 @@ def test_pytest_runs_them_too_and_a_resumed_race_is_taken_again_as_a_whole(
 ) -> None:
     backends = here("hf_torch", "keras_rnn")[:1]
     file = profile(backends, questions=("throughput",), controls=True)
-    code, output, errors = finish(start(
-        "-m", "pytest", "benchmarks", "--benchmark-only", "-p", "no:cacheprovider",
-        "--profile", file, "--results", tmp_path, "--strict-markers"))
+    code, output, errors = finish(
+        start(
+            "-m",
+            "pytest",
+            "benchmarks",
+            "--benchmark-only",
+            "-p",
+            "no:cacheprovider",
+            "--profile",
+            file,
+            "--results",
+            tmp_path,
+            "--strict-markers",
+        )
+    )
     assert code == 0, output + errors
     before = measured(tmp_path)
     check(before, backends)
@@ -95,14 +112,18 @@ def test_a_framework_that_runs_in_another_precision_fails_with_the_reason(
     """Autocast, switched on before anything else in every process, overrides the recipe."""
     pytest.importorskip("torch")
     (tmp_path / "sitecustomize.py").write_text(
-        "import torch\ntorch.set_autocast_enabled('cpu', True)\n")
+        "import torch\ntorch.set_autocast_enabled('cpu', True)\n"
+    )
     file = profile(here("hf_torch"))
-    process = start("-c", f"""
+    process = start(
+        "-c",
+        f"""
 import os, sys
 os.environ["PYTHONPATH"] = {str(tmp_path)!r}
 from benchmarks.harness import cli
 sys.exit(cli.main(["run", "--profile", {str(file)!r}, "--results", {str(tmp_path)!r}]))
-""")
+""",
+    )
     code, _, errors = finish(process)
     assert code == 1, errors
     for m in measured(tmp_path).values():

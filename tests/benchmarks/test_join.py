@@ -26,15 +26,23 @@ from tests.benchmarks.conftest import ROOT, here
 @pytest.mark.once
 def test_one_parent_makes_one_run(tmp_path: Path, profile: Callable[..., Path]) -> None:
     (backend,) = here("hf_torch", "keras_rnn")[:1]
-    file = profile([backend, "hf_tf" if backend == "keras_rnn" else "keras_rnn"],
-                   questions=("memory",))
-    command = (f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
-               f"--profile {file} --results {tmp_path} -k {{}}")
+    file = profile(
+        [backend, "hf_tf" if backend == "keras_rnn" else "keras_rnn"], questions=("memory",)
+    )
+    command = (
+        f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
+        f"--profile {file} --results {tmp_path} -k {{}}"
+    )
     other = "keras_rnn" if backend == "hf_torch" else "hf_tf"
     script = f"{command.format(backend)} && {command.format(other)}; exit $?"
     done = subprocess.run(
-        ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300,
-        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""})
+        ["bash", "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = runs(tmp_path)
     info, measurements, problems = read_run(folder)
@@ -51,12 +59,18 @@ def test_what_two_calls_add_was_not_raced_together(
     """A loop and its control, chosen one after the other: their windows are of other times."""
     (backend,) = here("hf_torch", "keras_rnn")[:1]
     file = profile([backend], questions=("throughput",), controls=True)
-    command = (f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
-               f"--profile {file} --results {tmp_path} -k ")
+    command = (
+        f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
+        f"--profile {file} --results {tmp_path} -k "
+    )
     done = subprocess.run(
-        ["bash", "-c", f"{command} 'not bare and not again' && {command} bare; exit $?"], cwd=ROOT,
-        capture_output=True, text=True, timeout=300,
-        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""})
+        ["bash", "-c", f"{command} 'not bare and not again' && {command} bare; exit $?"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = runs(tmp_path)
     found = {m.job.variant: m.throughput for m in read_run(folder)[1]}
@@ -84,12 +98,22 @@ def test_backends_of_two_environments_take_turns_in_one_race(
         pytest.skip("needs PyTorch and Keras in one environment")
     file = profile(["hf_torch", backend])
     other = without("torch", tmp_path / "other")
-    arguments = (f"-m pytest benchmarks --benchmark-only -p no:cacheprovider --profile {file} "
-                 f"--results {tmp_path}")
+    arguments = (
+        f"-m pytest benchmarks --benchmark-only -p no:cacheprovider --profile {file} "
+        f"--results {tmp_path}"
+    )
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} {arguments} --backend hf_torch && {other} {arguments}; "
-         "exit $?"], cwd=ROOT, capture_output=True, text=True, timeout=300,
-        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""})
+        [
+            "bash",
+            "-c",
+            f"{sys.executable} {arguments} --backend hf_torch && {other} {arguments}; exit $?",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "FTBENCH_JOIN": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = runs(tmp_path)
     measurements = read_run(folder)[1]
@@ -102,17 +126,16 @@ def test_backends_of_two_environments_take_turns_in_one_race(
 
 
 @pytest.mark.once
-def test_another_environment_never_unmeasures(
-    tmp_path: Path, profile: Callable[..., Path]
-) -> None:
+def test_another_environment_never_unmeasures(tmp_path: Path, profile: Callable[..., Path]) -> None:
     """What one environment measured stays when the next one lacks the framework."""
     file = profile(["hf_torch"], questions=("memory",))
     plan = make_plan(Choice(profile=str(file)), load_profile(str(file)), ["imdb"], "")
     run = Run.new(tmp_path, plan)
     run.create()
     (spec,) = plan.jobs
-    absent = excluded_measurement(Excluded(spec, "not_installed", "torch is not installed"),
-                                  run.device)
+    absent = excluded_measurement(
+        Excluded(spec, "not_installed", "torch is not installed"), run.device
+    )
     run.record(absent)
     assert [m.status for m in run.measurements()] == ["not_installed"]
     run.record(absent.model_copy(update={"status": "failed", "reason": "measured elsewhere"}))

@@ -39,12 +39,17 @@ Profile = Callable[..., Path]
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Profile:
-    def write(backends: list[str], budget: str = "6GiB", highest: int = 4,
-              finders: bool = False) -> Path:
+    def write(
+        backends: list[str], budget: str = "6GiB", highest: int = 4, finders: bool = False
+    ) -> Path:
         file = tmp_path / "limits.toml"
-        file.write_text(PROFILE.format(
-            backends=backends, budget=budget, highest=highest, finders=str(finders).lower()))
+        file.write_text(
+            PROFILE.format(
+                backends=backends, budget=budget, highest=highest, finders=str(finders).lower()
+            )
+        )
         return file
+
     return write
 
 
@@ -53,8 +58,10 @@ def limits(results: Path) -> dict[str, BatchLimit]:
     return {name: limit for name, limit in found.items() if limit is not None}
 
 
-@pytest.mark.parametrize(("backend", "budget"), [
-    pytest.param("hf_torch", "2GiB", marks=pytest.mark.once), ("hf_tf", "1GiB")])
+@pytest.mark.parametrize(
+    ("backend", "budget"),
+    [pytest.param("hf_torch", "2GiB", marks=pytest.mark.once), ("hf_tf", "1GiB")],
+)
 def test_a_limit_is_proven_under_a_real_budget(
     backend: str, budget: str, tmp_path: Path, profile: Profile
 ) -> None:
@@ -83,8 +90,9 @@ def test_other_finders_answer_on_the_same_work(tmp_path: Path, profile: Profile)
     """Where all that is tried fits; accelerate's begins at 128 whatever is asked."""
     here("hf_torch")
     file = profile(["hf_torch"], highest=4, finders=True)
-    code, output, errors = ftbench("limit", "--profile", file, "--results", tmp_path,
-                                   "--recipe", "length=16")
+    code, output, errors = ftbench(
+        "limit", "--profile", file, "--results", tmp_path, "--recipe", "length=16"
+    )
     assert code == 0, output + errors
     (found,) = limits(tmp_path).values()
     assert (found.limit, found.fails_at) == (4, None)
@@ -98,9 +106,20 @@ def test_other_finders_answer_on_the_same_work(tmp_path: Path, profile: Profile)
 def test_a_budget_below_the_model(tmp_path: Path, profile: Profile) -> None:
     """Asked from another folder than the repository, with a folder of results that lies in it."""
     (backend, *_) = here("hf_torch", "keras_rnn")
-    code, output, errors = finish(start(
-        "-m", "benchmarks.harness.cli", "limit", "--profile", profile([backend]), "--results",
-        tmp_path.name, "--budget", "200MiB", cwd=tmp_path.parent))
+    code, output, errors = finish(
+        start(
+            "-m",
+            "benchmarks.harness.cli",
+            "limit",
+            "--profile",
+            profile([backend]),
+            "--results",
+            tmp_path.name,
+            "--budget",
+            "200MiB",
+            cwd=tmp_path.parent,
+        )
+    )
     assert code == 0, output + errors
     (found,) = limits(tmp_path).values()
     assert (found.limit, found.fails_at) == (0, 1)
@@ -117,8 +136,15 @@ def test_an_ordinary_error_is_no_limit(
     (backend, *_) = here("hf_torch", "keras_rnn")
     cache = tmp_path / "cache"
     monkeypatch.setenv("FTBENCH_CACHE", str(cache))
-    process = start("-m", "benchmarks.harness.cli", "limit", "--profile", profile([backend]),
-                    "--results", tmp_path)
+    process = start(
+        "-m",
+        "benchmarks.harness.cli",
+        "limit",
+        "--profile",
+        profile([backend]),
+        "--results",
+        tmp_path,
+    )
     run = wait_for_run(tmp_path)
     for file in (cache / "tokenised").glob("*.npz"):
         file.write_bytes(b"no examples")
@@ -154,8 +180,15 @@ def wait_for_probes(results: Path, count: int) -> Measurement:
 def test_a_killed_search_goes_on_from_its_probes(tmp_path: Path, profile: Profile) -> None:
     """Under the default budget, all that is free: by then it is another figure."""
     (backend, *_) = here("hf_torch", "keras_rnn")
-    process = start("-m", "benchmarks.harness.cli", "limit", "--profile",
-                    profile([backend], "device", highest=8), "--results", tmp_path)
+    process = start(
+        "-m",
+        "benchmarks.harness.cli",
+        "limit",
+        "--profile",
+        profile([backend], "device", highest=8),
+        "--results",
+        tmp_path,
+    )
     kept = wait_for_probes(tmp_path, 1)
     assert kept.status == "interrupted"
     children = psutil.Process(process.pid).children()
@@ -170,16 +203,29 @@ def test_a_killed_search_goes_on_from_its_probes(tmp_path: Path, profile: Profil
     assert code == 0, output + errors
     (m,) = measured(tmp_path).values()
     assert m.status == "ok" and m.batch_limit is not None and m.batch_limit.limit == 8
-    assert m.batch_limit.probes[:len(before)] == before
+    assert m.batch_limit.probes[: len(before)] == before
     sizes = [p.batch_size for p in m.batch_limit.probes]
     assert len(sizes) == len(set(sizes))
 
 
 def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
     (backend, *_) = here("keras_rnn", "hf_torch")
-    process = start("-m", "pytest", "benchmarks", "--benchmark-only", "--profile",
-                    profile([backend]), "--results", tmp_path, "-p", "no:cacheprovider",
-                    "--phase", "evaluation", "--benchmark-json", tmp_path / "table.json")
+    process = start(
+        "-m",
+        "pytest",
+        "benchmarks",
+        "--benchmark-only",
+        "--profile",
+        profile([backend]),
+        "--results",
+        tmp_path,
+        "-p",
+        "no:cacheprovider",
+        "--phase",
+        "evaluation",
+        "--benchmark-json",
+        tmp_path / "table.json",
+    )
     code, output, errors = finish(process)
     assert code == 0, output
     ((name, found),) = limits(tmp_path).items()
@@ -190,19 +236,25 @@ def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("limit", "--budget", "six"), "--budget 'six': write a size such as 6GiB"),
-    (("limit", "--budget", "T4"), "GPU types go with --gpu"),
-    (("limit", "--budget", "9TiB"), "choose a smaller one"),
-    (("limit", "--gpu", "T5"), "unknown GPU type 'T5'"),
-    (("limit", "--gpu", "T4", "--device", "cpu"), "ftbench predict"),
-    (("limit", "--recipe", "batch_size=8"), "it is what a batch limit searches for"),
-    (("limit", "--question", "memory"), "--question does not go with limit"),
-    (("run", "--budget", "6GiB"), "say how a batch limit is found"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("limit", "--budget", "six"), "--budget 'six': write a size such as 6GiB"),
+        (("limit", "--budget", "T4"), "GPU types go with --gpu"),
+        (("limit", "--budget", "9TiB"), "choose a smaller one"),
+        (("limit", "--gpu", "T5"), "unknown GPU type 'T5'"),
+        (("limit", "--gpu", "T4", "--device", "cpu"), "ftbench predict"),
+        (("limit", "--recipe", "batch_size=8"), "it is what a batch limit searches for"),
+        (("limit", "--question", "memory"), "--question does not go with limit"),
+        (("run", "--budget", "6GiB"), "say how a batch limit is found"),
+    ],
+)
 def test_bad_input_is_told_in_one_line(
-    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # --device cpu sets it in this process
     here("hf_torch", "keras_rnn")

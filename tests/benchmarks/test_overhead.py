@@ -17,8 +17,9 @@ def test_script_and_job_are_paired(
     backend: str, tmp_path: Path, profile: Callable[..., Path]
 ) -> None:
     file = profile(here(backend), questions=("throughput",))
-    code, output, errors = finish(start("-m", "tests.overhead", "--profile", file, "--backend",
-                                        backend, "--pairs", "2"))
+    code, output, errors = finish(
+        start("-m", "tests.overhead", "--profile", file, "--backend", backend, "--pairs", "2")
+    )
     assert code == 0, output + errors
     assert output.count(f"throughput-imdb-{backend}: pair ") == 2
     words = "fewer than 6 pairs: no interval"
@@ -28,7 +29,16 @@ def test_script_and_job_are_paired(
 
 @pytest.mark.once
 def test_what_the_scripts_do_not_do_is_refused(profile: Callable[..., Path]) -> None:
-    code, _, errors = finish(start("-m", "tests.overhead", "--profile",
-                                   profile(here("hf_torch")), "--recipe", "precision=bf16"))
+    code, _, errors = finish(
+        start(
+            "-m",
+            "tests.overhead",
+            "--profile",
+            profile(here("hf_torch")),
+            "--recipe",
+            "precision=bf16",
+        )
+    )
     assert code == 2 and errors.strip() == (
-        "overhead: --recipe precision: the scripts hold it at 'fp32'")
+        "overhead: --recipe precision: the scripts hold it at 'fp32'"
+    )

@@ -16,9 +16,21 @@ pytestmark = pytest.mark.once
 
 
 def run_suite(results: Path, file: Path, *arguments: str | Path) -> tuple[int, str]:
-    code, output, errors = finish(start(
-        "-m", "pytest", "benchmarks", "--benchmark-only", "-p", "no:cacheprovider",
-        "--profile", file, "--results", results, *arguments))
+    code, output, errors = finish(
+        start(
+            "-m",
+            "pytest",
+            "benchmarks",
+            "--benchmark-only",
+            "-p",
+            "no:cacheprovider",
+            "--profile",
+            file,
+            "--results",
+            results,
+            *arguments,
+        )
+    )
     return code, output + errors
 
 
@@ -31,8 +43,9 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
     """One run of the suite: its results folder, pytest-benchmark's JSON and what it printed."""
     folder = tmp_path_factory.mktemp("suite")
     file, saved = write_profile(folder, here("hf_torch", "keras_rnn")), folder / "saved.json"
-    code, output = run_suite(folder, file, f"--benchmark-json={saved}", storage(folder),
-                             "--benchmark-save=first")
+    code, output = run_suite(
+        folder, file, f"--benchmark-json={saved}", storage(folder), "--benchmark-save=first"
+    )
     assert code == 0, output
     return folder, saved, output
 
@@ -47,8 +60,11 @@ def test_windows_are_timed_by_its_clock(suite: tuple[Path, Path, str]) -> None:
     for m in (m for m in measurements if m.throughput and m.job.question == "throughput"):
         assert m.throughput is not None
         for round_ in range(2):
-            (row,) = [b for b in benchmarks if b["name"] ==
-                      f"test_training_speed[imdb-{m.job.backend}-round{round_ + 1}]"]
+            (row,) = [
+                b
+                for b in benchmarks
+                if b["name"] == f"test_training_speed[imdb-{m.job.backend}-round{round_ + 1}]"
+            ]
             ours = [w.seconds for w in m.throughput.windows if w.round == round_]
             assert row["stats"]["data"] == ours
             rates = sorted(2 / seconds for seconds in ours)
@@ -62,16 +78,18 @@ def test_its_comparison_works(suite: tuple[Path, Path, str]) -> None:
     code, output, errors = finish(start("-m", "pytest_benchmark", "compare", saved))
     assert code == 0 and "test_training_speed" in output + errors
     select = (results / "tiny.toml", "-k", "training_speed", storage(results))
-    code, output = run_suite(results, *select, "--benchmark-compare",
-                             "--benchmark-compare-fail=median:100000%")
+    code, output = run_suite(
+        results, *select, "--benchmark-compare", "--benchmark-compare-fail=median:100000%"
+    )
     assert code == 0 and "Comparing against benchmarks from" in output, output
     (file,) = results.glob("storage/*/*.json")
     content = json.loads(file.read_text())
     for row in content["benchmarks"]:  # as if the machine had been a thousand times as fast
         row["stats"]["median"] /= 1000
     file.write_text(json.dumps(content))
-    code, output = run_suite(results, *select, "--benchmark-compare",
-                             "--benchmark-compare-fail=median:100%")
+    code, output = run_suite(
+        results, *select, "--benchmark-compare", "--benchmark-compare-fail=median:100%"
+    )
     assert code == 1 and "Performance has regressed" in output, output
 
 

@@ -45,8 +45,9 @@ def worker_is_running(run: Path) -> bool:
 
 def test_a_run_measures_reports_and_says_so(tmp_path: Path, profile: Profile) -> None:
     backends = here("hf_torch", "hf_tf", "keras_rnn")
-    code, output, errors = ftbench("run", "--profile", profile(["hf_torch", "hf_tf", "keras_rnn"]),
-                                   "--results", tmp_path)
+    code, output, errors = ftbench(
+        "run", "--profile", profile(["hf_torch", "hf_tf", "keras_rnn"]), "--results", tmp_path
+    )
     assert code == 0, output + errors
     found = measured(tmp_path)
     assert len(found) == 6
@@ -105,9 +106,17 @@ def test_a_worker_without_memory_fails_with_its_last_lines(
     file = profile(here("hf_torch"), questions=("memory",))
     large = ("batch_size=64", "length=512", 'padding="max"', 'attention="eager"')
     limit = 2 * 2**30  # enough for the framework, too little for these
-    process = start("-m", "benchmarks.harness.cli", "run", "--profile", file, "--results", tmp_path,
-                    *(word for setting in large for word in ("--recipe", setting)),
-                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)))
+    process = start(
+        "-m",
+        "benchmarks.harness.cli",
+        "run",
+        "--profile",
+        file,
+        "--results",
+        tmp_path,
+        *(word for setting in large for word in ("--recipe", setting)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+    )
     code, _, errors = finish(process)
     assert code == 1, errors
     outcome = measured(tmp_path)["memory-imdb-hf_torch"]
@@ -121,9 +130,17 @@ def test_an_interrupted_run_leaves_no_orphan_and_is_completed_by_resume(
 ) -> None:
     file = profile(here("hf_torch"), memory_steps=ENDLESS)
     # A shell's background job, as these tests may be, has its Ctrl-C ignored, and so its children.
-    process = start("-m", "benchmarks.harness.cli", "run", "--profile", file, "--results", tmp_path,
-                    start_new_session=True,
-                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process = start(
+        "-m",
+        "benchmarks.harness.cli",
+        "run",
+        "--profile",
+        file,
+        "--results",
+        tmp_path,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     worker = wait_for_worker(process, "memory")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C does
     code, _, errors = finish(process)

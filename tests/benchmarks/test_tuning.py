@@ -76,8 +76,10 @@ def go_on(results: Path, folder: Path, asked: tuple[str, ...]) -> None:
     assert races["first"][0].stat().st_mtime_ns == kept and races["second"][1].is_file()
     after = json.loads((folder / "tuning.json").read_text())
     assert after["steps"][0] == before["steps"][0]  # the noise, not raced again
-    for words, part in [((*resume, *asked[:2]), "--backend cannot change a run"),
-                        (("--resume", "las", "--results", str(results)), "unknown run 'las'")]:
+    for words, part in [
+        ((*resume, *asked[:2]), "--backend cannot change a run"),
+        (("--resume", "las", "--results", str(results)), "unknown run 'las'"),
+    ]:
         code, _, errors = ftbench("tune", *words)
         assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
     code, _, errors = ftbench("run", *resume)
@@ -90,8 +92,9 @@ def test_without_a_noise_floor_there_is_no_winner(tmp_path: Path, profile: Profi
     file = profile([backend], questions=("throughput",))
     with file.open("a") as text:
         text.write(f'[environment.{backend}]\nPYTHONHOME = "/nowhere"\n')
-    code, output, errors = tune("--backend", backend, "--task", "imdb", "--profile", str(file),
-                                "--results", str(tmp_path))
+    code, output, errors = tune(
+        "--backend", backend, "--task", "imdb", "--profile", str(file), "--results", str(tmp_path)
+    )
     folder = latest_run(tmp_path)
     assert code == 1 and folder is not None
     assert len(errors.strip().splitlines()) == 1
@@ -111,8 +114,9 @@ def test_trainings_that_are_killed(
     monkeypatch.setattr(tuning, "levers", lambda recipe, device: [half])
     monkeypatch.setattr(tuning, "counts", lambda gain, floor: gain is not None)
     file = profile([backend], recipe='steps = 5\nevaluation_interval = 2\nkeep_best = "loss"')
-    choice = Choice(profile=str(file), questions=["accuracy"],
-                    checkpoint=str(base_folder(tmp_path / "tiny")))
+    choice = Choice(
+        profile=str(file), questions=["accuracy"], checkpoint=str(base_folder(tmp_path / "tiny"))
+    )
     asked = load_profile(str(file)).model_copy(update={"questions": ["accuracy"]})
     plan = tuning.plan_for(make_plan(choice, asked, ["imdb"], "ftbench tune"), print)
     run = Run.new(tmp_path, plan)
@@ -144,7 +148,10 @@ def test_trainings_that_are_killed(
 
 def tune(*arguments: str) -> tuple[int, str, str]:
     """`ftbench tune` with two levers."""
-    return finish(start("-c", f"""
+    return finish(
+        start(
+            "-c",
+            f"""
 import sys
 from benchmarks.harness import cli, tune
 every = tune.levers
@@ -152,7 +159,9 @@ tune.levers = lambda recipe, device: [
     lever for lever in every(recipe, device)
     if lever.name in ("tf32", "half the batch, accumulated")]
 sys.exit(cli.main(["tune", *{arguments!r}]))
-"""))
+""",
+        )
+    )
 
 
 def test_what_it_takes(tmp_path: Path) -> None:

@@ -62,10 +62,20 @@ def make_start(folder: Path, architecture: Architecture, labels: int = 3) -> Sta
 
     common = {"vocab_size": VOCABULARY, "num_labels": labels, "pad_token_id": 0}
     shapes = {
-        "bert": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-                 "intermediate_size": 32, "max_position_embeddings": 32},
-        "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32,
-                       "max_position_embeddings": 32},
+        "bert": {
+            "hidden_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "max_position_embeddings": 32,
+        },
+        "distilbert": {
+            "dim": 16,
+            "n_layers": 2,
+            "n_heads": 2,
+            "hidden_dim": 32,
+            "max_position_embeddings": 32,
+        },
         "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32},
     }
     config = AutoConfig.for_model(architecture, **common, **shapes[architecture])
@@ -113,8 +123,14 @@ def make_examples(count: int, *, pairs: bool, seed: int = 0, labels: int = 3) ->
     )
 
 
-def make_work(start: Start, count: int = 22, *, record: bool = True, hash_batches: bool = False,
-              **fields: object) -> Work:
+def make_work(
+    start: Start,
+    count: int = 22,
+    *,
+    record: bool = True,
+    hash_batches: bool = False,
+    **fields: object,
+) -> Work:
     recipe = Recipe(**{"batch_size": 4, "length": LENGTH, "dropout": 0.0, **fields})
     examples = make_examples(count, pairs=start.architecture == "bert")
     return Work(recipe, start, examples, record, hash_batches)

@@ -26,8 +26,9 @@ def recipe(**fields: object) -> Recipe:
     return Recipe(**{"batch_size": 4, "length": LENGTH, **fields})
 
 
-def trace(start: Start, device: str = "cpu", batch: int = 4, phase: str = "training",
-          **fields: object) -> StepTrace:
+def trace(
+    start: Start, device: str = "cpu", batch: int = 4, phase: str = "training", **fields: object
+) -> StepTrace:
     return allocations.step_trace(recipe(**fields), start, batch, device, phase)
 
 
@@ -54,8 +55,11 @@ def test_what_stays_is_what_the_session_holds(starts: dict[str, Start]) -> None:
         session = new_session("hf_torch", make_work(start, steps=2, dropout=None))
         session.train(Eyes(stop_after=2))
         weights = sum(p.numel() * 4 for p in session.model.parameters())
-        state = sum(t.numel() * t.element_size() for values in session.optimizer.state.values()
-                    for t in values.values())
+        state = sum(
+            t.numel() * t.element_size()
+            for values in session.optimizer.state.values()
+            for t in values.values()
+        )
         made = trace(start)
         buffers = kept(made, "weights") - weights
         assert 0 <= buffers <= 32 * 32 * 8, architecture  # positions and masks
@@ -76,8 +80,9 @@ def test_the_peak_is_what_pytorch_takes(
 ) -> None:
     """PyTorch's profiler counts every byte that its CPU allocator gives out."""
     start = starts[architecture]
-    work = make_work(start, count=12, steps=3, batch_size=4, dropout=0.1, padding="max",
-                     attention=attention)
+    work = make_work(
+        start, count=12, steps=3, batch_size=4, dropout=0.1, padding="max", attention=attention
+    )
     session = new_session("hf_torch", work)
     gc.collect()  # what earlier sessions left must not be given back meanwhile
     with torch.profiler.profile(profile_memory=True) as profile:
@@ -96,16 +101,22 @@ def test_a_batch_adds_the_same_again(starts: dict[str, Start]) -> None:
     assert np.array_equal(two.bytes + (four.bytes - two.bytes) * 7 // 2, nine.bytes)
 
 
-@pytest.mark.parametrize("fields", [
-    {"precision": "bf16"}, {"attention": "sdpa"}, {"gradient_checkpointing": True},
-])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"precision": "bf16"},
+        {"attention": "sdpa"},
+        {"gradient_checkpointing": True},
+    ],
+)
 def test_what_saves_memory_saves_it(starts: dict[str, Start], fields: dict[str, object]) -> None:
     plain = trace(starts["bert"], "gpu", attention="eager")
     lighter = trace(starts["bert"], "gpu", **{"attention": "eager", **fields})
     for part in ("activations", "attention"):
         assert peak_of(lighter, part) <= peak_of(plain, part)
     assert peak_of(lighter, "activations") + peak_of(lighter, "attention") < (
-        peak_of(plain, "activations") + peak_of(plain, "attention"))
+        peak_of(plain, "activations") + peak_of(plain, "attention")
+    )
 
 
 def peak_of(made: StepTrace, part: str) -> int:
@@ -116,13 +127,23 @@ def peak_of(made: StepTrace, part: str) -> int:
     return int(change[:-1].cumsum().max())
 
 
-@pytest.mark.parametrize("fields", [{"length": 8}, {"dropout": 0.0}, {"accumulation": 2},
-                                    {"optimizer": "adafactor"}, {"precision": "fp16"}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"length": 8},
+        {"dropout": 0.0},
+        {"accumulation": 2},
+        {"optimizer": "adafactor"},
+        {"precision": "fp16"},
+    ],
+)
 def test_every_field_that_moves_memory_counts(
     starts: dict[str, Start], fields: dict[str, object]
 ) -> None:
-    plain, other = trace(starts["bert"], "gpu", dropout=0.1), trace(
-        starts["bert"], "gpu", **{"dropout": 0.1, **fields})
+    plain, other = (
+        trace(starts["bert"], "gpu", dropout=0.1),
+        trace(starts["bert"], "gpu", **{"dropout": 0.1, **fields}),
+    )
     assert live(plain).max() != live(other).max()
 
 
@@ -158,9 +179,24 @@ def test_no_weights_are_needed(starts: dict[str, Start], tmp_path: Path) -> None
 def test_the_command_tells_what_fits_on_a_gpu_that_is_not_here(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = cli.main(["predict", "--backend", "hf_torch", "--checkpoint", "random:tiny-bert",
-                     "--recipe", "length=512", "--gpu", "T4", "--gpu", "A100-40", "--json",
-                     "--results", str(tmp_path)])
+    code = cli.main(
+        [
+            "predict",
+            "--backend",
+            "hf_torch",
+            "--checkpoint",
+            "random:tiny-bert",
+            "--recipe",
+            "length=512",
+            "--gpu",
+            "T4",
+            "--gpu",
+            "A100-40",
+            "--json",
+            "--results",
+            str(tmp_path),
+        ]
+    )
     assert code == 0
     shown = [Prediction(**p) for p in json.loads(capsys.readouterr().out)]
     folder = store.latest_run(tmp_path)
@@ -171,4 +207,5 @@ def test_the_command_tells_what_fits_on_a_gpu_that_is_not_here(
     assert 0 < t4.low <= t4.limit <= t4.high < a100.limit
     assert sum(shown[0].parts.values()) == shown[0].peak_bytes
     assert f"about {t4.limit} on a T4, {a100.limit} on an A100-40 (predicted)" in (
-        predictions.text(shown[0]))
+        predictions.text(shown[0])
+    )

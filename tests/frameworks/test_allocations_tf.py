@@ -19,8 +19,14 @@ from tests.frameworks.conftest import LENGTH, make_work, needed, new_session
 BACKENDS = ("hf_tf", "keras_rnn")
 
 
-def trace(backend: str, start: Start, batch: int = 2, phase: str = "training", device: str = "cpu",
-          **fields: Any) -> StepTrace:
+def trace(
+    backend: str,
+    start: Start,
+    batch: int = 2,
+    phase: str = "training",
+    device: str = "cpu",
+    **fields: Any,
+) -> StepTrace:
     needed(backend)
     recipe = Recipe(**{"length": LENGTH, "dropout": 0.1, **fields})
     module = importlib.import_module(f"frameworks.{backend}.allocations")
@@ -69,8 +75,9 @@ def test_only_sizes_depend_on_the_batch(backend: str, starts: dict[str, Start]) 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "gpt2"])
 def test_attention_is_told_apart(architecture: str, starts: dict[str, Start]) -> None:
     found = trace("hf_tf", starts[architecture], batch=3)
-    squares = [size for size, part in zip(found.bytes, found.parts, strict=True)
-               if part == "attention"]
+    squares = [
+        size for size, part in zip(found.bytes, found.parts, strict=True) if part == "attention"
+    ]
     assert squares and max(squares) == 3 * 2 * LENGTH * LENGTH * 4  # examples, heads, fp32
 
 
@@ -86,9 +93,7 @@ def test_a_loops_inputs_and_their_gradients_are_lists(starts: dict[str, Start]) 
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_accumulation_keeps_a_sum_of_the_gradients(
-    backend: str, starts: dict[str, Start]
-) -> None:
+def test_accumulation_keeps_a_sum_of_the_gradients(backend: str, starts: dict[str, Start]) -> None:
     plain, summed = (trace(backend, starts["bert"], accumulation=n) for n in (1, 3))
     ends = [by_part(t, t.events - 1) for t in (plain, summed)]
     assert ends[0].get("gradients", 0) == 0
@@ -116,8 +121,13 @@ def test_a_processor_has_a_thread_for_every_core(
     seen: list[int] = []
     replay = liveness.replay
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
-    monkeypatch.setattr(liveness, "replay", lambda variables, steps, threads: (
-        seen.append(threads), replay(variables, steps, threads))[1])
+    monkeypatch.setattr(
+        liveness,
+        "replay",
+        lambda variables, steps, threads: (seen.append(threads), replay(variables, steps, threads))[
+            1
+        ],
+    )
     trace(backend, starts["bert"])
     assert seen == [7]
 
@@ -125,8 +135,13 @@ def test_a_processor_has_a_thread_for_every_core(
 def test_the_baseline_never_meets_another_keras_backend() -> None:
     """Whichever of its modules comes first, and whatever the user has set."""
     code = "import os, frameworks.keras_rnn; print(os.environ['KERAS_BACKEND'])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], text=True,
-                          env={**os.environ, "KERAS_BACKEND": "torch"}, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+        capture_output=True,
+    )
     assert done.stdout.strip() == "tensorflow", done.stderr
 
 

@@ -67,8 +67,11 @@ def test_the_order_is_fixed_by_seed_and_epoch(examples: Examples, recipe: Recipe
 
 def test_epochs_and_seeds_differ_in_order() -> None:
     examples = make(np.full(30, 5))
-    orders = [Feed(examples, Recipe(seed=seed)).order(epoch).tolist()
-              for seed in (1, 2) for epoch in (0, 1)]
+    orders = [
+        Feed(examples, Recipe(seed=seed)).order(epoch).tolist()
+        for seed in (1, 2)
+        for epoch in (0, 1)
+    ]
     assert len({tuple(order) for order in orders}) == 4
 
 

@@ -30,8 +30,14 @@ from tests.frameworks.tracing import clean_trace, evaluation, traced
 # Two epochs of six steps, each with a last batch of 2 examples after one of 4; clipping is at
 # work in a part of the steps.
 FIELDS: dict[str, object] = {
-    "steps": 12, "accumulation": 2, "learning_rate": 3e-4, "weight_decay": 0.1,
-    "warmup_share": 0.25, "padding": "longest", "max_gradient_norm": 0.5}
+    "steps": 12,
+    "accumulation": 2,
+    "learning_rate": 3e-4,
+    "weight_decay": 0.1,
+    "warmup_share": 0.25,
+    "padding": "longest",
+    "max_gradient_norm": 0.5,
+}
 EXAMPLES = 46
 
 
@@ -61,6 +67,7 @@ def reference(work: Work) -> Traced:
 
 # Faults of the optimizer: put into a session that is ready to train.
 
+
 def epsilon_unscaled(session: Session) -> None:
     """Keras's form: epsilon meets sqrt(v) before the bias correction."""
     steps = itertools.count(1)
@@ -68,7 +75,7 @@ def epsilon_unscaled(session: Session) -> None:
     def unscale(optimizer, *_):
         step = next(steps)
         for group in optimizer.param_groups:
-            group["eps"] = session.work.recipe.epsilon / sqrt(1 - 0.999 ** step)
+            group["eps"] = session.work.recipe.epsilon / sqrt(1 - 0.999**step)
 
     session.optimizer.register_step_pre_hook(unscale)
 
@@ -113,6 +120,7 @@ def decay_in_the_gradient(session: Session) -> None:
 
 
 # Faults of the model.
+
 
 def before_forward(session: Session, change: Callable[[dict], None]) -> None:
     def hook(module, arguments, inputs):
@@ -167,11 +175,16 @@ IN_SESSION = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "inject", "check", "step"), IN_SESSION,
-                         ids=[row[1].__name__ for row in IN_SESSION])
+@pytest.mark.parametrize(
+    ("fault", "inject", "check", "step"), IN_SESSION, ids=[row[1].__name__ for row in IN_SESSION]
+)
 def test_a_fault_in_the_session_is_caught(
-    reference: Traced, work: Work, fault: str, inject: Callable[[Session], None], check: str,
-    step: int | None
+    reference: Traced,
+    work: Work,
+    fault: str,
+    inject: Callable[[Session], None],
+    check: str,
+    step: int | None,
 ) -> None:
     session = new_session("hf_torch", work)
     inject(session)
@@ -180,25 +193,37 @@ def test_a_fault_in_the_session_is_caught(
 
 # Faults of loss, schedule and batches: put into the backend's modules before it is built.
 
+
 def from_logits_wrong(monkeypatch):
     """Probabilities are taken for logits."""
-    of_loss(monkeypatch, lambda torch, logits, labels, count: torch.nn.functional.cross_entropy(
-        logits.softmax(-1), labels, reduction="sum") / count)
+    of_loss(
+        monkeypatch,
+        lambda torch, logits, labels, count: (
+            torch.nn.functional.cross_entropy(logits.softmax(-1), labels, reduction="sum") / count
+        ),
+    )
 
 
 def loss_summed(monkeypatch):
-    of_loss(monkeypatch, lambda torch, logits, labels, count: torch.nn.functional.cross_entropy(
-        logits, labels, reduction="sum"))
+    of_loss(
+        monkeypatch,
+        lambda torch, logits, labels, count: torch.nn.functional.cross_entropy(
+            logits, labels, reduction="sum"
+        ),
+    )
 
 
 def partial_batch_weighted(monkeypatch):
     """The mean of the batches' means: an example in a small batch counts more."""
-    of_loss(monkeypatch, lambda torch, logits, labels, count: torch.nn.functional.cross_entropy(
-        logits, labels) / 2)
+    of_loss(
+        monkeypatch,
+        lambda torch, logits, labels, count: torch.nn.functional.cross_entropy(logits, labels) / 2,
+    )
 
 
 def accumulation_not_averaged(monkeypatch):
     """The gradients of a step's batches are added up; the loss that is shown is right."""
+
     def loss(torch, logits, labels, count):
         mean = torch.nn.functional.cross_entropy(logits, labels, reduction="sum") / count
         return 2 * mean - mean.detach()
@@ -207,8 +232,12 @@ def accumulation_not_averaged(monkeypatch):
 
 
 def labels_shifted(monkeypatch):
-    of_loss(monkeypatch, lambda torch, logits, labels, count: torch.nn.functional.cross_entropy(
-        logits, (labels + 1) % 3, reduction="sum") / count)
+    of_loss(
+        monkeypatch,
+        lambda torch, logits, labels, count: (
+            torch.nn.functional.cross_entropy(logits, (labels + 1) % 3, reduction="sum") / count
+        ),
+    )
 
 
 def of_loss(monkeypatch, loss):
@@ -216,18 +245,28 @@ def of_loss(monkeypatch, loss):
 
     from frameworks.hf_torch import train
 
-    monkeypatch.setattr(train, "mean_loss", lambda outputs, labels, num_items_in_batch=None: loss(
-        torch, outputs["logits"], labels.long(), num_items_in_batch or len(labels)))
+    monkeypatch.setattr(
+        train,
+        "mean_loss",
+        lambda outputs, labels, num_items_in_batch=None: loss(
+            torch, outputs["logits"], labels.long(), num_items_in_batch or len(labels)
+        ),
+    )
 
 
 def warmup_one_step_early(monkeypatch):
-    of_rate(monkeypatch, lambda recipe, step, total: contract.learning_rate(
-        recipe, step + 1, total))
+    of_rate(
+        monkeypatch, lambda recipe, step, total: contract.learning_rate(recipe, step + 1, total)
+    )
 
 
 def no_decay_of_the_rate(monkeypatch):
-    of_rate(monkeypatch, lambda recipe, step, total: contract.learning_rate(
-        recipe.model_copy(update={"schedule": "constant"}), step, total))
+    of_rate(
+        monkeypatch,
+        lambda recipe, step, total: contract.learning_rate(
+            recipe.model_copy(update={"schedule": "constant"}), step, total
+        ),
+    )
 
 
 def of_rate(monkeypatch, rate):
@@ -240,8 +279,9 @@ def order_not_shared(monkeypatch):
     from frameworks.hf_torch import data
 
     own = np.random.default_rng(0)
-    monkeypatch.setattr(data.FeedOrder, "__iter__",
-                        lambda self: iter(own.permutation(len(self)).tolist()))
+    monkeypatch.setattr(
+        data.FeedOrder, "__iter__", lambda self: iter(own.permutation(len(self)).tolist())
+    )
 
 
 def padded_on_the_left(monkeypatch):
@@ -270,11 +310,17 @@ IN_MODULES = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "inject", "check", "step"), IN_MODULES,
-                         ids=[row[1].__name__ for row in IN_MODULES])
+@pytest.mark.parametrize(
+    ("fault", "inject", "check", "step"), IN_MODULES, ids=[row[1].__name__ for row in IN_MODULES]
+)
 def test_a_fault_in_the_backend_is_caught(
-    reference: Traced, work: Work, monkeypatch: pytest.MonkeyPatch, fault: str,
-    inject: Callable[[pytest.MonkeyPatch], None], check: str, step: int | None
+    reference: Traced,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    inject: Callable[[pytest.MonkeyPatch], None],
+    check: str,
+    step: int | None,
 ) -> None:
     inject(monkeypatch)
     caught(fault, reference, clean_trace("hf_torch", work), check, step)
@@ -282,11 +328,15 @@ def test_a_fault_in_the_backend_is_caught(
 
 # Faults of the data that a backend is given.
 
+
 def premise_only(examples: Examples) -> Examples:
-    rows = [examples.ids[a:a + n] for a, n in zip(examples.offsets, examples.second_starts,
-                                                  strict=False)]
-    return dataclasses.replace(examples, ids=np.concatenate(rows),
-                               offsets=np.cumsum([0, *map(len, rows)]))
+    rows = [
+        examples.ids[a : a + n]
+        for a, n in zip(examples.offsets, examples.second_starts, strict=False)
+    ]
+    return dataclasses.replace(
+        examples, ids=np.concatenate(rows), offsets=np.cumsum([0, *map(len, rows)])
+    )
 
 
 def types_not_given(examples: Examples) -> Examples:
@@ -297,9 +347,14 @@ def labels_moved(examples: Examples) -> Examples:
     return dataclasses.replace(examples, labels=(examples.labels + 1) % 3)
 
 
-@pytest.mark.parametrize(("fault", "change"), [
-    ("premise only", premise_only), ("token types dropped from the batch", types_not_given),
-    ("labels shifted by one class, in the data", labels_moved)])
+@pytest.mark.parametrize(
+    ("fault", "change"),
+    [
+        ("premise only", premise_only),
+        ("token types dropped from the batch", types_not_given),
+        ("labels shifted by one class, in the data", labels_moved),
+    ],
+)
 def test_a_fault_in_the_data_is_caught(
     reference: Traced, work: Work, fault: str, change: Callable[[Examples], Examples]
 ) -> None:
@@ -321,8 +376,9 @@ def test_keras_own_epsilon_is_caught_in_tensorflow(
 
     def unscaled(self, gradient, variable):
         given = self.epsilon
-        scale = tf.sqrt(1 - tf.cast(self.beta_2, tf.float64)
-                        ** tf.cast(self.iterations + 1, tf.float64))
+        scale = tf.sqrt(
+            1 - tf.cast(self.beta_2, tf.float64) ** tf.cast(self.iterations + 1, tf.float64)
+        )
         self.epsilon = given / scale
         try:
             step_of(self, gradient, variable)
@@ -331,8 +387,9 @@ def test_keras_own_epsilon_is_caught_in_tensorflow(
 
     monkeypatch.setattr(optimizer.AdamW, "update_step", unscaled)
     clean = clean_trace("hf_torch", work)
-    caught("epsilon not scaled, in TensorFlow", clean, clean_trace("hf_tf", work),
-           "first update", 2)
+    caught(
+        "epsilon not scaled, in TensorFlow", clean, clean_trace("hf_tf", work), "first update", 2
+    )
 
 
 def test_without_a_fault_it_holds(reference: Traced, work: Work) -> None:

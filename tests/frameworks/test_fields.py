@@ -11,8 +11,13 @@ import pytest
 from frameworks.contract import Recipe, Session, Start, lacks
 from tests.frameworks.conftest import Eyes, make_work, new_session, unsupported
 
-BASE = {"steps": 3, "learning_rate": 1e-2, "warmup_share": 0.3, "max_gradient_norm": 0.1,
-        "weight_decay": 0.1}
+BASE = {
+    "steps": 3,
+    "learning_rate": 1e-2,
+    "warmup_share": 0.3,
+    "max_gradient_norm": 0.1,
+    "weight_decay": 0.1,
+}
 
 CHANGED = {
     "batch_size": 3,
@@ -105,9 +110,7 @@ def test_refusals_name_field_backend_and_reason(backend: str, starts: dict[str, 
     assert not unsupported(backend, Recipe(length=16), start)
 
 
-def test_a_length_beyond_the_positions_is_refused(
-    backend: str, starts: dict[str, Start]
-) -> None:
+def test_a_length_beyond_the_positions_is_refused(backend: str, starts: dict[str, Start]) -> None:
     refused = unsupported(backend, Recipe(length=33), starts["gpt2"])
     expected = [] if backend == "keras_rnn" else ["length"]
     assert [refusal.field for refusal in refused] == expected

@@ -22,10 +22,16 @@ def alive(trace: StepTrace) -> np.ndarray:
 
 def operation(name: str, size: int, *inputs: int, **fields: object) -> Operation:
     """One whose only output has `size` bytes and that reads the first output of `inputs`."""
-    output = {key: fields.pop(key) for key in ("alias", "reuse", "variable", "pieces")
-              if key in fields}
-    return Operation(name, "forward", tuple((i, 0) for i in inputs), outputs=(
-        Output(size, "activations", **output),), **fields)
+    output = {
+        key: fields.pop(key) for key in ("alias", "reuse", "variable", "pieces") if key in fields
+    }
+    return Operation(
+        name,
+        "forward",
+        tuple((i, 0) for i in inputs),
+        outputs=(Output(size, "activations", **output),),
+        **fields,
+    )
 
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,11 +61,14 @@ def test_a_view_keeps_its_source() -> None:
     assert alive(trace).max() == 107
 
 
-@pytest.mark.parametrize(("copied", "others_read", "buffers"), [
-    (False, False, 1),  # written where it stands
-    (False, True, 2),  # a new buffer: the old one is still read
-    (True, False, 3),  # the read and the write both make a copy
-])
+@pytest.mark.parametrize(
+    ("copied", "others_read", "buffers"),
+    [
+        (False, False, 1),  # written where it stands
+        (False, True, 2),  # a new buffer: the old one is still read
+        (True, False, 3),  # the read and the write both make a copy
+    ],
+)
 def test_a_variable_is_written_in_place_only_when_nobody_reads_it(
     copied: bool, others_read: bool, buffers: int
 ) -> None:
@@ -93,8 +102,10 @@ def test_a_list_has_a_buffer_per_element() -> None:
 
 
 def test_every_step_begins_where_the_last_one_ended() -> None:
-    write = [operation("value", 100), Operation("write", "optimizer", ((0, 0),), writes=0,
-                                                adopts=0)]
+    write = [
+        operation("value", 100),
+        Operation("write", "optimizer", ((0, 0),), writes=0, adopts=0),
+    ]
     trace = replay([Variable(100, "weights")], [write] * 3)
     assert alive(trace).max() == 200 and alive(trace)[-1] == 100
 
@@ -119,7 +130,11 @@ def test_a_graph_s_parts_and_places() -> None:
         ]
 
     variables, found = operations(
-        graph(2), graph(3), 2, 8, "cpu",
+        graph(2),
+        graph(3),
+        2,
+        8,
+        "cpu",
         lambda name: "backward" if "tape" in name else "forward",
     )
     assert variables == []

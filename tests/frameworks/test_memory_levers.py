@@ -26,7 +26,8 @@ STEPS = 3
 LARGE = 100 * 2**20
 LOOPS = pytest.mark.parametrize("loop", ["train", "train_bare"])
 needs_eight_bit = pytest.mark.skipif(
-    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed here")
+    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed here"
+)
 
 
 @pytest.mark.once
@@ -36,9 +37,17 @@ def test_checkpointing_computes_layers_twice_and_changes_nothing_else(
     starts: dict[str, Start], architecture: str, loop: str
 ) -> None:
     """Dropout is on: the recomputed layers must draw it as the first time."""
+
     def run(**fields: object) -> tuple[int, list[float], bool]:
-        session, calls = new_session("hf_torch", make_work(
-            starts[architecture], steps=STEPS, dropout=0.5, learning_rate=1e-2, **fields)), []
+        session, calls = (
+            new_session(
+                "hf_torch",
+                make_work(
+                    starts[architecture], steps=STEPS, dropout=0.5, learning_rate=1e-2, **fields
+                ),
+            ),
+            [],
+        )
         (layers,) = [m for m in session.model.modules() if type(m).__name__ == "ModuleList"][:1]
         # Something inside of a layer: of the layer itself the call is what is repeated.
         next(layers[0].children()).register_forward_hook(lambda *_: calls.append(1))
@@ -99,8 +108,9 @@ def test_what_keras_lacks_is_refused_by_name(starts: dict[str, Start]) -> None:
         new_session("hf_tf", make_work(starts["bert"], gradient_checkpointing=True))
 
 
-@pytest.mark.parametrize(("asked", "word"), [
-    ("no-such-package>=1", "not installed"), ("numpy<1", "needed is numpy<1")])
+@pytest.mark.parametrize(
+    ("asked", "word"), [("no-such-package>=1", "not installed"), ("numpy<1", "needed is numpy<1")]
+)
 def test_a_missing_eight_bit_optimizer_is_refused_with_the_mend(
     starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch, asked: str, word: str
 ) -> None:
@@ -116,8 +126,16 @@ def test_the_eight_bit_adamw_is_adamw_where_it_keeps_32_bits(
     starts: dict[str, Start], loop: str
 ) -> None:
     """All tensors of a tiny model are too small for 8 bits: what is left is the recipe's AdamW."""
-    fields = {"steps": 6, "accumulation": 2, "learning_rate": 1e-2, "weight_decay": 0.1,
-              "beta1": 0.8, "beta2": 0.9, "epsilon": 1e-4, "max_gradient_norm": 0.1}
+    fields = {
+        "steps": 6,
+        "accumulation": 2,
+        "learning_rate": 1e-2,
+        "weight_decay": 0.1,
+        "beta1": 0.8,
+        "beta2": 0.9,
+        "epsilon": 1e-4,
+        "max_gradient_norm": 0.1,
+    }
     losses = []
     for name in ("adamw", "adamw_8bit"):
         session = new_session("hf_torch", make_work(starts["bert"], optimizer=name, **fields))
@@ -134,14 +152,18 @@ def test_the_eight_bit_adamw_keeps_moments_in_bytes_but_for_embeddings() -> None
 
     from frameworks.hf_torch import optimizer
 
-    model = torch.nn.ModuleDict({
-        "words": torch.nn.Embedding(100, 64), "dense": torch.nn.Linear(64, 128)})
+    model = torch.nn.ModuleDict(
+        {"words": torch.nn.Embedding(100, 64), "dense": torch.nn.Linear(64, 128)}
+    )
     built = optimizer.adamw_8bit(Recipe(), [{"params": list(model.parameters())}], model)
     model["dense"](model["words"](torch.arange(9))).sum().backward()
     built.step()
     kinds = {name: built.state[p]["state1"].dtype for name, p in model.named_parameters()}
-    assert kinds == {"words.weight": torch.float32, "dense.weight": torch.uint8,
-                     "dense.bias": torch.float32}
+    assert kinds == {
+        "words.weight": torch.float32,
+        "dense.weight": torch.uint8,
+        "dense.bias": torch.float32,
+    }
 
 
 @pytest.mark.parametrize("backend", KERAS)
@@ -153,9 +175,17 @@ def test_adafactor_is_trainers_step_by_step(backend: str, starts: dict[str, Star
 
     from frameworks.hf_torch.optimizer import adafactor
 
-    work = make_work(starts["distilbert"], steps=4, schedule="constant", warmup_share=0.0,
-                     learning_rate=0.05, weight_decay=0.1, max_gradient_norm=0.0, record=False,
-                     optimizer="adafactor")
+    work = make_work(
+        starts["distilbert"],
+        steps=4,
+        schedule="constant",
+        warmup_share=0.0,
+        learning_rate=0.05,
+        weight_decay=0.1,
+        max_gradient_norm=0.0,
+        record=False,
+        optimizer="adafactor",
+    )
     draw = np.random.default_rng(0).standard_normal
     shapes = [(6, 4), (5,), (2, 3, 4)]
     begun = [draw(shape).astype(np.float32) for shape in shapes]
@@ -181,7 +211,8 @@ def keras_adafactor(backend: str, work: Any, begun: list[np.ndarray]) -> tuple[A
     if backend == "hf_tf":
         variables = [tf.Variable(value) for value in begun]
         return lambda gradients: built.apply_gradients(
-            [(tf.constant(g), v) for g, v in zip(gradients, variables, strict=True)]), variables
+            [(tf.constant(g), v) for g, v in zip(gradients, variables, strict=True)]
+        ), variables
     import keras
 
     variables = [keras.Variable(value) for value in begun]
@@ -194,8 +225,12 @@ def test_adafactor_is_the_same_work_in_both_frameworks(
 ) -> None:
     for name in ("hf_torch", "hf_tf"):
         needed(name)
-    work = traced_work(starts["distilbert"], accumulation=accumulation, optimizer="adafactor",
-                       max_gradient_norm=0.5)
+    work = traced_work(
+        starts["distilbert"],
+        accumulation=accumulation,
+        optimizer="adafactor",
+        max_gradient_norm=0.5,
+    )
     found = certify(*(clean_trace(name, work) for name in ("hf_torch", "hf_tf")))
     assert found.holds, found.verdict
 
@@ -216,8 +251,12 @@ def test_adafactor_keeps_less_state_than_adamw(
 
 def state_size(optimizer: Any) -> int:
     if hasattr(optimizer, "state"):
-        return sum(value.numel() for state in optimizer.state.values()
-                   for value in state.values() if hasattr(value, "numel"))
+        return sum(
+            value.numel()
+            for state in optimizer.state.values()
+            for value in state.values()
+            if hasattr(value, "numel")
+        )
     variables = optimizer.variables
     return sum(int(np.prod(v.shape)) for v in (variables() if callable(variables) else variables))
 
@@ -247,8 +286,11 @@ def test_the_memory_pass_tells_phases_of_one_further_step(
     if backend == "hf_torch":
         session.model.register_forward_pre_hook(lambda *_: np.ones(LARGE, np.int8).sum() and None)
     job = Job.model_construct(
-        key=JobKey(id="x", backend=backend, task="imdb", question="memory"), recipe=work.recipe,
-        memory=MemoryPlan(steps=STEPS), predictions=Path("x"))
+        key=JobKey(id="x", backend=backend, task="imdb", question="memory"),
+        recipe=work.recipe,
+        memory=MemoryPlan(steps=STEPS),
+        predictions=Path("x"),
+    )
     result = memory_pass.take(job, Built(session, 0.0, before), Silent())
     memory = Memory(**result["memory"])
     assert memory.steps == STEPS

@@ -37,8 +37,9 @@ def trained(session: Session, variant: Variant, eyes: Eyes) -> None:
 
 # The probe itself.
 
+
 def rounded(values: np.ndarray, bits: int) -> np.ndarray:
-    return (np.round(values * 2.0 ** bits) / 2.0 ** bits).astype(np.float32)
+    return (np.round(values * 2.0**bits) / 2.0**bits).astype(np.float32)
 
 
 @given(st.integers(1, BITS), st.integers(1, BITS))
@@ -48,9 +49,17 @@ def test_the_bits_that_every_product_kept(one: int, other: int) -> None:
     assert Product.of(*results, half=False).bits == min(one, other)
 
 
-@pytest.mark.parametrize(("bits", "half", "word"), [
-    (23, False, "fp32"), (22, False, "tf32"), (10, False, "tf32"), (9, False, "bf16"),
-    (7, False, "bf16"), (10, True, "fp16")])
+@pytest.mark.parametrize(
+    ("bits", "half", "word"),
+    [
+        (23, False, "fp32"),
+        (22, False, "tf32"),
+        (10, False, "tf32"),
+        (9, False, "bf16"),
+        (7, False, "bf16"),
+        (10, True, "fp16"),
+    ],
+)
 def test_the_word_promises_no_more_than_was_kept(bits: int, half: bool, word: Precision) -> None:
     assert Product(bits, half).word == word
 
@@ -62,9 +71,17 @@ def test_what_is_coarser_than_every_word_has_none() -> None:
 
 # What sessions compute in.
 
-@pytest.mark.parametrize(("precision", "bits", "variant"), [
-    ("fp32", 23, "framework"), ("fp32", 23, "bare"), ("bf16", 7, "framework"), ("bf16", 7, "bare"),
-    ("fp16", 10, "framework")])
+
+@pytest.mark.parametrize(
+    ("precision", "bits", "variant"),
+    [
+        ("fp32", 23, "framework"),
+        ("fp32", 23, "bare"),
+        ("bf16", 7, "framework"),
+        ("bf16", 7, "bare"),
+        ("fp16", 10, "framework"),
+    ],
+)
 def test_what_the_recipe_says_is_what_is_computed_in(
     backend: str, start: Start, precision: Precision, bits: int, variant: Variant
 ) -> None:
@@ -93,11 +110,15 @@ def test_the_state_of_pytorchs_loss_scaling_is_told() -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     scaler.scale(torch.ones(1))  # made at its first use
     assert loss_scaling(scaler) == {
-        "loss_scale": 1024.0, "loss_scale_steps": 0.0, "loss_scale_growth_steps": 2000.0}
+        "loss_scale": 1024.0,
+        "loss_scale_steps": 0.0,
+        "loss_scale_growth_steps": 2000.0,
+    }
     assert loss_scaling(torch.amp.GradScaler("cpu", enabled=False)) == loss_scaling(None) == {}
 
 
 # Switches that win over the recipe's fp32.
+
 
 @pytest.fixture
 def ambient_autocast() -> Iterator[None]:
@@ -158,13 +179,21 @@ def test_attentions_products_are_looked_at_too() -> None:
     needed("hf_tf")
     if why := lacks("bf16", "cpu"):
         pytest.skip(why)
-    code = ("import tf_keras\nfrom types import SimpleNamespace\n"
-            "from frameworks.hf_tf.precision import product\n"
-            "model = SimpleNamespace(submodules=[tf_keras.layers.Dense(1)])\n"
-            "print(product(model, compiled=False).bits)")
+    code = (
+        "import tf_keras\nfrom types import SimpleNamespace\n"
+        "from frameworks.hf_tf.precision import product\n"
+        "model = SimpleNamespace(submodules=[tf_keras.layers.Dense(1)])\n"
+        "print(product(model, compiled=False).bits)"
+    )
     variables = os.environ | {"TF_SET_ONEDNN_FPMATH_MODE": "BF16"}
-    told = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True,
-                          text=True, timeout=120, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     assert told.stdout.strip() == "7"
 
 

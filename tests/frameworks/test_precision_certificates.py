@@ -33,8 +33,9 @@ def start(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def work_in(start: Start, precision: str) -> Work:
-    return make_work(start, test_faults.EXAMPLES, hash_batches=True, precision=precision,
-                     **test_faults.FIELDS)
+    return make_work(
+        start, test_faults.EXAMPLES, hash_batches=True, precision=precision, **test_faults.FIELDS
+    )
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,7 @@ def test_without_a_fault_it_holds(exact: list[Traced], reduced: list[Traced]) ->
 
 
 # Faults of the precision itself, which fp32 cannot show.
+
 
 def weights_rounded(session: Session) -> None:
     """No fp32 weights behind those that the products are made with."""
@@ -100,22 +102,33 @@ IN_MODULES = [
 ]
 
 
-@pytest.mark.parametrize(("inject", "check", "step"), IN_SESSION,
-                         ids=[row[0].__name__ for row in IN_SESSION])
+@pytest.mark.parametrize(
+    ("inject", "check", "step"), IN_SESSION, ids=[row[0].__name__ for row in IN_SESSION]
+)
 def test_a_fault_in_the_session_is_caught(
-    start: Start, exact: list[Traced], reduced: list[Traced],
-    inject: Callable[[Session], None], check: str, step: int | None
+    start: Start,
+    exact: list[Traced],
+    reduced: list[Traced],
+    inject: Callable[[Session], None],
+    check: str,
+    step: int | None,
 ) -> None:
     session = new_session("hf_torch", work_in(start, "bf16"))
     inject(session)
     caught(inject.__name__, certify(reduced[1], traced("hf_torch", session), exact), check, step)
 
 
-@pytest.mark.parametrize(("inject", "check", "step"), IN_MODULES,
-                         ids=[row[0].__name__ for row in IN_MODULES])
+@pytest.mark.parametrize(
+    ("inject", "check", "step"), IN_MODULES, ids=[row[0].__name__ for row in IN_MODULES]
+)
 def test_a_fault_in_the_backend_is_caught(
-    start: Start, exact: list[Traced], reduced: list[Traced], monkeypatch: pytest.MonkeyPatch,
-    inject: Callable[[pytest.MonkeyPatch], None], check: str, step: int
+    start: Start,
+    exact: list[Traced],
+    reduced: list[Traced],
+    monkeypatch: pytest.MonkeyPatch,
+    inject: Callable[[pytest.MonkeyPatch], None],
+    check: str,
+    step: int,
 ) -> None:
     inject(monkeypatch)
     faulty = clean_trace("hf_torch", work_in(start, "bf16"))

@@ -14,8 +14,9 @@ from tests.frameworks.tracing import clean_trace, traced_work
 LIMITS = {"bert": 0.5, "distilbert": 0.5, "gpt2": 1.5}
 
 
-@pytest.mark.parametrize(("architecture", "accumulation"), [
-    ("bert", 1), ("bert", 2), ("distilbert", 1), ("gpt2", 1)])
+@pytest.mark.parametrize(
+    ("architecture", "accumulation"), [("bert", 1), ("bert", 2), ("distilbert", 1), ("gpt2", 1)]
+)
 def test_the_certificate_holds(
     starts: dict[str, Start], architecture: str, accumulation: int
 ) -> None:
@@ -23,8 +24,12 @@ def test_the_certificate_holds(
     batches at every epoch's end."""
     for name in ("hf_torch", "hf_tf"):
         needed(name)
-    work = traced_work(starts[architecture], steps=24, accumulation=accumulation,
-                       max_gradient_norm=LIMITS[architecture])
+    work = traced_work(
+        starts[architecture],
+        steps=24,
+        accumulation=accumulation,
+        max_gradient_norm=LIMITS[architecture],
+    )
     found = certify(*(clean_trace(name, work) for name in ("hf_torch", "hf_tf")))
     assert found.holds, found.verdict
     assert 0 < found.clipped_steps < found.steps

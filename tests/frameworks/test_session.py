@@ -158,11 +158,15 @@ def test_lacking_weights_are_told(backend: str, start: Start, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_the_bare_loop_does_the_same_work(
-    backend: str, start: Start, accumulation: int
-) -> None:
-    work = make_work(start, epochs=2, accumulation=accumulation, learning_rate=1e-3,
-                     hash_batches=True, max_gradient_norm=0.3)
+def test_the_bare_loop_does_the_same_work(backend: str, start: Start, accumulation: int) -> None:
+    work = make_work(
+        start,
+        epochs=2,
+        accumulation=accumulation,
+        learning_rate=1e-3,
+        hash_batches=True,
+        max_gradient_norm=0.3,
+    )
     full, eyes = trained(backend, work), Eyes()
     bare = new_session(backend, work)
     bare.train_bare(eyes)
@@ -195,8 +199,13 @@ def test_a_bare_loop_that_does_not_compile_is_told(
     """What is read is what ran: not the recipe, and not what the framework's own loop would do."""
     bare = importlib.import_module(f"frameworks.{backend}.bare")
     prepared = bare.prepared
-    monkeypatch.setattr(bare, "prepared", lambda *arguments: prepared(
-        *arguments[:-1], arguments[-1].model_copy(update={"compile": False})))
+    monkeypatch.setattr(
+        bare,
+        "prepared",
+        lambda *arguments: prepared(
+            *arguments[:-1], arguments[-1].model_copy(update={"compile": False})
+        ),
+    )
     session = new_session(backend, make_work(start, 4, steps=1, compile=True, record=False))
     session.train_bare(Eyes())
     assert session.effective().compiled is False

@@ -36,9 +36,17 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     config = AutoConfig.for_model(
-        "bert", vocab_size=60, num_labels=3, pad_token_id=0, hidden_size=64, num_hidden_layers=2,
-        num_attention_heads=4, intermediate_size=128, max_position_embeddings=LENGTH,
-        initializer_range=0.05)
+        "bert",
+        vocab_size=60,
+        num_labels=3,
+        pad_token_id=0,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=128,
+        max_position_embeddings=LENGTH,
+        initializer_range=0.05,
+    )
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(config)
     with torch.no_grad():
@@ -76,12 +84,18 @@ def test_without_a_fault_it_holds(reference: Traced, work: Work) -> None:
     assert found.holds, found.verdict
 
 
-@pytest.mark.parametrize(("inject", "check"), [
-    (faults.decay_everywhere, "first update"), (no_decay, "first update"),
-    (faults.decay_in_the_gradient, "first update"), (faults.epsilon_unscaled, "first update"),
-    (faults.epsilon_of_keras, "first update"),
-    (faults.clipping_by_variable, None),  # at whichever step is the first to be clipped
-], ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("inject", "check"),
+    [
+        (faults.decay_everywhere, "first update"),
+        (no_decay, "first update"),
+        (faults.decay_in_the_gradient, "first update"),
+        (faults.epsilon_unscaled, "first update"),
+        (faults.epsilon_of_keras, "first update"),
+        (faults.clipping_by_variable, None),  # at whichever step is the first to be clipped
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
 def test_a_fault_of_the_update_is_caught(
     reference: Traced, work: Work, inject: Callable[[Session], None], check: str | None
 ) -> None:
@@ -90,11 +104,16 @@ def test_a_fault_of_the_update_is_caught(
     caught(inject.__name__, reference, traced("hf_torch", session), check)
 
 
-@pytest.mark.parametrize("inject", [faults.warmup_one_step_early, faults.no_decay_of_the_rate],
-                         ids=lambda inject: inject.__name__)
+@pytest.mark.parametrize(
+    "inject",
+    [faults.warmup_one_step_early, faults.no_decay_of_the_rate],
+    ids=lambda inject: inject.__name__,
+)
 def test_a_fault_of_the_schedule_is_caught(
-    reference: Traced, work: Work, monkeypatch: pytest.MonkeyPatch,
-    inject: Callable[[pytest.MonkeyPatch], None]
+    reference: Traced,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+    inject: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     inject(monkeypatch)
     caught(inject.__name__, reference, clean_trace("hf_torch", work), "learning rate")
@@ -102,10 +121,16 @@ def test_a_fault_of_the_schedule_is_caught(
 
 def caught(fault: str, reference: Traced, trace: Traced, check: str | None) -> None:
     found = certify(reference, trace)
-    times = {c.name: c.worst / c.bound for c in found.checks
-             if not c.passed and c.worst is not None and c.kind in ("absolute", "relative")}
-    print(f"\n| {fault}, {reference.trace.steps} steps | "
-          + ", ".join(f"{name} {over:.2g} times" for name, over in times.items()) + " |")
+    times = {
+        c.name: c.worst / c.bound
+        for c in found.checks
+        if not c.passed and c.worst is not None and c.kind in ("absolute", "relative")
+    }
+    print(
+        f"\n| {fault}, {reference.trace.steps} steps | "
+        + ", ".join(f"{name} {over:.2g} times" for name, over in times.items())
+        + " |"
+    )
     assert not found.holds and found.failed_first in times, fault
     assert check in (None, found.failed_first), found.verdict
     assert max(times.values()) > MARGIN, found.verdict

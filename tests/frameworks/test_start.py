@@ -38,13 +38,15 @@ def test_the_start_loads_strictly_in_pytorch(start):
     from transformers import AutoModelForSequenceClassification
 
     model, report = AutoModelForSequenceClassification.from_pretrained(
-        start.folder, output_loading_info=True)
+        start.folder, output_loading_info=True
+    )
     for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         assert not report[key], key
     state = {name: value.numpy() for name, value in model.state_dict().items()}
     weights = saved(start.folder)
     assert {name for name in state if not name.endswith((".attn.bias", "position_ids"))} == set(
-        weights)
+        weights
+    )
     assert all(np.array_equal(state[name], value) for name, value in weights.items())
     assert model.config.id2label == {0: "a", 1: "b", 2: "c"}
     assert model.config.num_labels == 3
@@ -57,14 +59,17 @@ def test_the_start_loads_whole_in_tensorflow(start):
     from transformers import TFAutoModelForSequenceClassification
 
     model, report = TFAutoModelForSequenceClassification.from_pretrained(
-        start.folder, output_loading_info=True)
+        start.folder, output_loading_info=True
+    )
     assert not report["missing_keys"] and not report["unexpected_keys"]
     weights = saved(start.folder)
     assert sum(value.size for value in weights.values()) == model.count_params()
     head = "score.weight" if start.architecture == "gpt2" else "classifier.weight"
     found = [w.numpy() for w in model.weights if w.name.split("/")[1] == head.split(".")[0]]
-    assert any(np.array_equal(value.T if value.shape != weights[head].shape else value,
-                              weights[head]) for value in found)
+    assert any(
+        np.array_equal(value.T if value.shape != weights[head].shape else value, weights[head])
+        for value in found
+    )
 
 
 def test_checkpoints_that_transformers_wrote_are_kept_whole(tmp_path, start):
@@ -82,14 +87,18 @@ def test_checkpoints_that_transformers_wrote_are_kept_whole(tmp_path, start):
         model.save_pretrained(folder, safe_serialization=True)
         made = saved(make_start(find_checkpoint(str(folder)), ("a", "b"), 1).folder)
         state = {name: value.numpy() for name, value in model.state_dict().items()}
-        base = [name for name in made if not name.startswith(("classifier", "score",
-                                                              "pre_classifier", "bert.pooler"))]
+        base = [
+            name
+            for name in made
+            if not name.startswith(("classifier", "score", "pre_classifier", "bert.pooler"))
+        ]
         for name in base:
             short = name.split(".", 1)[1]
             assert np.array_equal(made[name], state.get(name, state.get(short))), name
 
 
 # Pickles
+
 
 def pickled(tmp_path: Path, content: object) -> Path:
     import torch

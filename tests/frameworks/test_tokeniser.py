@@ -18,13 +18,26 @@ from frameworks.contract import Recipe
 pytest.importorskip("transformers")
 
 HOSTILE = [
-    "", " ", "\n", "A plain sentence.", "It's <br /><br />\"great\" -- isn't it?",
-    "Crème brûlée, naïve façade, Ångström, İstanbul, ẞtraße", "“quoted” „Zitat‟ «цитата» 「引用」",
+    "",
+    " ",
+    "\n",
+    "A plain sentence.",
+    "It's <br /><br />\"great\" -- isn't it?",
+    "Crème brûlée, naïve façade, Ångström, İstanbul, ẞtraße",
+    "“quoted” „Zitat‟ «цитата» 「引用」",
     "\x00\x01 control \x7f\x85\u200b\u200d\ufeff\u00ad characters\t\r\n",
     "日本語のテキスト 中文 한국어",
-    "🙂👩‍👩‍👧 emoji 🏳️‍🌈", "e\u0301 combining, ﬁ ligature, ① ½ ²", "[SEP] [CLS] [MASK] [PAD] [UNK]",
-    "x" * 300, "word " * 200, "a-b_c/d\\e@f.g#h%i^j&k*l(m)n", "\ud7ff\ue000\uffff\U0010ffff",
-    "שלום עולם مرحبا بالعالم नमस्ते", "1,234,567.89 $5 €6 £7 10^-3", "ALL CAPS Mixed Case", "…—–‑",
+    "🙂👩‍👩‍👧 emoji 🏳️‍🌈",
+    "e\u0301 combining, ﬁ ligature, ① ½ ²",
+    "[SEP] [CLS] [MASK] [PAD] [UNK]",
+    "x" * 300,
+    "word " * 200,
+    "a-b_c/d\\e@f.g#h%i^j&k*l(m)n",
+    "\ud7ff\ue000\uffff\U0010ffff",
+    "שלום עולם مرحبا بالعالم नमस्ते",
+    "1,234,567.89 $5 €6 £7 10^-3",
+    "ALL CAPS Mixed Case",
+    "…—–‑",
 ]
 LENGTH = 48
 
@@ -73,8 +86,13 @@ def test_word_pieces_are_those_of_transformers(tmp_path, architecture, files, pa
     second = HOSTILE[::-1] if pair else None
     ours = our_batch(source_with(folder, architecture), HOSTILE, second)
     theirs = AutoTokenizer.from_pretrained(published)(
-        HOSTILE, second, truncation=True, max_length=LENGTH, padding="max_length",
-        return_tensors="np")
+        HOSTILE,
+        second,
+        truncation=True,
+        max_length=LENGTH,
+        padding="max_length",
+        return_tensors="np",
+    )
     assert ours["input_ids"].tolist() == theirs["input_ids"].tolist()
     assert ours["attention_mask"].tolist() == theirs["attention_mask"].tolist()
     if architecture == "bert":
@@ -101,9 +119,11 @@ def test_real_reviews_are_cut_as_transformers_does():
     from transformers import AutoTokenizer
 
     folder = vocabularies()
-    reviews = load_data(find_task("imdb"), f"dir:{folder.parent}", train_examples=200,
-                        evaluation_examples=2, seed=1).train.first
+    reviews = load_data(
+        find_task("imdb"), f"dir:{folder.parent}", train_examples=200, evaluation_examples=2, seed=1
+    ).train.first
     ours = our_batch(source_with(folder / "bert-base-uncased", "bert"), reviews, None)
     theirs = AutoTokenizer.from_pretrained(folder / "bert-base-uncased")(
-        reviews, truncation=True, max_length=LENGTH, padding="max_length", return_tensors="np")
+        reviews, truncation=True, max_length=LENGTH, padding="max_length", return_tensors="np"
+    )
     assert ours["input_ids"].tolist() == theirs["input_ids"].tolist()

@@ -25,16 +25,25 @@ def job_of(work: Work, backend: str, variant: Variant) -> Job:
     # What the passes need of a job beside these is not asked for here.
     return Job.model_construct(
         key=JobKey(id="x", backend=backend, task="imdb", question="memory", variant=variant),
-        recipe=work.recipe, start=start, train=Path("x"), evaluations={}, environment={},
-        time_limit_seconds=1, throughput=ThroughputPlan(), memory=MemoryPlan(),
-        predictions=Path("x"))
+        recipe=work.recipe,
+        start=start,
+        train=Path("x"),
+        evaluations={},
+        environment={},
+        time_limit_seconds=1,
+        throughput=ThroughputPlan(),
+        memory=MemoryPlan(),
+        predictions=Path("x"),
+    )
 
 
 def telling(called: list[str], name: str, real: Callable[[Watch], None]) -> Callable[[Watch], None]:
     """The session's own loop, which says its name first."""
+
     def told(watch: Watch) -> None:
         called.append(name)
         real(watch)
+
     return told
 
 

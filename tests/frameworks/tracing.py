@@ -10,8 +10,13 @@ from tests.frameworks.conftest import make_examples, make_work, new_session
 
 # Two epochs of 22 examples, the last batch partial; warm-up, decay and clipping at work.
 FIELDS: dict[str, object] = {
-    "steps": 12, "accumulation": 1, "learning_rate": 3e-4, "weight_decay": 0.1,
-    "warmup_share": 0.2, "padding": "longest"}
+    "steps": 12,
+    "accumulation": 1,
+    "learning_rate": 3e-4,
+    "weight_decay": 0.1,
+    "warmup_share": 0.2,
+    "padding": "longest",
+}
 
 
 def traced_work(start: Start, **fields: object) -> Work:
@@ -22,8 +27,9 @@ def evaluation(start: Start) -> Examples:
     return make_examples(12, pairs=start.architecture == "bert", seed=9)
 
 
-def traced(backend: str, session: Session, examples: Examples | None = None,
-           work: Work | None = None) -> Traced:
+def traced(
+    backend: str, session: Session, examples: Examples | None = None, work: Work | None = None
+) -> Traced:
     """Trains the session. `work` is what it says it did, where a test had it do another."""
     taken, arrays = trace(session, examples or evaluation(session.work.start))
     side = Side(backend=backend, device="this one", versions={}, started_at="now")

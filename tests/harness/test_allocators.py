@@ -29,17 +29,20 @@ def held(allocator, *wanted: int) -> int:
     return allocator.held_bytes
 
 
-@pytest.mark.parametrize(("wanted", "segments"), [
-    ([1], 2 * MIB),
-    ([MIB, MIB], 2 * MIB),  # small requests share a segment of 2 MiB
-    ([MIB, MIB, 1], 4 * MIB),
-    ([MIB + 1], 20 * MIB),
-    ([9 * MIB, 9 * MIB], 20 * MIB),
-    ([10 * MIB - 512], 20 * MIB),
-    ([10 * MIB], 10 * MIB),
-    ([10 * MIB + 1], 12 * MIB),
-    ([19 * MIB, MIB + 1], 20 * MIB + 20 * MIB),
-])
+@pytest.mark.parametrize(
+    ("wanted", "segments"),
+    [
+        ([1], 2 * MIB),
+        ([MIB, MIB], 2 * MIB),  # small requests share a segment of 2 MiB
+        ([MIB, MIB, 1], 4 * MIB),
+        ([MIB + 1], 20 * MIB),
+        ([9 * MIB, 9 * MIB], 20 * MIB),
+        ([10 * MIB - 512], 20 * MIB),
+        ([10 * MIB], 10 * MIB),
+        ([10 * MIB + 1], 12 * MIB),
+        ([19 * MIB, MIB + 1], 20 * MIB + 20 * MIB),
+    ],
+)
 def test_cuda_takes_segments_by_size(wanted: list[int], segments: int) -> None:
     assert held(CudaCache(), *wanted) == segments
 
@@ -160,8 +163,10 @@ SIZES = st.lists(st.tuples(st.integers(1, 64 * MIB), st.integers(1, 40)), min_si
 
 def trace(rows: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Buffers of these bytes, each given back so many others later."""
-    events = sorted([(i, 0, i) for i in range(len(rows))]
-                    + [(i + life, 1, i) for i, (_, life) in enumerate(rows)])
+    events = sorted(
+        [(i, 0, i) for i in range(len(rows))]
+        + [(i + life, 1, i) for i, (_, life) in enumerate(rows)]
+    )
     taken, given_back = np.zeros(len(rows), int), np.zeros(len(rows), int)
     for event, (_, ends, i) in enumerate(events):
         (given_back if ends else taken)[i] = event
@@ -172,8 +177,9 @@ def live_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray) -> i
     return max(int(sizes[(taken <= t) & (given_back > t)].sum()) for t in taken)
 
 
-@pytest.mark.parametrize("allocator", [
-    CudaCache, BestFitRegions, lambda: BestFitRegions(growth=True)])
+@pytest.mark.parametrize(
+    "allocator", [CudaCache, BestFitRegions, lambda: BestFitRegions(growth=True)]
+)
 @given(rows=SIZES)
 def test_an_allocator_holds_no_less_than_it_was_asked_for(allocator, rows) -> None:
     taken, given_back, sizes = trace(rows)
@@ -183,8 +189,7 @@ def test_an_allocator_holds_no_less_than_it_was_asked_for(allocator, rows) -> No
     assert found.held.argmax() in taken
 
 
-@pytest.mark.parametrize("allocator", [
-    CudaCache, lambda limit: BestFitRegions(limit, growth=True)])
+@pytest.mark.parametrize("allocator", [CudaCache, lambda limit: BestFitRegions(limit, growth=True)])
 @given(rows=SIZES)
 def test_a_limit_at_the_peak_holds_and_one_below_the_buffers_does_not(allocator, rows) -> None:
     taken, given_back, sizes = trace(rows)
@@ -192,5 +197,6 @@ def test_a_limit_at_the_peak_holds_and_one_below_the_buffers_does_not(allocator,
     again = replay(ordered(taken, given_back), sizes, allocator(int(free.held.max())))
     assert (again.held == free.held).all()
     with pytest.raises(OutOfMemory):
-        replay(ordered(taken, given_back), sizes,
-               allocator(live_peak(taken, given_back, sizes) - 1))
+        replay(
+            ordered(taken, given_back), sizes, allocator(live_peak(taken, given_back, sizes) - 1)
+        )

@@ -28,15 +28,39 @@ from results.schema import Device
 
 MIB, GIB = 2**20, 2**30
 CPU = Device(kind="cpu", name="Some CPU", memory_bytes=16 * GIB, cores=2)
-H100 = Device(kind="gpu", name="NVIDIA H100 80GB HBM3", memory_bytes=80 * GIB, cores=8,
-              gpu_type="H100", compute_capability="9.0")
-T4 = Device(kind="gpu", name="Tesla T4", memory_bytes=15 * GIB, cores=8, gpu_type="T4",
-            compute_capability="7.5")
+H100 = Device(
+    kind="gpu",
+    name="NVIDIA H100 80GB HBM3",
+    memory_bytes=80 * GIB,
+    cores=8,
+    gpu_type="H100",
+    compute_capability="9.0",
+)
+T4 = Device(
+    kind="gpu",
+    name="Tesla T4",
+    memory_bytes=15 * GIB,
+    cores=8,
+    gpu_type="T4",
+    compute_capability="7.5",
+)
 
 
-@pytest.mark.parametrize(("text", "size"), [
-    ("6GiB", 6 * GIB), ("1.5GiB", 3 * GIB // 2), ("512MiB", GIB // 2), ("8GB", 8 * 10**9),
-    ("6", None), ("6 GiB", None), ("-6GiB", None), ("T4", None), ("GiB", None), ("6gib", None)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("6GiB", 6 * GIB),
+        ("1.5GiB", 3 * GIB // 2),
+        ("512MiB", GIB // 2),
+        ("8GB", 8 * 10**9),
+        ("6", None),
+        ("6 GiB", None),
+        ("-6GiB", None),
+        ("T4", None),
+        ("GiB", None),
+        ("6gib", None),
+    ],
+)
 def test_sizes(text: str, size: int | None) -> None:
     assert size_bytes(text) == size
 
@@ -66,8 +90,9 @@ def test_what_the_device_does_not_have_is_told() -> None:
 def test_a_size_bounds_the_process_on_a_cpu_and_is_emulated_on_a_gpu() -> None:
     assert find_budget("6GiB", "hf_tf", CPU) == Budget(6 * GIB)
     for backend in ("hf_torch", "hf_tf"):
-        assert find_budget("6GiB", backend, H100) == Budget(6 * GIB, emulated=True,
-                                                            bounds_framework=True)
+        assert find_budget("6GiB", backend, H100) == Budget(
+            6 * GIB, emulated=True, bounds_framework=True
+        )
 
 
 def test_a_gpu_types_budget_on_a_bigger_gpu_and_on_itself() -> None:
@@ -96,8 +121,9 @@ def test_the_whole_device(monkeypatch: pytest.MonkeyPatch) -> None:
     context, reserve = gpu_type("T4").context_bytes, 1050 * MIB
     assert context is not None
     assert find_budget("device", "hf_torch", T4) == Budget(15 * GIB - context)
-    assert find_budget("device", "hf_tf", T4) == Budget(15 * GIB - context - reserve,
-                                                        bounds_framework=True)
+    assert find_budget("device", "hf_tf", T4) == Budget(
+        15 * GIB - context - reserve, bounds_framework=True
+    )
     other = T4.model_copy(update={"gpu_type": None})
     found = find_budget("device", "hf_torch", other)
     assert found.bytes == 15 * GIB - GIB // 2 and "CUDA context" in (found.note or "")
@@ -109,8 +135,10 @@ def test_smallest_first() -> None:
 
 def test_memory_left_of_a_group(tmp_path: Path) -> None:
     group = tmp_path / "sys/fs/cgroup"
-    for file, text in (("proc/self/cgroup", "0::/\n"), ("proc/meminfo", "MemTotal: 1000 kB\n"
-                                                        "MemAvailable: 900 kB\n")):
+    for file, text in (
+        ("proc/self/cgroup", "0::/\n"),
+        ("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 900 kB\n"),
+    ):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(text)
     group.mkdir(parents=True)
@@ -144,8 +172,9 @@ sys.stdin.readline()
 
 
 def test_the_peak_of_a_data_segment_is_seen_from_outside() -> None:
-    with subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         with DataPeak(child.pid) as peak:
             assert child.stdout is not None and child.stdout.readline() == "taken\n"
         left = held(child.pid)
@@ -169,8 +198,9 @@ def test_whether_a_gpu_is_free_may_not_be_told(
 
 
 def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.harness.limit_job.compute_processes",
-                        lambda: ["python (process 4711, 4.2 GiB)"])
+    monkeypatch.setattr(
+        "benchmarks.harness.limit_job.compute_processes", lambda: ["python (process 4711, 4.2 GiB)"]
+    )
     assert refuse_company(CPU)
     with pytest.raises(UserError, match="process 4711"):
         refuse_company(H100)

@@ -96,8 +96,10 @@ def _make_slowly(target: Path, log: Path) -> None:
 
 def test_two_processes_make_it_once(tmp_path):
     spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=_make_slowly, args=(tmp_path / "thing", tmp_path / "log"))
-                 for _ in range(2)]
+    processes = [
+        spawn.Process(target=_make_slowly, args=(tmp_path / "thing", tmp_path / "log"))
+        for _ in range(2)
+    ]
     for process in processes:
         process.start()
     for process in processes:

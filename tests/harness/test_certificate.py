@@ -26,20 +26,35 @@ from results.store import read_certificates, write_measurement
 from tests.results.samples import CPU
 
 STEPS = 12
-RECIPE = {"precision": "fp32", "accumulation": 1, "steps": STEPS, "weight_decay": 0.1,
-          "max_gradient_norm": 1.0, "attention": None}
-TENSORS = {"bert.layer.weight": (40, 30), "bert.LayerNorm.bias": (30,),
-           "bert.key.bias": (30,), "classifier.weight": (3, 30)}
+RECIPE = {
+    "precision": "fp32",
+    "accumulation": 1,
+    "steps": STEPS,
+    "weight_decay": 0.1,
+    "max_gradient_norm": 1.0,
+    "attention": None,
+}
+TENSORS = {
+    "bert.layer.weight": (40, 30),
+    "bert.LayerNorm.bias": (30,),
+    "bert.key.bias": (30,),
+    "classifier.weight": (3, 30),
+}
 
 
 def made_trace(**changes: object) -> Trace:
     fields = {
-        "steps": STEPS, "steps_per_epoch": 6, "update_step": 2,
+        "steps": STEPS,
+        "steps_per_epoch": 6,
+        "update_step": 2,
         "examples": [4] * 5 + [2] + [4] * 5 + [2],
-        "batches": [f"{i:064x}" for i in range(STEPS)], "batch_steps": list(range(1, STEPS + 1)),
+        "batches": [f"{i:064x}" for i in range(STEPS)],
+        "batch_steps": list(range(1, STEPS + 1)),
         "loss": [1.0 / s for s in range(1, STEPS + 1)],
         "gradient_norm": [0.5 + 0.1 * s for s in range(STEPS)],
-        "learning_rate": [1e-4 * s for s in range(STEPS)], "evaluation_examples": 50}
+        "learning_rate": [1e-4 * s for s in range(STEPS)],
+        "evaluation_examples": 50,
+    }
     return Trace(**fields | changes)
 
 
@@ -50,13 +65,22 @@ def weights(seed: int = 0, size: float = 0.05) -> dict[str, np.ndarray]:
 
 def made_arrays(**changes: object) -> Arrays:
     logits = np.random.default_rng(1).standard_normal((50, 3)).astype(np.float32)
-    fields = {"start_logits": logits, "end_logits": 2 * logits, "start": sketches(weights()),
-              "update": sketches(weights(2, 1e-5)), "end": sketches(weights(3))}
+    fields = {
+        "start_logits": logits,
+        "end_logits": 2 * logits,
+        "start": sketches(weights()),
+        "update": sketches(weights(2, 1e-5)),
+        "end": sketches(weights(3)),
+    }
     return Arrays(**fields | changes)
 
 
-def made(trace: Trace | None = None, arrays: Arrays | None = None, backend: str = "hf_torch",
-         **recipe: object) -> Traced:
+def made(
+    trace: Trace | None = None,
+    arrays: Arrays | None = None,
+    backend: str = "hf_torch",
+    **recipe: object,
+) -> Traced:
     side = Side(backend=backend, device="made up", versions={"x": "1"}, started_at="now")
     return Traced(side, "mnli", RECIPE | recipe, trace or made_trace(), arrays or made_arrays())
 
@@ -64,22 +88,37 @@ def made(trace: Trace | None = None, arrays: Arrays | None = None, backend: str 
 def test_a_trace_agrees_with_itself() -> None:
     found = certify(made(), made(backend="hf_tf"))
     assert found.holds and found.failed_first is None and found.points_to is None
-    assert found.verdict == ("same work: proven to 1e-5 over 12 steps (fp32, 2 epochs, "
-                             "accumulation 1)")
+    assert found.verdict == (
+        "same work: proven to 1e-5 over 12 steps (fp32, 2 epochs, accumulation 1)"
+    )
     assert [check.name for check in found.checks] == [
-        "recipe", "steps", "batches", "starting weights", "starting logits", "loss",
-        "gradient norm", "learning rate", "first update", "weights", "final logits", "labels",
-        "clipping"]
+        "recipe",
+        "steps",
+        "batches",
+        "starting weights",
+        "starting logits",
+        "loss",
+        "gradient norm",
+        "learning rate",
+        "first update",
+        "weights",
+        "final logits",
+        "labels",
+        "clipping",
+    ]
     assert found.clipped_steps == 6 and found.loss_differences == [0.0] * STEPS
 
 
-LISTS = {"loss": ("loss", bounds.LOSS, False),
-         "gradient_norm": ("gradient norm", bounds.GRADIENT_NORM, True),
-         "learning_rate": ("learning rate", bounds.LEARNING_RATE, True)}
+LISTS = {
+    "loss": ("loss", bounds.LOSS, False),
+    "gradient_norm": ("gradient norm", bounds.GRADIENT_NORM, True),
+    "learning_rate": ("learning rate", bounds.LEARNING_RATE, True),
+}
 
 
-@given(st.sampled_from(sorted(LISTS)), st.integers(1, STEPS - 1), st.floats(0.01, 100),
-       st.booleans())
+@given(
+    st.sampled_from(sorted(LISTS)), st.integers(1, STEPS - 1), st.floats(0.01, 100), st.booleans()
+)
 @settings(max_examples=60)
 def test_what_is_beyond_its_bound_at_any_step_is_caught_and_named(
     field: str, index: int, factor: float, upwards: bool
@@ -98,24 +137,28 @@ def test_what_is_beyond_its_bound_at_any_step_is_caught_and_named(
         assert f"{name} differs from step {index + 1} on" in found.verdict
 
 
-@given(st.sampled_from(["bert.layer.weight", "bert.LayerNorm.bias", "classifier.weight"]),
-       st.sampled_from(["start", "update", "end"]), st.integers(0, 10**6))
+@given(
+    st.sampled_from(["bert.layer.weight", "bert.LayerNorm.bias", "classifier.weight"]),
+    st.sampled_from(["start", "update", "end"]),
+    st.integers(0, 10**6),
+)
 @settings(max_examples=40)
 def test_a_tensor_that_is_off_is_named(tensor: str, stage: str, seed: int) -> None:
     origin = {"start": weights(), "update": weights(2, 1e-5), "end": weights(3)}[stage]
-    bound = {"start": bounds.START_WEIGHTS, "update": bounds.FIRST_UPDATE,
-             "end": bounds.WEIGHTS}[stage]
+    bound = {"start": bounds.START_WEIGHTS, "update": bounds.FIRST_UPDATE, "end": bounds.WEIGHTS}[
+        stage
+    ]
     noise = np.random.default_rng(seed).standard_normal(origin[tensor].shape)
     # A sketch's norm is right to about 9 %, the update's is cleared of rounding first.
     rounding = checks.ULP * np.linalg.norm(weights()[tensor]) if stage == "update" else 0.0
-    size = 2 * bound * (np.linalg.norm(origin[tensor])
-                        + checks.SMALL_NORM * (stage != "update"))
+    size = 2 * bound * (np.linalg.norm(origin[tensor]) + checks.SMALL_NORM * (stage != "update"))
     noise *= (size + 2 * rounding) / np.linalg.norm(noise)
     changed = sketches({**origin, tensor: origin[tensor] + noise})
     found = certify(made(), made(arrays=made_arrays(**{stage: changed})))
     failed = [c for c in found.checks if not c.passed]
     assert [c.name for c in failed] == [
-        {"start": "starting weights", "update": "first update", "end": "weights"}[stage]]
+        {"start": "starting weights", "update": "first update", "end": "weights"}[stage]
+    ]
     assert failed[0].where == tensor
     assert failed[0].step == (2 if stage == "update" else None)
 
@@ -134,14 +177,27 @@ def test_logits_and_labels() -> None:
     assert found.checks[-2].worst == pytest.approx(0.98)
 
 
-@pytest.mark.parametrize(("size", "difference", "holds"), [
-    (0.5, 1.5e-6, True), (0.5, 4e-6, False), (3.0, 4e-6, True), (3.0, 8e-6, False),
-    (30.0, 8e-6, True), (30.0, 1.5e-5, False)])
+@pytest.mark.parametrize(
+    ("size", "difference", "holds"),
+    [
+        (0.5, 1.5e-6, True),
+        (0.5, 4e-6, False),
+        (3.0, 4e-6, True),
+        (3.0, 8e-6, False),
+        (30.0, 8e-6, True),
+        (30.0, 1.5e-5, False),
+    ],
+)
 def test_large_starting_logits_may_round_more(size: float, difference: float, holds: bool) -> None:
     logits = np.full((50, 3), size)
     other = logits + difference
-    assert certify(made(arrays=made_arrays(start_logits=logits)),
-                   made(arrays=made_arrays(start_logits=other))).holds == holds
+    assert (
+        certify(
+            made(arrays=made_arrays(start_logits=logits)),
+            made(arrays=made_arrays(start_logits=other)),
+        ).holds
+        == holds
+    )
 
 
 def test_a_batch_that_differs_comes_before_all_that_follows_from_it() -> None:
@@ -156,8 +212,9 @@ def test_a_batch_that_differs_comes_before_all_that_follows_from_it() -> None:
     found = certify(made(), made(made_trace(batches=digests)))
     assert found.failed_first == "batches" and "from step 5 on (batch 5)" in found.verdict
     assert not certify(made(), made(made_trace(batches=digests[:-1]))).holds
-    assert not certify(made(made_trace(batches=[], batch_steps=[])),
-                       made(made_trace(batches=[], batch_steps=[]))).holds
+    assert not certify(
+        made(made_trace(batches=[], batch_steps=[])), made(made_trace(batches=[], batch_steps=[]))
+    ).holds
 
 
 def test_the_earliest_step_is_told_first() -> None:
@@ -170,8 +227,10 @@ def test_the_earliest_step_is_told_first() -> None:
 @pytest.mark.parametrize("bad", [nan, inf])
 def test_what_is_no_number_never_agrees(bad: float) -> None:
     losses = [*made_trace().loss[:-1], bad]
-    for one, other in ((made(), made(made_trace(loss=losses))),
-                       (made(made_trace(loss=losses)),) * 2):
+    for one, other in (
+        (made(), made(made_trace(loss=losses))),
+        (made(made_trace(loss=losses)),) * 2,
+    ):
         found = certify(one, other)
         assert not found.holds and found.failed_first == "loss"
         assert Certificate.model_validate_json(found.model_dump_json()).failed_first == "loss"
@@ -181,9 +240,14 @@ def test_what_is_no_number_never_agrees(bad: float) -> None:
     assert not certify(made(arrays=arrays), made(arrays=arrays)).holds
 
 
-@pytest.mark.parametrize("changes", [
-    {"steps": 10, "loss": made_trace().loss[:10]}, {"gradient_norm": made_trace().loss[:3]},
-    {"learning_rate": []}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 10, "loss": made_trace().loss[:10]},
+        {"gradient_norm": made_trace().loss[:3]},
+        {"learning_rate": []},
+    ],
+)
 def test_a_trace_that_lacks_steps_proves_nothing(changes: dict[str, object]) -> None:
     """Not even beside another that lacks the same."""
     short = made(made_trace(**changes), backend="hf_tf")
@@ -204,10 +268,14 @@ def test_what_was_not_kept_does_not_agree() -> None:
     assert failed == {"starting logits", "final logits", "labels"}
 
 
-@pytest.mark.parametrize(("limit", "told"), [
-    (2.0, "no step of hf_tf was clipped at max_gradient_norm 2.0: lower it"),
-    (0.4, "every step of hf_tf was clipped at max_gradient_norm 0.4: raise it"),
-    (0.0, "no step of hf_tf was clipped")])
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (2.0, "no step of hf_tf was clipped at max_gradient_norm 2.0: lower it"),
+        (0.4, "every step of hf_tf was clipped at max_gradient_norm 0.4: raise it"),
+        (0.0, "no step of hf_tf was clipped"),
+    ],
+)
 def test_a_certificate_needs_some_steps_clipped_and_some_not(limit: float, told: str) -> None:
     found = certify(*(made(backend=b, max_gradient_norm=limit) for b in ("hf_tf", "hf_torch")))
     assert not found.holds and found.failed_first == "clipping"
@@ -249,6 +317,7 @@ def test_the_keys_bias_is_exempt_and_said_so() -> None:
 
 # A reduced precision.
 
+
 def rounded(seed: int, size: float) -> tuple[Trace, Arrays]:
     """A trace off by `size`, as rounding makes it: losses, norms, logits, updates and weights."""
     generator = np.random.default_rng(seed)
@@ -257,11 +326,18 @@ def rounded(seed: int, size: float) -> tuple[Trace, Arrays]:
         return values * (1 + size * generator.uniform(-1, 1, values.shape))
 
     trace, arrays = made_trace(), made_arrays()
-    return (made_trace(loss=off(np.array(trace.loss)).tolist(),
-                       gradient_norm=off(np.array(trace.gradient_norm)).tolist()),
-            made_arrays(start_logits=off(arrays.start_logits), end_logits=off(arrays.end_logits),
-                        update=sketches({n: off(v) for n, v in weights(2, 1e-5).items()}),
-                        end=sketches({n: off(v) for n, v in weights(3).items()})))
+    return (
+        made_trace(
+            loss=off(np.array(trace.loss)).tolist(),
+            gradient_norm=off(np.array(trace.gradient_norm)).tolist(),
+        ),
+        made_arrays(
+            start_logits=off(arrays.start_logits),
+            end_logits=off(arrays.end_logits),
+            update=sketches({n: off(v) for n, v in weights(2, 1e-5).items()}),
+            end=sketches({n: off(v) for n, v in weights(3).items()}),
+        ),
+    )
 
 
 def reduced(seed: int, backend: str, size: float = 4e-3, **changes: object) -> Traced:
@@ -277,7 +353,13 @@ def test_the_bounds_of_bf16_come_from_a_backends_own_two_runs() -> None:
     own = max(abs(a - b) for a, b in zip(first.trace.loss, plain.trace.loss, strict=True))
     assert made_of["loss"].bound == pytest.approx(bounds.TIMES * own)
     assert [name for name, check in made_of.items() if not check.derived] == [
-        "recipe", "steps", "batches", "starting weights", "learning rate", "clipping"]
+        "recipe",
+        "steps",
+        "batches",
+        "starting weights",
+        "learning rate",
+        "clipping",
+    ]
     assert made_of["starting weights"].bound == bounds.START_WEIGHTS
     assert found.repeat is not None and found.repeat.backends == ["hf_torch"]
     assert "times its own rounding over 12 steps (bf16, 2 epochs" in found.verdict
@@ -288,8 +370,11 @@ def test_the_bounds_of_bf16_come_from_a_backends_own_two_runs() -> None:
 def test_what_is_beyond_a_derived_bound_is_caught_at_its_step() -> None:
     losses = list(reduced(2, "hf_tf").trace.loss)
     losses[4] += 0.1
-    found = certify(reduced(1, "hf_torch"), reduced(2, "hf_tf", loss=losses),
-                    [made(backend="hf_torch"), made(backend="hf_tf")])
+    found = certify(
+        reduced(1, "hf_torch"),
+        reduced(2, "hf_tf", loss=losses),
+        [made(backend="hf_torch"), made(backend="hf_tf")],
+    )
     assert found.failed_first == "loss"
     assert next(c for c in found.checks if c.name == "loss").step == 5
 
@@ -319,15 +404,22 @@ def test_bounds_are_never_narrower_than_the_fixed_ones() -> None:
     assert found.failed_first == "gradient norm"
 
 
-@pytest.mark.parametrize(("traces", "message"), [
-    ((("bf16", "hf_torch"), ("bf16", "hf_tf")), "whose bounds come from a repeated run: name"),
-    ((("fp32", "hf_torch"), ("fp32", "hf_tf"), ("fp32", "hf_tf")), "name two traces alone"),
-    ((("bf16", "hf_torch"), ("fp32", "hf_tf"), ("fp32", "hf_tf")), "name two traces alone"),
-    ((("bf16", "hf_torch"), ("bf16", "hf_tf"), ("fp32", "keras_rnn")),
-     "is of keras_rnn, the traces are of hf_torch and hf_tf"),
-    ((("bf16", "hf_torch"), ("bf16", "hf_tf"), ("bf16", "hf_tf")),
-     "not the same training in fp32: recipe differs .precision"),
-])
+@pytest.mark.parametrize(
+    ("traces", "message"),
+    [
+        ((("bf16", "hf_torch"), ("bf16", "hf_tf")), "whose bounds come from a repeated run: name"),
+        ((("fp32", "hf_torch"), ("fp32", "hf_tf"), ("fp32", "hf_tf")), "name two traces alone"),
+        ((("bf16", "hf_torch"), ("fp32", "hf_tf"), ("fp32", "hf_tf")), "name two traces alone"),
+        (
+            (("bf16", "hf_torch"), ("bf16", "hf_tf"), ("fp32", "keras_rnn")),
+            "is of keras_rnn, the traces are of hf_torch and hf_tf",
+        ),
+        (
+            (("bf16", "hf_torch"), ("bf16", "hf_tf"), ("bf16", "hf_tf")),
+            "not the same training in fp32: recipe differs .precision",
+        ),
+    ],
+)
 def test_repeats_that_are_none_are_told(traces: tuple[tuple[str, str], ...], message: str) -> None:
     first, second, *repeats = (made(backend=b, precision=p) for p, b in traces)
     with pytest.raises(UserError, match=message):
@@ -345,8 +437,9 @@ def test_a_fault_at_the_start_is_the_certificates_to_tell() -> None:
     plain = [made(backend="hf_torch"), made(backend="hf_tf")]
     faulty = reduced(2, "hf_tf")
     rough = {name: values + 1e-3 for name, values in weights().items()}
-    faulty = dataclasses.replace(faulty, arrays=dataclasses.replace(
-        faulty.arrays, start=sketches(rough)))
+    faulty = dataclasses.replace(
+        faulty, arrays=dataclasses.replace(faulty.arrays, start=sketches(rough))
+    )
     for repeats in (plain, plain[:1], plain[1:]):
         found = certify(reduced(1, "hf_torch"), faulty, repeats)
         assert found.failed_first == "starting weights"
@@ -359,6 +452,7 @@ def test_traces_of_two_precisions_are_of_two_recipes() -> None:
 
 # Sketches.
 
+
 @given(st.integers(1, 5000), st.integers(0, 100))
 def test_the_difference_of_sketches_is_the_sketch_of_the_difference(size: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
@@ -368,8 +462,11 @@ def test_the_difference_of_sketches_is_the_sketch_of_the_difference(size: int, s
 
 def test_a_sketch_keeps_the_norm() -> None:
     generator = np.random.default_rng(0)
-    ratios = [np.linalg.norm(sketch(f"tensor {i}", values)) / np.linalg.norm(values)
-              for i in range(200) if (values := generator.standard_normal(3000)) is not None]
+    ratios = [
+        np.linalg.norm(sketch(f"tensor {i}", values)) / np.linalg.norm(values)
+        for i in range(200)
+        if (values := generator.standard_normal(3000)) is not None
+    ]
     assert abs(np.mean(ratios) - 1) < 0.02
     assert min(ratios) > 0.75 and max(ratios) < 1.25
     small = generator.standard_normal(BUCKETS)
@@ -385,7 +482,15 @@ def test_a_sketch_is_the_same_everywhere() -> None:
 def test_only_the_keys_third_of_gpt2s_bias_is_left_out() -> None:
     values = np.arange(12.0)
     assert comparable("transformer.h.0.attn.c_attn.bias", values).tolist() == [
-        0, 1, 2, 3, 8, 9, 10, 11]
+        0,
+        1,
+        2,
+        3,
+        8,
+        9,
+        10,
+        11,
+    ]
     assert comparable("a.self.key.bias", values).size == 0
     assert comparable("t.attention.k_lin.bias", values).size == 0
     assert comparable("a.self.query.bias", values).size == 12
@@ -394,10 +499,17 @@ def test_only_the_keys_third_of_gpt2s_bias_is_left_out() -> None:
 
 # What a trace is taken of.
 
+
 def ragged(count: int) -> Examples:
     lengths = np.arange(count) % 5 + 2
-    return Examples(np.arange(lengths.sum(), dtype=np.int32), np.cumsum([0, *lengths]),
-                    lengths.astype(np.int32), np.arange(count, dtype=np.int32), 0, True)
+    return Examples(
+        np.arange(lengths.sum(), dtype=np.int32),
+        np.cumsum([0, *lengths]),
+        lengths.astype(np.int32),
+        np.arange(count, dtype=np.int32),
+        0,
+        True,
+    )
 
 
 @given(st.integers(1, 60), st.integers(1, 60))
@@ -407,8 +519,8 @@ def test_some_examples_are_spread_over_all(count: int, wanted: int) -> None:
     assert len(found) == min(count, wanted)
     assert len(set(found.labels.tolist())) == len(found)
     for i, label in enumerate(found.labels):
-        ours = found.ids[found.offsets[i]:found.offsets[i + 1]]
-        theirs = every.ids[every.offsets[label]:every.offsets[label + 1]]
+        ours = found.ids[found.offsets[i] : found.offsets[i + 1]]
+        theirs = every.ids[every.offsets[label] : every.offsets[label + 1]]
         assert ours.tolist() == theirs.tolist()
 
 
@@ -427,20 +539,37 @@ def test_two_epochs_with_a_partial_last_batch(accumulation: int) -> None:
 
 # Files.
 
+
 def kept(folder: Path, backend: str, traced: Traced, label: str = "") -> Path:
-    job = JobKey(id=f"equivalence-mnli-{backend}-accumulation_1{label}", backend=backend,
-                 task="mnli", question="equivalence")
+    job = JobKey(
+        id=f"equivalence-mnli-{backend}-accumulation_1{label}",
+        backend=backend,
+        task="mnli",
+        question="equivalence",
+    )
     weights_file = write_arrays(folder / f"{job.id}.npz", traced.arrays)
-    trace = traced.trace.model_copy(update={"arrays_file": f"{job.id}.npz",
-                                            "weights_file": weights_file})
-    return write_measurement(folder, Measurement(
-        job=job, status="ok", started_at="now", seconds=1, recipe=dict(traced.recipe), device=CPU,
-        trace=trace))
+    trace = traced.trace.model_copy(
+        update={"arrays_file": f"{job.id}.npz", "weights_file": weights_file}
+    )
+    return write_measurement(
+        folder,
+        Measurement(
+            job=job,
+            status="ok",
+            started_at="now",
+            seconds=1,
+            recipe=dict(traced.recipe),
+            device=CPU,
+            trace=trace,
+        ),
+    )
 
 
 def test_traces_survive_their_files_and_are_certified(tmp_path: Path) -> None:
-    paths = [kept(tmp_path, "hf_torch", made(arrays=made_arrays(weights=weights(3)))),
-             kept(tmp_path, "hf_tf", made())]
+    paths = [
+        kept(tmp_path, "hf_torch", made(arrays=made_arrays(weights=weights(3)))),
+        kept(tmp_path, "hf_tf", made()),
+    ]
     traces = [read_traced(path) for path in paths]
     assert traces[0].arrays.weights is not None and traces[1].arrays.weights is None
     assert certify(*traces).holds
@@ -465,8 +594,9 @@ def test_a_runs_bf16_traces_are_held_against_its_fp32_ones(tmp_path: Path) -> No
     assert reduced_.repeat is not None and reduced_.repeat.backends == ["hf_torch", "hf_tf"]
     assert plain.repeat is None and reduced_.holds and plain.holds
     assert certify_files(*paths) == reduced_
-    assert (tmp_path / "certificates"
-            / "hf_torch-hf_tf-mnli-accumulation_1-precision_bf16.json").is_file()
+    assert (
+        tmp_path / "certificates" / "hf_torch-hf_tf-mnli-accumulation_1-precision_bf16.json"
+    ).is_file()
 
 
 def test_a_trace_that_is_none_is_told(tmp_path: Path) -> None:
@@ -483,13 +613,15 @@ def test_a_trace_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="copy them beside"):
         read_traced(path)
     m = Measurement.model_validate_json(path.read_text())
-    write_measurement(tmp_path, m.model_copy(update={"trace": None, "status": "failed",
-                                                     "reason": "it broke"}))
+    write_measurement(
+        tmp_path, m.model_copy(update={"trace": None, "status": "failed", "reason": "it broke"})
+    )
     with pytest.raises(UserError, match="holds no trace .failed: it broke"):
         read_traced(path)
 
 
 # The line that the report shows.
+
 
 def test_the_line_of_several_certificates() -> None:
     one = certify(made(), made(backend="hf_tf"))
@@ -497,8 +629,10 @@ def test_the_line_of_several_certificates() -> None:
     titles = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow"}
     assert proof([one, two], titles) == (
         "same work: proven to 1e-5 over 12 steps (PyTorch and TensorFlow; fp32, 2 epochs, "
-        "accumulation 1 and 2)")
+        "accumulation 1 and 2)"
+    )
     broken = certify(made(), made(made_trace(loss=[9.0] * STEPS), backend="hf_tf"))
-    assert proof([one, broken], titles).startswith("PyTorch and TensorFlow: not the same work: "
-                                                   "loss differs from step 1 on by 8")
+    assert proof([one, broken], titles).startswith(
+        "PyTorch and TensorFlow: not the same work: loss differs from step 1 on by 8"
+    )
     assert proof([]) == NOT_PROVEN

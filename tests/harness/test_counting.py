@@ -13,9 +13,12 @@ from frameworks.contract import Examples, Feed, Recipe
 def make_examples(lengths: list[int]) -> Examples:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Examples(
-        ids=np.arange(1, offsets[-1] + 1, dtype=np.int32), offsets=offsets,
-        second_starts=np.array(lengths, np.int32), labels=np.zeros(len(lengths), np.int32),
-        pad_id=0, has_token_types=False,
+        ids=np.arange(1, offsets[-1] + 1, dtype=np.int32),
+        offsets=offsets,
+        second_starts=np.array(lengths, np.int32),
+        labels=np.zeros(len(lengths), np.int32),
+        pad_id=0,
+        has_token_types=False,
     )
 
 
@@ -30,8 +33,9 @@ def make_examples(lengths: list[int]) -> Examples:
 def test_counts_equal_the_batches_that_a_loader_yields(
     lengths: list[int], batch_size: int, accumulation: int, padding: str, first: int, steps: int
 ) -> None:
-    recipe = Recipe.model_validate({"batch_size": batch_size, "accumulation": accumulation,
-                                    "padding": padding, "length": 16})
+    recipe = Recipe.model_validate(
+        {"batch_size": batch_size, "accumulation": accumulation, "padding": padding, "length": 16}
+    )
     feed = Feed(make_examples(lengths), recipe)
     examples = tokens = padded = done = 0
     loader = feed.endless()

@@ -104,9 +104,15 @@ def _every_gpu_visible(monkeypatch):
 def test_a_gpu_is_described():
     nvml = Nvml()
     found = devices.describe(nvml)
-    assert found == Device(kind="gpu", name="NVIDIA A100-SXM4-40GB", memory_bytes=40960 * MIB,
-                           cores=found.cores, driver="580.1", compute_capability="8.0",
-                           gpu_type="A100-40")
+    assert found == Device(
+        kind="gpu",
+        name="NVIDIA A100-SXM4-40GB",
+        memory_bytes=40960 * MIB,
+        cores=found.cores,
+        driver="580.1",
+        compute_capability="8.0",
+        gpu_type="A100-40",
+    )
     assert nvml.open == 0
 
 
@@ -128,8 +134,9 @@ def test_a_broken_driver_is_no_machine_without_a_gpu():
             ask(BrokenDriver())
 
 
-@pytest.mark.parametrize(("visible", "name"), [("1", "B"), ("1,0", "B"), ("GPU-1", "B"),
-                                               ("0,1", "A")])
+@pytest.mark.parametrize(
+    ("visible", "name"), [("1", "B"), ("1,0", "B"), ("GPU-1", "B"), ("0,1", "A")]
+)
 def test_the_first_visible_gpu_is_meant(monkeypatch, visible, name):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert devices.describe(Nvml(names=("A", "B"))).name == name
@@ -180,8 +187,9 @@ def test_device_memory_is_the_peak_above_the_use_before():
     assert "device-memory" not in [thread.name for thread in threading.enumerate()]
 
 
-@pytest.mark.parametrize(("before", "during", "shared"), [(0, 1, False), (1, 1, True),
-                                                          (0, 2, True)])
+@pytest.mark.parametrize(
+    ("before", "during", "shared"), [(0, 1, False), (1, 1, True), (0, 2, True)]
+)
 def test_a_shared_gpu_is_told(before, during, shared):
     nvml = Nvml()
     nvml.processes = [object()] * before
@@ -205,9 +213,18 @@ def test_a_gpu_that_is_lost_gives_no_figure():
         _ = memory.peak_bytes
 
 
-@pytest.mark.parametrize(("capability", "precision", "able"), [
-    ("7.0", "fp16", True), ("7.5", "bf16", False), ("7.5", "tf32", False), ("8.0", "bf16", True),
-    ("9.0", "tf32", True), ("6.1", "fp16", False), ("6.1", "fp32", True)])
+@pytest.mark.parametrize(
+    ("capability", "precision", "able"),
+    [
+        ("7.0", "fp16", True),
+        ("7.5", "bf16", False),
+        ("7.5", "tf32", False),
+        ("8.0", "bf16", True),
+        ("9.0", "tf32", True),
+        ("6.1", "fp16", False),
+        ("6.1", "fp32", True),
+    ],
+)
 def test_precisions_of_a_gpu(capability, precision, able):
     gpu = Device(kind="gpu", name="x", memory_bytes=1, cores=1, compute_capability=capability)
     why = devices.lacks(gpu, precision)

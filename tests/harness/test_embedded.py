@@ -114,8 +114,9 @@ def test_no_single_word_predicts_the_label():
 def test_most_twins_have_the_same_words():
     texts, labels = embedded.reviews(2000, 7, "train")
     assert all(a != b for a, b in zip(labels[::2], labels[1::2], strict=True))
-    same = [Counter(words(a)) == Counter(words(b))
-            for a, b in zip(texts[::2], texts[1::2], strict=True)]
+    same = [
+        Counter(words(a)) == Counter(words(b)) for a, b in zip(texts[::2], texts[1::2], strict=True)
+    ]
     assert 0.55 < np.mean(same) < 0.65
 
 
@@ -130,12 +131,14 @@ def test_review_lengths_follow_the_real_ones():
 
 # Pairs
 
+
 def read_pair(first: str, second: str) -> int:
     """The rule: the first text says it, leaves it open, or says its opposite."""
     said = set(words(first))
     (told,) = [word for _, words_ in embedded.FACTS for word in words_ if word in words(second)]
-    (opposite,) = [word for _, words_ in embedded.FACTS for word in words_
-                   if told in words_ and word != told]
+    (opposite,) = [
+        word for _, words_ in embedded.FACTS for word in words_ if told in words_ and word != told
+    ]
     assert second.split()[0] in first  # both are about the same person
     return 0 if told in said else 2 if opposite in said else 1
 
@@ -168,10 +171,13 @@ def test_readers_of_one_text_of_a_pair_learn_nothing(side):
 
 # Both
 
+
 def test_the_manner_of_the_mismatched_set_is_another():
     matched, mismatched = (embedded.pairs(90, 7, "x", matched=m)[0] for m in (True, False))
-    openings = [{" ".join(re.sub("|".join(embedded.NAMES), "N", text).split()[:2])
-                 for text in texts} for texts in (matched, mismatched)]
+    openings = [
+        {" ".join(re.sub("|".join(embedded.NAMES), "N", text).split()[:2]) for text in texts}
+        for texts in (matched, mismatched)
+    ]
     assert not openings[0] & openings[1]
 
 

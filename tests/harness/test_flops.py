@@ -4,10 +4,13 @@ from hypothesis import strategies as st
 
 from benchmarks.harness import flops
 
-BERT_BASE = {"model_type": "bert", "hidden_size": 768, "intermediate_size": 3072,
-             "num_hidden_layers": 12}
-TINY_BERT = {"model_type": "bert", "hidden_size": 4, "intermediate_size": 8,
-             "num_hidden_layers": 2}
+BERT_BASE = {
+    "model_type": "bert",
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+}
+TINY_BERT = {"model_type": "bert", "hidden_size": 4, "intermediate_size": 8, "num_hidden_layers": 2}
 
 
 def test_bert_base_has_its_published_number_of_weights():
@@ -38,12 +41,17 @@ def test_a_tiny_bert_by_hand():
     # The head: 4 x 4 + 4 of the pooler, 4 x 3 + 3 of the classifier: 35, once in 10 tokens.
     # Attention: 12 x 2 layers x 4 hidden x 10 tokens.
     assert flops.transformer(TINY_BERT, length=10, label_count=3) == pytest.approx(
-        6 * (2 * 156 + 35 / 10) + 12 * 2 * 4 * 10)
+        6 * (2 * 156 + 35 / 10) + 12 * 2 * 4 * 10
+    )
 
 
 def test_minilm_at_128_tokens():
-    config = {"model_type": "bert", "hidden_size": 384, "intermediate_size": 1536,
-              "num_hidden_layers": 6}
+    config = {
+        "model_type": "bert",
+        "hidden_size": 384,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 6,
+    }
     per_token = flops.transformer(config, length=128, label_count=2)
     assert per_token == pytest.approx(6 * 10_636_416 + 12 * 6 * 384 * 128, rel=1e-3)
 

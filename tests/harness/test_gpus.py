@@ -12,7 +12,15 @@ MIB = 1024**2
 
 def test_all_types_are_described():
     assert list(gpus.gpu_types()) == [
-        "T4", "L4", "V100", "A10G", "A100-40", "A100-80", "H100", "H200"]
+        "T4",
+        "L4",
+        "V100",
+        "A10G",
+        "A100-40",
+        "A100-80",
+        "H100",
+        "H200",
+    ]
 
 
 @pytest.mark.parametrize("name", list(gpus.gpu_types()))
@@ -27,11 +35,15 @@ def test_figures_of_a_type_hold_together(name):
     assert (row.usable_bytes is None) == (row.sources.usable is None)
 
 
-@pytest.mark.parametrize(("capability", "mib"), [
-    ("6.1", 500), ("7.5", 1050), ("8.0", 1536), ("8.9", 1536), ("9.0", 1800), ("12.0", 1800)])
+@pytest.mark.parametrize(
+    ("capability", "mib"),
+    [("6.1", 500), ("7.5", 1050), ("8.0", 1536), ("8.9", 1536), ("9.0", 1800), ("12.0", 1800)],
+)
 def test_tensorflow_leaves_its_own_reserve(capability, mib):
-    of_torch, of_tf = (gpus.room_of(30 * 1024 * MIB, framework, "T4", capability)
-                       for framework in ("torch", "tensorflow"))
+    of_torch, of_tf = (
+        gpus.room_of(30 * 1024 * MIB, framework, "T4", capability)
+        for framework in ("torch", "tensorflow")
+    )
     assert of_torch.bytes - of_tf.bytes == mib * MIB
 
 
@@ -46,17 +58,20 @@ def test_the_context_is_always_taken_off():
     assert "usable memory" in room.note and "CUDA context" in room.note
 
 
-@pytest.mark.parametrize(("device", "mib", "name"), [
-    ("Tesla T4", 15360, "T4"),
-    ("NVIDIA T4", 16384, "T4"),  # ECC off
-    ("NVIDIA A100-SXM4-80GB", 81920, "A100-80"),
-    ("NVIDIA A100-SXM4-40GB", 40536, "A100-40"),
-    ("NVIDIA H100 80GB HBM3", 81559, "H100"),
-    ("NVIDIA H100 80GB HBM3", 20096, None),  # a slice of one
-    ("NVIDIA H100 PCIe", 81559, None),  # slower
-    ("NVIDIA A10", 23028, None),  # faster than the A10G
-    ("NVIDIA GeForce RTX 3090", 24576, None),
-])
+@pytest.mark.parametrize(
+    ("device", "mib", "name"),
+    [
+        ("Tesla T4", 15360, "T4"),
+        ("NVIDIA T4", 16384, "T4"),  # ECC off
+        ("NVIDIA A100-SXM4-80GB", 81920, "A100-80"),
+        ("NVIDIA A100-SXM4-40GB", 40536, "A100-40"),
+        ("NVIDIA H100 80GB HBM3", 81559, "H100"),
+        ("NVIDIA H100 80GB HBM3", 20096, None),  # a slice of one
+        ("NVIDIA H100 PCIe", 81559, None),  # slower
+        ("NVIDIA A10", 23028, None),  # faster than the A10G
+        ("NVIDIA GeForce RTX 3090", 24576, None),
+    ],
+)
 def test_a_device_is_matched_by_name_and_memory(device, mib, name):
     assert gpus.matching(device, mib * MIB) == name
 

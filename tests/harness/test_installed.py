@@ -10,8 +10,10 @@ import pytest
 
 from benchmarks.harness import installed
 
-pytestmark = [pytest.mark.once,
-              pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")]
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here"),
+]
 
 
 def test_a_checkout_names_its_commit_and_whether_files_differ(
@@ -19,8 +21,12 @@ def test_a_checkout_names_its_commit_and_whether_files_differ(
 ) -> None:
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True,
-            capture_output=True, text=True).stdout.strip()
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
 
     module = tmp_path / "benchmarks" / "harness" / "installed.py"
     module.parent.mkdir(parents=True)

@@ -25,8 +25,14 @@ from tests.results import samples
 pytestmark = pytest.mark.once
 MIB, GIB = 2**20, 2**30
 CPU = Device(kind="cpu", name="Some CPU", memory_bytes=16 * GIB, cores=2)
-GPU = Device(kind="gpu", name="NVIDIA A100-SXM4-40GB", memory_bytes=40 * GIB, cores=8,
-             compute_capability="8.0", gpu_type="A100-40")
+GPU = Device(
+    kind="gpu",
+    name="NVIDIA A100-SXM4-40GB",
+    memory_bytes=40 * GIB,
+    cores=8,
+    compute_capability="8.0",
+    gpu_type="A100-40",
+)
 NOT_TOLD = "the search was not told where to look: nobody can"
 NOBODY = 2**22 + 1  # no process has such an id; 0 would be this one
 FIXED, EACH = 500 * MIB, 40 * MIB
@@ -68,8 +74,13 @@ class Worker:
         peak = FIXED + self.batch * self.each
         if peak > self.room:
             raise WorkerEnded("failed", "no memory", [], text="MemoryError: no memory")
-        return {"steps": 3, "effective": {}, "allocated_bytes": peak,
-                "allocated_before_bytes": 0, "data_before_bytes": 0}
+        return {
+            "steps": 3,
+            "effective": {},
+            "allocated_bytes": peak,
+            "allocated_before_bytes": 0,
+            "data_before_bytes": 0,
+        }
 
 
 class NoPeak:
@@ -102,37 +113,66 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Worker]]:
     yield Worker
 
 
-def ready(budget: str, backend: str = "hf_torch", compare_finders: bool = False,
-          task: str = "imdb") -> Ready:
+def ready(
+    budget: str, backend: str = "hf_torch", compare_finders: bool = False, task: str = "imdb"
+) -> Ready:
     key = JobKey(id=f"limit-{task}-{budget}", backend=backend, task=task, question="batch_limit")
     job = Job(
-        key=key, recipe=Recipe(), train=Path("train"), evaluations={}, environment={},
-        start=StartFile(folder=Path("start"), architecture="bert", label_count=2,
-                        vocabulary_size=100, max_length=512),
-        time_limit_seconds=10, equivalence=EquivalencePlan(), throughput=ThroughputPlan(),
-        memory=MemoryPlan(), predictions=Path("p.npz"),
-        limit=LimitWork(budget=budget, phase="training", steps=3, highest=1024,
-                        compare_finders=compare_finders))
+        key=key,
+        recipe=Recipe(),
+        train=Path("train"),
+        evaluations={},
+        environment={},
+        start=StartFile(
+            folder=Path("start"),
+            architecture="bert",
+            label_count=2,
+            vocabulary_size=100,
+            max_length=512,
+        ),
+        time_limit_seconds=10,
+        equivalence=EquivalencePlan(),
+        throughput=ThroughputPlan(),
+        memory=MemoryPlan(),
+        predictions=Path("p.npz"),
+        limit=LimitWork(
+            budget=budget, phase="training", steps=3, highest=1024, compare_finders=compare_finders
+        ),
+    )
     data = samples.measurement("hf_torch", "imdb", "memory").data
     assert data is not None
-    return Ready(job, data, Checkpoint(name="minilm", architecture="bert", sha256="",
-                                       random=False), here())
+    return Ready(
+        job, data, Checkpoint(name="minilm", architecture="bert", sha256="", random=False), here()
+    )
 
 
-def search(budget: str, device: Device, taken: list[Measurement],
-           backend: str = "hf_torch", compare_finders: bool = False,
-           task: str = "imdb") -> Measurement:
+def search(
+    budget: str,
+    device: Device,
+    taken: list[Measurement],
+    backend: str = "hf_torch",
+    compare_finders: bool = False,
+    task: str = "imdb",
+) -> Measurement:
     """The measurement, which comes last into `taken` as every one that is kept on the way."""
+
     def keep(m: Measurement) -> None:
         taken[:] = [*(other for other in taken if other.job.id != m.job.id), m]
 
-    keep(LimitJob(ready(budget, backend, compare_finders, task), Path("run"), device,
-                  lambda key, event: None, keep, list(taken)).run())
+    keep(
+        LimitJob(
+            ready(budget, backend, compare_finders, task),
+            Path("run"),
+            device,
+            lambda key, event: None,
+            keep,
+            list(taken),
+        ).run()
+    )
     return taken[-1]
 
 
-def stopped(worker: type[Worker], probe: int, budget: str, task: str = "imdb"
-            ) -> list[Measurement]:
+def stopped(worker: type[Worker], probe: int, budget: str, task: str = "imdb") -> list[Measurement]:
     """What a search leaves behind that was stopped at that probe."""
     taken: list[Measurement] = []
     worker.stopped_at = probe
@@ -150,7 +190,8 @@ def test_where_the_libraries_do_not_fit_no_other_batch_is_tried(
     found = search("1GiB", CPU, []).batch_limit
     assert found is not None
     assert [(p.batch_size, p.outcome, p.reason) for p in found.probes] == [
-        (1, "oom", "MemoryError: libraries")]
+        (1, "oom", "MemoryError: libraries")
+    ]
     assert (found.limit, found.fails_at, found.needed_bytes) == (0, 1, FIXED + EACH)
 
 
@@ -257,8 +298,9 @@ def test_that_peaks_are_counts_is_known_when_a_search_goes_on(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
     """Such a line is not followed as far."""
-    monkeypatch.setattr(limit_job.limit_pass, "used_bytes",
-                        lambda result, held: (result["allocated_bytes"], True))
+    monkeypatch.setattr(
+        limit_job.limit_pass, "used_bytes", lambda result, held: (result["allocated_bytes"], True)
+    )
     monkeypatch.setattr(worker, "each", MIB)
     taken = stopped(worker, 3, "1GiB")
     assert taken[0].batch_limit is not None and taken[0].batch_limit.peaks_are_counts
@@ -302,17 +344,16 @@ def test_where_nvml_lists_nobody_the_result_says_so(
 
 
 def test_where_nvml_lists_the_probe_nothing_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limit_job, "compute_processes",
-                        lambda: ["python (process 12)"] if Worker.computing else [])
+    monkeypatch.setattr(
+        limit_job, "compute_processes", lambda: ["python (process 12)"] if Worker.computing else []
+    )
     m = search("1GiB", GPU, [])
     assert m.status == "ok" and m.batch_limit is not None
     assert m.batch_limit.notes == [NOT_TOLD]
 
 
 @pytest.mark.parametrize(("backend", "bounded"), [("hf_torch", False), ("hf_tf", True)])
-def test_the_whole_gpu(
-    backend: str, bounded: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_whole_gpu(backend: str, bounded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorFlow is told its share of what is free, PyTorch takes what it gets."""
     others(monkeypatch, iter([None]))
     monkeypatch.setattr(budgets.devices, "free_bytes", lambda: 4 * GIB)

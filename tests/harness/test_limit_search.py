@@ -26,8 +26,15 @@ def attempt(batch: int, memory: Memory, budget: float, failure: Outcome = "oom")
     return probe(batch, "ok", round(peak)) if peak <= budget else probe(batch, failure)
 
 
-def run(memory: Memory, budget: int, highest: int = 1024, *, room: float | None = None,
-        failure: Outcome = "oom", **known: object) -> tuple[Search, list[Probe]]:
+def run(
+    memory: Memory,
+    budget: int,
+    highest: int = 1024,
+    *,
+    room: float | None = None,
+    failure: Outcome = "oom",
+    **known: object,
+) -> tuple[Search, list[Probe]]:
     """A whole search; `room` is what really fits where that is less than the budget."""
     search, probes = Search(budget, highest, **known), []  # type: ignore[arg-type]
     while (batch := search.next()) is not None:
@@ -46,8 +53,9 @@ def test_the_grid() -> None:
     assert sizes[:65] == [*range(1, 65), 72]
     assert sizes[-1] == 1024
     assert all(b % 8 == 0 for b in sizes[64:])
-    assert all((after - b) <= max(8, 0.05 * b + 4) for b, after in zip(sizes, sizes[1:],
-                                                                       strict=False))
+    assert all(
+        (after - b) <= max(8, 0.05 * b + 4) for b, after in zip(sizes, sizes[1:], strict=False)
+    )
     assert grid(1) == [1] and grid(70)[-2:] == [64, 70]
     assert next_size(63) == 64 and next_size(64) == 72 and next_size(1000) == 1048
 
@@ -73,8 +81,12 @@ def test_affine_memory_takes_few_probes(fixed: float, each: float, budget: int) 
     assert len(probes) <= 6
 
 
-@given(fixed=st.floats(300, 2500), each=st.floats(2, 400), budget=st.integers(3000, 9000),
-       seed=st.integers(0, 10**6))
+@given(
+    fixed=st.floats(300, 2500),
+    each=st.floats(2, 400),
+    budget=st.integers(3000, 9000),
+    seed=st.integers(0, 10**6),
+)
 @example(fixed=2389, each=3, budget=3000, seed=634)  # the noise is worth 16 examples: 13 probes
 @settings(max_examples=200)
 def test_noise_takes_few_probes_more(fixed: float, each: float, budget: int, seed: int) -> None:
@@ -85,10 +97,15 @@ def test_noise_takes_few_probes_more(fixed: float, each: float, budget: int, see
     assert len(probes) <= 14
 
 
-@given(power=st.floats(0, 6), seed=st.integers(0, 10**6), budget=st.integers(1, 40_000),
-       highest=st.integers(1, 1024))
-def test_any_rising_memory_ends_with_a_proof(power: float, seed: int, budget: int,
-                                             highest: int) -> None:
+@given(
+    power=st.floats(0, 6),
+    seed=st.integers(0, 10**6),
+    budget=st.integers(1, 40_000),
+    highest=st.integers(1, 1024),
+)
+def test_any_rising_memory_ends_with_a_proof(
+    power: float, seed: int, budget: int, highest: int
+) -> None:
     peaks, chance = [0.0], Random(seed)
     for _ in range(1024):  # the higher the power, the rarer and the larger the leaps
         peaks.append(peaks[-1] + 300 * (power + 1) * chance.random() ** power * MIB)
@@ -98,11 +115,13 @@ def test_any_rising_memory_ends_with_a_proof(power: float, seed: int, budget: in
     assert len(probes) <= 8 + 2 * ceil(log2(len(grid(highest)) + 1))
 
 
-@given(region=st.sampled_from([64, 256, 1024]), each=st.floats(1, 300),
-       budget=st.integers(1500, 9000))
+@given(
+    region=st.sampled_from([64, 256, 1024]), each=st.floats(1, 300), budget=st.integers(1500, 9000)
+)
 @example(region=1024, each=71.0, budget=3858)  # a step holds ten sizes that the line does not see
 def test_memory_in_steps(region: int, each: float, budget: int) -> None:
     """An allocator that takes whole regions."""
+
     def memory(batch: int) -> float:
         return (700 + ceil(each * batch / region) * region) * MIB
 
@@ -120,8 +139,9 @@ def test_memory_without_any_law_is_still_proven(fails: set[int], budget: int) ->
     assert proven(search, probes, 300)
 
 
-@pytest.mark.parametrize(("each", "room", "most"),
-                         [(45.9, 0.93, 5), (45.9, 0.85, 7), (180, 0.9, 6)])
+@pytest.mark.parametrize(
+    ("each", "room", "most"), [(45.9, 0.93, 5), (45.9, 0.85, 7), (180, 0.9, 6)]
+)
 def test_a_budget_that_cannot_be_filled(each: float, room: float, most: int) -> None:
     """The line says more than fits; an expectation that knows it makes up for that."""
     budget = 6144 * MIB
@@ -133,6 +153,7 @@ def test_a_budget_that_cannot_be_filled(each: float, room: float, most: int) -> 
 
 def test_an_allocators_count_is_followed_with_care() -> None:
     """As TensorFlow's: less per example at small sizes, and a twelfth of the budget unfilled."""
+
     def memory(batch: int) -> float:
         return (956 + 19.1 * batch - min(batch, 64) * 3.4 * (1 - min(batch, 64) / 64)) * MIB
 
@@ -155,6 +176,7 @@ def test_peaks_of_another_budget_leave_two_probes() -> None:
 
 def test_the_line_is_followed_again_after_a_surprise() -> None:
     """Memory that falls at one size, as malloc's does where it begins to map blocks alone."""
+
     def memory(batch: int) -> float:
         return (1785 + 18.3 * batch if batch <= 336 else 1500 + 15 * batch) * MIB
 
@@ -182,8 +204,13 @@ def test_expected_and_known_from_another_budget_two_probes_are_left() -> None:
 
 
 @example(expected=465, fixed=134.0, each=0.5, budget=270, highest=465)
-@given(expected=st.integers(0, 5000), fixed=st.floats(1, 4000), each=st.floats(0.5, 900),
-       budget=st.integers(100, 9000), highest=st.integers(1, 1024))
+@given(
+    expected=st.integers(0, 5000),
+    fixed=st.floats(1, 4000),
+    each=st.floats(0.5, 900),
+    budget=st.integers(100, 9000),
+    highest=st.integers(1, 1024),
+)
 @settings(max_examples=200)
 def test_an_expectation_proves_nothing_and_costs_little(
     expected: int, fixed: float, each: float, budget: int, highest: int
@@ -195,10 +222,15 @@ def test_an_expectation_proves_nothing_and_costs_little(
     assert len(probes) <= 10
 
 
-@given(region=st.sampled_from([64, 256, 1024]), each=st.floats(1, 300),
-       budget=st.integers(1500, 9000), off=st.floats(0.8, 1.2))
-def test_an_expectation_of_memory_in_steps(region: int, each: float, budget: int,
-                                           off: float) -> None:
+@given(
+    region=st.sampled_from([64, 256, 1024]),
+    each=st.floats(1, 300),
+    budget=st.integers(1500, 9000),
+    off=st.floats(0.8, 1.2),
+)
+def test_an_expectation_of_memory_in_steps(
+    region: int, each: float, budget: int, off: float
+) -> None:
     def memory(batch: int) -> float:
         return (700 + ceil(each * batch / region) * region) * MIB
 

@@ -13,8 +13,9 @@ from benchmarks.harness.devices import GpuState
 BURN = "import time\nend = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
 PARENT_OF_BURNER = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN!r}])"
 
-real_counters = pytest.mark.skipif(load.read().total is None,
-                                   reason="this kernel hides the processor counters")
+real_counters = pytest.mark.skipif(
+    load.read().total is None, reason="this kernel hides the processor counters"
+)
 
 
 def reading(total=0, busy=0, stolen=0, own=0, one_minute_load=1.5):
@@ -43,8 +44,9 @@ def gpu(*reasons, processes=0, clock=1410):
 
 def test_a_gpu_is_told_by_both_ends():
     before, after = gpu("power cap", processes=2), gpu("power cap", "sync boost", clock=900)
-    found = load.between(replace(reading(), gpu=before),
-                         replace(reading(total=200, busy=120), gpu=after))
+    found = load.between(
+        replace(reading(), gpu=before), replace(reading(total=200, busy=120), gpu=after)
+    )
     assert found.throttle_reasons == ["power cap", "sync boost"]
     assert (found.sm_clock_mhz, found.gpu_processes) == (900, 2)
     assert found.other_busy_share == pytest.approx(0.6)

@@ -30,8 +30,11 @@ def racing(monkeypatch: pytest.MonkeyPatch, device: Device, nvml: object) -> run
     monkeypatch.setattr(runner, "gpu_state", asked)
     attempt = SimpleNamespace(device=device, worker=SimpleNamespace(pid=os.getpid()))
     job = runner.SpeedJob(attempt, "a race")  # type: ignore[arg-type]
-    monkeypatch.setattr(job, "window", lambda: Window(
-        seconds=1, worker_seconds=1, steps=1, examples=1, tokens=1, padded_tokens=1))
+    monkeypatch.setattr(
+        job,
+        "window",
+        lambda: Window(seconds=1, worker_seconds=1, steps=1, examples=1, tokens=1, padded_tokens=1),
+    )
     return job
 
 

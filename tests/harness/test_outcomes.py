@@ -92,10 +92,19 @@ def test_what_an_error_came_of_tells_too() -> None:
     assert of_exception(told(MemoryError(), ValueError("no such recipe"), hidden=True)) == "error"
 
 
-@pytest.mark.parametrize(("exit_code", "outcome"), [
-    (-signal.SIGKILL, "host_oom"), (-signal.SIGABRT, "disguised_oom"),
-    (-signal.SIGSEGV, "disguised_oom"), (1, "disguised_oom"), (134, "disguised_oom"),
-    (0, "error"), (-signal.SIGTERM, "error"), (-signal.SIGINT, "error")])
+@pytest.mark.parametrize(
+    ("exit_code", "outcome"),
+    [
+        (-signal.SIGKILL, "host_oom"),
+        (-signal.SIGABRT, "disguised_oom"),
+        (-signal.SIGSEGV, "disguised_oom"),
+        (1, "disguised_oom"),
+        (134, "disguised_oom"),
+        (0, "error"),
+        (-signal.SIGTERM, "error"),
+        (-signal.SIGINT, "error"),
+    ],
+)
 def test_ends_without_an_exception(exit_code: int, outcome: str) -> None:
     assert of_end(exit_code) == outcome
 

@@ -30,13 +30,20 @@ Statuses = dict[str, Status]
 
 def measured(spec: JobSpec, status: Status) -> Measurement:
     reason = None if status == "ok" else f"it {status}"
-    return samples.measurement(spec.key.backend, spec.key.task, spec.key.question, job=spec.key,
-                               status=status, reason=reason)
+    return samples.measurement(
+        spec.key.backend,
+        spec.key.task,
+        spec.key.question,
+        job=spec.key,
+        status=status,
+        reason=reason,
+    )
 
 
 @pytest.fixture
 def run_with(tmp_path: Path) -> Callable[[Statuses], Run]:
     """A run in which all jobs are measured, with the given statuses or as 'ok'."""
+
     def make(statuses: Statuses) -> Run:
         file = tmp_path / "mine.toml"
         file.write_text(PROFILE)
@@ -45,20 +52,34 @@ def run_with(tmp_path: Path) -> Callable[[Statuses], Run]:
         for spec in run.plan.jobs:
             run.record(measured(spec, statuses.get(spec.key.id, "ok")))
         return run
+
     return make
 
 
-@pytest.mark.parametrize(("statuses", "pending"), [
-    ({}, []),
-    ({"memory-imdb-hf_tf": "failed"}, ["memory-imdb-hf_tf"]),
-    ({"throughput-imdb-hf_tf": "killed"},
-     ["throughput-imdb-hf_torch", "throughput-imdb-hf_tf", "throughput-imdb-keras_rnn"]),
-    ({"throughput-imdb-hf_tf": "killed", "throughput-imdb-hf_torch": "not_installed",
-      "throughput-imdb-keras_rnn": "unsupported"}, ["throughput-imdb-hf_tf"]),
-    ({"throughput-mnli-hf_torch": "not_installed"}, []),
-    ({"throughput-mnli-hf_torch": "interrupted", "throughput-mnli-hf_tf": "refused"},
-     ["throughput-mnli-hf_torch", "throughput-mnli-keras_rnn"]),
-])
+@pytest.mark.parametrize(
+    ("statuses", "pending"),
+    [
+        ({}, []),
+        ({"memory-imdb-hf_tf": "failed"}, ["memory-imdb-hf_tf"]),
+        (
+            {"throughput-imdb-hf_tf": "killed"},
+            ["throughput-imdb-hf_torch", "throughput-imdb-hf_tf", "throughput-imdb-keras_rnn"],
+        ),
+        (
+            {
+                "throughput-imdb-hf_tf": "killed",
+                "throughput-imdb-hf_torch": "not_installed",
+                "throughput-imdb-keras_rnn": "unsupported",
+            },
+            ["throughput-imdb-hf_tf"],
+        ),
+        ({"throughput-mnli-hf_torch": "not_installed"}, []),
+        (
+            {"throughput-mnli-hf_torch": "interrupted", "throughput-mnli-hf_tf": "refused"},
+            ["throughput-mnli-hf_torch", "throughput-mnli-keras_rnn"],
+        ),
+    ],
+)
 def test_a_race_is_taken_again_as_a_whole(
     run_with: Callable[[Statuses], Run], statuses: Statuses, pending: list[str]
 ) -> None:
@@ -71,9 +92,7 @@ def test_what_was_never_measured_is_pending(run_with: Callable[[Statuses], Run])
     assert len(run.pending()) == 3
 
 
-def test_a_race_that_is_stopped_again_loses_no_figures(
-    run_with: Callable[[Statuses], Run]
-) -> None:
+def test_a_race_that_is_stopped_again_loses_no_figures(run_with: Callable[[Statuses], Run]) -> None:
     run = run_with({"throughput-imdb-hf_tf": "killed"})
     for spec in run.pending():
         run.record(measured(spec, "interrupted"))

@@ -65,11 +65,15 @@ def test_a_reduced_precision_is_traced_once_and_named(profile: Profile) -> None:
     choice = Choice(tasks=["imdb"], questions=["equivalence"], recipe={"precision": "tf32"})
     for chosen in (choice, choice.model_copy(update={"recipe": {}})):
         jobs = {spec.key.id: spec.recipe for spec in make_plan(chosen, profile, TASKS, "").jobs}
-        assert list(jobs) == [f"equivalence-imdb-{backend}-{label}" for label in (
-            "accumulation_1", "accumulation_2", "accumulation_1-precision_bf16")
-            for backend in ("hf_torch", "hf_tf")]
-        plain, reduced = (jobs[f"equivalence-imdb-hf_tf-accumulation_1{label}"]
-                          for label in ("", "-precision_bf16"))
+        assert list(jobs) == [
+            f"equivalence-imdb-{backend}-{label}"
+            for label in ("accumulation_1", "accumulation_2", "accumulation_1-precision_bf16")
+            for backend in ("hf_torch", "hf_tf")
+        ]
+        plain, reduced = (
+            jobs[f"equivalence-imdb-hf_tf-accumulation_1{label}"]
+            for label in ("", "-precision_bf16")
+        )
         assert (plain.precision, reduced.precision) == ("fp32", "bf16")
         assert reduced.model_copy(update={"precision": "fp32"}) == plain
 
@@ -94,7 +98,8 @@ def test_backends_of_a_comparison_stand_together(profile: Profile) -> None:
 
 def raced(profile: Profile, **throughput: bool) -> Profile:
     return profile.model_copy(
-        update={"throughput": profile.throughput.model_copy(update=throughput)})
+        update={"throughput": profile.throughput.model_copy(update=throughput)}
+    )
 
 
 def test_controls_stand_in_the_race_of_their_backend(
@@ -106,7 +111,9 @@ def test_controls_stand_in_the_race_of_their_backend(
     first = [spec for spec in plan.jobs if spec.comparison == plan.jobs[0].comparison]
     assert first == plan.jobs[:7] and plan.jobs[7].key.question == "throughput"
     assert [(spec.key.backend, spec.key.variant) for spec in first] == [
-        *((b, v) for b in profile.backends for v in ("framework", "bare")), ("hf_tf", "again")]
+        *((b, v) for b in profile.backends for v in ("framework", "bare")),
+        ("hf_tf", "again"),
+    ]
     assert first[1].key.id == f"throughput-imdb-{profile.backends[0]}-bare-length_16"
     assert [spec.evaluates for spec in first] == [True, False] * 3 + [False]
     assert len({spec.recipe.model_dump_json() for spec in first}) == 1
@@ -115,19 +122,32 @@ def test_controls_stand_in_the_race_of_their_backend(
 
 
 def test_a_study_of_named_shapes_races_those_of_one_backend(profile: Profile) -> None:
-    named = raced(profile.model_copy(update={"vary": {}, "variants": {
-        "small": {"batch_size": 8}, "factored": {"optimizer": "adafactor"}}}), control=True)
+    named = raced(
+        profile.model_copy(
+            update={
+                "vary": {},
+                "variants": {"small": {"batch_size": 8}, "factored": {"optimizer": "adafactor"}},
+            }
+        ),
+        control=True,
+    )
     choice = Choice(tasks=["imdb"], backends=["hf_torch", "hf_tf"])
     plan = make_plan(choice, named, TASKS, "")
     speed = [spec for spec in plan.jobs if spec.key.question == "throughput"]
-    assert [spec.key.id for spec in speed[:4]] == [f"throughput-imdb-hf_torch-{name}" for name in (
-        "plain", "bare-plain", "small", "factored")]
+    assert [spec.key.id for spec in speed[:4]] == [
+        f"throughput-imdb-hf_torch-{name}" for name in ("plain", "bare-plain", "small", "factored")
+    ]
     assert [len(list(group)) for _, group in itertools.groupby(s.comparison for s in speed)] == [
-        4, 4]
+        4,
+        4,
+    ]
     shapes = {spec.key.shape: spec.recipe for spec in plan.jobs if spec.key.question == "memory"}
     assert [shapes[name].batch_size for name in ("plain", "small", "factored")] == [16, 8, 16]
-    twice = [spec.key.id for spec in plan.jobs
-             if spec.key.question == "memory" and spec.key.variant == "again"]
+    twice = [
+        spec.key.id
+        for spec in plan.jobs
+        if spec.key.question == "memory" and spec.key.variant == "again"
+    ]
     assert twice == [f"memory-imdb-{name}-again-plain" for name in ("hf_torch", "hf_tf")]
     assert shapes["factored"].optimizer == "adafactor"
     others = [spec for spec in plan.jobs if spec.key.question in ("equivalence", "accuracy")]
@@ -136,8 +156,10 @@ def test_a_study_of_named_shapes_races_those_of_one_backend(profile: Profile) ->
         make_plan(choice.model_copy(update={"recipe": {"batch_size": 4}}), named, TASKS, "")
 
 
-@pytest.mark.parametrize(("fields", "variants"), [
-    ({"control": True}, {"framework", "bare"}), ({"noise_pair": True}, {"framework", "again"})])
+@pytest.mark.parametrize(
+    ("fields", "variants"),
+    [({"control": True}, {"framework", "bare"}), ({"noise_pair": True}, {"framework", "again"})],
+)
 def test_each_control_can_be_had_alone(
     profile: Profile, fields: dict[str, bool], variants: set[str]
 ) -> None:
@@ -176,11 +198,14 @@ def test_a_profile_certifies_every_precision_that_it_compares(name: str) -> None
 
 
 def test_the_command_line_wins_and_leaves_no_shape_twice(profile: Profile) -> None:
-    choice = Choice(recipe={"batch_size": 3}, backends=["hf_tf"], tasks=["mnli"],
-                    questions=["memory"])
+    choice = Choice(
+        recipe={"batch_size": 3}, backends=["hf_tf"], tasks=["mnli"], questions=["memory"]
+    )
     plan = make_plan(choice, profile, TASKS, "")
-    assert [spec.key.id for spec in plan.jobs] == ["memory-mnli-hf_tf-length_16",
-                                                   "memory-mnli-hf_tf-length_32"]
+    assert [spec.key.id for spec in plan.jobs] == [
+        "memory-mnli-hf_tf-length_16",
+        "memory-mnli-hf_tf-length_32",
+    ]
     assert all(spec.recipe.batch_size == 3 for spec in plan.jobs)
     fixed = make_plan(choice.model_copy(update={"recipe": {"length": 24}}), profile, TASKS, "")
     assert [spec.key.id for spec in fixed.jobs] == ["memory-mnli-hf_tf"]
@@ -205,8 +230,11 @@ def test_a_plan_survives_its_file(profile: Profile) -> None:
 
 
 def test_what_is_asked_twice_is_done_once(profile: Profile) -> None:
-    choice = Choice(backends=["hf_tf", "hf_tf"], tasks=["imdb", "imdb"],
-                    questions=["memory", "batch_limit"],
-                    batch_limit={"phases": ["training", "training"]})
+    choice = Choice(
+        backends=["hf_tf", "hf_tf"],
+        tasks=["imdb", "imdb"],
+        questions=["memory", "batch_limit"],
+        batch_limit={"phases": ["training", "training"]},
+    )
     ids = [spec.key.id for spec in make_plan(choice, profile, TASKS, "").jobs]
     assert ids and len(ids) == len(set(ids))

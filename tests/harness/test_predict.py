@@ -34,12 +34,17 @@ WEIGHTS, EACH = 200 * MIB, 30 * MIB
 def step(batch: int, each: int = EACH) -> StepTrace:
     """Weights that stay, an activation per example that goes."""
     return StepTrace(
-        bytes=np.array([WEIGHTS, each * batch, 4 * MIB]), taken=np.array([0, 1, 3]),
-        given_back=np.array([5, 2, 4]), parts=("weights", "activations", "workspace"), events=5)
+        bytes=np.array([WEIGHTS, each * batch, 4 * MIB]),
+        taken=np.array([0, 1, 3]),
+        given_back=np.array([5, 2, 4]),
+        parts=("weights", "activations", "workspace"),
+        events=5,
+    )
 
 
-def footprint(allocator: str = "cuda_cache", process: Process | None = None, each: int = EACH,
-              **fields) -> Footprint:
+def footprint(
+    allocator: str = "cuda_cache", process: Process | None = None, each: int = EACH, **fields
+) -> Footprint:
     made = Calibration(allocator=allocator, error=0.03, how="made up", **fields)
     return Footprint([step(2, each), step(6, each)], (2, 6), made, process)
 
@@ -66,13 +71,15 @@ def test_the_parts_add_up_to_the_peak() -> None:
 
 
 @pytest.mark.parametrize("cores", [1, 2, 8])
-def test_stacks_of_more_threads_count(cores: int, tmp_path: Path,
-                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stacks_of_more_threads_count(
+    cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """TensorFlow has two threads for each core, and the calibration comes from two cores."""
     for size in (2, 6):
         save(step(size), tmp_path / f"0-{size}.npz")
-    start = StartFile(folder=tmp_path, architecture="bert", label_count=2, vocabulary_size=9,
-                      max_length=9)
+    start = StartFile(
+        folder=tmp_path, architecture="bert", label_count=2, vocabulary_size=9, max_length=9
+    )
     ask = Ask(recipe=Recipe(), start=start, device="cpu", phase="training", batch_sizes=(2, 6))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
     answer = Answer(process_bytes=1000, resident_bytes=500, refusals={})
@@ -114,8 +121,7 @@ def test_a_size_that_fails_below_larger_ones_ends_the_limit(
 
 
 def test_the_process_counts_against_the_budget() -> None:
-    assert footprint().limit(2000 * MIB) > footprint(
-        process=Process(500 * MIB)).limit(2000 * MIB)
+    assert footprint().limit(2000 * MIB) > footprint(process=Process(500 * MIB)).limit(2000 * MIB)
 
 
 def test_a_limit_is_found_where_what_is_held_rises_in_leaps() -> None:
@@ -138,8 +144,9 @@ def test_without_a_count_what_is_held_is_in_use() -> None:
     assert made.in_use(3, 4096 * MIB) == made.peak(3).bytes
 
 
-@pytest.mark.parametrize(("resident", "in_use"), [
-    (100, 300 + 8 + 256 + 90), (500, 500 + 2 * 8 + 200 + 90)])
+@pytest.mark.parametrize(
+    ("resident", "in_use"), [(100, 300 + 8 + 256 + 90), (500, 500 + 2 * 8 + 200 + 90)]
+)
 def test_in_use_on_a_cpu_is_the_count_or_what_is_resident(resident: int, in_use: int) -> None:
     """The weights' region of 256 MiB is not cut for them and counts whole; of another the
     activation takes 90. The handles of each take 8."""
@@ -186,12 +193,16 @@ def test_hopper_takes_larger_workspaces() -> None:
     assert known.workspaces("8.0") == known.workspaces(None) == (8_519_680,) * 2
     found = {t.label: t.compute_capability for t in targets(work(), ["H100", "H200", "L4"], [])}
     assert found == {"H100": "9.0", "H200": "9.0", "L4": "8.9"}
-    made = footprint(workspaces_bytes=(30 * MIB,),
-                     workspaces_by_capability={"9.0": (30 * MIB + 2 * EACH,)})
+    made = footprint(
+        workspaces_bytes=(30 * MIB,), workspaces_by_capability={"9.0": (30 * MIB + 2 * EACH,)}
+    )
     assert made.on("9.0").peak(3).bytes == made.peak(3).bytes + 2 * EACH
-    limits = [predicted_limit(made, Target("GPU", 2000 * MIB, compute_capability=c),
-                              made._calibration).limit
-              for c in ("8.0", "9.0")]
+    limits = [
+        predicted_limit(
+            made, Target("GPU", 2000 * MIB, compute_capability=c), made._calibration
+        ).limit
+        for c in ("8.0", "9.0")
+    ]
     assert limits[0] == limits[1] + 2
 
 
@@ -217,8 +228,9 @@ def test_an_error_of_the_peak_is_a_larger_share_of_the_examples() -> None:
 
 def test_a_trace_that_takes_too_long_or_fails_is_told(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    start = StartFile(folder=tmp_path, architecture="bert", label_count=2, vocabulary_size=100,
-                      max_length=512)
+    start = StartFile(
+        folder=tmp_path, architecture="bert", label_count=2, vocabulary_size=100, max_length=512
+    )
     ask = Ask(recipe=Recipe(), start=start, device="cpu", phase="training", batch_sizes=(2, 6))
     with pytest.raises(UserError, match="PyTorch could not be traced within 0 s"):
         predict.footprints("hf_torch", [ask], seconds=0.01)
@@ -246,8 +258,9 @@ def test_a_gpu_type_is_left_out_where_it_lacks_the_precision() -> None:
     assert [t.label for t in targets(work(precision="bf16"), ["T4", "L4"], [])] == ["L4"]
 
 
-@pytest.mark.parametrize(("label", "said"), [("6 apples", "6 apples"), ("T4", "--gpu"),
-                                             ("0GiB", "larger than 0")])
+@pytest.mark.parametrize(
+    ("label", "said"), [("6 apples", "6 apples"), ("T4", "--gpu"), ("0GiB", "larger than 0")]
+)
 def test_a_wrong_budget_is_named(label: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         targets(work(), [], [label])
@@ -268,24 +281,26 @@ def test_the_text_says_what_stands_behind_a_range(assumed: bool, said: str) -> N
 
 def test_a_baseline_goes_by_its_own_name() -> None:
     made = prediction("keras_rnn", 64, checkpoint="none (tokenizer of minilm)")
-    assert sentence(made).startswith(
-        "Keras LSTM on the tokens of minilm, length 64, fp32: about ")
+    assert sentence(made).startswith("Keras LSTM on the tokens of minilm, length 64, fp32: about ")
     assert sentence(prediction(length=64)).startswith("minilm, length 64, fp32, PyTorch")
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    (["--gpu", "T44"], "did you mean T4"),
-    (["--budget", "lots"], "--budget 'lots'"),
-    (["--backend", "hf_jax"], "unknown backend 'hf_jax'"),
-    (["--checkpoint", "nothing-there"], "unknown checkpoint 'nothing-there'"),
-    (["--backend", "hf_torch", "--checkpoint", "bert-base", "--length", "513"], "512 tokens"),
-    (["--recipe", "precision=int4"], "recipe.precision"),
-    (["--gpu", "T4", "--task", "cola"], "unknown task 'cola'"),
-    (["--check", "nowhere"], "no run's folder"),
-    (["--profile", "t4"], "--profile t4: a recipe stands under a task"),
-    (["--length", "0"], "length"),
-    (["--check", "nowhere", "--gpu", "T4"], "leave out --gpu"),
-])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--gpu", "T44"], "did you mean T4"),
+        (["--budget", "lots"], "--budget 'lots'"),
+        (["--backend", "hf_jax"], "unknown backend 'hf_jax'"),
+        (["--checkpoint", "nothing-there"], "unknown checkpoint 'nothing-there'"),
+        (["--backend", "hf_torch", "--checkpoint", "bert-base", "--length", "513"], "512 tokens"),
+        (["--recipe", "precision=int4"], "recipe.precision"),
+        (["--gpu", "T4", "--task", "cola"], "unknown task 'cola'"),
+        (["--check", "nowhere"], "no run's folder"),
+        (["--profile", "t4"], "--profile t4: a recipe stands under a task"),
+        (["--length", "0"], "length"),
+        (["--check", "nowhere", "--gpu", "T4"], "leave out --gpu"),
+    ],
+)
 def test_bad_input_is_one_line_and_leaves_nothing(
     options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,19 +35,27 @@ pytestmark = pytest.mark.once
 Said = list[str]
 
 
-def measured(task: str = "imdb", budget: str = "4GiB", checkpoint: str = "minilm", *,
-             peak: int = 400 * MIB, **found: Any) -> Measurement:
+def measured(
+    task: str = "imdb",
+    budget: str = "4GiB",
+    checkpoint: str = "minilm",
+    *,
+    peak: int = 400 * MIB,
+    **found: Any,
+) -> Measurement:
     """One probe of batch 6, and a limit of 20."""
     probe = Probe(batch_size=6, outcome="ok", peak_bytes=peak, steps=3, seconds=1.0)
-    limit = batch_limit(budget=budget, **{
-        "limit": 20, "fails_at": 21, "highest": 64, "probes": [probe]} | found)
+    limit = batch_limit(
+        budget=budget, **{"limit": 20, "fails_at": 21, "highest": 64, "probes": [probe]} | found
+    )
     m = limit_measurement(task=task, budget=budget, length=64, found=limit)
     assert m.checkpoint is not None
     return m.model_copy(update={"checkpoint": m.checkpoint.model_copy(update={"name": checkpoint})})
 
 
-def found_cases(monkeypatch: pytest.MonkeyPatch, measurements: Sequence[Measurement],
-                rows: Sequence[Any] = ()) -> tuple[list[PredictionCase], Said]:
+def found_cases(
+    monkeypatch: pytest.MonkeyPatch, measurements: Sequence[Measurement], rows: Sequence[Any] = ()
+) -> tuple[list[PredictionCase], Said]:
     """With a made-up step for every work."""
     said: Said = []
 
@@ -66,22 +74,25 @@ def test_probes_and_limits_become_cases(monkeypatch: pytest.MonkeyPatch) -> None
     assert (peak.unit, peak.batch_size, peak.measured) == ("bytes", 6, 400 * MIB)
     assert peak.predicted == footprint().in_use(6, 4096 * MIB)
     assert (limit.unit, limit.budget, limit.measured, limit.fails_at) == (
-        "examples", "4GiB", 20, 21)
+        "examples",
+        "4GiB",
+        20,
+        21,
+    )
 
 
-def test_runs_whose_jobs_have_the_same_name_are_kept_apart(
-        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_whose_jobs_have_the_same_name_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job's name holds neither the checkpoint nor the recipe."""
     names = ["minilm", "distilbert", "gpt2"]
     runs = [measured(checkpoint=name, peak=(i + 1) * MIB) for i, name in enumerate(names)]
     assert len({m.job.id for m in runs}) == 1
-    found = [(c.checkpoint, c.measured) for c in found_cases(monkeypatch, runs)[0]
-             if c.unit == "bytes"]
+    found = [
+        (c.checkpoint, c.measured) for c in found_cases(monkeypatch, runs)[0] if c.unit == "bytes"
+    ]
     assert found == [(name, (i + 1) * MIB) for i, name in enumerate(names)]
 
 
-def test_a_batch_is_one_case_however_often_it_was_measured(
-        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_one_case_however_often_it_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [measured(task, budget) for task in ("imdb", "mnli") for budget in ("4GiB", "6GiB")]
     runs.append(measured(checkpoint="random:minilm"))
     found, _ = found_cases(monkeypatch, runs)
@@ -89,8 +100,9 @@ def test_a_batch_is_one_case_however_often_it_was_measured(
 
 
 def test_a_fitted_case_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    fitted = Calibration(allocator="malloc", error=0.1, how="made up",
-                         cases=("minilm 64 fp32 training 6",))
+    fitted = Calibration(
+        allocator="malloc", error=0.1, how="made up", cases=("minilm 64 fp32 training 6",)
+    )
     monkeypatch.setattr(predict_check, "calibrations", lambda: {"hf_torch": {"cpu": fitted}})
     for name in ("minilm", "random:minilm"):
         assert found_cases(monkeypatch, [measured(checkpoint=name)])[0][0].fitted
@@ -112,19 +124,26 @@ def test_no_range_is_called_an_interval_without_a_case() -> None:
             assert calibration.assumed or calibration.cases
 
 
-@pytest.mark.parametrize(("batch", "limit", "fails_at", "rounded", "steps", "verdict"), [
-    (63, 63, 64, 63, 0, "right"),
-    (130, 128, 136, 128, 0, "right"),  # the search tries no batch between
-    (136, 128, 136, 136, 1, "too high"), (127, 128, 136, 120, -1, "too low"),
-    (0, 0, 1, 0, 0, "right"), (100, 64, 128, 96, 4, "undecided"), (64, 64, 128, 64, 0, "right"),
-    (5000, 1024, None, 1024, 0, "right"),  # nothing failed: at least 1,024
-    (1000, 1024, None, 960, -2, "too low"),
-])
+@pytest.mark.parametrize(
+    ("batch", "limit", "fails_at", "rounded", "steps", "verdict"),
+    [
+        (63, 63, 64, 63, 0, "right"),
+        (130, 128, 136, 128, 0, "right"),  # the search tries no batch between
+        (136, 128, 136, 136, 1, "too high"),
+        (127, 128, 136, 120, -1, "too low"),
+        (0, 0, 1, 0, 0, "right"),
+        (100, 64, 128, 96, 4, "undecided"),
+        (64, 64, 128, 64, 0, "right"),
+        (5000, 1024, None, 1024, 0, "right"),  # nothing failed: at least 1,024
+        (1000, 1024, None, 960, -2, "too low"),
+    ],
+)
 def test_a_predicted_limit_is_judged_on_the_sizes_that_a_search_tries(
-        batch: int, limit: int, fails_at: int | None, rounded: int, steps: int,
-        verdict: str) -> None:
-    about = made_up().model_dump(include={
-        "backend", "device", "architecture", "checkpoint", "length", "precision", "source"})
+    batch: int, limit: int, fails_at: int | None, rounded: int, steps: int, verdict: str
+) -> None:
+    about = made_up().model_dump(
+        include={"backend", "device", "architecture", "checkpoint", "length", "precision", "source"}
+    )
     told = PredictedLimit(target="4GiB", budget_bytes=2**32, limit=batch, low=batch, high=batch)
     found = predict_check._limit_case(about, told, limit, fails_at, 1024)
     assert (found.predicted, found.steps, judged(found)) == (rounded, steps, verdict)
@@ -138,7 +157,7 @@ def test_other_versions_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_check_keeps_the_cases_of_backends_that_are_not_here(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = [made_up(backend=name, measured=5.0) for name in ("hf_tf", "hf_torch")]
     new = [made_up(0.02)]
@@ -181,7 +200,9 @@ def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with() -
 
 
 def test_every_backend_can_be_summed_up() -> None:
-    told = summary([made_up(backend=name, device=device) for name in BACKENDS
-                    for device in ("cpu", "gpu")])
+    told = summary(
+        [made_up(backend=name, device=device) for name in BACKENDS for device in ("cpu", "gpu")]
+    )
     assert [line.split(",")[0] for line in told.splitlines()[:-1]] == [
-        f"{name} on a {device}" for name in BACKENDS for device in ("CPU", "GPU")]
+        f"{name} on a {device}" for name in BACKENDS for device in ("CPU", "GPU")
+    ]

@@ -7,8 +7,9 @@ from benchmarks.harness import process_memory
 
 MIB = 1024**2
 
-pytestmark = pytest.mark.skipif(process_memory.reset_peak() is None,
-                                reason="this kernel does not let VmHWM be reset")
+pytestmark = pytest.mark.skipif(
+    process_memory.reset_peak() is None, reason="this kernel does not let VmHWM be reset"
+)
 
 CHILD = """
 import sys
@@ -26,8 +27,9 @@ sys.stdin.readline()
 
 @pytest.fixture
 def child():
-    process = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "taken\n"
     yield process
     process.kill()

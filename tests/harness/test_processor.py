@@ -12,7 +12,8 @@ def machine(tmp_path):
     (tmp_path / "proc/meminfo").write_text("MemTotal:        8388608 kB\nMemFree: 1 kB\n")
     (tmp_path / "proc/cpuinfo").write_text(
         "processor\t: 0\nmodel name\t: Made-up 9000\nflags\t\t: fpu\n\n"
-        "processor\t: 1\nmodel name\t: Other\nflags\t\t: fpu\n")
+        "processor\t: 1\nmodel name\t: Other\nflags\t\t: fpu\n"
+    )
     return tmp_path
 
 

@@ -54,10 +54,14 @@ def test_the_named_profiles_are_there() -> None:
         ("[tasks.imdb]\n[variants.small]\nbatch = 8", ["variants.small.batch", "batch_size"]),
         ("[tasks.imdb]\n[variants.plain]\nbatch_size = 8", ["variants.plain", "another name"]),
         ("[tasks.imdb]\n[variants.'a b']\nbatch_size = 8", ["variants.a b"]),
-        ("[tasks.imdb]\n[recipe]\nbeta1 = 0.8\n[variants.factored]\noptimizer = 'adafactor'",
-         ["variants.factored", "beta1 is AdamW's"]),
-        ("[tasks.imdb]\n[vary]\nlength = [8]\n[variants.small]\nbatch_size = 8",
-         ["vary and variants exclude each other"]),
+        (
+            "[tasks.imdb]\n[recipe]\nbeta1 = 0.8\n[variants.factored]\noptimizer = 'adafactor'",
+            ["variants.factored", "beta1 is AdamW's"],
+        ),
+        (
+            "[tasks.imdb]\n[vary]\nlength = [8]\n[variants.small]\nbatch_size = 8",
+            ["vary and variants exclude each other"],
+        ),
         ("questions = ['speed']\n[tasks.imdb]", ["'speed'", "'throughput'"]),
         ("backends = ['hf_trch']\n[tasks.imdb]", ["hf_trch", "did you mean hf_torch"]),
         ("[tasks.imdb]\n[backend.nope]\nlength = 9", ["unknown backend 'nope'"]),
@@ -87,8 +91,10 @@ def test_an_unknown_profile_names_the_nearest() -> None:
 
 def test_layers_win_in_order(tmp_path: Path) -> None:
     file = tmp_path / "layers.toml"
-    file.write_text(HEAD + "[recipe]\nlength = 32\nseed = 1\nbatch_size = 4\n"
-                    "[tasks.imdb.recipe]\nlength = 64\nseed = 2\n[backend.hf_tf]\nseed = 3\n")
+    file.write_text(
+        HEAD + "[recipe]\nlength = 32\nseed = 1\nbatch_size = 4\n"
+        "[tasks.imdb.recipe]\nlength = 64\nseed = 2\n[backend.hf_tf]\nseed = 3\n"
+    )
     profile = load_profile(str(file))
     recipe = profile.recipe_for("hf_tf", "imdb", {"batch_size": 5}, {"batch_size": 6})
     assert (recipe.length, recipe.seed, recipe.batch_size) == (64, 3, 6)
@@ -97,9 +103,16 @@ def test_layers_win_in_order(tmp_path: Path) -> None:
 
 def test_overrides_are_read_as_toml_and_judged() -> None:
     assert parse_overrides(["batch_size=8", "precision=bf16", "learning_rate = 1e-4"]) == {
-        "batch_size": 8, "precision": "bf16", "learning_rate": 1e-4}
-    for wrong, part in [("batch_size=0", "batch_size = 0"), ("batch=8", "unknown field"),
-                        ("length", "FIELD=VALUE"), ("precision=int4", "'fp32', 'tf32'")]:
+        "batch_size": 8,
+        "precision": "bf16",
+        "learning_rate": 1e-4,
+    }
+    for wrong, part in [
+        ("batch_size=0", "batch_size = 0"),
+        ("batch=8", "unknown field"),
+        ("length", "FIELD=VALUE"),
+        ("precision=int4", "'fp32', 'tf32'"),
+    ]:
         with pytest.raises(UserError, match="--recipe") as caught:
             parse_overrides([wrong])
         assert part in str(caught.value)

@@ -19,8 +19,12 @@ def test_hand_computed() -> None:
     assert result.accuracy == 0.75  # the tie of the last one goes to class 0
     # class 0: 2 right of 3 claimed and 2 present; class 1: 1 right of 1 claimed and 2 present
     assert result.macro_f1 == pytest.approx((2 * 2 / 5 + 2 * 1 / 3) / 2)
-    losses = [math.log(1 + math.exp(-2)), math.log(1 + math.exp(-1)),
-              3 + math.log(1 + math.exp(-3)), math.log(2)]
+    losses = [
+        math.log(1 + math.exp(-2)),
+        math.log(1 + math.exp(-1)),
+        3 + math.log(1 + math.exp(-3)),
+        math.log(2),
+    ]
     assert result.loss == pytest.approx(sum(losses) / 4)
 
 

@@ -25,18 +25,22 @@ def write_parquet(path: Path, **columns: list) -> None:
 
 def write_imdb(folder: Path, *, train: int = 10, test: int = 6, **replaced: list) -> None:
     for name, count in (("train", train), ("test", test)):
-        columns = {"text": [f"{name} review {i}" for i in range(count)],
-                   "label": [i % 2 for i in range(count)]}
+        columns = {
+            "text": [f"{name} review {i}" for i in range(count)],
+            "label": [i % 2 for i in range(count)],
+        }
         write_parquet(folder / f"{name}.parquet", **columns | (replaced if name == "train" else {}))
 
 
 def write_mnli(folder: Path, train: int = 9) -> None:
-    for name, count in (("train", train), ("validation_matched", 6),
-                        ("validation_mismatched", 3)):
-        write_parquet(folder / f"{name}.parquet",
-                      premise=[f"{name} premise {i}" for i in range(count)],
-                      hypothesis=[f"{name} hypothesis {i}" for i in range(count)],
-                      label=[i % 3 for i in range(count)], idx=list(range(count)))
+    for name, count in (("train", train), ("validation_matched", 6), ("validation_mismatched", 3)):
+        write_parquet(
+            folder / f"{name}.parquet",
+            premise=[f"{name} premise {i}" for i in range(count)],
+            hypothesis=[f"{name} hypothesis {i}" for i in range(count)],
+            label=[i % 3 for i in range(count)],
+            idx=list(range(count)),
+        )
 
 
 def load(task, source=None, train=None, evaluation=None, seed=1):
@@ -48,6 +52,7 @@ def refused(message: str):
 
 
 # dir:PATH
+
 
 @pytest.mark.parametrize("inner", ["", "imdb"])
 def test_a_folder_of_parquet_is_read(tmp_path, inner):
@@ -66,8 +71,11 @@ def test_the_hubs_shards_are_read_in_order(tmp_path):
     write_imdb(tmp_path)
     for shard in range(2):
         (tmp_path / "train.parquet").rename(tmp_path / "whole") if shard == 0 else None
-        write_parquet(tmp_path / f"train-0000{shard}-of-00002.parquet", text=[f"shard {shard}"] * 2,
-                      label=[0, 1])
+        write_parquet(
+            tmp_path / f"train-0000{shard}-of-00002.parquet",
+            text=[f"shard {shard}"] * 2,
+            label=[0, 1],
+        )
     assert load(IMDB, f"dir:{tmp_path}").train.first == ["shard 0"] * 2 + ["shard 1"] * 2
 
 
@@ -96,14 +104,17 @@ def test_the_record_says_what_was_used(tmp_path):
     def description(task, **counts) -> str:
         return load(task, f"dir:{tmp_path}", seed=42, **counts).record.description
 
-    assert description(MNLI) == ("MultiNLI: all the 90 training pairs given (MultiNLI has 392,702),"
-                                 " all 6 matched pairs, all 3 mismatched pairs")
+    assert description(MNLI) == (
+        "MultiNLI: all the 90 training pairs given (MultiNLI has 392,702),"
+        " all 6 matched pairs, all 3 mismatched pairs"
+    )
     assert description(MNLI, train=30) == (
         "MultiNLI: 30 of the 90 training pairs given (MultiNLI has 392,702) by seed 42, all 6 "
-        "matched pairs, all 3 mismatched pairs")
-    assert description(IMDB.model_copy(update={"published_train_examples": 30}), train=20,
-                       evaluation=10) == (
-        "IMDb: 20 of 30 training reviews by seed 42, 10 of 20 test reviews")
+        "matched pairs, all 3 mismatched pairs"
+    )
+    assert description(
+        IMDB.model_copy(update={"published_train_examples": 30}), train=20, evaluation=10
+    ) == ("IMDb: 20 of 30 training reviews by seed 42, 10 of 20 test reviews")
 
 
 def test_the_fingerprint_follows_texts_and_labels(tmp_path):
@@ -128,8 +139,9 @@ def test_empty_texts_are_kept_and_counted(tmp_path):
 
 def test_a_label_that_no_training_example_has_is_noted(tmp_path):
     write_mnli(tmp_path)
-    write_parquet(tmp_path / "train.parquet", premise=["a", "b"], hypothesis=["c", "d"],
-                  label=[0, 1])
+    write_parquet(
+        tmp_path / "train.parquet", premise=["a", "b"], hypothesis=["c", "d"], label=[0, 1]
+    )
     notes = load(MNLI, f"dir:{tmp_path}").record.notes
     assert notes == ["no training pair has the label 'contradiction'"]
 
@@ -145,19 +157,27 @@ def test_a_missing_or_empty_folder_is_told(tmp_path):
         load(IMDB, f"dir:{tmp_path}")
 
 
-@pytest.mark.parametrize("replaced, message", [
-    ({"label": [0, 2] * 5}, "column 'label' of .*train.parquet has the label 2 in row 1, outside "
-                            "the task's labels: 0, 1"),
-    ({"label": [0, -1] * 5}, "label -1.*hidden.*take a set that has labels"),
-    ({"label": [1] * 10}, "all 10 rows of .*train.parquet have the label 1: nothing can be "
-                          "learned"),
-    ({"label": [0.5, 1.0] * 5}, "has the label 0.5 in row 0; labels are all integers"),
-    ({"label": [0, None] * 5}, "has no label in row 1"),
-    ({"label": ["good", "bad"] * 5}, "has the label 'good' in row 0, outside"),
-    ({"text": [None, "a"] * 5}, "column 'text' of .*train.parquet has nothing in row 0"),
-    ({"text": list(range(10))}, "column 'text' of .* has a int in row 0, where a text must be"),
-    ({"text": [], "label": pa.array([], pa.int64())}, "has no rows"),
-])
+@pytest.mark.parametrize(
+    "replaced, message",
+    [
+        (
+            {"label": [0, 2] * 5},
+            "column 'label' of .*train.parquet has the label 2 in row 1, outside "
+            "the task's labels: 0, 1",
+        ),
+        ({"label": [0, -1] * 5}, "label -1.*hidden.*take a set that has labels"),
+        (
+            {"label": [1] * 10},
+            "all 10 rows of .*train.parquet have the label 1: nothing can be learned",
+        ),
+        ({"label": [0.5, 1.0] * 5}, "has the label 0.5 in row 0; labels are all integers"),
+        ({"label": [0, None] * 5}, "has no label in row 1"),
+        ({"label": ["good", "bad"] * 5}, "has the label 'good' in row 0, outside"),
+        ({"text": [None, "a"] * 5}, "column 'text' of .*train.parquet has nothing in row 0"),
+        ({"text": list(range(10))}, "column 'text' of .* has a int in row 0, where a text must be"),
+        ({"text": [], "label": pa.array([], pa.int64())}, "has no rows"),
+    ],
+)
 def test_bad_columns_are_told(tmp_path, replaced, message):
     write_imdb(tmp_path, **replaced)
     with refused(message):
@@ -185,13 +205,16 @@ def test_a_damaged_parquet_is_told(tmp_path, content):
         load(IMDB, f"dir:{tmp_path}")
 
 
-@pytest.mark.parametrize("counts, message", [
-    ({"train": 11}, "asked for 11 training reviews of IMDb, there are 10"),
-    ({"evaluation": 7}, "asked for 7 test reviews of IMDb, there are 6"),
-    ({"train": 0}, "train_examples is 0: at least 1"),
-    ({"evaluation": -1}, "evaluation_examples is -1: at least 1"),
-    ({"train": 1}, "all have one label: take more"),
-])
+@pytest.mark.parametrize(
+    "counts, message",
+    [
+        ({"train": 11}, "asked for 11 training reviews of IMDb, there are 10"),
+        ({"evaluation": 7}, "asked for 7 test reviews of IMDb, there are 6"),
+        ({"train": 0}, "train_examples is 0: at least 1"),
+        ({"evaluation": -1}, "evaluation_examples is -1: at least 1"),
+        ({"train": 1}, "all have one label: take more"),
+    ],
+)
 def test_impossible_counts_are_told(tmp_path, counts, message):
     write_imdb(tmp_path)
     with refused(message):
@@ -206,12 +229,14 @@ def test_an_unknown_source_is_told(source):
 
 # embedded
 
+
 def test_generated_data_say_so():
     data = load(MNLI, None, train=18, evaluation=9, seed=5)
     assert data.record.generated and data.record.source == "embedded"
     assert data.record.description == (
         "generated data in the shape of MultiNLI: 18 training pairs, 9 matched pairs, 9 mismatched "
-        "pairs, seed 5")
+        "pairs, seed 5"
+    )
     assert data.record.fingerprint == load(MNLI, "embedded", 18, 9, 5).record.fingerprint
     assert data.record.fingerprint != load(MNLI, "embedded", 18, 9, 6).record.fingerprint
     assert data.evaluations["matched"].first != data.evaluations["mismatched"].first
@@ -224,8 +249,10 @@ def test_a_task_without_a_generator_is_refused():
 
 # The user's own
 
-ROWS = [{"t": f"text {i}, \"quoted\"\nand more", "u": f"{i}", "l": "spam" if i % 4 else "ham"}
-        for i in range(40)]
+ROWS = [
+    {"t": f'text {i}, "quoted"\nand more', "u": f"{i}", "l": "spam" if i % 4 else "ham"}
+    for i in range(40)
+]
 
 
 def write_rows(path: Path, rows: list[dict]) -> Path:
@@ -271,17 +298,22 @@ def test_the_split_follows_the_seed(tmp_path):
 
 
 def test_all_kinds_of_files_give_the_same_data(tmp_path):
-    prints = {load(own(write_rows(tmp_path / f"mail.{kind}", ROWS))).record.fingerprint
-              for kind in ("csv", "jsonl", "parquet")}
+    prints = {
+        load(own(write_rows(tmp_path / f"mail.{kind}", ROWS))).record.fingerprint
+        for kind in ("csv", "jsonl", "parquet")
+    }
     assert len(prints) == 1
 
 
-@pytest.mark.parametrize("labels, names", [
-    ([3, 10, 1, 3, 10, 1], ("1", "3", "10")),
-    (["b", "a", "b", "a", "b", "a"], ("a", "b")),
-    ([True, False] * 3, ("false", "true")),
-    (["2", "10"] * 3, ("2", "10")),
-])
+@pytest.mark.parametrize(
+    "labels, names",
+    [
+        ([3, 10, 1, 3, 10, 1], ("1", "3", "10")),
+        (["b", "a", "b", "a", "b", "a"], ("a", "b")),
+        ([True, False] * 3, ("false", "true")),
+        (["2", "10"] * 3, ("2", "10")),
+    ],
+)
 def test_labels_are_mapped_sorted(tmp_path, labels, names):
     rows = [{"t": str(label), "l": label} for label in labels]
     data = load(own(write_rows(tmp_path / "x.parquet", rows), second=None))
@@ -299,24 +331,31 @@ def test_csv_keeps_texts_as_they_stand(tmp_path):
     assert "1 empty text kept" in data.record.notes
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("x.csv", "t,l\na,0\nb\n", "cannot read '.*x.csv' as csv: .*"),
-    ("x.csv", "", "cannot read '.*x.csv' as csv: "),
-    ("x.csv", "t,l\n", "has no rows"),
-    ("x.csv", "a,b\n1,2\n", "column 't' is not in .*x.csv; its columns: a, b"),
-    ("x.csv", b"t,l\n\xff\xfe,0\nb,1\n", "cannot read '.*x.csv' as csv: "),
-    ("x.jsonl", '{"t": "a", "l": 0}\n{"t": \n', "x.jsonl' line 2 is no JSON"),
-    ("x.jsonl", '{"t": "a", "l": 0}\n[1]\n', "x.jsonl' line 2 is no JSON object"),
-    ("x.jsonl", '{"t": "a", "l": 0}\n{"l": 1}\n', "column 't' is not in .*line 2; its columns: l"),
-    ("x.jsonl", '{"t": 5, "l": 0}\n{"t": "b", "l": 1}\n', "has a int in row 0"),
-    ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": "x"}\n', "labels are all integers or all"),
-    ("x.jsonl", '{"t": "\\ud800", "l": 0}\n{"t": "b", "l": 1}\n', "broken Unicode in row 0"),
-    ("x.jsonl", b'{"t": "\xff", "l": 0}\n', "cannot read '.*x.jsonl' as jsonl"),
-    ("x.jsonl", "", "has no rows"),
-    ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 0}\n', "all 2 rows of .* have the label"),
-    ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 1}\n', "a single row with the label '0'"),
-    ("x.jsonl", '{"t": "a", "l": -1}\n{"t": "b", "l": 1}\n', "label -1"),
-])
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("x.csv", "t,l\na,0\nb\n", "cannot read '.*x.csv' as csv: .*"),
+        ("x.csv", "", "cannot read '.*x.csv' as csv: "),
+        ("x.csv", "t,l\n", "has no rows"),
+        ("x.csv", "a,b\n1,2\n", "column 't' is not in .*x.csv; its columns: a, b"),
+        ("x.csv", b"t,l\n\xff\xfe,0\nb,1\n", "cannot read '.*x.csv' as csv: "),
+        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": \n', "x.jsonl' line 2 is no JSON"),
+        ("x.jsonl", '{"t": "a", "l": 0}\n[1]\n', "x.jsonl' line 2 is no JSON object"),
+        (
+            "x.jsonl",
+            '{"t": "a", "l": 0}\n{"l": 1}\n',
+            "column 't' is not in .*line 2; its columns: l",
+        ),
+        ("x.jsonl", '{"t": 5, "l": 0}\n{"t": "b", "l": 1}\n', "has a int in row 0"),
+        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": "x"}\n', "labels are all integers or all"),
+        ("x.jsonl", '{"t": "\\ud800", "l": 0}\n{"t": "b", "l": 1}\n', "broken Unicode in row 0"),
+        ("x.jsonl", b'{"t": "\xff", "l": 0}\n', "cannot read '.*x.jsonl' as jsonl"),
+        ("x.jsonl", "", "has no rows"),
+        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 0}\n', "all 2 rows of .* have the label"),
+        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 1}\n', "a single row with the label '0'"),
+        ("x.jsonl", '{"t": "a", "l": -1}\n{"t": "b", "l": 1}\n', "label -1"),
+    ],
+)
 def test_bad_files_are_told(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -331,6 +370,7 @@ def test_an_own_task_takes_no_other_source(tmp_path):
 
 
 # The hub's loader, on local folders in the hub's format
+
 
 @pytest.fixture
 def datasets_cache(monkeypatch, tmp_path_factory):
@@ -349,9 +389,17 @@ def test_the_hubs_loader_gives_what_the_folder_gives(tmp_path, datasets_cache):
 
 def test_the_hubs_loader_takes_configurations_and_named_labels(tmp_path, datasets_cache):
     write_mnli(tmp_path / "mnli")
-    card = {"configs": [{"config_name": "mnli", "data_files": [
-        {"split": name, "path": f"mnli/{name}.parquet"}
-        for name in ("train", "validation_matched", "validation_mismatched")]}]}
+    card = {
+        "configs": [
+            {
+                "config_name": "mnli",
+                "data_files": [
+                    {"split": name, "path": f"mnli/{name}.parquet"}
+                    for name in ("train", "validation_matched", "validation_mismatched")
+                ],
+            }
+        ]
+    }
     (tmp_path / "README.md").write_text(f"---\n{json.dumps(card)}\n---\n")
     task = MNLI.model_copy(update={"hub_id": str(tmp_path)})
     data = load(task, "hub")
@@ -367,8 +415,9 @@ def test_the_hubs_loader_takes_configurations_and_named_labels(tmp_path, dataset
 @pytest.mark.parametrize("held_out", ["validation", "test", None])
 def test_an_own_hub_task_uses_its_evaluation_set(tmp_path, datasets_cache, held_out):
     for name in ("train", held_out or "train"):
-        write_parquet(tmp_path / f"{name}.parquet", t=[f"{name} {i}" for i in range(10)],
-                      l=["no", "yes"] * 5)
+        write_parquet(
+            tmp_path / f"{name}.parquet", t=[f"{name} {i}" for i in range(10)], l=["no", "yes"] * 5
+        )
     task = custom_task("owner/name", text="t", second=None, label="l")
     data = load(task.model_copy(update={"hub_id": str(tmp_path)}))
     assert data.task.label_names == ("no", "yes")
@@ -392,6 +441,7 @@ def test_without_the_hub_the_other_ways_are_named(monkeypatch, datasets_cache):
 
 # The real data
 
+
 def real_data() -> Path:
     root = Path(__file__).resolve().parents[2]
     folder = Path(os.environ.get("FTBENCH_DATA", root.parent / "shared" / "data"))
@@ -403,8 +453,9 @@ def real_data() -> Path:
 def test_the_real_data_are_read():
     folder = real_data()
     imdb = load(IMDB, f"dir:{folder}", 10_000, 2_500, 42)
-    assert imdb.record.description == ("IMDb: 10,000 of 25,000 training reviews by seed 42, "
-                                       "2,500 of 25,000 test reviews")
+    assert imdb.record.description == (
+        "IMDb: 10,000 of 25,000 training reviews by seed 42, 2,500 of 25,000 test reviews"
+    )
     assert 0.48 < imdb.train.labels.mean() < 0.52
     mnli = load(MNLI, f"dir:{folder}", 20_000, None, 42)
     assert mnli.record.evaluation_examples == {"matched": 9815, "mismatched": 9832}
@@ -415,6 +466,15 @@ def test_the_digest_tells_texts_apart():
     def digest(first, second, labels):
         return Texts(first, second, np.array(labels, np.int32)).digest()
 
-    assert len({digest(["ab", "c"], None, [0, 1]), digest(["a", "bc"], None, [0, 1]),
-                digest(["ab", "c"], None, [1, 0]), digest(["ab"], ["c"], [0]),
-                digest(["ab", "c"], ["", ""], [0, 1])}) == 5
+    assert (
+        len(
+            {
+                digest(["ab", "c"], None, [0, 1]),
+                digest(["a", "bc"], None, [0, 1]),
+                digest(["ab", "c"], None, [1, 0]),
+                digest(["ab"], ["c"], [0]),
+                digest(["ab", "c"], ["", ""], [0, 1]),
+            }
+        )
+        == 5
+    )

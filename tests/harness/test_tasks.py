@@ -22,7 +22,9 @@ def test_named_tasks_are_complete():
 
 def test_mnli_keeps_its_evaluation_sets_apart():
     assert find_task("mnli").evaluation_splits == {
-        "matched": "validation_matched", "mismatched": "validation_mismatched"}
+        "matched": "validation_matched",
+        "mismatched": "validation_mismatched",
+    }
 
 
 @pytest.mark.parametrize("typed, meant", [("imbd", "imdb"), ("mnil", "mnli")])
@@ -55,12 +57,15 @@ def test_a_hub_id_becomes_a_task():
     assert (plain.hub_config, plain.hub_revision) == (None, None)
 
 
-@pytest.mark.parametrize("where, message", [
-    ("missing.csv", "is not there"),
-    ("folder/missing.parquet", "is not there"),
-    ("not a hub id", "neither a .csv"),
-    ("http://example.org/x", "neither a .csv"),
-])
+@pytest.mark.parametrize(
+    "where, message",
+    [
+        ("missing.csv", "is not there"),
+        ("folder/missing.parquet", "is not there"),
+        ("not a hub id", "neither a .csv"),
+        ("http://example.org/x", "neither a .csv"),
+    ],
+)
 def test_what_is_neither_file_nor_hub_id_is_refused(where, message):
     with pytest.raises(UserError, match=message):
         custom_task(where, text="t", second=None, label="l")
@@ -73,11 +78,14 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         custom_task(str(path), text="t", second=None, label="l")
 
 
-@pytest.mark.parametrize("columns", [
-    {"text": "t", "second": None, "label": "t"},
-    {"text": "t", "second": "t", "label": "l"},
-    {"text": "", "second": None, "label": "l"},
-])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"text": "t", "second": None, "label": "t"},
+        {"text": "t", "second": "t", "label": "l"},
+        {"text": "", "second": None, "label": "l"},
+    ],
+)
 def test_columns_must_be_named_and_differ(columns):
     with pytest.raises(UserError, match="must be named and differ"):
         custom_task("owner/data", **columns)

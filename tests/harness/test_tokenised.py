@@ -36,15 +36,19 @@ def data_of(first: list[str], second: list[str] | None = None) -> TaskData:
     return TaskData(task, texts, {"test": texts}, made.record)
 
 
-def examples_of(checkpoint: str, first: list[str], second: list[str] | None = None,
-                length: int = 32) -> Examples:
-    return load_examples(tokenise(data_of(first, second), find_checkpoint(checkpoint),
-                                  length).train)
+def examples_of(
+    checkpoint: str, first: list[str], second: list[str] | None = None, length: int = 32
+) -> Examples:
+    return load_examples(
+        tokenise(data_of(first, second), find_checkpoint(checkpoint), length).train
+    )
 
 
 def rows(examples: Examples) -> list[list[int]]:
-    return [examples.ids[a:b].tolist()
-            for a, b in zip(examples.offsets, examples.offsets[1:], strict=False)]
+    return [
+        examples.ids[a:b].tolist()
+        for a, b in zip(examples.offsets, examples.offsets[1:], strict=False)
+    ]
 
 
 def test_bert_gets_special_tokens_and_token_types():
@@ -77,7 +81,7 @@ def test_gpt2_gets_bare_tokens_and_a_line_feed_between():
     examples = examples_of(source.name, ["Maria is tall."], ["Maria is short."])
     (row,) = rows(examples)
     assert byte_level_text(row) == "Maria is tall.\nMaria is short."
-    assert byte_level_text(row[examples.second_starts[0]:]) == "Maria is short."
+    assert byte_level_text(row[examples.second_starts[0] :]) == "Maria is short."
     assert examples.pad_id == source.vocabulary_size - 1 not in row
     assert not examples.has_token_types
 
@@ -99,8 +103,12 @@ def test_empty_texts_give_at_least_one_token(name, pair):
 
 @pytest.mark.parametrize("name", TINY)
 def test_long_texts_are_cut_the_longer_first(name):
-    examples = examples_of(name, ["great " * 50, "great", "great " * 50],
-                           ["dull", "dull " * 50, "dull " * 50], length=16)
+    examples = examples_of(
+        name,
+        ["great " * 50, "great", "great " * 50],
+        ["dull", "dull " * 50, "dull " * 50],
+        length=16,
+    )
     assert examples.lengths.tolist() == [16, 16, 16]
     assert examples.second_starts[0] > 8 > examples.second_starts[1]
     assert abs(int(examples.second_starts[2]) - 8) <= 2
@@ -121,6 +129,7 @@ def test_the_order_of_examples_is_kept_over_many_chunks():
 
 
 # The cache
+
 
 def prepare(data: TaskData | None = None, name: str = "random:tiny-bert", length: int = 32):
     return tokenise(data or data_of(["great", "dull"]), find_checkpoint(name), length)
@@ -145,8 +154,9 @@ def test_whatever_decides_the_content_gives_another_file():
 
 
 def test_a_cache_can_be_named(tmp_path):
-    prepared = tokenise(data_of(["great"]), find_checkpoint("random:tiny-bert"), 32,
-                        tmp_path / "other")
+    prepared = tokenise(
+        data_of(["great"]), find_checkpoint("random:tiny-bert"), 32, tmp_path / "other"
+    )
     assert tmp_path / "other" in prepared.train.parents
 
 
@@ -157,8 +167,9 @@ def test_a_damaged_file_is_told_and_made_anew(damage):
     content = bytearray(path.read_bytes())
     if damage == "flip":
         content[content.index(good.ids.tobytes())] ^= 1
-    path.write_bytes({"cut": content[:-30], "flip": content, "empty": b"",
-                      "pickle": b"\x80\x04N."}[damage])
+    path.write_bytes(
+        {"cut": content[:-30], "flip": content, "empty": b"", "pickle": b"\x80\x04N."}[damage]
+    )
     with pytest.raises(UserError, match="missing or damaged"):
         load_examples(path)
     assert not prepare().reused
@@ -184,17 +195,24 @@ def test_two_processes_tokenise_once():
 
 
 def test_workers_load_without_a_tokenizer():
-    code = ("import sys; from pathlib import Path\n"
-            "from benchmarks.harness.tokenised import load_examples\n"
-            "load_examples(Path(sys.argv[1]))\n"
-            "print([name for name in ('tokenizers', 'datasets', 'huggingface_hub') "
-            "if name in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code, str(prepare().train)], text=True,
-                          capture_output=True, check=True)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from benchmarks.harness.tokenised import load_examples\n"
+        "load_examples(Path(sys.argv[1]))\n"
+        "print([name for name in ('tokenizers', 'datasets', 'huggingface_hub') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(prepare().train)],
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"
 
 
 # Bad input
+
 
 def test_a_length_beyond_the_models_is_told():
     with pytest.raises(UserError, match="length 513 is beyond .*'random:tiny-bert'.*512 or less"):
@@ -212,12 +230,15 @@ def test_a_tokenizer_of_another_model_is_told(tmp_path):
         tokenise(data_of(["great"]), source, 32)
 
 
-@pytest.mark.parametrize("files, message", [
-    ({}, "has no tokenizer: none of tokenizer.json, vocab.txt, vocab.json"),
-    ({"tokenizer.json": "{"}, "cannot read the tokenizer '.*tokenizer.json'"),
-    ({"tokenizer.json": json.dumps({"model": 1})}, "cannot read the tokenizer"),
-    ({"vocab.json": "{}", "merges.txt": ""}, "vocab.json' is no WordPiece vocabulary"),
-])
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ({}, "has no tokenizer: none of tokenizer.json, vocab.txt, vocab.json"),
+        ({"tokenizer.json": "{"}, "cannot read the tokenizer '.*tokenizer.json'"),
+        ({"tokenizer.json": json.dumps({"model": 1})}, "cannot read the tokenizer"),
+        ({"vocab.json": "{}", "merges.txt": ""}, "vocab.json' is no WordPiece vocabulary"),
+    ],
+)
 def test_a_tokenizer_that_is_none_is_told(tmp_path, files, message):
     for name, content in files.items():
         (tmp_path / name).write_text(content)

@@ -65,9 +65,12 @@ class Machine:
     ran: list[str] = field(default_factory=list)
 
     def prepare(self, specs: Sequence[JobSpec], say: Callable[[str], None]) -> None:
-        self.prepared = {spec.key.id: Excluded(spec, "refused", "random weights")
-                         if spec.key.question == "accuracy" and self.right(spec) == "refused"
-                         else spec for spec in specs}
+        self.prepared = {
+            spec.key.id: Excluded(spec, "refused", "random weights")
+            if spec.key.question == "accuracy" and self.right(spec) == "refused"
+            else spec
+            for spec in specs
+        }
 
     def measurements(self) -> list[Measurement]:
         return sorted(self.kept.values(), key=lambda m: m.job.id)
@@ -75,28 +78,44 @@ class Machine:
     def _record(self, spec: JobSpec, **fields: Any) -> Measurement:
         self.ran.append(spec.key.id)
         self.kept[spec.key.id] = samples.measurement(
-            spec.key.backend, spec.key.task, spec.key.question, job=spec.key,
+            spec.key.backend,
+            spec.key.task,
+            spec.key.question,
+            job=spec.key,
             recipe=spec.recipe.model_dump(),
-            environment=environment("hf_torch", "cpu") | spec.environment, **fields)
+            environment=environment("hf_torch", "cpu") | spec.environment,
+            **fields,
+        )
         return self.kept[spec.key.id]
 
-    def run_race(self, specs: Sequence[JobSpec], watch: object,
-                 decided: Callable[[Any], bool]) -> None:
+    def run_race(
+        self, specs: Sequence[JobSpec], watch: object, decided: Callable[[Any], bool]
+    ) -> None:
         rates: list[list[Any]] = [[], []]
         for round_ in range(self.plan.throughput.rounds):
             for side, spec in zip(rates, specs, strict=True):
                 side.append(self.speed(spec, round_))
-            racing = [SimpleNamespace(windows=windows(*side)) for side in rates
-                      if not isinstance(side[-1], str)]
+            racing = [
+                SimpleNamespace(windows=windows(*side))
+                for side in rates
+                if not isinstance(side[-1], str)
+            ]
             if decided(racing):
                 break
         for side, spec in zip(rates, specs, strict=True):
             if isinstance(side[-1], str):
                 self._record(spec, status="killed", reason=side[-1])
             else:
-                self._record(spec, throughput=Throughput(
-                    build_seconds=1, first_step_seconds=1, warmup=[], windows=windows(*side),
-                    race=specs[0].key.id))
+                self._record(
+                    spec,
+                    throughput=Throughput(
+                        build_seconds=1,
+                        first_step_seconds=1,
+                        warmup=[],
+                        windows=windows(*side),
+                        race=specs[0].key.id,
+                    ),
+                )
 
     def run_whole(self, spec: JobSpec, watch: object) -> Measurement:
         right = self.right(spec)
@@ -106,16 +125,22 @@ class Machine:
         return trained(self.folder, right, self._record, spec)
 
 
-def trained(folder: Path, right: int, record: Callable[..., Measurement],
-            spec: JobSpec) -> Measurement:
+def trained(
+    folder: Path, right: int, record: Callable[..., Measurement], spec: JobSpec
+) -> Measurement:
     """A training with its predictions."""
     logits = np.array([[1.0, 0.0]] * abs(right) + [[0.0, 1.0]] * (EXAMPLES - abs(right)))
     logits = logits[::-1] if right < 0 else logits
-    np.savez_compressed(folder / f"{spec.key.id}.npz", test_logits=logits,
-                        test_labels=np.zeros(EXAMPLES, np.int32))
+    np.savez_compressed(
+        folder / f"{spec.key.id}.npz", test_logits=logits, test_labels=np.zeros(EXAMPLES, np.int32)
+    )
     score = Score(examples=EXAMPLES, accuracy=abs(right) / EXAMPLES, macro_f1=0.5, loss=1.0)
-    return record(spec, accuracy=samples.accuracy("imdb", 0.9, 1.0, spec.recipe.seed).model_copy(
-        update={"scores": {"test": score}}))
+    return record(
+        spec,
+        accuracy=samples.accuracy("imdb", 0.9, 1.0, spec.recipe.seed).model_copy(
+            update={"scores": {"test": score}}
+        ),
+    )
 
 
 @pytest.fixture
@@ -166,22 +191,35 @@ def test_trainings_are_those_of_the_accuracy_question(tmp_path: Path, plan: Plan
     tuned(machine)
     trainings = [m.recipe for m in machine.measurements() if m.job.question == "accuracy"]
     assert len(trainings) == 2
-    assert all((r["steps"], r["evaluation_interval"], r["keep_best"], r["batch_size"])
-               == (200, 50, "accuracy", 8) for r in trainings)
+    assert all(
+        (r["steps"], r["evaluation_interval"], r["keep_best"], r["batch_size"])
+        == (200, 50, "accuracy", 8)
+        for r in trainings
+    )
     races = [m.recipe for m in machine.measurements() if m.job.question == "throughput"]
-    assert all((r["steps"], r["evaluation_interval"], r["keep_best"])
-               == (plan.throughput.training_steps, 0, None) for r in races)
+    assert all(
+        (r["steps"], r["evaluation_interval"], r["keep_best"])
+        == (plan.throughput.training_steps, 0, None)
+        for r in races
+    )
 
 
 def test_seeds_are_those_of_the_accuracy_question(tmp_path: Path, plan: Plan) -> None:
     (job,) = plan.jobs
-    second = job.model_copy(update={
-        "key": job.key.model_copy(update={"id": job.key.id.replace("42", "43")}),
-        "recipe": job.recipe.model_copy(update={"seed": 43})})
+    second = job.model_copy(
+        update={
+            "key": job.key.model_copy(update={"id": job.key.id.replace("42", "43")}),
+            "recipe": job.recipe.model_copy(update={"seed": 43}),
+        }
+    )
     # 10 lower with one seed, 20 higher with the other: 5 higher in the mean.
     right = {42: (900, 890), 43: (900, 920)}
-    machine = Machine(tmp_path, plan.model_copy(update={"jobs": [job, second]}), rate,
-                      lambda spec: right[spec.recipe.seed][spec.recipe.precision == "bf16"])
+    machine = Machine(
+        tmp_path,
+        plan.model_copy(update={"jobs": [job, second]}),
+        rate,
+        lambda spec: right[spec.recipe.seed][spec.recipe.precision == "bf16"],
+    )
     found = tuned(machine)
     assert found.accuracy and found.accuracy.seeds == [42, 43]
     assert found.accuracy.difference == pytest.approx(0.005)
@@ -205,8 +243,11 @@ def test_a_plain_training_that_fails_leaves_no_winner(
 def test_a_tuned_training_that_fails_drops_its_most_arithmetic_lever(
     tmp_path: Path, plan: Plan
 ) -> None:
-    found = tuned(Machine(tmp_path, plan, rate, lambda spec: (
-        "killed" if spec.recipe.precision == "bf16" else 900)))
+    found = tuned(
+        Machine(
+            tmp_path, plan, rate, lambda spec: "killed" if spec.recipe.precision == "bf16" else 900
+        )
+    )
     assert found.levers == ["buckets"] and found.gain == pytest.approx(1.5, rel=0.05)
     (dropped,) = found.dropped
     assert dropped.levers == "bf16" and "killed: no memory" in dropped.reason
@@ -214,8 +255,16 @@ def test_a_tuned_training_that_fails_drops_its_most_arithmetic_lever(
 
 
 def test_what_does_not_hold_the_accuracy_is_told(tmp_path: Path, plan: Plan) -> None:
-    changed = tuned(Machine(tmp_path, plan, rate, lambda spec: (
-        900 if (spec.recipe.precision, spec.recipe.padding) == ("fp32", "max") else 700)))
+    changed = tuned(
+        Machine(
+            tmp_path,
+            plan,
+            rate,
+            lambda spec: (
+                900 if (spec.recipe.precision, spec.recipe.padding) == ("fp32", "max") else 700
+            ),
+        )
+    )
     assert (changed.levers, changed.tuned_fields, changed.gain) == ([], {}, None)
     assert [one.levers for one in changed.dropped] == ["bf16", "buckets"]
     text = sentence(changed)
@@ -225,19 +274,24 @@ def test_what_does_not_hold_the_accuracy_is_told(tmp_path: Path, plan: Plan) -> 
 
 def test_an_accuracy_that_cannot_be_told_is_kept_and_said(tmp_path: Path, plan: Plan) -> None:
     """As many are right, but on other examples: a thousand cannot tell one point."""
-    found = tuned(Machine(tmp_path, plan, rate, lambda spec: (
-        -900 if spec.recipe.precision == "bf16" else 900)))
+    found = tuned(
+        Machine(tmp_path, plan, rate, lambda spec: -900 if spec.recipe.precision == "bf16" else 900)
+    )
     assert found.accuracy and found.accuracy.verdict == "cannot_tell"
     assert found.levers == ["bf16", "buckets"]
-    assert ("whether the accuracy holds to within 1 point could not be told on 1,000 examples"
-            in sentence(found))
+    assert (
+        "whether the accuracy holds to within 1 point could not be told on 1,000 examples"
+        in sentence(found)
+    )
 
 
 def test_the_margin_is_the_profiles(tmp_path: Path, plan: Plan) -> None:
-    wide = plan.model_copy(update={
-        "tuning": plan.tuning.model_copy(update={"accuracy_margin": 0.05})})
-    found = tuned(Machine(tmp_path, wide, rate, lambda spec: (
-        -900 if spec.recipe.precision == "bf16" else 900)))
+    wide = plan.model_copy(
+        update={"tuning": plan.tuning.model_copy(update={"accuracy_margin": 0.05})}
+    )
+    found = tuned(
+        Machine(tmp_path, wide, rate, lambda spec: -900 if spec.recipe.precision == "bf16" else 900)
+    )
     assert found.accuracy and found.accuracy.verdict == "holds"
     assert "the accuracy holds to within 5 points" in sentence(found)
 
@@ -246,9 +300,19 @@ def test_the_margin_is_the_profiles(tmp_path: Path, plan: Plan) -> None:
 def test_a_whole_that_gains_nothing_leaves_its_best_lever(
     tmp_path: Path, plan: Plan, last: float | str
 ) -> None:
-    found = tuned(Machine(tmp_path, plan, lambda spec, round_: (
-        last if "_all-" in spec.key.id and spec.recipe.precision == "bf16"
-        and spec.recipe.padding == "buckets" else rate(spec, round_))))
+    found = tuned(
+        Machine(
+            tmp_path,
+            plan,
+            lambda spec, round_: (
+                last
+                if "_all-" in spec.key.id
+                and spec.recipe.precision == "bf16"
+                and spec.recipe.padding == "buckets"
+                else rate(spec, round_)
+            ),
+        )
+    )
     assert found.levers == ["bf16"] and found.tuned_fields == {"precision": "bf16"}
     assert found.gain == pytest.approx(2, rel=0.05)
     (dropped,) = found.dropped
@@ -257,8 +321,13 @@ def test_a_whole_that_gains_nothing_leaves_its_best_lever(
 
 
 def test_gains_that_are_not_seen_again_leave_the_plain_recipe(tmp_path: Path, plan: Plan) -> None:
-    machine = Machine(tmp_path, plan, lambda spec, round_: (
-        rate(spec, round_) if "_all-" not in spec.key.id else 10 + round_ / 100))
+    machine = Machine(
+        tmp_path,
+        plan,
+        lambda spec, round_: (
+            rate(spec, round_) if "_all-" not in spec.key.id else 10 + round_ / 100
+        ),
+    )
     found = tuned(machine)
     assert (found.levers, found.tuned_fields, found.gain) == ([], {}, None)
     assert found.accuracy is None and [one.levers for one in found.dropped] == ["buckets", "bf16"]
@@ -267,8 +336,11 @@ def test_gains_that_are_not_seen_again_leave_the_plain_recipe(tmp_path: Path, pl
 
 
 def test_no_lever_gains(tmp_path: Path, plan: Plan) -> None:
-    machine = Machine(tmp_path, plan, lambda spec, round_: (
-        8 if spec.recipe.precision == "bf16" else 10 + round_ % 2))
+    machine = Machine(
+        tmp_path,
+        plan,
+        lambda spec, round_: 8 if spec.recipe.precision == "bf16" else 10 + round_ % 2,
+    )
     found = tuned(machine)
     assert found.levers == [] and found.dropped == []
     assert sentence(found).startswith("No lever made the plain recipe (fp32, padded to 32")
@@ -280,14 +352,26 @@ def test_no_lever_gains(tmp_path: Path, plan: Plan) -> None:
 
 def test_without_a_noise_floor_there_is_no_winner(tmp_path: Path, plan: Plan) -> None:
     with pytest.raises(NoWinner, match="against itself gave no noise floor.*killed: out of"):
-        tuned(Machine(tmp_path, plan, lambda spec, round_: (
-            "out of memory" if spec.key.id.endswith("again-second") else rate(spec, round_))))
+        tuned(
+            Machine(
+                tmp_path,
+                plan,
+                lambda spec, round_: (
+                    "out of memory" if spec.key.id.endswith("again-second") else rate(spec, round_)
+                ),
+            )
+        )
 
 
 def test_the_race_for_the_noise_floor_is_run_to_its_end(tmp_path: Path, plan: Plan) -> None:
     """Where the plain recipe is slower than itself in every round, the noise is that large."""
-    machine = Machine(tmp_path, plan, lambda spec, round_: (
-        rate(spec, round_) * (0.4 if spec.key.id.endswith("again-second") else 1)))
+    machine = Machine(
+        tmp_path,
+        plan,
+        lambda spec, round_: (
+            rate(spec, round_) * (0.4 if spec.key.id.endswith("again-second") else 1)
+        ),
+    )
     found = tuned(machine)
     noise = found.steps[0]
     assert noise.gain_low and noise.gain_high and noise.reason is None
@@ -303,8 +387,10 @@ def test_a_race_is_taken_again_unless_it_is_of_this_very_work(tmp_path: Path, pl
     timed = machine.kept[name].throughput
     assert timed
     for changed in (
-        {"recipe": machine.kept[name].recipe | {"padding": "longest"}}, {"environment": {}},
-        {"throughput": timed.model_copy(update={"race": "another"})}, {"status": "failed"},
+        {"recipe": machine.kept[name].recipe | {"padding": "longest"}},
+        {"environment": {}},
+        {"throughput": timed.model_copy(update={"race": "another"})},
+        {"status": "failed"},
     ):
         kept = machine.kept | {name: machine.kept[name].model_copy(update=changed)}
         again = Machine(tmp_path, plan, rate, kept=kept)

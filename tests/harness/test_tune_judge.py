@@ -33,8 +33,9 @@ def test_levers_change_something_and_keep_the_examples_of_a_step() -> None:
 
 
 def test_fewer_threads_and_all_are_tried_where_there_are_two() -> None:
-    counts = [lever.environment["OMP_NUM_THREADS"] for lever in levers(Recipe(), CPU)
-              if lever.environment]
+    counts = [
+        lever.environment["OMP_NUM_THREADS"] for lever in levers(Recipe(), CPU) if lever.environment
+    ]
     assert counts == ["1", "2"]
     single = CPU.model_copy(update={"cores": 1})
     assert not any(lever.environment for lever in levers(Recipe(), single))
@@ -57,17 +58,32 @@ def test_precision_is_the_first_to_be_dropped() -> None:
 
 def windows(*rates: float, examples: int = 100) -> list[Window]:
     """One round for each rate, of two windows."""
-    return [Window(seconds=examples / rate, worker_seconds=1, steps=1, examples=examples, tokens=1,
-                   padded_tokens=1, round=i) for i, rate in enumerate(rates) for _ in range(2)]
+    return [
+        Window(
+            seconds=examples / rate,
+            worker_seconds=1,
+            steps=1,
+            examples=examples,
+            tokens=1,
+            padded_tokens=1,
+            round=i,
+        )
+        for i, rate in enumerate(rates)
+        for _ in range(2)
+    ]
 
 
-@pytest.mark.parametrize(("second", "lost"), [
-    ((8, 9, 9.9), True), ((8, 9, 10.1), False), ((11, 12, 13), False), ((8, 9), False)])
+@pytest.mark.parametrize(
+    ("second", "lost"),
+    [((8, 9, 9.9), True), ((8, 9, 10.1), False), ((11, 12, 13), False), ((8, 9), False)],
+)
 def test_a_race_ends_when_the_lever_was_slower_in_every_round_of_three(
     second: tuple[float, ...], lost: bool
 ) -> None:
-    racing: Any = [SimpleNamespace(windows=windows(*[10] * len(second))),
-                   SimpleNamespace(windows=windows(*second))]
+    racing: Any = [
+        SimpleNamespace(windows=windows(*[10] * len(second))),
+        SimpleNamespace(windows=windows(*second)),
+    ]
     assert tune_judge.lost(racing) == lost and not tune_judge.left(racing)
     assert tune_judge.lost(racing[:1]) and tune_judge.left(racing[:1])
 
@@ -76,8 +92,11 @@ def test_a_gain_is_of_totals_where_the_work_of_windows_differs() -> None:
     """One window in five has long texts, and only there the second is slow: a median of windows
     would call it twice as fast."""
     first = windows(*[10.0] * 10)
-    second = [w for i, rate in enumerate([20.0] * 8 + [1.0] * 2)
-              for w in (windows(rate)[0].model_copy(update={"round": i}),) * 2]
+    second = [
+        w
+        for i, rate in enumerate([20.0] * 8 + [1.0] * 2)
+        for w in (windows(rate)[0].model_copy(update={"round": i}),) * 2
+    ]
     gain = tune_judge.speed_ratio(first, second)
     assert gain.value == pytest.approx(100 / (8 * 5 + 2 * 100))
     assert gain.interval and gain.interval.high > gain.value > gain.interval.low
@@ -97,9 +116,16 @@ def test_a_gain_within_the_noise_is_none() -> None:
     assert tune_judge.floor(None) is None and tune_judge.floor(Estimate(1.0, None)) is None
 
 
-@pytest.mark.parametrize(("low", "high", "verdict"), [
-    (-0.01, 0.02, "holds"), (-0.009, -0.001, "holds"), (-0.02, 0.0, "cannot_tell"),
-    (-0.2, 0.1, "cannot_tell"), (-0.02, -0.001, "does_not_hold")])
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.01, 0.02, "holds"),
+        (-0.009, -0.001, "holds"),
+        (-0.02, 0.0, "cannot_tell"),
+        (-0.2, 0.1, "cannot_tell"),
+        (-0.02, -0.001, "does_not_hold"),
+    ],
+)
 def test_an_accuracy_holds_when_it_is_no_lower_than_the_margin(
     low: float, high: float, verdict: str
 ) -> None:
@@ -109,6 +135,6 @@ def test_an_accuracy_holds_when_it_is_no_lower_than_the_margin(
 def test_plain_words() -> None:
     recipe = Recipe(precision="tf32", length=64, padding="longest", accumulation=2, compile=True)
     assert plain_words(recipe.model_dump()) == (
-        "tf32, padded to the longest of a batch, at most 64, batch 16 accumulated 2 times, "
-        "compiled")
+        "tf32, padded to the longest of a batch, at most 64, batch 16 accumulated 2 times, compiled"
+    )
     assert plain_words(Recipe(padding="buckets").model_dump()).startswith("fp32, length buckets")

@@ -33,21 +33,32 @@ from results.statistics import median, paired_ratio
 
 SCRIPTS = {"hf_torch": "plain_trainer.py", "hf_tf": "plain_fit.py"}
 # What the scripts do not do; a recipe that asks for it would compare two things.
-FIXED = {"padding": "max", "precision": "fp32", "accumulation": 1, "schedule": "linear",
-         "compile": False, "attention": None, "dropout": None}
+FIXED = {
+    "padding": "max",
+    "precision": "fp32",
+    "accumulation": 1,
+    "schedule": "linear",
+    "compile": False,
+    "attention": None,
+    "dropout": None,
+}
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.overhead", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.overhead",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--profile", default="quick", metavar="NAME")
     parser.add_argument("--backend", action="append", choices=sorted(SCRIPTS))
     parser.add_argument("--task", action="append", default=[], metavar="NAME")
     parser.add_argument("--data", metavar="SOURCE")
     parser.add_argument("--checkpoint", metavar="NAME", help="a BERT: the scripts train no other")
     parser.add_argument("--recipe", action="append", default=[], metavar="FIELD=VALUE")
-    parser.add_argument("--pairs", type=int, default=6,
-                        help="script and job, side by side; an interval needs 6")
+    parser.add_argument(
+        "--pairs", type=int, default=6, help="script and job, side by side; an interval needs 6"
+    )
     return parser.parse_args(arguments)
 
 
@@ -73,9 +84,15 @@ def prepared(options: argparse.Namespace, folder: Path) -> Run:
     fixed = sorted(asked.keys() & FIXED.keys())
     if fixed:
         raise UserError(f"--recipe {fixed[0]}: the scripts hold it at {FIXED[fixed[0]]!r}")
-    choice = Choice(profile=options.profile, backends=options.backend or list(SCRIPTS),
-                    tasks=options.task, questions=["throughput"], data=options.data,
-                    checkpoint=options.checkpoint, recipe=asked | FIXED)
+    choice = Choice(
+        profile=options.profile,
+        backends=options.backend or list(SCRIPTS),
+        tasks=options.task,
+        questions=["throughput"],
+        data=options.data,
+        checkpoint=options.checkpoint,
+        recipe=asked | FIXED,
+    )
     profile = load_profile(choice.profile)
     alone = profile.throughput.model_copy(update={"control": False, "noise_pair": False})
     plan = make_plan(choice, profile.model_copy(update={"throughput": alone}), task_names(), "")
@@ -92,11 +109,17 @@ def compare(run: Run, ready: Ready, pairs: int) -> None:
         for who in ("script", "job") if pair % 2 == 0 else ("job", "script"):
             taken = script_rates(run, ready) if who == "script" else job_rates(run, ready)
             rates[who].append(median(taken))
-        print(f"{ready.job.key.id}: pair {pair + 1} of {pairs}: ftbench {rates['job'][-1]:.4g}, "
-              f"script {rates['script'][-1]:.4g} steps/s", flush=True)
+        print(
+            f"{ready.job.key.id}: pair {pair + 1} of {pairs}: ftbench {rates['job'][-1]:.4g}, "
+            f"script {rates['script'][-1]:.4g} steps/s",
+            flush=True,
+        )
     ratio = paired_ratio(rates["job"], rates["script"])
-    interval = (f" ({ratio.interval.low:.4f} to {ratio.interval.high:.4f})" if ratio.interval
-                else " (fewer than 6 pairs: no interval)")
+    interval = (
+        f" ({ratio.interval.low:.4f} to {ratio.interval.high:.4f})"
+        if ratio.interval
+        else " (fewer than 6 pairs: no interval)"
+    )
     print(f"{ready.job.key.id}: ftbench / script = {ratio.value:.4f}{interval}, {pairs} pairs")
 
 
@@ -106,10 +129,22 @@ def script_rates(run: Run, ready: Ready) -> list[float]:
     recipe = run.folder / "recipe.json"
     recipe.write_text(job.recipe.model_dump_json())
     done = subprocess.run(
-        [sys.executable, Path(__file__).with_name(SCRIPTS[job.key.backend]), job.start.folder,
-         job.train, recipe, "--first", str(1 + plan.steps_per_window * plan.warmup_windows),
-         "--every", str(plan.steps_per_window)],
-        cwd=run.folder, env={**os.environ, **job.environment}, capture_output=True, text=True)
+        [
+            sys.executable,
+            Path(__file__).with_name(SCRIPTS[job.key.backend]),
+            job.start.folder,
+            job.train,
+            recipe,
+            "--first",
+            str(1 + plan.steps_per_window * plan.warmup_windows),
+            "--every",
+            str(plan.steps_per_window),
+        ],
+        cwd=run.folder,
+        env={**os.environ, **job.environment},
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         raise SystemExit(f"{SCRIPTS[job.key.backend]} failed:\n{done.stderr[-3000:]}")
     rates: list[float] = json.loads(done.stdout.splitlines()[-1])

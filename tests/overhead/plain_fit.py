@@ -27,11 +27,13 @@ def texts(file):
     ids = np.zeros(mask.shape, np.int32)
     ids[mask] = file["ids"]
     types = mask & (columns >= file["second_starts"][:, None])
-    inputs = {"input_ids": ids, "attention_mask": mask.astype(np.int32),
-              "token_type_ids": types.astype(np.int32)}
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": mask.astype(np.int32),
+        "token_type_ids": types.astype(np.int32),
+    }
     dataset = tf.data.Dataset.from_tensor_slices((inputs, file["labels"]))
-    return dataset.shuffle(len(ids)).repeat().batch(recipe["batch_size"]).prefetch(
-        tf.data.AUTOTUNE)
+    return dataset.shuffle(len(ids)).repeat().batch(recipe["batch_size"]).prefetch(tf.data.AUTOTUNE)
 
 
 class Clock(tf_keras.callbacks.Callback):
@@ -44,12 +46,17 @@ class Clock(tf_keras.callbacks.Callback):
 
 
 optimizer, _ = create_optimizer(
-    recipe["learning_rate"], recipe["steps"],
+    recipe["learning_rate"],
+    recipe["steps"],
     num_warmup_steps=round(recipe["warmup_share"] * recipe["steps"]),
-    weight_decay_rate=recipe["weight_decay"], adam_global_clipnorm=recipe["max_gradient_norm"])
+    weight_decay_rate=recipe["weight_decay"],
+    adam_global_clipnorm=recipe["max_gradient_norm"],
+)
 model = TFAutoModelForSequenceClassification.from_pretrained(options.checkpoint)
-model.compile(optimizer=optimizer,
-              loss=tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-model.fit(texts(np.load(options.data)), steps_per_epoch=recipe["steps"], callbacks=[Clock()],
-          verbose=0)
+model.compile(
+    optimizer=optimizer, loss=tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+)
+model.fit(
+    texts(np.load(options.data)), steps_per_epoch=recipe["steps"], callbacks=[Clock()], verbose=0
+)
 print(json.dumps([options.every / seconds for seconds in np.diff(Clock.ends)]))

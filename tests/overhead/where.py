@@ -37,14 +37,20 @@ from results.statistics import median
 PHASES = ("batch", "forward and loss", "backward", "clipping", "optimizer", "all else")
 LOOPS = ("trainer", "bare")
 SKIPPED = 3  # steps until caches are warm
-OPTIMIZERS = {"fused": {"fused": True}, "foreach": {"foreach": True},
-              "one by one": {"foreach": False}}
+OPTIMIZERS = {
+    "fused": {"fused": True},
+    "foreach": {"foreach": True},
+    "one by one": {"foreach": False},
+}
 Phases = dict[str, list[float]]  # seconds by step
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.overhead.where", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.overhead.where",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--profile", default="quick", metavar="NAME")
     parser.add_argument("--task", default="imdb", metavar="NAME")
     parser.add_argument("--checkpoint", metavar="NAME")
@@ -70,8 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def prepared(options: argparse.Namespace, folder: Path) -> Job:
     """One throughput job of PyTorch, its batches all of one width. Errors: UserError."""
     recipe = {"padding": "max", **parse_overrides(options.recipe), "steps": options.steps}
-    choice = Choice(profile=options.profile, backends=["hf_torch"], tasks=[options.task],
-                    questions=["throughput"], checkpoint=options.checkpoint, recipe=recipe)
+    choice = Choice(
+        profile=options.profile,
+        backends=["hf_torch"],
+        tasks=[options.task],
+        questions=["throughput"],
+        checkpoint=options.checkpoint,
+        recipe=recipe,
+    )
     plan = make_plan(choice, load_profile(choice.profile), task_names(), "")
     plan = plan.model_copy(update={"jobs": plan.jobs[:1]})
     run = Run.new(folder, plan)
@@ -79,17 +91,21 @@ def prepared(options: argparse.Namespace, folder: Path) -> Job:
     (ready,) = run.prepared.values()
     if not isinstance(ready, Ready):
         raise UserError(f"{ready.status}: {ready.reason}")
-    return ready.job.model_copy(update={"recipe": ready.job.recipe.model_copy(
-        update={"steps": options.steps})})
+    return ready.job.model_copy(
+        update={"recipe": ready.job.recipe.model_copy(update={"steps": options.steps})}
+    )
 
 
 def child(job: Job, folder: Path, loop: str) -> Phases:
     """What one process measures."""
     file = folder / "job.json"
     file.write_text(job.model_dump_json())
-    done = subprocess.run([sys.executable, "-c", "from tests.overhead import where; "
-                           "where.measure()", file, loop], capture_output=True, text=True,
-                          env={**os.environ, **job.environment})
+    done = subprocess.run(
+        [sys.executable, "-c", "from tests.overhead import where; where.measure()", file, loop],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **job.environment},
+    )
     if done.returncode:
         raise SystemExit(f"{loop} failed:\n{done.stderr[-3000:]}")
     found: Phases = json.loads(done.stdout.splitlines()[-1])
@@ -99,14 +115,18 @@ def child(job: Job, folder: Path, loop: str) -> Phases:
 def told(job: Job, taken: Mapping[str, Phases]) -> None:
     """Prints the table: milliseconds of the median step by phase, and what Trainer adds."""
     recipe = job.recipe
-    print(f"{recipe.batch_size} x {recipe.length}, {recipe.precision}, compile = "
-          f"{str(recipe.compile).lower()}; milliseconds of the median step")
+    print(
+        f"{recipe.batch_size} x {recipe.length}, {recipe.precision}, compile = "
+        f"{str(recipe.compile).lower()}; milliseconds of the median step"
+    )
     print(f"{'':18}{'Trainer':>10}{'bare':>10}{'Trainer adds':>14}{'of bare':>10}")
     whole = median(taken["bare"]["step"])
     for phase in (*PHASES, "step"):
         ours, theirs = (median(taken[loop][phase]) for loop in LOOPS)
-        print(f"{phase:18}{1000 * ours:10.1f}{1000 * theirs:10.1f}{1000 * (ours - theirs):14.1f}"
-              f"{(ours - theirs) / whole:10.1%}")
+        print(
+            f"{phase:18}{1000 * ours:10.1f}{1000 * theirs:10.1f}{1000 * (ours - theirs):14.1f}"
+            f"{(ours - theirs) / whole:10.1%}"
+        )
 
 
 class Marks:
@@ -166,8 +186,11 @@ def measure() -> None:
     job, loop = Job.model_validate_json(Path(sys.argv[1]).read_text()), sys.argv[2]
     session = train.Session(Work(job.recipe, job.start.start(), load_examples(job.train)))
     if loop == "optimizers":
-        print(json.dumps({name: optimizer_steps(session, fields)
-                          for name, fields in OPTIMIZERS.items()}))
+        print(
+            json.dumps(
+                {name: optimizer_steps(session, fields) for name, fields in OPTIMIZERS.items()}
+            )
+        )
         return
     marks = Marks(memory.synchronize)
     marks.around(dataloader._BaseDataLoaderIter, "__next__", "batch")

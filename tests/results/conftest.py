@@ -18,8 +18,9 @@ MakeRun = Callable[..., Path]
 def make_run(tmp_path: Path) -> MakeRun:
     """Writes measurements as a run and returns its folder."""
 
-    def make(measurements: Sequence[Measurement] | None = None,
-             info: RunInfo | None = None) -> Path:
+    def make(
+        measurements: Sequence[Measurement] | None = None, info: RunInfo | None = None
+    ) -> Path:
         folder = store.create_run(tmp_path, info or samples.run_info())
         for m in samples.sample_measurements() if measurements is None else measurements:
             store.write_measurement(folder, m)

@@ -37,12 +37,30 @@ from results.schema import (
 )
 
 CPU = Device(kind="cpu", name="Sample processor at 2.5 GHz", memory_bytes=8 * 1024**3, cores=2)
-GPU = Device(kind="gpu", name="Sample GPU", memory_bytes=80 * 1024**3, cores=16, driver="600.1",
-             compute_capability="9.0", gpu_type="SAMPLE")
+GPU = Device(
+    kind="gpu",
+    name="Sample GPU",
+    memory_bytes=80 * 1024**3,
+    cores=16,
+    driver="600.1",
+    compute_capability="9.0",
+    gpu_type="SAMPLE",
+)
 RECIPE: dict[str, Any] = {
-    "batch_size": 16, "accumulation": 1, "learning_rate": 3e-5, "schedule": "linear",
-    "precision": "fp32", "length": 256, "padding": "max", "epochs": 1, "steps": None, "seed": 42,
-    "dropout": None, "attention": None, "compile": False, "evaluation_interval": 100,
+    "batch_size": 16,
+    "accumulation": 1,
+    "learning_rate": 3e-5,
+    "schedule": "linear",
+    "precision": "fp32",
+    "length": 256,
+    "padding": "max",
+    "epochs": 1,
+    "steps": None,
+    "seed": 42,
+    "dropout": None,
+    "attention": None,
+    "compile": False,
+    "evaluation_interval": 100,
 }
 SPEED = {"hf_tf": 0.82, "hf_torch": 0.61, "keras_rnn": 1.9}  # steps per second
 VERSIONS = {
@@ -56,12 +74,18 @@ SETS = {"imdb": {"test": 2500}, "mnli": {"matched": 9815, "mismatched": 9832}}
 
 
 def data(task: str = "imdb", generated: bool = False, **changes: Any) -> Data:
-    return Data(**{
-        "source": "embedded" if generated else "dir",
-        "description": f"{task}, 10,000 of 25,000 training examples, seed 42",
-        "generated": generated, "fingerprint": "5a17" * 8, "train_examples": 10_000,
-        "evaluation_examples": SETS.get(task, {"test": 2500}),
-        "label_names": ["negative", "positive"], **changes})
+    return Data(
+        **{
+            "source": "embedded" if generated else "dir",
+            "description": f"{task}, 10,000 of 25,000 training examples, seed 42",
+            "generated": generated,
+            "fingerprint": "5a17" * 8,
+            "train_examples": 10_000,
+            "evaluation_examples": SETS.get(task, {"test": 2500}),
+            "label_names": ["negative", "positive"],
+            **changes,
+        }
+    )
 
 
 def measurement(backend: str, task: str, question: Question, **changes: Any) -> Measurement:
@@ -70,60 +94,116 @@ def measurement(backend: str, task: str, question: Question, **changes: Any) -> 
     variant: Variant = changes.pop("variant", "framework")
     suffix = suffix if variant == "framework" else f"-{variant}{suffix}"
     fields: dict[str, Any] = {
-        "job": JobKey(id=f"{question}-{task}-{backend}{suffix}", backend=backend, task=task,
-                      question=question, variant=variant),
-        "status": "ok", "started_at": "2026-11-20T10:00:00+00:00", "seconds": 61.5,
-        "recipe": recipe, "data": data(task), "device": CPU,
-        "checkpoint": Checkpoint(name="minilm", architecture="bert", sha256="ab" * 32,
-                                 random=False),
+        "job": JobKey(
+            id=f"{question}-{task}-{backend}{suffix}",
+            backend=backend,
+            task=task,
+            question=question,
+            variant=variant,
+        ),
+        "status": "ok",
+        "started_at": "2026-11-20T10:00:00+00:00",
+        "seconds": 61.5,
+        "recipe": recipe,
+        "data": data(task),
+        "device": CPU,
+        "checkpoint": Checkpoint(
+            name="minilm", architecture="bert", sha256="ab" * 32, random=False
+        ),
         "versions": VERSIONS.get(backend, {}),
-        "effective": {"precision": recipe["precision"], "attention": "sdpa",
-                      "optimizer": "AdamW", "compiled": False, "device": "cpu",
-                      "parameters": PARAMETERS.get(backend, 1_000_000),
-                      "embedding_parameters": 11_720_448, "details": {}},
+        "effective": {
+            "precision": recipe["precision"],
+            "attention": "sdpa",
+            "optimizer": "AdamW",
+            "compiled": False,
+            "device": "cpu",
+            "parameters": PARAMETERS.get(backend, 1_000_000),
+            "embedding_parameters": 11_720_448,
+            "details": {},
+        },
     }
     return Measurement(**fields | changes)
 
 
 def window(rate: float, round_: int = 0, steps: int = 10, **load: Any) -> Window:
     seconds = steps / rate
-    return Window(seconds=seconds, worker_seconds=seconds, steps=steps, examples=16 * steps,
-                  tokens=2900 * steps, padded_tokens=4096 * steps, round=round_,
-                  load=Load(**load))
+    return Window(
+        seconds=seconds,
+        worker_seconds=seconds,
+        steps=steps,
+        examples=16 * steps,
+        tokens=2900 * steps,
+        padded_tokens=4096 * steps,
+        round=round_,
+        load=Load(**load),
+    )
 
 
 def throughput(rate: float, seed: int = 1, windows: int = 8) -> Throughput:
     """One window a round."""
     noise = np.random.default_rng(seed).normal(1, 0.01, windows + 3)
     return Throughput(
-        build_seconds=3.2, first_step_seconds=2.5 / rate, warmup=[window(rate * noise[0])],
+        build_seconds=3.2,
+        first_step_seconds=2.5 / rate,
+        warmup=[window(rate * noise[0])],
         windows=[window(rate * n, i) for i, n in enumerate(noise[3:])],
         evaluation_windows=[window(3 * rate * n, i) for i, n in enumerate(noise[:6])],
-        model_flops_per_token=3e7 / rate, matmul_flops_per_second=1.8e11)
+        model_flops_per_token=3e7 / rate,
+        matmul_flops_per_second=1.8e11,
+    )
 
 
 def memory(peak: int) -> Memory:
     return Memory(steps=5, peak_process_bytes=peak, before_model_bytes=700 * 1024**2)
 
 
-def accuracy(task: str, value: float, rate: float, seed: int = 42,
-             predictions_file: str | None = None) -> Accuracy:
+def accuracy(
+    task: str, value: float, rate: float, seed: int = 42, predictions_file: str | None = None
+) -> Accuracy:
     noise = np.random.default_rng(seed).normal(0, 0.04, 626)
-    curve = [CurvePoint(step=s, loss=0.25 + 0.45 * math.exp(-s / 120) + float(noise[s]),
-                        gradient_norm=2 + 30 * abs(float(noise[s])), learning_rate=3e-5)
-             for s in range(1, 626)]
-    points = [EvaluationPoint(
-        step=s, training_seconds=s / rate,
-        scores={name: Score(examples=n, accuracy=value - 0.25 * math.exp(-s / 150),
-                            macro_f1=value - 0.002, loss=0.3) for name, n in SETS[task].items()})
-        for s in (100, 200, 300, 400, 500, 600)]
-    scores = {name: Score(examples=n, accuracy=value, macro_f1=value - 0.002, loss=0.24)
-              for name, n in SETS[task].items()}
+    curve = [
+        CurvePoint(
+            step=s,
+            loss=0.25 + 0.45 * math.exp(-s / 120) + float(noise[s]),
+            gradient_norm=2 + 30 * abs(float(noise[s])),
+            learning_rate=3e-5,
+        )
+        for s in range(1, 626)
+    ]
+    points = [
+        EvaluationPoint(
+            step=s,
+            training_seconds=s / rate,
+            scores={
+                name: Score(
+                    examples=n,
+                    accuracy=value - 0.25 * math.exp(-s / 150),
+                    macro_f1=value - 0.002,
+                    loss=0.3,
+                )
+                for name, n in SETS[task].items()
+            },
+        )
+        for s in (100, 200, 300, 400, 500, 600)
+    ]
+    scores = {
+        name: Score(examples=n, accuracy=value, macro_f1=value - 0.002, loss=0.24)
+        for name, n in SETS[task].items()
+    }
     points.append(EvaluationPoint(step=625, training_seconds=625 / rate, scores=scores))
-    return Accuracy(seed=seed, steps=625, examples=10_000, training_seconds=625 / rate,
-                    first_step_seconds=2.5 / rate, evaluation_seconds=90.0, scores=scores,
-                    kept_step=625, curve=curve, evaluations=points,
-                    predictions_file=predictions_file)
+    return Accuracy(
+        seed=seed,
+        steps=625,
+        examples=10_000,
+        training_seconds=625 / rate,
+        first_step_seconds=2.5 / rate,
+        evaluation_seconds=90.0,
+        scores=scores,
+        kept_step=625,
+        curve=curve,
+        evaluations=points,
+        predictions_file=predictions_file,
+    )
 
 
 def sample_measurements(tasks: tuple[str, ...] = ("imdb", "mnli")) -> list[Measurement]:
@@ -135,16 +215,25 @@ def sample_measurements(tasks: tuple[str, ...] = ("imdb", "mnli")) -> list[Measu
             shown = ACCURACY[backend] - (0.09 if task == "mnli" else 0)
             found += [
                 measurement(backend, task, "throughput", throughput=throughput(speed, i)),
-                measurement(backend, task, "memory", memory=memory((1100 + 420 * i) * 1024**2),
-                            gaps={"peak_allocated_bytes": "no_gpu",
-                                  "peak_reserved_bytes": "no_gpu", "peak_device_bytes": "no_gpu"}),
+                measurement(
+                    backend,
+                    task,
+                    "memory",
+                    memory=memory((1100 + 420 * i) * 1024**2),
+                    gaps={
+                        "peak_allocated_bytes": "no_gpu",
+                        "peak_reserved_bytes": "no_gpu",
+                        "peak_device_bytes": "no_gpu",
+                    },
+                ),
                 measurement(backend, task, "accuracy", accuracy=accuracy(task, shown, speed)),
             ]
     return found
 
 
-def controls(backend: str, task: str, tax: float = 1.25, again: float = 1.004,
-             seed: int = 7) -> list[Measurement]:
+def controls(
+    backend: str, task: str, tax: float = 1.25, again: float = 1.004, seed: int = 7
+) -> list[Measurement]:
     """The backend's bare loop, `tax` times as fast, and the backend once more, `again` times."""
     speed = SPEED[backend] * (2.1 if task == "mnli" else 1)
     found = []
@@ -156,56 +245,110 @@ def controls(backend: str, task: str, tax: float = 1.25, again: float = 1.004,
 
 
 def run_info(run: str = "20261120-100000-cpu", device: Device = CPU) -> RunInfo:
-    return RunInfo(run=run, profile="cpu",
-                   command="pytest benchmarks --benchmark-only --profile cpu --data dir:DATA",
-                   started_at="2026-11-20T10:00:00+00:00", ftbench_version="0.1.0", device=device)
+    return RunInfo(
+        run=run,
+        profile="cpu",
+        command="pytest benchmarks --benchmark-only --profile cpu --data dir:DATA",
+        started_at="2026-11-20T10:00:00+00:00",
+        ftbench_version="0.1.0",
+        device=device,
+    )
 
 
 GIB = 1024**3
 EACH = {"hf_tf": 46.0, "hf_torch": 43.5, "keras_rnn": 3.1}  # MiB per example at length 128
 
 
-def batch_limit(backend: str = "hf_torch", budget: str = "6GiB", length: int = 128,
-                **changes: Any) -> BatchLimit:
+def batch_limit(
+    backend: str = "hf_torch", budget: str = "6GiB", length: int = 128, **changes: Any
+) -> BatchLimit:
     """A search under '6GiB' or the like that found what the made-up line says."""
     size = int(budget.removesuffix("GiB")) * GIB
     fixed, each = 0.9 * GIB, EACH[backend] * 1024**2 * length / 128
     limit = int((size - fixed) // each)
     fails_at = limit + (1 if limit < 64 else max(8, round(limit * 0.05 / 8) * 8))
-    fits = [Probe(batch_size=b, outcome="ok", peak_bytes=int(fixed + each * b), steps=3,
-                  seconds=14.0 + b / 8) for b in (2, 8, limit)]
-    failed = Probe(batch_size=fails_at, outcome="oom", peak_bytes=None, steps=0, seconds=11.5,
-                   reason="DefaultCPUAllocator: can't allocate memory")
+    fits = [
+        Probe(
+            batch_size=b,
+            outcome="ok",
+            peak_bytes=int(fixed + each * b),
+            steps=3,
+            seconds=14.0 + b / 8,
+        )
+        for b in (2, 8, limit)
+    ]
+    failed = Probe(
+        batch_size=fails_at,
+        outcome="oom",
+        peak_bytes=None,
+        steps=0,
+        seconds=11.5,
+        reason="DefaultCPUAllocator: can't allocate memory",
+    )
     finders = [
         Finder(name="accelerate", answer=2 ** int(math.log2(limit)), probes=5, seconds=140.0),
         Finder(name="double and bisect", answer=fails_at + 1, probes=12, seconds=300.0),
-        Finder(name="one that dies", answer=None, probes=3, seconds=60.0,
-               reason="the process ended"),
+        Finder(
+            name="one that dies", answer=None, probes=3, seconds=60.0, reason="the process ended"
+        ),
     ]
-    return BatchLimit(**{
-        "phase": "training", "budget": budget, "budget_bytes": size, "emulated": False,
-        "enforced_by": "RLIMIT_DATA", "limit": limit, "fails_at": fails_at, "highest": 4096,
-        "probes": [*fits, failed], "fixed_bytes": fixed, "bytes_per_example": each,
-        "finders": finders if budget == "6GiB" else [], **changes})
+    return BatchLimit(
+        **{
+            "phase": "training",
+            "budget": budget,
+            "budget_bytes": size,
+            "emulated": False,
+            "enforced_by": "RLIMIT_DATA",
+            "limit": limit,
+            "fails_at": fails_at,
+            "highest": 4096,
+            "probes": [*fits, failed],
+            "fixed_bytes": fixed,
+            "bytes_per_example": each,
+            "finders": finders if budget == "6GiB" else [],
+            **changes,
+        }
+    )
 
 
-def limit_measurement(backend: str = "hf_torch", task: str = "imdb", budget: str = "6GiB",
-                      length: int = 128, found: BatchLimit | None = None,
-                      **changes: Any) -> Measurement:
+def limit_measurement(
+    backend: str = "hf_torch",
+    task: str = "imdb",
+    budget: str = "6GiB",
+    length: int = 128,
+    found: BatchLimit | None = None,
+    **changes: Any,
+) -> Measurement:
     found = found or batch_limit(backend, budget, length)
     checkpoint = Checkpoint(
         name="none (tokenizer of minilm)" if backend == "keras_rnn" else "minilm",
-        architecture="lstm" if backend == "keras_rnn" else "bert", sha256="", random=False)
-    return measurement(backend, task, "batch_limit", **{
-        "batch_limit": found, "recipe": {"length": length}, "checkpoint": checkpoint,
-        "suffix": f"-length_{length}-{found.phase}-{found.budget}", **changes})
+        architecture="lstm" if backend == "keras_rnn" else "bert",
+        sha256="",
+        random=False,
+    )
+    return measurement(
+        backend,
+        task,
+        "batch_limit",
+        **{
+            "batch_limit": found,
+            "recipe": {"length": length},
+            "checkpoint": checkpoint,
+            "suffix": f"-length_{length}-{found.phase}-{found.budget}",
+            **changes,
+        },
+    )
 
 
 def limit_measurements(tasks: tuple[str, ...] = ("imdb", "mnli")) -> list[Measurement]:
     """Three backends, four lengths, three budgets."""
-    return [limit_measurement(backend, task, budget, length)
-            for task in tasks for backend in sorted(EACH) for length in (64, 128, 256, 512)
-            for budget in ("4GiB", "6GiB", "8GiB")]
+    return [
+        limit_measurement(backend, task, budget, length)
+        for task in tasks
+        for backend in sorted(EACH)
+        for length in (64, 128, 256, 512)
+        for budget in ("4GiB", "6GiB", "8GiB")
+    ]
 
 
 def prediction(backend: str = "hf_torch", length: int = 128, **changes: Any) -> Prediction:
@@ -214,35 +357,78 @@ def prediction(backend: str = "hf_torch", length: int = 128, **changes: Any) -> 
     sizes = {"T4": 14.56, "A100-40": 39.38, "H100": 79.11}
     limits = [int((size * GIB - fixed) // each) for size in sizes.values()]
     peak = int(fixed + 16 * each)
-    return Prediction(**{
-        "backend": backend, "phase": "training", "device": "gpu", "checkpoint": "minilm",
-        "architecture": "bert", "recipe": RECIPE | {"length": length},
-        "parts": {"weights": 90_854_400, "gradients": 90_854_400, "optimizer": 181_708_800,
-                  "activations": peak - 363_417_600},
-        "peak_bytes": peak, "peak_low_bytes": int(peak * 0.97),
-        "peak_high_bytes": int(peak * 1.03),
-        "limits": [PredictedLimit(target=name, budget_bytes=int(size * GIB), limit=limit,
-                                  low=int(limit * 0.96), high=int(limit * 1.04))
-                   for (name, size), limit in zip(sizes.items(), limits, strict=True)],
-        "versions": VERSIONS[backend], **changes})
+    return Prediction(
+        **{
+            "backend": backend,
+            "phase": "training",
+            "device": "gpu",
+            "checkpoint": "minilm",
+            "architecture": "bert",
+            "recipe": RECIPE | {"length": length},
+            "parts": {
+                "weights": 90_854_400,
+                "gradients": 90_854_400,
+                "optimizer": 181_708_800,
+                "activations": peak - 363_417_600,
+            },
+            "peak_bytes": peak,
+            "peak_low_bytes": int(peak * 0.97),
+            "peak_high_bytes": int(peak * 1.03),
+            "limits": [
+                PredictedLimit(
+                    target=name,
+                    budget_bytes=int(size * GIB),
+                    limit=limit,
+                    low=int(limit * 0.96),
+                    high=int(limit * 1.04),
+                )
+                for (name, size), limit in zip(sizes.items(), limits, strict=True)
+            ],
+            "versions": VERSIONS[backend],
+            **changes,
+        }
+    )
 
 
 def case(error: float = 0.01, **changes: Any) -> PredictionCase:
     """A peak of 4 GiB that was predicted with that relative error."""
-    return PredictionCase(**{
-        "backend": "hf_torch", "device": "cpu", "architecture": "bert", "checkpoint": "minilm",
-        "length": 128, "precision": "fp32", "batch_size": 64, "budget": None,
-        "predicted": 4 * GIB * (1 + error), "low": 4 * GIB * (1 + error) * 0.96,
-        "high": 4 * GIB * (1 + error) * 1.04, "measured": 4 * GIB, "unit": "bytes",
-        "source": "measured", **changes})
+    return PredictionCase(
+        **{
+            "backend": "hf_torch",
+            "device": "cpu",
+            "architecture": "bert",
+            "checkpoint": "minilm",
+            "length": 128,
+            "precision": "fp32",
+            "batch_size": 64,
+            "budget": None,
+            "predicted": 4 * GIB * (1 + error),
+            "low": 4 * GIB * (1 + error) * 0.96,
+            "high": 4 * GIB * (1 + error) * 1.04,
+            "measured": 4 * GIB,
+            "unit": "bytes",
+            "source": "measured",
+            **changes,
+        }
+    )
 
 
 def limit_case(predicted: float, measured: float = 40, **changes: Any) -> PredictionCase:
     """Of a search below 64, where every size is tried."""
-    return case(**{"batch_size": None, "budget": "6GiB", "unit": "examples",
-                   "predicted": predicted, "low": predicted - 2, "high": predicted + 2,
-                   "measured": measured,
-                   "fails_at": measured + 1, "steps": predicted - measured, **changes})
+    return case(
+        **{
+            "batch_size": None,
+            "budget": "6GiB",
+            "unit": "examples",
+            "predicted": predicted,
+            "low": predicted - 2,
+            "high": predicted + 2,
+            "measured": measured,
+            "fails_at": measured + 1,
+            "steps": predicted - measured,
+            **changes,
+        }
+    )
 
 
 def sample_cases() -> list[PredictionCase]:
@@ -250,21 +436,36 @@ def sample_cases() -> list[PredictionCase]:
     noise = np.random.default_rng(3).normal(0, 0.012, 48)
     found = []
     for i, error in enumerate(noise):
-        shape = {"backend": ("hf_tf", "hf_torch")[i % 2], "length": (64, 128, 256, 512)[i // 2 % 4],
-                 "checkpoint": ("minilm", "distilbert", "gpt2")[i % 3],
-                 "architecture": ("bert", "distilbert", "gpt2")[i % 3],
-                 "precision": ("fp32", "bf16")[i // 8 % 2]}
+        shape = {
+            "backend": ("hf_tf", "hf_torch")[i % 2],
+            "length": (64, 128, 256, 512)[i // 2 % 4],
+            "checkpoint": ("minilm", "distilbert", "gpt2")[i % 3],
+            "architecture": ("bert", "distilbert", "gpt2")[i % 3],
+            "precision": ("fp32", "bf16")[i // 8 % 2],
+        }
         peak = (1 + i % 7) * GIB
-        found += [case(float(error), **shape, measured=peak, predicted=peak * (1 + float(error))),
-                  limit_case(round(40 * (1 + float(error))), **shape)]
-    found += [case(0.02, fitted=True), case(-0.01, fitted=True, backend="hf_tf"),
-              limit_case(11, 12, checkpoint="bert-large", budget="12GiB", device="gpu",
-                         source="BERT's README, 'Out-of-memory issues'")]
+        found += [
+            case(float(error), **shape, measured=peak, predicted=peak * (1 + float(error))),
+            limit_case(round(40 * (1 + float(error))), **shape),
+        ]
+    found += [
+        case(0.02, fitted=True),
+        case(-0.01, fitted=True, backend="hf_tf"),
+        limit_case(
+            11,
+            12,
+            checkpoint="bert-large",
+            budget="12GiB",
+            device="gpu",
+            source="BERT's README, 'Out-of-memory issues'",
+        ),
+    ]
     return found
 
 
-def write_predictions(folder: Path, predictions: Sequence[Prediction] = (),
-                      cases: Sequence[PredictionCase] = ()) -> None:
+def write_predictions(
+    folder: Path, predictions: Sequence[Prediction] = (), cases: Sequence[PredictionCase] = ()
+) -> None:
     """Into a run's folder, as `results.store` reads them."""
     (folder / store.PREDICTIONS).mkdir()
     for i, one in enumerate(predictions):

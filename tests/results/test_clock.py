@@ -33,13 +33,20 @@ rates = st.lists(st.floats(0.01, 1e3), min_size=1, max_size=12)
 RATE = rate([window(1.0)], [None])
 
 
-def timed(backend: str, values: Sequence[float], variant: Variant = "framework",
-          race: str | None = None, each: int = 1, **changes: object) -> Measurement:
+def timed(
+    backend: str,
+    values: Sequence[float],
+    variant: Variant = "framework",
+    race: str | None = None,
+    each: int = 1,
+    **changes: object,
+) -> Measurement:
     """One window of every rate, `each` of them a round."""
     windows = [window(value, i // each) for i, value in enumerate(values)]
     throughput = samples.throughput(1.0).model_copy(update={"windows": windows, "race": race})
-    return measurement(backend, "imdb", "throughput", throughput=throughput, variant=variant,
-                       **changes)
+    return measurement(
+        backend, "imdb", "throughput", throughput=throughput, variant=variant, **changes
+    )
 
 
 def taken(*measurements: Measurement) -> list[Taken]:
@@ -57,8 +64,9 @@ def test_a_bare_loop_that_is_always_faster_by_one_factor_shows_that_tax(
     values: list[float], factor: float
 ) -> None:
     """However the machine drifts, because windows are paired."""
-    (tax,) = taxes(taken(timed("hf_tf", values),
-                         timed("hf_tf", [factor * v for v in values], "bare")))
+    (tax,) = taxes(
+        taken(timed("hf_tf", values), timed("hf_tf", [factor * v for v in values], "bare"))
+    )
     assert tax.ratio and tax.ratio.value == pytest.approx(factor)
     assert tax.seconds_per_step == pytest.approx((factor - 1) / tax.bare.median, abs=1e-9)
 
@@ -81,17 +89,22 @@ def test_the_floor_is_no_smaller_than_the_pairs_own_difference(
 def test_which_of_the_two_is_called_again_changes_no_floor(
     first: list[float], second: list[float]
 ) -> None:
-    one, other = (noise_pairs(taken(timed("hf_tf", a), timed("hf_tf", b, "again")))
-                  for a, b in ((first, second), (second, first)))
+    one, other = (
+        noise_pairs(taken(timed("hf_tf", a), timed("hf_tf", b, "again")))
+        for a, b in ((first, second), (second, first))
+    )
     assert noise_floors(one) == {
-        place: pytest.approx(floor) for place, floor in noise_floors(other).items()}
+        place: pytest.approx(floor) for place, floor in noise_floors(other).items()
+    }
 
 
 @given(st.floats(1.0, 1.5), st.floats(1.0, 1.5))
 @settings(max_examples=40, deadline=None)
 def test_two_backends_are_told_apart_beyond_the_floor_only(factor: float, floor: float) -> None:
-    first, second = speeds(timed("hf_tf", [factor * v for v in (1, 1.1, 0.9, 1, 1.2, 1)]),
-                           timed("hf_torch", [1, 1.1, 0.9, 1, 1.2, 1]))
+    first, second = speeds(
+        timed("hf_tf", [factor * v for v in (1, 1.1, 0.9, 1, 1.2, 1)]),
+        timed("hf_torch", [1, 1.1, 0.9, 1, 1.2, 1]),
+    )
     found = told_apart(first, second, {PLACE: floor})
     if factor > max(floor, 1) * (1 + 1e-9):
         assert found == pytest.approx(factor) and fastest([second, first], {PLACE: floor}) is first
@@ -100,17 +113,22 @@ def test_two_backends_are_told_apart_beyond_the_floor_only(factor: float, floor:
         assert fastest([second, first], {PLACE: floor}) is None
 
 
-@pytest.mark.parametrize(("torch", "floors", "why"), [
-    ({"race": "b"}, {PLACE: 1.01}, "not raced together"),
-    ({"race": None}, {PLACE: 1.01}, "not raced together"),
-    ({"race": "a", "each": 2}, {PLACE: 1.01}, "fewer than 6 rounds"),
-    ({"race": "a"}, {}, "no noise floor was taken"),
-    ({"race": "a"}, {PLACE: 2.1}, "too close to tell apart"),
-])
-def test_why_no_winner_is_named(torch: dict[str, Any], floors: dict[Comparison, float],
-                                why: str) -> None:
-    first, second = speeds(timed("hf_tf", [2.0] * 6, race="a"),
-                           timed("hf_torch", [1.0] * 6, **torch))
+@pytest.mark.parametrize(
+    ("torch", "floors", "why"),
+    [
+        ({"race": "b"}, {PLACE: 1.01}, "not raced together"),
+        ({"race": None}, {PLACE: 1.01}, "not raced together"),
+        ({"race": "a", "each": 2}, {PLACE: 1.01}, "fewer than 6 rounds"),
+        ({"race": "a"}, {}, "no noise floor was taken"),
+        ({"race": "a"}, {PLACE: 2.1}, "too close to tell apart"),
+    ],
+)
+def test_why_no_winner_is_named(
+    torch: dict[str, Any], floors: dict[Comparison, float], why: str
+) -> None:
+    first, second = speeds(
+        timed("hf_tf", [2.0] * 6, race="a"), timed("hf_torch", [1.0] * 6, **torch)
+    )
     assert told_apart(first, second, floors) == why
     assert fastest([second, first], floors) is None
 
@@ -130,8 +148,10 @@ def test_an_interval_that_holds_1_is_no_difference_with_or_without_a_floor() -> 
 
 
 def test_the_largest_floor_of_a_comparison_counts() -> None:
-    pairs = [NoisePair(PLACE, b, RATE, RATE, Estimate(1.0, Interval(low, high)))
-             for b, low, high in (("hf_tf", 0.99, 1.02), ("hf_torch", 0.9, 1.01))]
+    pairs = [
+        NoisePair(PLACE, b, RATE, RATE, Estimate(1.0, Interval(low, high)))
+        for b, low, high in (("hf_tf", 0.99, 1.02), ("hf_torch", 0.9, 1.01))
+    ]
     assert noise_floors(pairs) == {PLACE: pytest.approx(1 / 0.9)}
     short = NoisePair(PLACE, "hf_tf", RATE, RATE, Estimate(1.0, None))
     assert noise_floors([]) == noise_floors([short]) == {}
@@ -143,16 +163,22 @@ def test_steps_of_other_work_race_by_samples(fields: dict[str, int]) -> None:
     half = timed("hf_torch", [2.2] * 6, recipe=fields)
     assert half.throughput
     windows = [w.model_copy(update={"examples": w.examples // 2}) for w in half.throughput.windows]
-    half = half.model_copy(update={
-        "throughput": half.throughput.model_copy(update={"windows": windows})})
+    half = half.model_copy(
+        update={"throughput": half.throughput.model_copy(update={"windows": windows})}
+    )
     second, first = speeds(timed("hf_tf", [1.0] * 6), half)
     assert told_apart(first, second, {PLACE: 1.05}) == pytest.approx(1.1)
     assert told_apart(first, second, {PLACE: 1.15}) == "too close to tell apart"
 
 
 def test_the_controls_are_no_backends() -> None:
-    rows = compare(taken(timed("hf_tf", [1.0, 1.0]), timed("hf_tf", [2.0, 2.0], "bare"),
-                         timed("hf_tf", [3.0, 3.0], "again")))
+    rows = compare(
+        taken(
+            timed("hf_tf", [1.0, 1.0]),
+            timed("hf_tf", [2.0, 2.0], "bare"),
+            timed("hf_tf", [3.0, 3.0], "again"),
+        )
+    )
     assert [len(same) for same in rows] == [1] and rows[0][0].speed
     assert rows[0][0].speed.training.windows == (1.0, 1.0)
 
@@ -165,30 +191,44 @@ def test_without_their_partner_they_say_nothing() -> None:
 
 
 def test_a_control_of_another_race_says_nothing() -> None:
-    own, bare, again = (timed("hf_tf", [1.0] * 6, variant, race) for variant, race in (
-        ("framework", "a"), ("bare", "b"), ("again", "b")))
+    own, bare, again = (
+        timed("hf_tf", [1.0] * 6, variant, race)
+        for variant, race in (("framework", "a"), ("bare", "b"), ("again", "b"))
+    )
     (tax,) = taxes(taken(own, bare))
     assert tax.ratio is None and tax.seconds_per_step is None
     assert noise_pairs(taken(own, again)) == []
 
 
 def test_a_varied_recipe_pairs_like_with_like() -> None:
-    found = taxes(taken(*[
-        timed("hf_tf", [speed, speed], variant, suffix=f"-{n}", recipe={"length": n})
-        for n, speeds_ in ((128, (2.0, 3.0)), (512, (1.0, 4.0)))
-        for variant, speed in zip(("framework", "bare"), speeds_, strict=True)]))
+    found = taxes(
+        taken(
+            *[
+                timed("hf_tf", [speed, speed], variant, suffix=f"-{n}", recipe={"length": n})
+                for n, speeds_ in ((128, (2.0, 3.0)), (512, (1.0, 4.0)))
+                for variant, speed in zip(("framework", "bare"), speeds_, strict=True)
+            ]
+        )
+    )
     assert {t.comparison.variant_text: t.ratio and round(t.ratio.value, 6) for t in found} == {
-        "length 128": 1.5, "length 512": 4.0}
+        "length 128": 1.5,
+        "length 512": 4.0,
+    }
 
 
-@pytest.mark.parametrize(("load", "words"), [
-    ({}, []),
-    ({"throttle_reasons": [], "gpu_processes": 0, "sm_clock_mhz": 1410}, []),
-    ({"throttle_reasons": ["power cap"]}, ["the GPU was slowed: power cap"]),
-    ({"gpu_processes": 1}, ["other processes held the GPU"]),
-    ({"stolen_share": 0.5, "other_busy_share": 0.5},
-     ["the hypervisor took processor time", "other work took processor time"]),
-])
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        ({}, []),
+        ({"throttle_reasons": [], "gpu_processes": 0, "sm_clock_mhz": 1410}, []),
+        ({"throttle_reasons": ["power cap"]}, ["the GPU was slowed: power cap"]),
+        ({"gpu_processes": 1}, ["other processes held the GPU"]),
+        (
+            {"stolen_share": 0.5, "other_busy_share": 0.5},
+            ["the hypervisor took processor time", "other work took processor time"],
+        ),
+    ],
+)
 def test_what_disturbed_a_window(load: dict[str, object], words: list[str]) -> None:
     assert disturbances(window(1.0, **load)) == words
 
@@ -202,7 +242,7 @@ def speed_section(markdown: str) -> str:
 
 
 def test_the_report_shows_tax_and_floor_and_no_control_as_a_backend(
-    make_run: Callable[..., Path]
+    make_run: Callable[..., Path],
 ) -> None:
     plain = samples.sample_measurements(("imdb",))
     markdown = report(make_run, [*plain, *samples.controls("hf_tf", "imdb")])
@@ -216,8 +256,10 @@ def test_the_report_shows_tax_and_floor_and_no_control_as_a_backend(
     assert "noise floor" in markdown.split("\n## ")[0]
 
 
-RACE = [timed("hf_tf", [1.04, 1.05, 1.03, 1.04, 1.05, 1.03]),
-        timed("hf_torch", [1.0, 1.01, 0.99, 1.0, 1.01, 0.99])]
+RACE = [
+    timed("hf_tf", [1.04, 1.05, 1.03, 1.04, 1.05, 1.03]),
+    timed("hf_torch", [1.0, 1.01, 0.99, 1.0, 1.01, 0.99]),
+]
 
 
 def test_beyond_the_noise_a_winner_is_named(make_run: Callable[..., Path]) -> None:
@@ -233,11 +275,15 @@ def test_without_a_noise_floor_no_winner_is_named(make_run: Callable[..., Path])
 
 
 def test_what_was_not_raced_together_has_no_ratio_and_no_winner(
-    make_run: Callable[..., Path]
+    make_run: Callable[..., Path],
 ) -> None:
     """As two environments leave it that add to one run, one after the other."""
-    first = [m.model_copy(update={"throughput": m.throughput and m.throughput.model_copy(
-        update={"race": "one"})}) for m in (RACE[1], timed("hf_torch", [1.0] * 6, "again"))]
+    first = [
+        m.model_copy(
+            update={"throughput": m.throughput and m.throughput.model_copy(update={"race": "one"})}
+        )
+        for m in (RACE[1], timed("hf_torch", [1.0] * 6, "again"))
+    ]
     second = timed("hf_tf", [2.0] * 6, race="two")
     markdown = report(make_run, [*first, second])
     assert "none is called faster: not raced together" in markdown.split("\n## ")[0]
@@ -250,8 +296,11 @@ def test_what_was_not_raced_together_has_no_ratio_and_no_winner(
 
 
 def test_fewer_than_six_rounds_name_no_winner(make_run: Callable[..., Path]) -> None:
-    race = [timed("hf_tf", [2.0] * 10, each=2), timed("hf_torch", [1.0] * 10, each=2),
-            timed("hf_torch", [1.0] * 10, "again", each=2)]
+    race = [
+        timed("hf_tf", [2.0] * 10, each=2),
+        timed("hf_torch", [1.0] * 10, each=2),
+        timed("hf_torch", [1.0] * 10, "again", each=2),
+    ]
     markdown = report(make_run, race)
     assert "none is called faster: fewer than 6 rounds" in markdown.split("\n## ")[0]
     assert "2.00 (5 rounds: no interval)" in speed_section(markdown)
@@ -269,20 +318,28 @@ def test_with_a_noisy_pair_the_same_race_has_no_winner(make_run: Callable[..., P
 
 
 def test_a_throttled_gpu_is_flagged_with_its_reason(make_run: Callable[..., Path]) -> None:
-    slow = samples.throughput(1.0).model_copy(update={"windows": [
-        window(1.0, throttle_reasons=["hardware thermal slowdown"]), window(1.0)]})
-    markdown = report(make_run, [measurement("hf_tf", "imdb", "throughput", throughput=slow,
-                                             device=samples.GPU)])
+    slow = samples.throughput(1.0).model_copy(
+        update={
+            "windows": [window(1.0, throttle_reasons=["hardware thermal slowdown"]), window(1.0)]
+        }
+    )
+    markdown = report(
+        make_run, [measurement("hf_tf", "imdb", "throughput", throughput=slow, device=samples.GPU)]
+    )
     assert "disturbed in 1 of 2 windows: the GPU was slowed: hardware thermal slowdown" in markdown
 
 
 def test_disturbed_evaluation_and_controls_are_flagged_with_their_reason(
-    make_run: Callable[..., Path]
+    make_run: Callable[..., Path],
 ) -> None:
     busy = [window(3.0, i, other_busy_share=0.5 if i == 2 else 0.0) for i in range(6)]
     own, again = timed("hf_tf", [1.0] * 6), timed("hf_tf", [1.0] * 6, "again")
-    own, again = (m.model_copy(update={"throughput": m.throughput and m.throughput.model_copy(
-        update={field: busy})}) for m, field in ((own, "evaluation_windows"), (again, "windows")))
+    own, again = (
+        m.model_copy(
+            update={"throughput": m.throughput and m.throughput.model_copy(update={field: busy})}
+        )
+        for m, field in ((own, "evaluation_windows"), (again, "windows"))
+    )
     markdown = report(make_run, [own, again])
     evaluation = speed_section(markdown).split("Evaluation speed")[1]
     assert "3.00 (3.00 to 3.00, disturbed)" in evaluation
@@ -296,6 +353,8 @@ def test_disturbed_evaluation_and_controls_are_flagged_with_their_reason(
 def test_the_ratio_of_a_pair_is_the_ratio_of_its_windows() -> None:
     own, again = timed("hf_tf", [1.0, 1.0, 2.0]), timed("hf_tf", [1.1, 1.1, 2.2], "again")
     (pair,) = noise_pairs(taken(own, again))
-    rows = [speeds(m.model_copy(update={"job": m.job.model_copy(update={"variant": "framework"})}))
-            for m in (own, again)]
+    rows = [
+        speeds(m.model_copy(update={"job": m.job.model_copy(update={"variant": "framework"})}))
+        for m in (own, again)
+    ]
     assert pair.ratio == speed_ratio(rows[0][0].training, rows[1][0].training)

@@ -60,42 +60,70 @@ def test_a_wide_interval_is_noisy_and_a_narrow_one_is_not() -> None:
     assert short.interval is None and not short.noisy and short.rounds == 3
 
 
-@pytest.mark.parametrize(("load", "disturbed"), [
-    ({}, 0), ({"stolen_share": 0.01, "other_busy_share": 0.10}, 0),
-    ({"stolen_share": 0.011}, 1), ({"other_busy_share": 0.11}, 1), ({"one_minute_load": 9}, 0),
-])
+@pytest.mark.parametrize(
+    ("load", "disturbed"),
+    [
+        ({}, 0),
+        ({"stolen_share": 0.01, "other_busy_share": 0.10}, 0),
+        ({"stolen_share": 0.011}, 1),
+        ({"other_busy_share": 0.11}, 1),
+        ({"one_minute_load": 9}, 0),
+    ],
+)
 def test_disturbed_windows_are_counted(load: dict[str, Any], disturbed: int) -> None:
     assert rate([window(1.0, **load), window(1.0)]).disturbed_windows == disturbed
 
 
 def test_rounds_and_seeds_of_one_backend_are_put_together() -> None:
-    rows = only(compare(taken(
-        speed("hf_tf", 1.0, suffix="-1"), speed("hf_tf", 1.0, suffix="-2", recipe={"seed": 43}))))
+    rows = only(
+        compare(
+            taken(
+                speed("hf_tf", 1.0, suffix="-1"),
+                speed("hf_tf", 1.0, suffix="-2", recipe={"seed": 43}),
+            )
+        )
+    )
     assert len(rows) == 1 and rows[0].speed
     assert len(rows[0].speed.training.windows) == 16
 
 
 def test_what_a_backend_varies_splits_the_comparison() -> None:
-    rows = compare(taken(*[
-        speed(b, 1.0, suffix=f"-{n}", recipe={"length": n})
-        for b in ("hf_tf", "hf_torch") for n in (512, 128)]))
+    rows = compare(
+        taken(
+            *[
+                speed(b, 1.0, suffix=f"-{n}", recipe={"length": n})
+                for b in ("hf_tf", "hf_torch")
+                for n in (512, 128)
+            ]
+        )
+    )
     assert [r[0].comparison.variant_text for r in rows] == ["length 128", "length 512"]
     assert all(len(r) == 2 for r in rows)
 
 
 def test_what_only_differs_between_backends_is_named_and_splits_nothing() -> None:
-    found = groups(taken(speed("hf_tf", 1.0),
-                         speed("keras_rnn", 2.0, recipe={"learning_rate": 1e-3})))
+    found = groups(
+        taken(speed("hf_tf", 1.0), speed("keras_rnn", 2.0, recipe={"learning_rate": 1e-3}))
+    )
     assert len({g.comparison for g in found}) == 1
-    assert recipe_differences(found) == [
-        ("learning_rate", {"hf_tf": 3e-5, "keras_rnn": 1e-3})]
+    assert recipe_differences(found) == [("learning_rate", {"hf_tf": 3e-5, "keras_rnn": 1e-3})]
 
 
 def test_what_a_question_fixes_splits_nothing() -> None:
-    rows = only(compare(taken(
-        speed("hf_tf", 1.0, recipe={"steps": 40, "padding": "longest"}),
-        measurement("hf_tf", "imdb", "memory", memory=samples.memory(2**30),
-                    recipe={"steps": 5, "padding": "max"}))))
+    rows = only(
+        compare(
+            taken(
+                speed("hf_tf", 1.0, recipe={"steps": 40, "padding": "longest"}),
+                measurement(
+                    "hf_tf",
+                    "imdb",
+                    "memory",
+                    memory=samples.memory(2**30),
+                    recipe={"steps": 5, "padding": "max"},
+                ),
+            )
+        )
+    )
     assert rows[0].speed and rows[0].memory
 
 
@@ -119,8 +147,12 @@ def test_a_failed_job_is_a_row_without_figures() -> None:
 def test_mfu_needs_both_figures() -> None:
     full = only(compare(taken(speed("hf_tf", 1.0))))[0].speed
     assert full and full.mfu == pytest.approx(3e7 * full.training.tokens_per_second / 1.8e11)
-    bare = measurement("hf_tf", "imdb", "throughput", throughput=throughput(1.0).model_copy(
-        update={"matmul_flops_per_second": None}))
+    bare = measurement(
+        "hf_tf",
+        "imdb",
+        "throughput",
+        throughput=throughput(1.0).model_copy(update={"matmul_flops_per_second": None}),
+    )
     row = only(compare(taken(bare)))[0].speed
     assert row and row.mfu is None and row.mfu_with_padding is None
 
@@ -135,8 +167,9 @@ def test_the_ratio_pairs_windows_of_the_same_round() -> None:
 
 def test_windows_of_two_races_are_no_pairs() -> None:
     """Two environments that add to one run, one after the other; or a run that was resumed."""
-    first, second, old = (rate([window(1.0, i) for i in range(6)], race)
-                          for race in ("a", "b", None))
+    first, second, old = (
+        rate([window(1.0, i) for i in range(6)], race) for race in ("a", "b", None)
+    )
     assert speed_ratio(first, second) is None and speed_ratio(first, old) is None
     ratio = speed_ratio(first, first)
     assert ratio and ratio.value == 1 and ratio.interval
@@ -151,56 +184,111 @@ def test_speeds_are_compared_in_examples() -> None:
     assert ratio and ratio.value == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("environment", "texts"), [
-    (({"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}),
-     ["OMP_NUM_THREADS=1", "OMP_NUM_THREADS=2"]),
-    (({"A": "x"}, {"A": "x", "OMP_NUM_THREADS": "2"}),
-     ["OMP_NUM_THREADS=2", "OMP_NUM_THREADS unset"]),
-    (({"A": "x"}, {"A": "x"}), [""]),
-])
+@pytest.mark.parametrize(
+    ("environment", "texts"),
+    [
+        (
+            ({"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}),
+            ["OMP_NUM_THREADS=1", "OMP_NUM_THREADS=2"],
+        ),
+        (
+            ({"A": "x"}, {"A": "x", "OMP_NUM_THREADS": "2"}),
+            ["OMP_NUM_THREADS=2", "OMP_NUM_THREADS unset"],
+        ),
+        (({"A": "x"}, {"A": "x"}), [""]),
+    ],
+)
 def test_a_workers_variables_split_what_is_put_together(
     environment: tuple[dict[str, str], ...], texts: list[str]
 ) -> None:
-    rows = compare(taken(*[speed("hf_tf", 1.0, suffix=f"-{i}", environment=e)
-                           for i, e in enumerate(environment)]))
+    rows = compare(
+        taken(
+            *[speed("hf_tf", 1.0, suffix=f"-{i}", environment=e) for i, e in enumerate(environment)]
+        )
+    )
     assert [r[0].comparison.variant_text for r in rows] == texts
     assert [len(r[0].speed.training.windows) for r in rows if r[0].speed] == (
-        [8, 8] if len(texts) == 2 else [16])
+        [8, 8] if len(texts) == 2 else [16]
+    )
 
 
 def test_other_variables_in_other_backends_split_no_comparison() -> None:
     """Each framework has its own; and a job that had no worker had none."""
-    excluded = measurement("hf_tf", "imdb", "throughput", suffix="-x", status="unsupported",
-                           reason="no", recipe={"precision": "fp16"})
-    rows = compare(taken(speed("hf_tf", 1.0, environment={"A": "1"}), excluded,
-                         speed("hf_torch", 1.0, environment={"B": "1"})))
+    excluded = measurement(
+        "hf_tf",
+        "imdb",
+        "throughput",
+        suffix="-x",
+        status="unsupported",
+        reason="no",
+        recipe={"precision": "fp16"},
+    )
+    rows = compare(
+        taken(
+            speed("hf_tf", 1.0, environment={"A": "1"}),
+            excluded,
+            speed("hf_torch", 1.0, environment={"B": "1"}),
+        )
+    )
     assert [r[0].comparison.variant_text for r in rows] == ["precision fp16", "precision fp32"]
     assert [len(r) for r in rows] == [1, 2]
 
 
 def test_the_peak_is_the_highest_and_gaps_stay_gaps() -> None:
-    row = only(compare(taken(
-        measurement("hf_tf", "imdb", "memory", memory=samples.memory(100), suffix="-1",
-                    gaps={"peak_device_bytes": "no_gpu"}),
-        measurement("hf_tf", "imdb", "memory", memory=samples.memory(300), suffix="-2"))))[0]
+    row = only(
+        compare(
+            taken(
+                measurement(
+                    "hf_tf",
+                    "imdb",
+                    "memory",
+                    memory=samples.memory(100),
+                    suffix="-1",
+                    gaps={"peak_device_bytes": "no_gpu"},
+                ),
+                measurement("hf_tf", "imdb", "memory", memory=samples.memory(300), suffix="-2"),
+            )
+        )
+    )[0]
     assert row.memory and row.memory.figures["peak_process_bytes"] == 300
     assert row.memory.figures["peak_device_bytes"] is None
     assert row.memory.gaps == {"peak_device_bytes": "no_gpu"}
 
 
 def test_the_headline_memory_figure_is_one_for_all_rows() -> None:
-    row = only(compare(taken(measurement("hf_tf", "imdb", "memory", memory=samples.memory(1)
-                                         .model_copy(update={"peak_allocated_bytes": 7})))))[0]
+    row = only(
+        compare(
+            taken(
+                measurement(
+                    "hf_tf",
+                    "imdb",
+                    "memory",
+                    memory=samples.memory(1).model_copy(update={"peak_allocated_bytes": 7}),
+                )
+            )
+        )
+    )[0]
     assert row.memory
     assert headline_memory([row.memory], "cpu") == "peak_process_bytes"
     assert headline_memory([row.memory], "gpu") == "peak_allocated_bytes"
 
 
 def accuracy_group(backend: str, *values: float) -> Group:
-    found = groups(taken(*[
-        measurement(backend, "imdb", "accuracy", recipe={"seed": seed}, suffix=f"-seed_{seed}",
-                    accuracy=samples.accuracy("imdb", value, 1.0, seed))
-        for seed, value in enumerate(values)]))
+    found = groups(
+        taken(
+            *[
+                measurement(
+                    backend,
+                    "imdb",
+                    "accuracy",
+                    recipe={"seed": seed},
+                    suffix=f"-seed_{seed}",
+                    accuracy=samples.accuracy("imdb", value, 1.0, seed),
+                )
+                for seed, value in enumerate(values)
+            ]
+        )
+    )
     assert len(found) == 1
     return found[0]
 
@@ -213,13 +301,18 @@ def test_accuracy_over_seeds() -> None:
     assert score_rows(accuracy_group("hf_tf", 1.0))[0].accuracy_over_seeds is None
 
 
-def kept(folder: Path, backend: str, said: np.ndarray, labels: np.ndarray,
-         file: str | None = None) -> Taken:
+def kept(
+    folder: Path, backend: str, said: np.ndarray, labels: np.ndarray, file: str | None = None
+) -> Taken:
     name = file or f"{backend}.npz"
     if file is None:
         np.savez(folder / name, test_logits=np.eye(2)[said], test_labels=labels)
-    m = measurement(backend, "imdb", "accuracy",
-                    accuracy=samples.accuracy("imdb", 0.5, 1.0, predictions_file=name))
+    m = measurement(
+        backend,
+        "imdb",
+        "accuracy",
+        accuracy=samples.accuracy("imdb", 0.5, 1.0, predictions_file=name),
+    )
     return Taken("a", m, folder)
 
 
@@ -236,8 +329,10 @@ def test_two_backends_are_paired_on_the_same_examples(tmp_path: Path) -> None:
 
 
 def test_the_difference_over_seeds_has_students_interval() -> None:
-    rows = [PairRow("a", "b", "test", seed, Estimate(d, None), 1.0, 1.0)
-            for seed, d in enumerate((0.01, 0.02, 0.03))]
+    rows = [
+        PairRow("a", "b", "test", seed, Estimate(d, None), 1.0, 1.0)
+        for seed, d in enumerate((0.01, 0.02, 0.03))
+    ]
     other = PairRow("a", "b", "other", 0, Estimate(0.5, None), 1.0, 1.0)
     found = over_seeds([*rows, other])
     assert len(found) == 1
@@ -253,8 +348,9 @@ def test_other_labels_are_no_pair(tmp_path: Path) -> None:
     assert pair_rows(groups([first, second])) == []
 
 
-@pytest.mark.parametrize("file", ["absent.npz", "broken.npz", "../outside.npz", "/etc/passwd",
-                                  "pickle.npz"])
+@pytest.mark.parametrize(
+    "file", ["absent.npz", "broken.npz", "../outside.npz", "/etc/passwd", "pickle.npz"]
+)
 def test_predictions_that_cannot_be_read_are_missing(tmp_path: Path, file: str) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

@@ -17,36 +17,66 @@ from tests.results import samples
 
 MakeRun = Callable[..., Path]
 TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
-PROVEN = ("same work: proven to 1e-5 over 100 steps (PyTorch and TensorFlow; fp32, 2 epochs, "
-          "accumulation 1 and 2)")
+PROVEN = (
+    "same work: proven to 1e-5 over 100 steps (PyTorch and TensorFlow; fp32, 2 epochs, "
+    "accumulation 1 and 2)"
+)
 
 
 def certificate(task: str = "imdb", accumulation: int = 1, **changes: Any) -> Certificate:
-    sides = [Side(backend=b, device="Sample processor", versions={"x": "1"}, started_at="now")
-             for b in ("hf_torch", "hf_tf")]
+    sides = [
+        Side(backend=b, device="Sample processor", versions={"x": "1"}, started_at="now")
+        for b in ("hf_torch", "hf_tf")
+    ]
     loss = Check(name="loss", bound=1e-5, kind="absolute", worst=2.4e-7, passed=True)
-    return Certificate(**{
-        "task": task, "first": sides[0], "second": sides[1],
-        "recipe": {"precision": "fp32", "accumulation": accumulation}, "steps": 100, "epochs": 2,
-        "clipped_steps": 40, "weights_compared": "sketch", "checks": [loss], "holds": True,
-        "failed_first": None, "points_to": None, "verdict": "same work: proven", "notes": [],
-        "loss_differences": [1e-7] * 100, **changes})
+    return Certificate(
+        **{
+            "task": task,
+            "first": sides[0],
+            "second": sides[1],
+            "recipe": {"precision": "fp32", "accumulation": accumulation},
+            "steps": 100,
+            "epochs": 2,
+            "clipped_steps": 40,
+            "weights_compared": "sketch",
+            "checks": [loss],
+            "holds": True,
+            "failed_first": None,
+            "points_to": None,
+            "verdict": "same work: proven",
+            "notes": [],
+            "loss_differences": [1e-7] * 100,
+            **changes,
+        }
+    )
 
 
 def in_bf16(task: str = "imdb", **changes: Any) -> Certificate:
     loss = Check(name="loss", bound=8e-3, kind="absolute", worst=2e-3, passed=True, derived=True)
-    return certificate(task, **{
-        "recipe": {"precision": "bf16", "accumulation": 1}, "checks": [loss],
-        "repeat": Repeat(backends=["hf_torch", "hf_tf"], times=4.0),
-        "loss_differences": [1e-3] * 100, **changes})
+    return certificate(
+        task,
+        **{
+            "recipe": {"precision": "bf16", "accumulation": 1},
+            "checks": [loss],
+            "repeat": Repeat(backends=["hf_torch", "hf_tf"], times=4.0),
+            "loss_differences": [1e-3] * 100,
+            **changes,
+        },
+    )
 
 
 def broken(task: str) -> Certificate:
-    loss = Check(name="loss", bound=1e-5, kind="absolute", worst=0.3, passed=False, step=7,
-                 value=0.002)
-    return certificate(task, checks=[loss], holds=False, failed_first="loss",
-                       points_to="the schedule",
-                       verdict="not the same work: loss differs from step 7 on by 0.002")
+    loss = Check(
+        name="loss", bound=1e-5, kind="absolute", worst=0.3, passed=False, step=7, value=0.002
+    )
+    return certificate(
+        task,
+        checks=[loss],
+        holds=False,
+        failed_first="loss",
+        points_to="the schedule",
+        verdict="not the same work: loss differs from step 7 on by 0.002",
+    )
 
 
 def shown(folder: Path, *certificates: Certificate) -> tuple[str, str]:
@@ -57,8 +87,9 @@ def shown(folder: Path, *certificates: Certificate) -> tuple[str, str]:
 
 
 def test_what_is_proven_is_said_wherever_backends_are_compared(make_run: MakeRun) -> None:
-    markdown, html = shown(make_run(), *[certificate(task, a) for task in ("imdb", "mnli")
-                                         for a in (1, 2)])
+    markdown, html = shown(
+        make_run(), *[certificate(task, a) for task in ("imdb", "mnli") for a in (1, 2)]
+    )
     assert markdown.count(PROVEN) > 3 and "not proven" not in markdown
     assert "## Is it the same work?" in markdown
     assert "at most 1e-7 nats at any step" in markdown
@@ -74,14 +105,23 @@ def test_a_task_without_a_certificate_says_not_proven(make_run: MakeRun) -> None
 def traces(status: str = "ok", accumulation: int = 1, precision: str = "fp32") -> list[Measurement]:
     """Of both backends; the second one's with the status."""
     recipe = {"accumulation": accumulation, "precision": precision}
-    return [samples.measurement(backend, "imdb", "equivalence", recipe=recipe, status=outcome,
-                                suffix=f"-{accumulation}-{precision}")
-            for backend, outcome in (("hf_torch", "ok"), ("hf_tf", status))]
+    return [
+        samples.measurement(
+            backend,
+            "imdb",
+            "equivalence",
+            recipe=recipe,
+            status=outcome,
+            suffix=f"-{accumulation}-{precision}",
+        )
+        for backend, outcome in (("hf_torch", "ok"), ("hf_tf", status))
+    ]
 
 
 def in_precision(measurements: list[Measurement], precision: str) -> list[Measurement]:
-    return [m.model_copy(update={"recipe": m.recipe | {"precision": precision}})
-            for m in measurements]
+    return [
+        m.model_copy(update={"recipe": m.recipe | {"precision": precision}}) for m in measurements
+    ]
 
 
 def test_a_certificate_in_fp32_proves_nothing_of_a_race_in_bf16(make_run: MakeRun) -> None:
@@ -113,9 +153,13 @@ def lent(ftbench: str = "0.1.0 at 1234abcd5678", **changes: Any) -> str:
     raced, proved = (samples.run_info(name).model_copy(update=code) for name in ("raced", "proved"))
     taken = [m.model_copy(update=changes) for m in samples.sample_measurements(("imdb",))]
     both = [certificate(), certificate(accumulation=2)]
-    view = View.of([
-        Run("raced", None, raced.model_copy(update={"ftbench_version": ftbench}), taken, []),
-        Run("proved", None, proved, [*traces(), *traces(accumulation=2)], [], both)], TITLES)
+    view = View.of(
+        [
+            Run("raced", None, raced.model_copy(update={"ftbench_version": ftbench}), taken, []),
+            Run("proved", None, proved, [*traces(), *traces(accumulation=2)], [], both),
+        ],
+        TITLES,
+    )
     return view.proof_for(view.comparisons[0])
 
 
@@ -123,19 +167,28 @@ def test_a_certificate_of_the_same_commit_holds_for_another_run() -> None:
     assert lent() == f"{PROVEN}, in run proved"
 
 
-@pytest.mark.parametrize("changes", [
-    {"ftbench": "0.1.0 at 999999999999"}, {"ftbench": "0.1.0 at 1234abcd5678+changes"},
-    {"ftbench": "0.1.0"}, {"versions": {"torch": "1.0"}}, {"checkpoint": None},
-    {"data": samples.data("imdb").model_copy(update={"fingerprint": "other"})}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ftbench": "0.1.0 at 999999999999"},
+        {"ftbench": "0.1.0 at 1234abcd5678+changes"},
+        {"ftbench": "0.1.0"},
+        {"versions": {"torch": "1.0"}},
+        {"checkpoint": None},
+        {"data": samples.data("imdb").model_copy(update={"fingerprint": "other"})},
+    ],
+)
 def test_a_certificate_of_other_code_texts_or_weights_proves_nothing_here(
-    changes: dict[str, Any]
+    changes: dict[str, Any],
 ) -> None:
     assert lent(**changes) == "same work: not proven"
 
 
 @pytest.mark.parametrize("status", ["failed", "unsupported"])
-@pytest.mark.parametrize(("changes", "gap"), [
-    ({"accumulation": 2}, "with accumulation 2"), ({"precision": "bf16"}, "in bf16")])
+@pytest.mark.parametrize(
+    ("changes", "gap"),
+    [({"accumulation": 2}, "with accumulation 2"), ({"precision": "bf16"}, "in bf16")],
+)
 def test_a_planned_trace_without_a_certificate_is_said_in_red(
     make_run: MakeRun, changes: dict[str, Any], gap: str, status: str
 ) -> None:
@@ -150,8 +203,9 @@ def test_a_planned_trace_without_a_certificate_is_said_in_red(
 
 
 def test_what_differs_is_said_in_red(make_run: MakeRun) -> None:
-    folder = make_run([*samples.sample_measurements(), samples.measurement(
-        "hf_torch", "imdb", "equivalence")])
+    folder = make_run(
+        [*samples.sample_measurements(), samples.measurement("hf_torch", "imdb", "equivalence")]
+    )
     markdown, html = shown(folder, certificate("imdb"), broken("imdb"))
     first = markdown.split("\n## ")[0]
     said = "PyTorch and TensorFlow: not the same work: loss differs from step 7 on by 0.002"
@@ -171,10 +225,13 @@ def test_the_terminal_says_it_too() -> None:
 
 def test_a_reduced_precision_says_where_its_bounds_come_from(make_run: MakeRun) -> None:
     proven = proof([in_bf16(), certificate(), certificate(accumulation=2)], TITLES)
-    assert proven == (f"{PROVEN}; to 8e-3 over 100 steps (PyTorch and TensorFlow; bf16, 2 epochs, "
-                      "accumulation 1)")
-    origin = ("derived bounds are 4 times what bf16 changes, against fp32, in the own training of "
-              "PyTorch or TensorFlow, whichever changes less")
+    assert proven == (
+        f"{PROVEN}; to 8e-3 over 100 steps (PyTorch and TensorFlow; bf16, 2 epochs, accumulation 1)"
+    )
+    origin = (
+        "derived bounds are 4 times what bf16 changes, against fp32, in the own training of "
+        "PyTorch or TensorFlow, whichever changes less"
+    )
     assert certificate_text(in_bf16(), TITLES).splitlines()[-1] == origin
     alone = in_bf16(repeat=Repeat(backends=["hf_tf"], times=4.0))
     assert "in TensorFlow's own training" in certificate_text(alone, TITLES)

@@ -22,22 +22,98 @@ from tests.results import samples
 
 MakeRun = Callable[..., Path]
 HOSTILE = [
-    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'><svg/onload=alert(1)>",
-    "</style><script>alert(1)</script>", "</pre></td></table>", "{{ 7 * 7 }}{% raw %}",
-    "a|b|c", "`code` ``` ````", "line\none\r\n\n# heading", "\x1b[31mred\x1b[0m\x07\x00",
-    "\x1b]0;title\x07", "[link](javascript:alert(1))", "![x](http://example.org/x.png)",
-    "https://example.org www.example.org", "\u202eright to left", "# h", "- l", "1. n", "=== ",
-    "> q", "***", "\\| \\", "&lt;b&gt; &amp;", "_a_ __b__ ~~c~~ $x$", "|---|---|", "a\u2028b\x85c",
-    "caf\udce9", "<!-- ", "]]>", "    code", "+ x", "*", "http://a.b",
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg/onload=alert(1)>",
+    "</style><script>alert(1)</script>",
+    "</pre></td></table>",
+    "{{ 7 * 7 }}{% raw %}",
+    "a|b|c",
+    "`code` ``` ````",
+    "line\none\r\n\n# heading",
+    "\x1b[31mred\x1b[0m\x07\x00",
+    "\x1b]0;title\x07",
+    "[link](javascript:alert(1))",
+    "![x](http://example.org/x.png)",
+    "https://example.org www.example.org",
+    "\u202eright to left",
+    "# h",
+    "- l",
+    "1. n",
+    "=== ",
+    "> q",
+    "***",
+    "\\| \\",
+    "&lt;b&gt; &amp;",
+    "_a_ __b__ ~~c~~ $x$",
+    "|---|---|",
+    "a\u2028b\x85c",
+    "caf\udce9",
+    "<!-- ",
+    "]]>",
+    "    code",
+    "+ x",
+    "*",
+    "http://a.b",
 ]
 # Words of ours.
-KEPT = {"schema_version", "id", "question", "variant", "status", "kind", "gaps", "phase",
-        "outcome", "unit"}
+KEPT = {
+    "schema_version",
+    "id",
+    "question",
+    "variant",
+    "status",
+    "kind",
+    "gaps",
+    "phase",
+    "outcome",
+    "unit",
+}
 ALLOWED_TAGS = {
-    "html", "head", "meta", "title", "style", "body", "main", "header", "nav", "a", "section",
-    "h1", "h2", "p", "ul", "li", "dl", "dt", "dd", "pre", "div", "table", "caption", "thead",
-    "tbody", "tr", "th", "td", "small", "i", "figure", "figcaption", "span", "svg", "g", "rect",
-    "line", "circle", "text", "polyline", "details", "summary", "strong"}
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "main",
+    "header",
+    "nav",
+    "a",
+    "section",
+    "h1",
+    "h2",
+    "p",
+    "ul",
+    "li",
+    "dl",
+    "dt",
+    "dd",
+    "pre",
+    "div",
+    "table",
+    "caption",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "small",
+    "i",
+    "figure",
+    "figcaption",
+    "span",
+    "svg",
+    "g",
+    "rect",
+    "line",
+    "circle",
+    "text",
+    "polyline",
+    "details",
+    "summary",
+    "strong",
+}
 
 
 def poisoned(value: Any, text: str, key: str = "") -> Any:
@@ -45,32 +121,55 @@ def poisoned(value: Any, text: str, key: str = "") -> Any:
     if isinstance(value, str) and key not in KEPT:
         return value + text
     if isinstance(value, dict):
-        free = key in {"versions", "environment", "scores", "evaluation_examples", "details",
-                       "parts"}
-        return {(k + text if free else k): v if k in KEPT else poisoned(v, text, k)
-                for k, v in value.items()}
+        free = key in {
+            "versions",
+            "environment",
+            "scores",
+            "evaluation_examples",
+            "details",
+            "parts",
+        }
+        return {
+            (k + text if free else k): v if k in KEPT else poisoned(v, text, k)
+            for k, v in value.items()
+        }
     if isinstance(value, list):
         return [poisoned(v, text, key) for v in value]
     return value
 
 
 def poisoned_run(make_run: MakeRun, text: str) -> Path:
-    bad = samples.measurement("hf_tf", "imdb", "throughput", suffix="-failed", status="failed",
-                              reason="no", stderr_tail=["a line", "```", "another"])
-    some = [m.model_copy(update={"environment": {"NAME": "value"}})
-            for m in [*samples.sample_measurements(("imdb",)), bad,
-                      *samples.controls("hf_tf", "imdb"),
-                      samples.limit_measurement("hf_tf"),
-                      samples.limit_measurement("hf_tf", length=64)]
-            if m.job.backend != "hf_torch"]
+    bad = samples.measurement(
+        "hf_tf",
+        "imdb",
+        "throughput",
+        suffix="-failed",
+        status="failed",
+        reason="no",
+        stderr_tail=["a line", "```", "another"],
+    )
+    some = [
+        m.model_copy(update={"environment": {"NAME": "value"}})
+        for m in [
+            *samples.sample_measurements(("imdb",)),
+            bad,
+            *samples.controls("hf_tf", "imdb"),
+            samples.limit_measurement("hf_tf"),
+            samples.limit_measurement("hf_tf", length=64),
+        ]
+        if m.job.backend != "hf_torch"
+    ]
     measurements = [Measurement.model_validate(poisoned(m.model_dump(), text)) for m in some]
     info = RunInfo.model_validate({**poisoned(samples.run_info().model_dump(), text), "run": "r"})
     folder = make_run(measurements, info)
     told = {**poisoned(samples.prediction("hf_tf").model_dump(), text), "device": "gpu"}
     (folder / store.PREDICTIONS).mkdir()
     (folder / store.PREDICTIONS / "one.json").write_text(json.dumps(told))
-    cases = [poisoned(c.model_dump(), text) for c in samples.sample_cases()
-             if c.backend == "hf_tf" or c.source != "measured"]
+    cases = [
+        poisoned(c.model_dump(), text)
+        for c in samples.sample_cases()
+        if c.backend == "hf_tf" or c.source != "measured"
+    ]
     (folder / store.CASES_FILE).write_text(json.dumps(cases))
     return folder
 
@@ -138,8 +237,18 @@ def shape(markdown: str) -> list[str]:
     tokens: list[Token] = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(markdown)
     inner = [child for token in tokens for child in token.children or []]
     kinds = {token.type for token in [*tokens, *inner]}
-    assert not kinds & {"html_block", "html_inline", "image", "link_open", "code_inline",
-                        "code_block", "hr", "em_open", "s_open", "blockquote_open"}, kinds
+    assert not kinds & {
+        "html_block",
+        "html_inline",
+        "image",
+        "link_open",
+        "code_inline",
+        "code_block",
+        "hr",
+        "em_open",
+        "s_open",
+        "blockquote_open",
+    }, kinds
     return [token.type for token in tokens]
 
 
@@ -151,7 +260,9 @@ def test_hostile_text_stays_on_its_line_in_the_terminal(text: str) -> None:
     assert len(shown.splitlines()) == 4 and "\x1b" not in shown
 
 
-@pytest.mark.parametrize("name", ["hf_torch", "a_b_c", "MiniLM-L6", "10,000 of 25,000", "91.2 %",
-                                  "C++ (gcc)", "version 2.13.0"])
+@pytest.mark.parametrize(
+    "name",
+    ["hf_torch", "a_b_c", "MiniLM-L6", "10,000 of 25,000", "91.2 %", "C++ (gcc)", "version 2.13.0"],
+)
 def test_ordinary_text_reads_as_it_is_in_markdown(name: str) -> None:
     assert escape(name) == name

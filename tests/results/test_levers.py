@@ -25,10 +25,17 @@ PEAKS = {"plain": 2.0, "accumulate_4": 1.5, "checkpointing": 1.25, "half": 1.4}
 SPEEDS = {"plain": 1.0, "accumulate_4": 0.8, "checkpointing": 0.7, "half": 1.9}
 
 
-def shaped(backend: str, shape: str, question: Question, variant: Variant = "framework",
-           **fields: Any) -> Measurement:
-    key = JobKey(id=f"{question}-mnli-{backend}-{variant}-{shape}", backend=backend, task="mnli",
-                 question=question, shape=shape, variant=variant)
+def shaped(
+    backend: str, shape: str, question: Question, variant: Variant = "framework", **fields: Any
+) -> Measurement:
+    key = JobKey(
+        id=f"{question}-mnli-{backend}-{variant}-{shape}",
+        backend=backend,
+        task="mnli",
+        question=question,
+        shape=shape,
+        variant=variant,
+    )
     recipe = {"gradient_checkpointing": False, **LEVERS[shape]}
     return samples.measurement(backend, "mnli", question, job=key, recipe=recipe, **fields)
 
@@ -42,14 +49,26 @@ def timed(shape: str, seed: int) -> Throughput:
 
 
 def study(backend: str, phases: bool = True, noise: bool = True) -> list[Measurement]:
-    found = [shaped(backend, "plain", "throughput", variant="again",
-                    throughput=samples.throughput(SPEEDS["plain"], 9))] * noise
+    found = [
+        shaped(
+            backend,
+            "plain",
+            "throughput",
+            variant="again",
+            throughput=samples.throughput(SPEEDS["plain"], 9),
+        )
+    ] * noise
     for seed, shape in enumerate(LEVERS):
         peak = int(PEAKS[shape] * GIB)
         told = {"forward": peak - 9, "backward": peak, "optimizer": peak // 2} if phases else None
         found += [
-            shaped(backend, shape, "memory", memory=samples.memory(peak).model_copy(
-                update={"phase_peaks": told}), gaps={} if told else {"phase_peaks": "unsupported"}),
+            shaped(
+                backend,
+                shape,
+                "memory",
+                memory=samples.memory(peak).model_copy(update={"phase_peaks": told}),
+                gaps={} if told else {"phase_peaks": "unsupported"},
+            ),
             shaped(backend, shape, "throughput", throughput=timed(shape, seed)),
         ]
     return found
@@ -57,9 +76,18 @@ def study(backend: str, phases: bool = True, noise: bool = True) -> list[Measure
 
 @pytest.fixture
 def measurements() -> list[Measurement]:
-    refused = [m.model_copy(update={"status": "unsupported", "memory": None, "throughput": None,
-                                    "reason": "hf_tf cannot do gradient_checkpointing = True: why"})
-               for m in study("hf_tf", phases=False) if m.job.shape == "checkpointing"]
+    refused = [
+        m.model_copy(
+            update={
+                "status": "unsupported",
+                "memory": None,
+                "throughput": None,
+                "reason": "hf_tf cannot do gradient_checkpointing = True: why",
+            }
+        )
+        for m in study("hf_tf", phases=False)
+        if m.job.shape == "checkpointing"
+    ]
     others = [m for m in study("hf_tf", phases=False) if m.job.shape != "checkpointing"]
     return study("hf_torch") + others + refused
 
@@ -69,7 +97,7 @@ def viewed(measurements: list[Measurement]) -> View:
 
 
 def test_each_lever_is_held_against_the_plain_recipe_of_its_backend(
-    measurements: list[Measurement]
+    measurements: list[Measurement],
 ) -> None:
     torch = next(s for s in studies(viewed(measurements)) if s.backend == "hf_torch")
     levers = {lever.name: lever for lever in torch.levers}
@@ -90,12 +118,19 @@ def test_a_cost_is_told_only_where_it_can_be_told_from_noise() -> None:
     (torch,) = studies(viewed(study("hf_torch", noise=False)))
     assert sentence(torch, 1.5).endswith("at a speed that cannot be told from the plain recipe's.")
     assert sentence(torch, None).endswith("; its speed is not judged: no noise floor was taken.")
-    apart = [m.model_copy(update={"throughput": m.throughput and m.throughput.model_copy(
-        update={"race": m.job.shape})}) for m in study("hf_torch")]
+    apart = [
+        m.model_copy(
+            update={
+                "throughput": m.throughput and m.throughput.model_copy(update={"race": m.job.shape})
+            }
+        )
+        for m in study("hf_torch")
+    ]
     view = viewed(apart)
     (torch,) = studies(view)
     assert sentence(torch, view.floors[torch.comparison]).endswith(
-        "; its speed is not judged: not raced together.")
+        "; its speed is not judged: not raced together."
+    )
 
 
 def test_the_report_shows_saving_cost_and_gaps(
@@ -127,7 +162,7 @@ def test_phases_stand_with_memory_and_levers(
 
 
 def test_only_the_plain_recipe_stands_with_the_ordinary_figures(
-    measurements: list[Measurement]
+    measurements: list[Measurement],
 ) -> None:
     lines = terminal_table(measurements).splitlines()
     assert sum(line.startswith("mnli  hf_torch") for line in lines) == 1
@@ -138,16 +173,18 @@ def test_only_the_plain_recipe_stands_with_the_ordinary_figures(
 
 def test_no_saving_is_told_that_two_takes_of_the_plain_recipe_differ_by(make_run: MakeRun) -> None:
     once = study("hf_torch")
-    again = [shaped("hf_torch", "plain", "memory", variant="again",
-                    memory=samples.memory(int(1.45 * GIB)))]
+    again = [
+        shaped(
+            "hf_torch", "plain", "memory", variant="again", memory=samples.memory(int(1.45 * GIB))
+        )
+    ]
     text = render([make_run(once + again)]).markdown.read_text()
     assert "of the plain recipe's memory lie 0.55 GiB apart" in text
     rows = table_rows(text)
     assert rows["hf_torch", "accumulate 4"][2] == "0.50 (lost in the noise)"
     assert rows["hf_torch", "checkpointing"][2] == "0.75"
     assert "| mnli | hf_torch again" not in text and "how far two takes" not in text
-    (torch,) = studies(viewed(once + [again[0].model_copy(
-        update={"memory": samples.memory(GIB)})]))
+    (torch,) = studies(viewed(once + [again[0].model_copy(update={"memory": samples.memory(GIB)})]))
     assert sentence(torch, 1.02) == ""
 
 
@@ -158,8 +195,12 @@ def test_no_study_no_section(make_run: MakeRun) -> None:
 
 
 def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
-    more = [m.model_copy(update={"memory": samples.memory(3 * GIB)})
-            if m.job.shape != "plain" and m.memory else m for m in study("hf_torch")]
+    more = [
+        m.model_copy(update={"memory": samples.memory(3 * GIB)})
+        if m.job.shape != "plain" and m.memory
+        else m
+        for m in study("hf_torch")
+    ]
     (torch,) = studies(viewed(more))
     assert sentence(torch, 1.02) == ""
     rows = table_rows(render([make_run(more)]).markdown.read_text())
@@ -168,6 +209,9 @@ def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
 
 def table_rows(text: str) -> dict[tuple[str, str], list[str]]:
     """The cells of the lever table, by backend and lever."""
-    found = [[cell.strip() for cell in line.strip("|").split("|")]
-             for line in text.splitlines() if line.startswith("| mnli")]
+    found = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| mnli")
+    ]
     return {(cells[1], cells[2]): cells[3:] for cells in found if len(cells) == 9}

@@ -37,32 +37,52 @@ def section(markdown: str, title: str = "What is the largest batch?") -> str:
 
 def line(markdown: str, *words: str) -> str:
     """The first table row that holds all of them."""
-    return next(row for row in markdown.splitlines()
-                if row.startswith("|") and all(word in row for word in words))
+    return next(
+        row
+        for row in markdown.splitlines()
+        if row.startswith("|") and all(word in row for word in words)
+    )
 
 
 def test_a_grid_per_task_with_lengths_down_and_places_across() -> None:
     found = grids(limits(*samples.limit_measurements()), [prediction(), prediction("hf_tf", 512)])
     assert [grid.work.text for grid in found] == [
-        "imdb, minilm, fp32, training", "mnli, minilm, fp32, training"]
+        "imdb, minilm, fp32, training",
+        "mnli, minilm, fp32, training",
+    ]
     first = found[0]
     assert first.rows[:4] == [(64, "hf_tf"), (64, "hf_torch"), (64, "keras_rnn"), (128, "hf_tf")]
     assert [place.name for place in first.places] == [
-        "4GiB", "6GiB", "8GiB", "T4", "A100-40", "H100"]
+        "4GiB",
+        "6GiB",
+        "8GiB",
+        "T4",
+        "A100-40",
+        "H100",
+    ]
     assert first.spots[128, "hf_torch", Place("gpu", "T4")].kind == "predicted"
     assert len(first.limits) == 36
 
 
-@pytest.mark.parametrize(("changes", "grid_count"), [
-    ({"recipe": {"precision": "bf16"}}, 2), ({"recipe": {"accumulation": 4}}, 2),
-    ({"recipe": {"attention": "eager"}}, 2), ({"recipe": {"optimizer": "adafactor"}}, 2),
-    ({"recipe": {"gradient_checkpointing": True}}, 2), ({"recipe": {"dropout": 0.0}}, 2),
-    ({"recipe": {"optimizer": "adamw", "gradient_checkpointing": False, "dropout": None}}, 1),
-    ({"recipe": {"seed": 7}}, 1),
-    ({"recipe": {"padding": "longest"}}, 1), ({"task": "mnli"}, 2),
-    ({"found": batch_limit(phase="evaluation")}, 2)])
+@pytest.mark.parametrize(
+    ("changes", "grid_count"),
+    [
+        ({"recipe": {"precision": "bf16"}}, 2),
+        ({"recipe": {"accumulation": 4}}, 2),
+        ({"recipe": {"attention": "eager"}}, 2),
+        ({"recipe": {"optimizer": "adafactor"}}, 2),
+        ({"recipe": {"gradient_checkpointing": True}}, 2),
+        ({"recipe": {"dropout": 0.0}}, 2),
+        ({"recipe": {"optimizer": "adamw", "gradient_checkpointing": False, "dropout": None}}, 1),
+        ({"recipe": {"seed": 7}}, 1),
+        ({"recipe": {"padding": "longest"}}, 1),
+        ({"task": "mnli"}, 2),
+        ({"found": batch_limit(phase="evaluation")}, 2),
+    ],
+)
 def test_what_counts_for_memory_splits_grids_and_nothing_else(
-        changes: dict[str, object], grid_count: int) -> None:
+    changes: dict[str, object], grid_count: int
+) -> None:
     one = limit_measurement(length=256)
     other = limit_measurement(**{"suffix": "-other", **changes})  # type: ignore[arg-type]
     assert len(grids(limits(one, other))) == grid_count
@@ -71,7 +91,9 @@ def test_what_counts_for_memory_splits_grids_and_nothing_else(
 def test_a_prediction_of_another_work_has_a_grid_of_its_own() -> None:
     found = grids(limits(limit_measurement()), [prediction(checkpoint="bert-base")])
     assert [grid.work.text for grid in found] == [
-        "imdb, minilm, fp32, training", "bert-base, fp32, training"]
+        "imdb, minilm, fp32, training",
+        "bert-base, fp32, training",
+    ]
 
 
 def test_a_measurement_outweighs_a_prediction_in_the_same_cell(make_run: MakeRun) -> None:
@@ -89,46 +111,105 @@ def test_a_measurement_outweighs_a_prediction_in_the_same_cell(make_run: MakeRun
 
 def test_the_whole_device_is_named_by_its_type() -> None:
     found = batch_limit().model_copy(update={"budget": "device"})
-    on_gpu, on_cpu = (limits(limit_measurement(found=found, device=device))[0].place
-                      for device in (samples.GPU, samples.CPU))
+    on_gpu, on_cpu = (
+        limits(limit_measurement(found=found, device=device))[0].place
+        for device in (samples.GPU, samples.CPU)
+    )
     assert on_gpu == Place("gpu", "SAMPLE") and on_cpu == Place("cpu", "")
-    assert [where(p) for p in (on_gpu, on_cpu, Place("cpu", "6GiB"), Place("gpu", "6GiB"),
-                               Place("gpu", "A100-40"), Place("gpu", "T4"))] == [
-        "on an SAMPLE", "on the whole machine", "within 6 GiB", "within 6 GiB of a GPU",
-        "on an A100-40", "on a T4"]
+    assert [
+        where(p)
+        for p in (
+            on_gpu,
+            on_cpu,
+            Place("cpu", "6GiB"),
+            Place("gpu", "6GiB"),
+            Place("gpu", "A100-40"),
+            Place("gpu", "T4"),
+        )
+    ] == [
+        "on an SAMPLE",
+        "on the whole machine",
+        "within 6 GiB",
+        "within 6 GiB of a GPU",
+        "on an A100-40",
+        "on a T4",
+    ]
 
 
-NONE_FITS = batch_limit(limit=0, fails_at=1, needed_bytes=7 * GIB, finders=[], probes=[
-    Probe(batch_size=1, outcome="disguised_oom", peak_bytes=None, steps=0, seconds=9.0,
-          reason="the process ended without a word")])
+NONE_FITS = batch_limit(
+    limit=0,
+    fails_at=1,
+    needed_bytes=7 * GIB,
+    finders=[],
+    probes=[
+        Probe(
+            batch_size=1,
+            outcome="disguised_oom",
+            peak_bytes=None,
+            steps=0,
+            seconds=9.0,
+            reason="the process ended without a word",
+        )
+    ],
+)
 ALL_FIT = batch_limit(limit=1024, fails_at=None, highest=1024, finders=[])
-NOT_FOUND = batch_limit(limit=None, fails_at=None, finders=[], probes=[
-    Probe(batch_size=4, outcome="error", peak_bytes=None, steps=0, seconds=9.0,
-          reason="labels out of range")])
+NOT_FOUND = batch_limit(
+    limit=None,
+    fails_at=None,
+    finders=[],
+    probes=[
+        Probe(
+            batch_size=4,
+            outcome="error",
+            peak_bytes=None,
+            steps=0,
+            seconds=9.0,
+            reason="labels out of range",
+        )
+    ],
+)
 
 
 STOPPED = batch_limit(limit=None, fails_at=None, finders=[])
 
 
-@pytest.mark.parametrize(("found", "status", "words"), [
-    (NONE_FITS, "ok", ["0: not even one", "needs about 7.00 GiB",
-                       "1 out of memory under another name"]),
-    (ALL_FIT, "ok", ["\u2265 1,024", "no failure up to 1,024", "nothing failed"]),
-    (STOPPED, "interrupted", ["not found (interrupted, 120 fitted)", "3 fits, 1 out of memory"]),
-    (NOT_FOUND, "failed", ["not found (failed)", "labels out of range", "1 another error"])])
-def test_ends_of_a_search_that_are_no_bracket(make_run: MakeRun, found: BatchLimit, status: str,
-                                              words: list[str]) -> None:
-    m = limit_measurement(found=found, status=status,
-                          reason=None if status == "ok" else "labels out of range")
+@pytest.mark.parametrize(
+    ("found", "status", "words"),
+    [
+        (
+            NONE_FITS,
+            "ok",
+            ["0: not even one", "needs about 7.00 GiB", "1 out of memory under another name"],
+        ),
+        (ALL_FIT, "ok", ["\u2265 1,024", "no failure up to 1,024", "nothing failed"]),
+        (
+            STOPPED,
+            "interrupted",
+            ["not found (interrupted, 120 fitted)", "3 fits, 1 out of memory"],
+        ),
+        (NOT_FOUND, "failed", ["not found (failed)", "labels out of range", "1 another error"]),
+    ],
+)
+def test_ends_of_a_search_that_are_no_bracket(
+    make_run: MakeRun, found: BatchLimit, status: str, words: list[str]
+) -> None:
+    m = limit_measurement(
+        found=found, status=status, reason=None if status == "ok" else "labels out of range"
+    )
     text = section(both(make_run([m]))[0])
     for word in words:
         assert word in text, word
 
 
 def test_a_row_without_a_search_says_why(make_run: MakeRun) -> None:
-    refused = limit_measurement("hf_tf").model_copy(update={
-        "batch_limit": None, "status": "not_installed", "reason": "tensorflow is missing",
-        "checkpoint": None})
+    refused = limit_measurement("hf_tf").model_copy(
+        update={
+            "batch_limit": None,
+            "status": "not_installed",
+            "reason": "tensorflow is missing",
+            "checkpoint": None,
+        }
+    )
     markdown, _ = both(make_run([limit_measurement(), refused]))
     assert "not installed" in line(section(markdown), "TensorFlow")
     assert "tensorflow is missing" in section(markdown, "What could not be taken")
@@ -172,31 +253,40 @@ def test_a_far_first_guess_does_not_press_the_plot(make_run: MakeRun) -> None:
 
 
 def test_the_first_screen_answers_and_says_how_it_is_known(make_run: MakeRun) -> None:
-    folder = make_run([limit_measurement(b, budget=size) for b in ("hf_torch", "hf_tf")
-                       for size in ("4GiB", "6GiB")])
+    folder = make_run(
+        [
+            limit_measurement(b, budget=size)
+            for b in ("hf_torch", "hf_tf")
+            for size in ("4GiB", "6GiB")
+        ]
+    )
     samples.write_predictions(folder, [prediction()])
     first = both(folder)[0].split("\n## ")[0]
     assert "**imdb, minilm, fp32, training, length 128**: The largest batch: " in first
-    assert ("PyTorch fits 72 within 4 GiB to 120 within 6 GiB (measured), about 321 on a T4 to "
-            "about 1,841 on an H100 (predicted).") in first
+    assert (
+        "PyTorch fits 72 within 4 GiB to 120 within 6 GiB (measured), about 321 on a T4 to "
+        "about 1,841 on an H100 (predicted)."
+    ) in first
     assert "no job gave figures" not in first and "medians over windows" not in first
 
 
 def test_limits_leave_the_other_questions_as_they_are() -> None:
     every = samples.sample_measurements()
-    plain, limited = (overview(View.of([Run("r", None, None, some, [])], TITLES))
-                      for some in (every, [*every, *samples.limit_measurements()]))
+    plain, limited = (
+        overview(View.of([Run("r", None, None, some, [])], TITLES))
+        for some in (every, [*every, *samples.limit_measurements()])
+    )
     assert plain == limited
 
 
 def test_finders_are_judged_by_the_proof(make_run: MakeRun) -> None:
     limit = limits(limit_measurement())[0]
-    assert [limit.judged(Finder(name="x", answer=a, probes=1, seconds=1.0))
-            for a in (119, 120, 127, 128, None)] == [
-        "too low", "right", "right", "too high", "none"]
+    assert [
+        limit.judged(Finder(name="x", answer=a, probes=1, seconds=1.0))
+        for a in (119, 120, 127, 128, None)
+    ] == ["too low", "right", "right", "too high", "none"]
     accelerate, bisect, dead = finder_summaries([limit])
-    assert accelerate.answers == {"right": 0, "too low": 1, "too high": 0, "none": 0,
-                                  "unknown": 0}
+    assert accelerate.answers == {"right": 0, "too low": 1, "too high": 0, "none": 0, "unknown": 0}
     assert bisect.answers["too high"] == 1 and dead.answers["none"] == 1
     assert accelerate.seconds / accelerate.our_seconds == pytest.approx(140 / limit.found.seconds)
     text = section(both(make_run([limit_measurement()]))[0], "What do other finders answer?")
@@ -210,10 +300,20 @@ def test_the_terminal_has_the_grid() -> None:
     assert "120 [measured]" in text and text.endswith("(same work: not proven)")
 
 
-@pytest.mark.parametrize("changes", [
-    {"limit": -5, "fails_at": -4}, {"fixed_bytes": math.nan}, {"bytes_per_example": math.inf},
-    {"budget_bytes": 0}, {"budget": ""}, {"probes": []}, {"limit": 2**62, "fails_at": 2**62 + 1},
-    {"limit": 0, "fails_at": 0, "highest": 0}, {"fixed_bytes": 1e308, "bytes_per_example": 1e308}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"limit": -5, "fails_at": -4},
+        {"fixed_bytes": math.nan},
+        {"bytes_per_example": math.inf},
+        {"budget_bytes": 0},
+        {"budget": ""},
+        {"probes": []},
+        {"limit": 2**62, "fails_at": 2**62 + 1},
+        {"limit": 0, "fails_at": 0, "highest": 0},
+        {"fixed_bytes": 1e308, "bytes_per_example": 1e308},
+    ],
+)
 def test_odd_numbers_still_make_a_report(make_run: MakeRun, changes: dict[str, object]) -> None:
     m = limit_measurement(found=batch_limit().model_copy(update=changes))
     assert "What is the largest batch?" in both(make_run([m]))[1]

@@ -46,41 +46,62 @@ def test_limits_count_steps_and_broken_promises() -> None:
     assert e.cost == pytest.approx(2 / 40)  # the promises were 38, 41 and 35
 
 
-@pytest.mark.parametrize(("predicted", "verdict", "error"), [
-    (63, "too low", -1 / 64), (64, "right", 0.0), (100, "undecided", None),
-    (127, "undecided", None), (128, "too high", 1.0)])
+@pytest.mark.parametrize(
+    ("predicted", "verdict", "error"),
+    [
+        (63, "too low", -1 / 64),
+        (64, "right", 0.0),
+        (100, "undecided", None),
+        (127, "undecided", None),
+        (128, "too high", 1.0),
+    ],
+)
 def test_between_what_fitted_and_what_failed_nothing_is_known(
-        predicted: float, verdict: str, error: float | None) -> None:
+    predicted: float, verdict: str, error: float | None
+) -> None:
     case_ = limit_case(predicted, 64, fails_at=128)
     assert judged(case_) == verdict and error_of(case_) == error
     assert errors([case_]).undecided == (verdict == "undecided")
 
 
-@pytest.mark.parametrize(("promise", "broken"), [
-    (60, Share(0, 1)), (64, Share(0, 1)), (100, None), (128, Share(1, 1))])
+@pytest.mark.parametrize(
+    ("promise", "broken"), [(60, Share(0, 1)), (64, Share(0, 1)), (100, None), (128, Share(1, 1))]
+)
 def test_a_promise_is_broken_where_it_failed(promise: float, broken: Share | None) -> None:
     assert errors([limit_case(128, 64, fails_at=128, low=promise)]).broken == broken
 
 
-@pytest.mark.parametrize(("predicted", "verdict"), [
-    (1023, "too low"), (1024, "right"), (5000, "right")])
+@pytest.mark.parametrize(
+    ("predicted", "verdict"), [(1023, "too low"), (1024, "right"), (5000, "right")]
+)
 def test_where_nothing_failed_only_less_is_wrong(predicted: float, verdict: str) -> None:
     case_ = limit_case(predicted, 1024, fails_at=None)
     assert judged(case_) == verdict and errors([case_]).broken == Share(0, 1)
     assert (errors([case_]).median or 0) == pytest.approx(max(0, 1024 - predicted) / 1024)
 
 
-@pytest.mark.parametrize(("case_", "expected"), [
-    (case(0.01), True), (case(0.06), False), (case(-0.06), False), (limit_case(41), True),
-    (limit_case(43), False), (limit_case(37), False),
-    (limit_case(5000, 1024, fails_at=None), True), (limit_case(1023, 1024, fails_at=None), True),
-    (limit_case(1000, 1024, fails_at=None), False)])
+@pytest.mark.parametrize(
+    ("case_", "expected"),
+    [
+        (case(0.01), True),
+        (case(0.06), False),
+        (case(-0.06), False),
+        (limit_case(41), True),
+        (limit_case(43), False),
+        (limit_case(37), False),
+        (limit_case(5000, 1024, fails_at=None), True),
+        (limit_case(1023, 1024, fails_at=None), True),
+        (limit_case(1000, 1024, fails_at=None), False),
+    ],
+)
 def test_what_was_found_lies_in_the_range_or_not(case_: PredictionCase, expected: bool) -> None:
     assert inside(case_) is expected and errors([case_]).inside == Share(expected, 1)
 
 
-@pytest.mark.parametrize(("predicted", "measured"), [
-    (1.0, 0.0), (1.0, -1.0), (math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0), (1e300, 1e-300)])
+@pytest.mark.parametrize(
+    ("predicted", "measured"),
+    [(1.0, 0.0), (1.0, -1.0), (math.nan, 1.0), (1.0, math.nan), (math.inf, 1.0), (1e300, 1e-300)],
+)
 def test_an_error_that_is_no_number_is_none(predicted: float, measured: float) -> None:
     odd = limit_case(40).model_copy(update={"predicted": predicted, "measured": measured})
     assert error_of(odd) is None and errors([odd]).median is None
@@ -96,10 +117,20 @@ def test_what_is_written_is_read(make_run: MakeRun) -> None:
     assert store.read_run(folder)[1:] == ([], [])
 
 
-@pytest.mark.parametrize(("content", "told"), [
-    ("{", "not JSON"), ("[" * 100_000, "not JSON"), ("{}", "not a list"), ("null", "null"),
-    ("3", "not a list"), ('["x"]', "case 1: damaged"), ("[{}]", "case 1: damaged: backend"),
-    ("[1" + "0" * 400 + "]", "beyond 64 bits"), ("[NaN]", "case 1: damaged")])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("{}", "not a list"),
+        ("null", "null"),
+        ("3", "not a list"),
+        ('["x"]', "case 1: damaged"),
+        ("[{}]", "case 1: damaged: backend"),
+        ("[1" + "0" * 400 + "]", "beyond 64 bits"),
+        ("[NaN]", "case 1: damaged"),
+    ],
+)
 def test_a_damaged_list_of_cases_is_told(make_run: MakeRun, content: str, told: str) -> None:
     folder = make_run([])
     (folder / store.CASES_FILE).write_text(content)
@@ -117,8 +148,9 @@ def test_many_damaged_cases_are_told_in_one_line(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "null", "[]", '{"schema_version": 9}', '"x"'])
-def test_a_damaged_prediction_is_told_and_the_others_are_kept(make_run: MakeRun,
-                                                              content: str) -> None:
+def test_a_damaged_prediction_is_told_and_the_others_are_kept(
+    make_run: MakeRun, content: str
+) -> None:
     folder = make_run([])
     samples.write_predictions(folder, [prediction()])
     (folder / store.PREDICTIONS / "torn.json").write_text(content)
@@ -131,13 +163,18 @@ def test_the_plain_sentence() -> None:
     view = View.of([Run("r", None, None, [], [])], TITLES)
     assert sentence(view, prediction(checkpoint="bert-base", length=512)) == (
         "bert-base, fp32, training, length 512, PyTorch: about 80 on a T4 (76 to 83), 226 on an "
-        "A100-40 (216 to 235), 460 on an H100 (441 to 478)")
+        "A100-40 (216 to 235), 460 on an H100 (441 to 478)"
+    )
 
 
 def test_what_a_budget_rests_on_is_told_below_the_grid(make_run: MakeRun) -> None:
     folder, made = make_run([]), prediction()
-    noted = [limit.model_copy(update={"note": "no reading of its CUDA context"})
-             if limit.target != "T4" else limit for limit in made.limits]
+    noted = [
+        limit.model_copy(update={"note": "no reading of its CUDA context"})
+        if limit.target != "T4"
+        else limit
+        for limit in made.limits
+    ]
     samples.write_predictions(folder, [made.model_copy(update={"limits": noted})])
     grid = both(folder)[0].split("\n## What is the largest batch?", 1)[1].split("\n## ", 1)[0]
     assert "A100-40 and H100: no reading of its CUDA context." in grid
@@ -145,8 +182,9 @@ def test_what_a_budget_rests_on_is_told_below_the_grid(make_run: MakeRun) -> Non
 
 def test_a_run_of_predictions_alone_has_a_report(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [prediction(b, n) for b in ("hf_tf", "hf_torch")
-                                       for n in (128, 512)])
+    samples.write_predictions(
+        folder, [prediction(b, n) for b in ("hf_tf", "hf_torch") for n in (128, 512)]
+    )
     markdown, html = both(folder)
     first = markdown.split("\n## ")[0]
     assert "**minilm, fp32, training, length 512**: The largest batch: TensorFlow fits" in first
@@ -157,8 +195,9 @@ def test_a_run_of_predictions_alone_has_a_report(make_run: MakeRun) -> None:
 
 def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [], [case(0.01), case(-0.012), case(0.07),
-                                           limit_case(40), limit_case(44)])
+    samples.write_predictions(
+        folder, [], [case(0.01), case(-0.012), case(0.07), limit_case(40), limit_case(44)]
+    )
     text = section(both(folder)[0])
     assert "median absolute error is 1.2 % (goal at most 1.6 %: met)" in text
     assert "its worst +7.0 % (goal at most 5.0 %: missed)" in text
@@ -170,8 +209,10 @@ def test_fitted_and_published_cases_stand_apart(make_run: MakeRun) -> None:
     folder = make_run([])
     samples.write_predictions(folder, [], samples.sample_cases())
     text = section(both(folder)[0])
-    assert "On 96 cases that the prediction was not fitted to (2 backends, 3 architectures, 4 " \
+    assert (
+        "On 96 cases that the prediction was not fitted to (2 backends, 3 architectures, 4 "
         "lengths, 2 precisions)" in text
+    )
     published = text.split("Against published figures")[1].split("\n\n")[1]
     assert len(published.splitlines()) == 3 and "BERT's README" in published
     fitted = text.split("The cases that the prediction was fitted to")[1]
@@ -196,8 +237,9 @@ def test_a_lower_bound_is_called_one(make_run: MakeRun, fails_at: int | None, sa
     assert said in section(both(folder)[0])
 
 
-@pytest.mark.parametrize("title", ["How far can predictions be trusted?",
-                                   "What is the largest batch?"])
+@pytest.mark.parametrize(
+    "title", ["How far can predictions be trusted?", "What is the largest batch?"]
+)
 @pytest.mark.parametrize("assumed", [True, False])
 def test_an_assumed_range_is_no_interval(make_run: MakeRun, title: str, assumed: bool) -> None:
     folder = make_run([])
@@ -221,9 +263,16 @@ def test_nothing_measured_is_said(make_run: MakeRun) -> None:
     assert "No case was measured here that the prediction was not fitted to." in both(folder)[0]
 
 
-@pytest.mark.parametrize("changes", [
-    {"measured": 0.0}, {"predicted": math.nan}, {"predicted": 1e308, "measured": 1e-9},
-    {"measured": 1e308, "predicted": 1.1e308}, {"measured": 1e-5, "predicted": -1e302}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"measured": 0.0},
+        {"predicted": math.nan},
+        {"predicted": 1e308, "measured": 1e-9},
+        {"measured": 1e308, "predicted": 1.1e308},
+        {"measured": 1e-5, "predicted": -1e302},
+    ],
+)
 def test_odd_numbers_still_make_a_report(make_run: MakeRun, changes: dict[str, float]) -> None:
     folder = make_run([])
     odd = [c.model_copy(update=changes) for c in (case(), limit_case(40))]
@@ -233,7 +282,12 @@ def test_odd_numbers_still_make_a_report(make_run: MakeRun, changes: dict[str, f
 
 def test_a_prediction_with_an_odd_recipe(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [prediction(recipe={"length": "x", "precision": ["y"]}),
-                                       prediction(recipe={}, limits=[], parts={})])
+    samples.write_predictions(
+        folder,
+        [
+            prediction(recipe={"length": "x", "precision": ["y"]}),
+            prediction(recipe={}, limits=[], parts={}),
+        ],
+    )
     text = section(both(folder)[0])
     assert "length 0, PyTorch: about 321 on a T4" in text and text.count("on a T4") == 1

@@ -38,10 +38,16 @@ def test_the_first_screen_answers_before_the_first_section(make_run: MakeRun) ->
 def test_the_sections_come_in_the_order_of_the_questions(make_run: MakeRun) -> None:
     markdown, html = both(make_run())
     titles = [line[3:] for line in markdown.splitlines() if line.startswith("## ")]
-    assert titles == ["How fast?", "How much memory?", "How accurate?",
-                      "How this compares with published figures", "What was run"]
+    assert titles == [
+        "How fast?",
+        "How much memory?",
+        "How accurate?",
+        "How this compares with published figures",
+        "What was run",
+    ]
     assert [html.index(f"<h2>{t}</h2>") for t in titles] == sorted(
-        html.index(f"<h2>{t}</h2>") for t in titles)
+        html.index(f"<h2>{t}</h2>") for t in titles
+    )
 
 
 def test_a_question_that_was_not_asked_has_no_section(make_run: MakeRun) -> None:
@@ -61,8 +67,10 @@ def test_the_same_measurements_give_the_same_bytes(make_run: MakeRun, tmp_path: 
 
 
 def test_generated_text_is_said_wherever_its_figures_stand(make_run: MakeRun) -> None:
-    generated = [m.model_copy(update={"data": samples.data(m.job.task, generated=True)})
-                 for m in samples.sample_measurements()]
+    generated = [
+        m.model_copy(update={"data": samples.data(m.job.task, generated=True)})
+        for m in samples.sample_measurements()
+    ]
     markdown, html = both(make_run(generated))
     for title, section in _sections(markdown).items():
         if title == "What was run":  # shows no figures
@@ -76,8 +84,16 @@ def test_every_section_says_how_its_figures_came_about(make_run: MakeRun) -> Non
     sections = _sections(both(make_run())[0])
     for title in ("How fast?", "How much memory?", "How accurate?"):
         text = sections[title]
-        for label in ("Measured", "real data, a local copy", "Sample processor", "fp32", "seed 42",
-                      "torch 2.13.0", "pytest benchmarks --benchmark-only", "not proven"):
+        for label in (
+            "Measured",
+            "real data, a local copy",
+            "Sample processor",
+            "fp32",
+            "seed 42",
+            "torch 2.13.0",
+            "pytest benchmarks --benchmark-only",
+            "not proven",
+        ):
             assert label in text, (title, label)
 
 
@@ -87,11 +103,27 @@ def test_missing_figures_say_why_and_are_never_zero(make_run: MakeRun) -> None:
 
 
 def test_jobs_without_figures_are_all_listed(make_run: MakeRun) -> None:
-    statuses = ["unsupported", "not_installed", "refused", "failed", "killed", "timeout",
-                "interrupted"]
-    bad = [measurement("hf_tf", "imdb", "throughput", suffix=f"-{s}", status=s,
-                       reason=f"because of {s} itself", stderr_tail=["line one", f"last of {s}"])
-           for s in statuses]
+    statuses = [
+        "unsupported",
+        "not_installed",
+        "refused",
+        "failed",
+        "killed",
+        "timeout",
+        "interrupted",
+    ]
+    bad = [
+        measurement(
+            "hf_tf",
+            "imdb",
+            "throughput",
+            suffix=f"-{s}",
+            status=s,
+            reason=f"because of {s} itself",
+            stderr_tail=["line one", f"last of {s}"],
+        )
+        for s in statuses
+    ]
     folder = make_run([*samples.sample_measurements(), *bad])
     (folder / "torn.json").write_text("{")
     for text in both(folder):
@@ -102,9 +134,22 @@ def test_jobs_without_figures_are_all_listed(make_run: MakeRun) -> None:
 
 
 def test_a_run_in_which_nothing_worked_still_has_a_report(make_run: MakeRun) -> None:
-    markdown, _ = both(make_run([measurement(
-        "hf_tf", "imdb", "throughput", status="not_installed", reason="tensorflow is missing",
-        data=None, checkpoint=None, effective=None)]))
+    markdown, _ = both(
+        make_run(
+            [
+                measurement(
+                    "hf_tf",
+                    "imdb",
+                    "throughput",
+                    status="not_installed",
+                    reason="tensorflow is missing",
+                    data=None,
+                    checkpoint=None,
+                    effective=None,
+                )
+            ]
+        )
+    )
     assert "**imdb**: no job gave figures" in markdown and "tensorflow is missing" in markdown
 
 
@@ -118,8 +163,11 @@ def test_an_empty_run_and_one_without_its_info(make_run: MakeRun, tmp_path: Path
 
 def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
     rates = (1.0, 1.3, 0.8, 1.4, 0.7, 1.2)
-    shaky = samples.throughput(1.0).model_copy(update={"windows": [
-        samples.window(v, i, other_busy_share=0.4) for i, v in enumerate(rates)]})
+    shaky = samples.throughput(1.0).model_copy(
+        update={
+            "windows": [samples.window(v, i, other_busy_share=0.4) for i, v in enumerate(rates)]
+        }
+    )
     markdown, _ = both(make_run([measurement("hf_tf", "imdb", "throughput", throughput=shaky)]))
     assert "noisy, disturbed" in markdown
     assert "the interval is wider than 10 % of the median" in markdown
@@ -127,18 +175,42 @@ def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
 
 
 def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) -> None:
-    races = [measurement("hf_tf", "imdb", "throughput", throughput=samples.throughput(speed),
-                         suffix=f"-{race}-{side}", environment={"OMP_NUM_THREADS": threads})
-             for race, threads in (("01_again", "2"), ("02_1_of_2_threads", "1"))
-             for side, speed in (("first", 1.0), ("second", 1.1))]
+    races = [
+        measurement(
+            "hf_tf",
+            "imdb",
+            "throughput",
+            throughput=samples.throughput(speed),
+            suffix=f"-{race}-{side}",
+            environment={"OMP_NUM_THREADS": threads},
+        )
+        for race, threads in (("01_again", "2"), ("02_1_of_2_threads", "1"))
+        for side, speed in (("first", 1.0), ("second", 1.1))
+    ]
     folder = make_run(races)
     unfinished = both(folder)[0]
     for threads in "12":  # never put together
         assert f"**imdb, OMP_NUM_THREADS={threads}**" in unfinished.split("\n## ")[0]
-    store.write_record(folder / store.TUNING_FILE, Tuning(
-        backend="hf_tf", task="imdb", plain_recipe=samples.RECIPE, levers=[], tuned_fields={},
-        tuned_environment={}, steps=[], dropped=[], gain=None, gain_low=None, gain_high=None,
-        accuracy=None, no_accuracy=None, plain_matmul_share=0.34, tuned_matmul_share=None))
+    store.write_record(
+        folder / store.TUNING_FILE,
+        Tuning(
+            backend="hf_tf",
+            task="imdb",
+            plain_recipe=samples.RECIPE,
+            levers=[],
+            tuned_fields={},
+            tuned_environment={},
+            steps=[],
+            dropped=[],
+            gain=None,
+            gain_low=None,
+            gain_high=None,
+            accuracy=None,
+            no_accuracy=None,
+            plain_matmul_share=0.34,
+            tuned_matmul_share=None,
+        ),
+    )
     markdown = both(folder)[0]
     assert "## How fast can it be made?" in markdown and "## How fast?" not in markdown
     assert "It runs at 34% of the matmul rate." in markdown
@@ -148,17 +220,20 @@ def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) 
 
 
 def test_what_cannot_be_told_apart_has_no_winner(make_run: MakeRun) -> None:
-    level = [measurement(b, "imdb", "throughput", throughput=samples.throughput(1.0, seed))
-             for seed, b in enumerate(("hf_tf", "hf_torch"))]
+    level = [
+        measurement(b, "imdb", "throughput", throughput=samples.throughput(1.0, seed))
+        for seed, b in enumerate(("hf_tf", "hf_torch"))
+    ]
     markdown, _ = both(make_run(level))
     assert "trained too close to tell apart" in markdown and "fastest" not in markdown
 
 
 def test_several_runs_stand_side_by_side(make_run: MakeRun, tmp_path: Path) -> None:
     first = make_run()
-    second = make_run([m.model_copy(update={"device": samples.GPU})
-                       for m in samples.sample_measurements()],
-                      samples.run_info("on-a-gpu", samples.GPU))
+    second = make_run(
+        [m.model_copy(update={"device": samples.GPU}) for m in samples.sample_measurements()],
+        samples.run_info("on-a-gpu", samples.GPU),
+    )
     text = render([first, second], tmp_path).markdown.read_text("utf-8")
     assert "| run " in text and "**imdb (on-a-gpu)**: " in text and "Sample GPU" in text
     assert "| run " not in _sections(both(first)[0])["How fast?"]
@@ -200,10 +275,13 @@ def test_the_terminal_table_is_aligned_and_plain() -> None:
 
 def test_a_diverged_loss_leaves_a_hole_in_its_curve(make_run: MakeRun) -> None:
     a = samples.accuracy("imdb", 0.5, 1.0)
-    curve = [p.model_copy(update={"loss": float("nan")}) if 40 < p.step < 80 else p
-             for p in a.curve[:100]]
-    m: Measurement = measurement("hf_tf", "imdb", "accuracy",
-                                 accuracy=a.model_copy(update={"curve": curve}))
+    curve = [
+        p.model_copy(update={"loss": float("nan")}) if 40 < p.step < 80 else p
+        for p in a.curve[:100]
+    ]
+    m: Measurement = measurement(
+        "hf_tf", "imdb", "accuracy", accuracy=a.model_copy(update={"curve": curve})
+    )
     _, html = both(make_run([m]))
     assert html.count('class="line b0" points') >= 3  # two pieces of loss, one of the norm
     assert "nan" not in html.lower().replace("finance", "")

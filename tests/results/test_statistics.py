@@ -84,8 +84,9 @@ def coverage(windows: int, lasting: float, by_round: bool) -> float:
     rounds = np.repeat(np.arange(6), windows)
     for _ in range(400):
         noise = generator.normal(0, lasting, 6)[rounds] + generator.normal(0, 0.01, len(rounds))
-        ratio = s.paired_ratio(np.exp(noise).tolist(), [1.0] * len(rounds),
-                               rounds.tolist() if by_round else None)
+        ratio = s.paired_ratio(
+            np.exp(noise).tolist(), [1.0] * len(rounds), rounds.tolist() if by_round else None
+        )
         assert ratio.interval
         hits += ratio.interval.low <= 1 <= ratio.interval.high
     return hits / 400
@@ -103,8 +104,10 @@ def test_windows_of_a_round_taken_as_independent_would_not() -> None:
     assert coverage(3, 0.05, by_round=False) < 0.85
 
 
-@given(st.lists(st.tuples(st.floats(0.01, 1e4), st.floats(0.01, 1e4)), min_size=6, max_size=30),
-       st.integers(1, 4))
+@given(
+    st.lists(st.tuples(st.floats(0.01, 1e4), st.floats(0.01, 1e4)), min_size=6, max_size=30),
+    st.integers(1, 4),
+)
 @settings(max_examples=60, deadline=None)
 def test_swapping_a_ratio_gives_its_reciprocal(
     pairs: list[tuple[float, float]], windows: int
@@ -188,8 +191,14 @@ def test_the_paired_difference_holds_itself(a: int, b: int, rest: int) -> None:
 
 
 def test_student_t_known_values() -> None:
-    for degrees, quantile in ((1, 12.706), (2, 4.303), (10, 2.228), (11, 2.201), (30, 2.042),
-                              (120, 1.980)):
+    for degrees, quantile in (
+        (1, 12.706),
+        (2, 4.303),
+        (10, 2.228),
+        (11, 2.201),
+        (30, 2.042),
+        (120, 1.980),
+    ):
         assert s.student_t(degrees) == pytest.approx(quantile, abs=1.5e-3)
 
 
@@ -219,8 +228,9 @@ def test_the_f1_interval_holds_the_score(seed: int) -> None:
     assert 0.03 < interval.width < 0.15
 
 
-totals = st.lists(st.tuples(*[st.tuples(st.floats(1, 1e3), st.floats(0.01, 1e3))] * 2),
-                  min_size=1, max_size=20)
+totals = st.lists(
+    st.tuples(*[st.tuples(st.floats(1, 1e3), st.floats(0.01, 1e3))] * 2), min_size=1, max_size=20
+)
 
 
 @given(totals)
@@ -255,8 +265,9 @@ def test_the_interval_of_a_ratio_of_few_rounds_covers_the_truth() -> None:
     for _ in range(300):
         amounts = generator.uniform(80, 120, (2, 6))
         seconds = amounts * generator.lognormal(0, 0.05, (2, 6)) * generator.lognormal(0, 0.1, 6)
-        interval = s.ratio_of_totals(*(list(zip(a, t, strict=True)) for a, t in
-                                       zip(amounts, seconds, strict=True))).interval
+        interval = s.ratio_of_totals(
+            *(list(zip(a, t, strict=True)) for a, t in zip(amounts, seconds, strict=True))
+        ).interval
         assert interval
         hits += interval.low <= 1 <= interval.high
     assert 0.90 <= hits / 300 <= 0.99
@@ -274,4 +285,5 @@ def test_a_mean_difference_of_one_seed_is_the_paired_one(a: int, b: int, rest: i
     paired = s.paired_difference(a, b, a + b + rest)
     assert mean.interval and paired.interval
     assert (mean.value, mean.interval.low, mean.interval.high) == pytest.approx(
-        (paired.value, paired.interval.low, paired.interval.high))
+        (paired.value, paired.interval.low, paired.interval.high)
+    )

@@ -42,9 +42,13 @@ except store.StoreError as error:
 
 
 def full_disk(folder: Path, what: str) -> str:
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(folder), what],
-                          capture_output=True, text=True, cwd=Path(__file__).parents[2],
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(folder), what],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
     assert done.returncode == 3, done.stderr
     return done.stdout
 
@@ -59,8 +63,13 @@ def test_what_is_written_is_read_back(make_run: Callable[..., Path]) -> None:
 def test_a_diverged_loss_and_an_odd_file_name_survive(make_run: Callable[..., Path]) -> None:
     trained = samples.accuracy("imdb", 0.5, 1.0)
     point = trained.curve[0].model_copy(update={"loss": math.nan, "gradient_norm": math.inf})
-    m = samples.measurement("hf_tf", "imdb", "accuracy", reason="caf\udce9 \u00e9",
-                            accuracy=trained.model_copy(update={"curve": [point]}))
+    m = samples.measurement(
+        "hf_tf",
+        "imdb",
+        "accuracy",
+        reason="caf\udce9 \u00e9",
+        accuracy=trained.model_copy(update={"curve": [point]}),
+    )
     folder = make_run([m])
     text = (folder / f"{m.job.id}.json").read_text(encoding="utf-8")
     json.loads(text, parse_constant=pytest.fail)  # strict JSON: no bare NaN
@@ -84,17 +93,28 @@ def test_a_full_disk_leaves_no_half_made_run(tmp_path: Path) -> None:
 
 def test_a_real_full_file_system(tmp_path: Path) -> None:
     """A 64 KiB tmpfs, where this process may mount one."""
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)],
-                             capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
     try:
         folder = store.create_run(tmp_path, samples.run_info())
         with pytest.raises(store.StoreError, match="No space left"):
             for i in range(100):
-                store.write_measurement(folder, samples.measurement(
-                    "hf_tf", "imdb", "throughput", suffix=f"-{i}",
-                    throughput=samples.throughput(1.0)))
+                store.write_measurement(
+                    folder,
+                    samples.measurement(
+                        "hf_tf",
+                        "imdb",
+                        "throughput",
+                        suffix=f"-{i}",
+                        throughput=samples.throughput(1.0),
+                    ),
+                )
         assert not [path for path in folder.iterdir() if path.suffix == ".tmp"]
         _, read, problems = store.read_run(folder)
         assert read and problems == []
@@ -129,17 +149,21 @@ def test_a_job_id_that_is_no_file_name(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (b"{\"half", "not JSON"),
-    (b"\xff\xfe\x00", "not JSON"),
-    (b"[" * 200_000, "not JSON"),
-    (b"[]", "damaged: the whole file"),
-    (b"{}", "schema version None"),
-    (b"{\"schema_version\": 99}", "schema version 99"),
-    (b"{\"schema_version\": 1}", "damaged: job"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"half', "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (b"[" * 200_000, "not JSON"),
+        (b"[]", "damaged: the whole file"),
+        (b"{}", "schema version None"),
+        (b'{"schema_version": 99}', "schema version 99"),
+        (b'{"schema_version": 1}', "damaged: job"),
+    ],
+)
 def test_an_unreadable_file_is_named_and_the_rest_is_read(
-        make_run: Callable[..., Path], content: bytes, said: str) -> None:
+    make_run: Callable[..., Path], content: bytes, said: str
+) -> None:
     folder = make_run([A_JOB])
     (folder / "bad.json").write_bytes(content)
     info, read, problems = store.read_run(folder)
@@ -171,7 +195,8 @@ def test_the_latest_run_is_the_one_that_began_last(tmp_path: Path) -> None:
     assert store.latest_run(tmp_path) is None
     for name, hour in (("z", 1), ("a", 3), ("m", 2)):
         info = samples.run_info(name).model_copy(
-            update={"started_at": f"2026-11-20T0{hour}:00:00+00:00"})
+            update={"started_at": f"2026-11-20T0{hour}:00:00+00:00"}
+        )
         store.create_run(tmp_path, info)
     (tmp_path / "runs" / "no-run").mkdir()
     assert [folder.name for folder in store.runs(tmp_path)] == ["z", "m", "a"]

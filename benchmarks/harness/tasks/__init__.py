@@ -45,8 +45,11 @@ class Task(BaseModel):
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that hold text."""
-        return (self.text_column,) if self.second_column is None else (
-            self.text_column, self.second_column)
+        return (
+            (self.text_column,)
+            if self.second_column is None
+            else (self.text_column, self.second_column)
+        )
 
 
 @cache
@@ -67,32 +70,48 @@ def find_task(name: str) -> Task:
     return _tasks()[name]
 
 
-def custom_task(path_or_hub_id: str, *, text: str, second: str | None, label: str,
-                name: str | None = None) -> Task:
+def custom_task(
+    path_or_hub_id: str, *, text: str, second: str | None, label: str, name: str | None = None
+) -> Task:
     """The user's own task: a CSV, JSONL or parquet file, or a hub id ('owner/name', with
     ':configuration' where it has several and '@revision' to pin it), and its columns' names.
     Its label names and evaluation sets are known once it is loaded."""
     if not text or not label or text == label or second in (text, label):
-        raise UserError(f"text column {text!r}, second {second!r} and label {label!r} of task "
-                        f"{path_or_hub_id!r} must be named and differ")
+        raise UserError(
+            f"text column {text!r}, second {second!r} and label {label!r} of task "
+            f"{path_or_hub_id!r} must be named and differ"
+        )
     path = Path(path_or_hub_id)
     common: dict[str, Any] = {
-        "text_column": text, "second_column": second, "label_column": label, "custom": True,
-        "item": "example" if second is None else "pair"}
+        "text_column": text,
+        "second_column": second,
+        "label_column": label,
+        "custom": True,
+        "item": "example" if second is None else "pair",
+    }
     if path.suffix.lower() in FILE_TYPES or path.is_file():
         if path.suffix.lower() not in FILE_TYPES:
             raise UserError(f"task file {path.name!r} is no {', '.join(FILE_TYPES)} file")
         if not path.is_file():
             raise UserError(f"task file {str(path)!r} is not there")
-        return Task(name=_plain(name or path.stem), title=name or path.stem, file=path.absolute(),
-                    **common)
+        return Task(
+            name=_plain(name or path.stem), title=name or path.stem, file=path.absolute(), **common
+        )
     hub = _HUB_ID.fullmatch(path_or_hub_id)
     if not hub:
-        raise UserError(f"task {path_or_hub_id!r} is neither a {', '.join(FILE_TYPES)} file nor a "
-                        "hub id (owner/name)")
+        raise UserError(
+            f"task {path_or_hub_id!r} is neither a {', '.join(FILE_TYPES)} file nor a "
+            "hub id (owner/name)"
+        )
     hub_id, configuration, revision = hub.groups()
-    return Task(name=_plain(name or hub_id), title=name or hub_id, hub_id=hub_id,
-                hub_config=configuration, hub_revision=revision, **common)
+    return Task(
+        name=_plain(name or hub_id),
+        title=name or hub_id,
+        hub_id=hub_id,
+        hub_config=configuration,
+        hub_revision=revision,
+        **common,
+    )
 
 
 def _plain(name: str) -> str:
