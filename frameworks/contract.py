@@ -13,6 +13,7 @@ model, the optimizer, the precision and the loop, and runs its framework's usual
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,19 @@ DROPOUT_FIELDS: dict[Architecture, tuple[str, ...]] = {
 PROCESSOR_FLAGS: dict[str, tuple[str, ...]] = {
     "bf16": ("avx512_bf16", "amx_bf16"),
     "fp16": ("avx512_fp16", "amx_fp16"),
+}
+# oneDNN's limit on the instruction sets that it uses, and the limits below each of those sets, as
+# oneDNN orders them.
+ONEDNN_LIMIT = "ONEDNN_MAX_CPU_ISA"
+_BELOW_AVX512 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")
+_BELOW_BF16 = (*_BELOW_AVX512, "AVX512_CORE", "AVX512_CORE_VNNI")
+_BELOW_FP16 = (*_BELOW_BF16, "AVX512_CORE_BF16")
+_BELOW_AMX = (*_BELOW_FP16, "AVX512_CORE_FP16", "AVX10_1_512")
+ONEDNN_FORBIDS = {
+    "avx512_bf16": _BELOW_BF16,
+    "avx512_fp16": _BELOW_FP16,
+    "amx_bf16": _BELOW_AMX,
+    "amx_fp16": (*_BELOW_AMX, "AVX512_CORE_AMX", "AVX10_1_512_AMX"),
 }
 
 Device = Literal["cpu", "gpu"]
@@ -143,16 +157,21 @@ def lacks(precision: Precision, device: Device) -> str | None:
     wanted = PROCESSOR_FLAGS[precision]
     if set(wanted) & processor_flags():
         return None
-    return f"this processor would emulate it: it has neither {' nor '.join(wanted)}"
+    limit = os.environ.get(ONEDNN_LIMIT)
+    where = f" under {ONEDNN_LIMIT}={limit}" if limit else ""
+    return f"this processor would emulate it: it has neither {' nor '.join(wanted)}{where}"
 
 
 def processor_flags() -> frozenset[str]:
-    """Instruction sets as Linux names them; empty where it does not say."""
+    """Instruction sets that a framework may use, as Linux names them; empty where it does not say.
+    Those that oneDNN's limit forbids are left out: TensorFlow's workers abort when they need one."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return frozenset()
-    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    limit = os.environ.get(ONEDNN_LIMIT, "").upper()
+    return frozenset(flag for flag in flags if limit not in ONEDNN_FORBIDS.get(flag, ()))
 
 
 def batch_digest(batch: Mapping[str, np.ndarray]) -> str:

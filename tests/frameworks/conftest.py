@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,14 @@ def make_work(
     recipe = Recipe(**{"batch_size": 4, "length": LENGTH, "dropout": 0.0, **fields})
     examples = make_examples(count, pairs=start.architecture == "bert")
     return Work(recipe, start, examples, record, hash_batches)
+
+
+def loses_bits(product: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> bool:
+    """Whether an fp32 matrix product is computed in fewer bits, measured by one product. A test of
+    a switch that makes products coarse asks this under the switch, and skips where the answer is
+    no: on a processor without the instructions, the switch changes nothing."""
+    numbers = np.full((512, 512), 1 + 2.0**-20, np.float32)
+    return not np.array_equal(product(numbers, np.eye(512, dtype=np.float32)), numbers)
 
 
 class Eyes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -214,6 +216,29 @@ def test_a_cpu_lacks_tf32_and_what_its_flags_do_not_name(monkeypatch: pytest.Mon
     monkeypatch.setattr(contract, "processor_flags", lambda: frozenset({"amx_bf16"}))
     assert contract.lacks("bf16", "cpu") is None
     assert "avx512_fp16" in (contract.lacks("fp16", "cpu") or "")
+
+
+@pytest.mark.parametrize(
+    ("limit", "bf16", "fp16"),
+    [
+        ("", True, True),
+        ("AVX2", False, False),
+        ("AVX512_CORE", False, False),
+        ("avx512_core_bf16", True, False),  # oneDNN reads small letters too
+        ("AVX512_CORE_FP16", True, True),
+        ("DEFAULT", True, True),
+    ],
+)
+def test_the_limit_of_onednn_hides_what_the_processor_has(
+    monkeypatch: pytest.MonkeyPatch, limit: str, bf16: bool, fp16: bool
+) -> None:
+    flags = "processor : 0\nflags : avx2 avx512_bf16 avx512_fp16 amx_bf16\n"
+    monkeypatch.setattr(Path, "read_text", lambda self: flags)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    for precision, supported in (("bf16", bf16), ("fp16", fp16)):
+        reason = contract.lacks(precision, "cpu")
+        assert (reason is None) == supported
+        assert supported or f"under ONEDNN_MAX_CPU_ISA={limit}" in (reason or "")
 
 
 @pytest.mark.parametrize(
