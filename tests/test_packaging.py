@@ -15,7 +15,12 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-EXTRAS = {"torch": ["torch", "eight-bit", "tests"], "tf": ["all", "tests"], "lint": ["lint"]}
+EXTRAS = {
+    "torch": ["torch", "eight-bit", "tests"],
+    "tf": ["all", "tests"],
+    "lint": ["lint"],
+    "docs": ["docs"],
+}
 HEAVY = {
     "torch",
     "transformers",
@@ -127,26 +132,16 @@ def test_the_changelog_tells_this_version():
     assert f"## [{PROJECT['project']['version']}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_the_readme_names_only_what_is_there():
-    from benchmarks.harness.parser import make_parser
-    from benchmarks.harness.profiles import profile_names
-
-    text = (ROOT / "README.md").read_text("utf-8")
-    commands = make_parser()._subparsers._group_actions[0].choices.values()
-    known = {flag for command in commands for flag in command._option_string_actions}
-    foreign = {
-        "--benchmark-only",
-        "--benchmark-save",
-        "--benchmark-compare",
-        "--benchmark-compare-fail",
-        "--help",
+def test_pre_commit_has_the_linters_version():
+    text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert {Version(found) for found in re.findall(r"ruff==([\d.]+)", text)} == {
+        pins("lint")["ruff"]
     }
-    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
-    assert flags <= known | foreign, f"unknown options: {sorted(flags - known - foreign)}"
-    for name in re.findall(r"--profile ([\w-]+)(?!\S*\.toml)", text):
-        assert name in [*profile_names(), "NAME"]
-    for target in re.findall(r"\]\((?!https?://|#)([^)]+)\)", text):
-        assert (ROOT / target).exists(), f"README points to {target}"
+
+
+@pytest.mark.parametrize("package", ["benchmarks", "frameworks", "results"])
+def test_the_packages_say_that_they_are_typed(package):
+    assert (ROOT / package / "py.typed").is_file()
 
 
 def test_continuous_integration_runs_the_readmes_test_command():

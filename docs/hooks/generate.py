@@ -1,0 +1,221 @@
+"""Fills the pages that are made from the code, so that they cannot differ from it.
+
+A page contains `<!-- generated: NAME -->` where the text belongs; `fill` replaces it. mkdocs calls
+`on_page_markdown` for every page. Fields are described by the docstring that follows each of them
+in the class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from benchmarks.harness.options import OPTIONS
+from benchmarks.harness.parser import make_parser
+from benchmarks.harness.profiles import (
+    AccuracyPlan,
+    EquivalencePlan,
+    LimitPlan,
+    MemoryPlan,
+    Profile,
+    TaskChoice,
+    ThroughputPlan,
+    TuningPlan,
+)
+from frameworks.contract import Recipe
+
+ROOT = Path(__file__).parents[2]
+MARKER = re.compile(r"<!-- generated: ([\w-]+) -->\n?")
+# The tables of a profile, by their header in the TOML file.
+SECTIONS: dict[str, type[BaseModel]] = {
+    "tasks.NAME": TaskChoice,
+    "equivalence": EquivalencePlan,
+    "throughput": ThroughputPlan,
+    "memory": MemoryPlan,
+    "batch_limit": LimitPlan,
+    "accuracy": AccuracyPlan,
+    "tuning": TuningPlan,
+}
+TYPES = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text"}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Called by mkdocs for every page."""
+    return fill(markdown)
+
+
+def fill(markdown: str) -> str:
+    """The page with every marker replaced. Errors: KeyError for an unknown marker."""
+    return MARKER.sub(lambda marker: GENERATORS[marker[1]]() + "\n", markdown)
+
+
+def recipe_fields() -> str:
+    return fields_table(Recipe)
+
+
+def profile_keys() -> str:
+    """The top-level keys, then a table for each section."""
+    nested = {name.partition(".")[0] for name in SECTIONS}
+    parts = [fields_table(Profile, leave_out=nested)]
+    for name, model in SECTIONS.items():
+        about = class_docstring(model)
+        parts += [f"## `[{name}]`", *([about] if about else []), fields_table(model)]
+    return "\n\n".join(parts)
+
+
+def fields_table(model: type[BaseModel], leave_out: Iterable[str] = ()) -> str:
+    """One row per field of a model: name, allowed values, default and meaning."""
+    schema, meanings = model.model_json_schema(), field_docstrings(model)
+    rows = []
+    for name, field in model.model_fields.items():
+        if name in leave_out:
+            continue
+        default = (
+            "required"
+            if field.is_required()
+            else f"`{toml(field.get_default(call_default_factory=True))}`"
+        )
+        allowed = allowed_values(schema["properties"][name], schema.get("$defs", {}))
+        rows.append(
+            [f"`{name}`", allowed, default.replace("`none`", "none"), meanings.get(name, "")]
+        )
+    return table(["key", "allowed", "default", "meaning"], rows)
+
+
+def allowed_values(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """The values that a field's JSON schema allows, in words."""
+    if "$ref" in schema:
+        return allowed_values(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "anyOf" in schema:
+        options = [option for option in schema["anyOf"] if option.get("type") != "null"]
+        return " or ".join(allowed_values(option, definitions) for option in options)
+    if "enum" in schema:
+        return ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
+    if schema.get("type") == "array":
+        items = schema.get("items", {})
+        return f"list of {allowed_values(items, definitions)}" if items else "list"
+    if schema.get("type") == "object":
+        return "table"
+    return " ".join([TYPES.get(schema.get("type", ""), "any value"), *bounds(schema)])
+
+
+def bounds(schema: dict[str, Any]) -> list[str]:
+    words = {
+        "minimum": "from",
+        "exclusiveMinimum": "above",
+        "maximum": "to",
+        "exclusiveMaximum": "below",
+    }
+    return [f"{word} {schema[key]}" for key, word in words.items() if key in schema]
+
+
+def toml(value: object) -> str:
+    """A value as it is written in a profile."""
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return re.sub(r"e-0?", "e-", f"{value:g}") if value < 1e-3 else repr(value)
+    return json.dumps(value)
+
+
+def field_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The docstring below each field of a class that has one."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for statement, following in zip(body.body, body.body[1:], strict=False):
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            continue
+        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            found[statement.target.id] = " ".join(str(following.value.value).split())
+    return found
+
+
+def class_docstring(model: type[BaseModel]) -> str:
+    return inspect.cleandoc(model.__doc__ or "").replace("\n", " ")
+
+
+def commands() -> str:
+    """Every command with its own options; options that several commands share are linked."""
+    shared = {flag for flag, _ in OPTIONS}
+    parts = []
+    for name, parser in subparsers().items():
+        own = [a for a in parser._actions if not shares(a, shared, parser)]
+        parts += [f"## `ftbench {name}`", markdown_text(parser.description or "")]
+        rows = [option_row(action) for action in own if action.dest != "help"]
+        if rows:
+            parts.append(table(["option", "meaning"], rows))
+        if len(own) < len(parser._actions):
+            parts.append("Takes the [shared options](#shared-options) as well.")
+    return "\n\n".join(parts)
+
+
+def shared_options() -> str:
+    parser = subparsers()["run"]
+    flags = {flag for flag, _ in OPTIONS}
+    rows = [option_row(a) for a in parser._actions if flags & set(a.option_strings)]
+    return table(["option", "meaning"], rows)
+
+
+def shares(action: argparse.Action, shared: set[str], parser: argparse.ArgumentParser) -> bool:
+    """Whether the action is one of the shared options, of a parser that has all of them."""
+    return shared <= set(parser._option_string_actions) and bool(
+        shared & set(action.option_strings)
+    )
+
+
+def subparsers() -> dict[str, argparse.ArgumentParser]:
+    (action,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+def option_row(action: argparse.Action) -> list[str]:
+    values = ",".join(map(str, action.choices)) if action.choices else action.metavar or ""
+    if not action.option_strings:
+        return [f"`{values}`", markdown_text(action.help or "")]
+    text = markdown_text(action.help or "")
+    if isinstance(action.default, str) and "default" not in text:
+        text += f" (default: `{action.default}`)"
+    takes = action.nargs != 0
+    return [f"`{action.option_strings[0]}{f' {values}' if takes else ''}`", text]
+
+
+def markdown_text(text: str) -> str:
+    """A help text, its example set as code."""
+    return re.sub(r"Example: (.+)$", r"Example: `\1`", text)
+
+
+def table(heads: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def page_of_repository(name: str) -> Callable[[], str]:
+    """A page that is a file of the repository's root; its links lead into the docs."""
+
+    def read() -> str:
+        text = (ROOT / name).read_text("utf-8")
+        return re.sub(r"\]\(docs/", "](", text)
+
+    return read
+
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "recipe-fields": recipe_fields,
+    "profile-keys": profile_keys,
+    "commands": commands,
+    "shared-options": shared_options,
+    "changelog": page_of_repository("CHANGELOG.md"),
+    "contributing": page_of_repository("CONTRIBUTING.md"),
+}
