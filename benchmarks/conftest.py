@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.cli import FAILURES, backend_titles, render
+from benchmarks.harness.cli.main import FAILURES, backend_titles, render
+from benchmarks.harness.cli.options import add_options, planned
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.options import add_options, planned
-from benchmarks.harness.plan import JobSpec, comparison
-from benchmarks.harness.prepare import Excluded, Ready
-from benchmarks.harness.process import WorkerEnded
-from benchmarks.harness.run import Run
-from benchmarks.harness.runner import Attempt, SpeedJob, excluded_measurement, new_race
+from benchmarks.harness.jobs.process import WorkerEnded
+from benchmarks.harness.plan.plan import JobSpec, comparison
+from benchmarks.harness.run.prepare import Excluded, Ready
+from benchmarks.harness.run.run import Run
+from benchmarks.harness.run.single import Attempt, SpeedJob, excluded_measurement, new_race
 from results.report import table
 from results.schema import Measurement
 

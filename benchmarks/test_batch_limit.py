@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.harness.plan import JobSpec
+from benchmarks.harness.plan.plan import JobSpec
 from results.schema import Measurement
 
 QUESTION = "batch_limit"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.certify import of_job
-from benchmarks.harness.plan import JobSpec
-from benchmarks.harness.run import Run
+from benchmarks.harness.equivalence.certify import of_job
+from benchmarks.harness.plan.plan import JobSpec
+from benchmarks.harness.run.run import Run
 from results.schema import Measurement
 
 QUESTION = "equivalence"

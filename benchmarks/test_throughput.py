@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.plan import JobSpec
-from benchmarks.harness.run import Run
-from benchmarks.harness.runner import SpeedJob
+from benchmarks.harness.plan.plan import JobSpec
+from benchmarks.harness.run.run import Run
+from benchmarks.harness.run.single import SpeedJob
 
 QUESTION = "throughput"
 Turn = Callable[[Callable[[SpeedJob], Any]], Any]

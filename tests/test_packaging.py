@@ -41,7 +41,7 @@ import json, sys, time
 began = time.perf_counter()
 import benchmarks.harness.cli
 seconds = time.perf_counter() - began
-from benchmarks.harness.parser import make_parser
+from benchmarks.harness.cli.parser import make_parser
 make_parser()
 print(json.dumps([seconds, sorted({name.partition(".")[0] for name in sys.modules})]))
 """

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness.processor import group_folders
+from benchmarks.harness.machine.processor import group_folders
 
 SLACK_BYTES = 512 * 2**20  # above the budget: libraries' pages and the kernel's own
 LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")  # version 2, version 1

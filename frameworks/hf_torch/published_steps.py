@@ -11,13 +11,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedM
 
 from frameworks.contract import Device, Recipe, Start, StepTrace, Work
 from frameworks.hf_torch import model
-from frameworks.hf_torch.allocations import (
-    STEPS,
-    Ledger,
-    autocast,
-    followed,
-    one_example,
-)
+from frameworks.hf_torch.step_trace import STEPS, Ledger, autocast, followed, one_example
 
 
 def step_trace(

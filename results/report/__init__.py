@@ -10,29 +10,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.equivalence import origin, who
-from results.report import (
+from results.analysis.proof import origin, who
+from results.report.document import Document
+from results.report.sections import (
     accuracy,
-    clock,
+    controls,
     equivalence,
     finders,
-    html,
     levers,
     limits,
-    markdown,
     memory,
     missing,
     predictions,
     published,
+    settings,
     speed,
-    tuned,
-    work,
 )
-from results.report.document import Document
-from results.report.first_screen import first_screen
-from results.report.overview import overview
-from results.report.terminal import text_table
+from results.report.sections import tuning as tuned
+from results.report.sections.first_screen import first_screen
+from results.report.sections.overview import overview
 from results.report.view import Run, View
+from results.report.writers import html, markdown
+from results.report.writers.terminal import text_table
 from results.schema import Certificate, Measurement, Tuning
 from results.store import (
     read_certificates,
@@ -48,7 +47,7 @@ SECTIONS = (
     equivalence.section,
     speed.section,
     tuned.section,
-    clock.section,
+    controls.section,
     memory.section,
     levers.section,
     limits.section,
@@ -57,7 +56,7 @@ SECTIONS = (
     accuracy.section,
     published.section,
     missing.section,
-    work.section,
+    settings.section,
 )
 
 
@@ -79,7 +78,7 @@ def table(
         return "nothing was measured"
     tables = [overview(view)] * bool(view.comparisons)
     tables += [limits.grid_table(view, grid) for grid in view.grids]
-    noise = [f"(noise floor: {clock.noise_text(view, pair)})" for pair in view.noise_pairs]
+    noise = [f"(noise floor: {controls.noise_text(view, pair)})" for pair in view.noise_pairs]
     noise += [f"({text})" for text in speed.apart(view)]
     return "\n".join([*map(text_table, tables), *noise, f"({view.proof})"])
 

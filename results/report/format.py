@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from results.analysis.statistics import Interval
 from results.report.document import Cell
-from results.statistics import Interval
 
 GIB = 1024**3
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.clock import NoisePair, Tax, noise_floors, noise_pairs, taxes
-from results.compare import Row, compare
-from results.equivalence import NOT_PROVEN, gaps, proof
-from results.groups import Comparison, Taken
-from results.limits import Grid, Limit, grids, limits_of
+from results.analysis.compare import Row, compare
+from results.analysis.controls import NoisePair, Tax, noise_floors, noise_pairs, taxes
+from results.analysis.groups import Comparison, Taken
+from results.analysis.limits import Grid, Limit, grids, limits_of
+from results.analysis.proof import NOT_PROVEN, gaps, proof
 from results.report.document import Cell, Column
 from results.schema import (
     PLAIN,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import installed
+from benchmarks.harness.machine import packages
 from results.schema import Measurement
 from results.store import latest_run, read_run
 
@@ -46,7 +46,7 @@ steps = {memory_steps}
 
 def here(*backends: str) -> list[str]:
     """Those of the backends that can run in this environment."""
-    found = [backend for backend in backends if installed.missing(backend) is None]
+    found = [backend for backend in backends if packages.missing(backend) is None]
     if not found:
         pytest.skip(f"none of {', '.join(backends)} is installed")
     return found

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.harness.cli import main
-from benchmarks.harness.limit_search import grid
+from benchmarks.harness.cli.main import main
+from benchmarks.harness.limits.search import grid
 from results.schema import BatchLimit, Measurement
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, measured, start

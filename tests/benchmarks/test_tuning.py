@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import tune as tuning
-from benchmarks.harness.plan import Choice, make_plan
-from benchmarks.harness.process import Event, WorkerProcess
-from benchmarks.harness.profiles import load_profile
-from benchmarks.harness.run import Run
-from benchmarks.harness.tune_levers import Lever
-from benchmarks.harness.tune_profile import keep
+from benchmarks.harness.jobs.process import Event, WorkerProcess
+from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.run.run import Run
+from benchmarks.harness.tune import tuner as tuning
+from benchmarks.harness.tune.levers import Lever
+from benchmarks.harness.tune.profile import keep
 from results.schema import JobKey, Tuning
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, start
-from tests.harness.test_checkpoints import base_folder
+from tests.harness.checkpoints.test_checkpoints import base_folder
 
 Profile = Callable[..., Path]
 

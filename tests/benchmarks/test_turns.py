@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.harness.plan import Choice, make_plan
-from benchmarks.harness.prepare import Ready
-from benchmarks.harness.profiles import load_profile
-from benchmarks.harness.run import Run
-from benchmarks.harness.runner import Attempt, SpeedJob
+from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.run.prepare import Ready
+from benchmarks.harness.run.run import Run
+from benchmarks.harness.run.single import Attempt, SpeedJob
 from tests.benchmarks.conftest import here
 
 SECONDS, RESTS = 1.0, 0.05  # of processor time, in that long

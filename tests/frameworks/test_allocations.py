@@ -14,9 +14,10 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
-from benchmarks.harness import cli, predictions  # noqa: E402
+from benchmarks.harness.cli import main  # noqa: E402
+from benchmarks.harness.predict import predictions  # noqa: E402
 from frameworks.contract import Recipe, Start, StepTrace, Unsupported  # noqa: E402
-from frameworks.hf_torch import allocations, published_steps  # noqa: E402
+from frameworks.hf_torch import published_steps, step_trace  # noqa: E402
 from results import store  # noqa: E402
 from results.schema import Prediction  # noqa: E402
 from tests.frameworks.conftest import LENGTH, Eyes, make_work, new_session  # noqa: E402
@@ -29,7 +30,7 @@ def recipe(**fields: object) -> Recipe:
 def trace(
     start: Start, device: str = "cpu", batch: int = 4, phase: str = "training", **fields: object
 ) -> StepTrace:
-    return allocations.step_trace(recipe(**fields), start, batch, device, phase)
+    return step_trace.step_trace(recipe(**fields), start, batch, device, phase)
 
 
 def live(made: StepTrace) -> np.ndarray:
@@ -179,7 +180,7 @@ def test_no_weights_are_needed(starts: dict[str, Start], tmp_path: Path) -> None
 def test_the_command_tells_what_fits_on_a_gpu_that_is_not_here(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = cli.main(
+    code = main(
         [
             "predict",
             "--backend",

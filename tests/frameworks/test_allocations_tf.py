@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frameworks import liveness
+from frameworks._tensorflow import executor
 from frameworks.contract import Recipe, Start, StepTrace, Unsupported
 from tests.frameworks.conftest import LENGTH, make_work, needed, new_session
 
@@ -29,7 +29,7 @@ def trace(
 ) -> StepTrace:
     needed(backend)
     recipe = Recipe(**{"length": LENGTH, "dropout": 0.1, **fields})
-    module = importlib.import_module(f"frameworks.{backend}.allocations")
+    module = importlib.import_module(f"frameworks.{backend}.step_trace")
     return module.step_trace(recipe, start, batch, device, phase)
 
 
@@ -119,10 +119,10 @@ def test_a_processor_has_a_thread_for_every_core(
     backend: str, starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    replay = liveness.replay
+    replay = executor.replay
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
     monkeypatch.setattr(
-        liveness,
+        executor,
         "replay",
         lambda variables, steps, threads: (seen.append(threads), replay(variables, steps, threads))[
             1

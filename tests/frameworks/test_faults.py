@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from benchmarks.harness.certificate import certify
-from benchmarks.harness.checks import described
-from benchmarks.harness.traces import Traced
+from benchmarks.harness.equivalence.certificate import certify
+from benchmarks.harness.equivalence.checks import described
+from benchmarks.harness.equivalence.trace import Traced
 from frameworks import contract
 from frameworks.contract import Examples, Session, Start, Work
 from tests.frameworks.conftest import make_work, needed, new_session

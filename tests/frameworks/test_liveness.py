@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frameworks._tensorflow.executor import COSTLY, Operation, Output, Variable, replay, threads
+from frameworks._tensorflow.graph import Node, Tensor, operations
 from frameworks.contract import StepTrace
-from frameworks.graphs import Node, Tensor, operations
-from frameworks.liveness import COSTLY, Operation, Output, Variable, replay, threads
 
 pytestmark = pytest.mark.once
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from benchmarks.harness import memory_pass, process_memory
-from benchmarks.harness.certificate import certify
-from benchmarks.harness.jobs import Built, Job
-from benchmarks.harness.profiles import MemoryPlan
+from benchmarks.harness.equivalence.certificate import certify
+from benchmarks.harness.jobs.job import Built, Job
+from benchmarks.harness.machine import process_memory
+from benchmarks.harness.plan.profile import MemoryPlan
+from benchmarks.harness.worker import memory as memory_pass
 from frameworks.contract import Recipe, Start, Unsupported
 from results.schema import JobKey, Memory
 from tests.frameworks.conftest import Eyes, make_work, needed, new_session, unsupported

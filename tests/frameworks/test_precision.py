@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness import training
+from benchmarks.harness.worker import training
 from frameworks.contract import Precision, Session, Start, Work, lacks
 from frameworks.products import BITS, Product, factors
 from results.schema import Variant

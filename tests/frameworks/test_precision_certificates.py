@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.harness.certificate import certify
-from benchmarks.harness.checks import described
-from benchmarks.harness.traces import Traced
+from benchmarks.harness.equivalence.certificate import certify
+from benchmarks.harness.equivalence.checks import described
+from benchmarks.harness.equivalence.trace import Traced
 from frameworks.contract import Session, Start, Work, lacks
 from results.schema import Certificate
 from tests.frameworks import test_faults

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.harness.certificate import certify
+from benchmarks.harness.equivalence.certificate import certify
 from frameworks.contract import Start
 from tests.frameworks.conftest import needed
 from tests.frameworks.tracing import clean_trace, traced_work

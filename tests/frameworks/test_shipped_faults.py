@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.certificate import certify
-from benchmarks.harness.plan import Choice, make_plan
-from benchmarks.harness.profiles import load_profile
-from benchmarks.harness.traces import Traced
+from benchmarks.harness.equivalence.certificate import certify
+from benchmarks.harness.equivalence.trace import Traced
+from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.plan.profile import load_profile
 from frameworks.contract import Session, Start, Work
 from tests.frameworks import test_faults as faults
 from tests.frameworks.conftest import make_examples, needed, new_session

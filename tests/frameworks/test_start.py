@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from benchmarks.harness.checkpoints import find_checkpoint, make_start
+from benchmarks.harness.checkpoints.checkpoint import find_checkpoint, make_start
 from benchmarks.harness.errors import UserError
 from frameworks.contract import Start
 

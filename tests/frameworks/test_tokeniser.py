@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.harness.checkpoints import CheckpointSource, find_checkpoint
-from benchmarks.harness.sources import TaskData, Texts, load_data
-from benchmarks.harness.tasks import find_task
-from benchmarks.harness.tokenised import load_examples, tokenise
+from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, find_checkpoint
+from benchmarks.harness.checkpoints.tokenize import load_examples, tokenise
+from benchmarks.harness.data.sources import TaskData, Texts, load_data
+from benchmarks.harness.data.tasks import find_task
 from frameworks.contract import Recipe
 
 pytest.importorskip("transformers")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import training
-from benchmarks.harness.jobs import Job, StartFile
-from benchmarks.harness.profiles import MemoryPlan, ThroughputPlan
+from benchmarks.harness.jobs.job import Job, StartFile
+from benchmarks.harness.plan.profile import MemoryPlan, ThroughputPlan
+from benchmarks.harness.worker import training
 from frameworks.contract import Start, Watch, Work
 from results.schema import JobKey, Variant
 from tests.frameworks.conftest import Eyes, make_work, new_session

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.harness.trace_pass import trace
-from benchmarks.harness.traces import Traced
+from benchmarks.harness.equivalence.trace import Traced
+from benchmarks.harness.worker.equivalence import trace
 from frameworks.contract import Examples, Session, Start, Work
 from results.schema import Side
 from tests.frameworks.conftest import make_examples, make_work, new_session

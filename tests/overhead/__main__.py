@@ -22,14 +22,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.harness.data.tasks import task_names
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.plan import Choice, make_plan
-from benchmarks.harness.prepare import Ready
-from benchmarks.harness.profiles import load_profile, parse_overrides
-from benchmarks.harness.run import Run, take_turns
-from benchmarks.harness.runner import Attempt, SpeedJob
-from benchmarks.harness.tasks import task_names
-from results.statistics import median, paired_ratio
+from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.plan.profile import load_profile, parse_overrides
+from benchmarks.harness.run.prepare import Ready
+from benchmarks.harness.run.run import Run, take_turns
+from benchmarks.harness.run.single import Attempt, SpeedJob
+from results.analysis.statistics import median, paired_ratio
 
 SCRIPTS = {"hf_torch": "plain_trainer.py", "hf_tf": "plain_fit.py"}
 # What the scripts do not do; a recipe that asks for it would compare two things.

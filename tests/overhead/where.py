@@ -23,16 +23,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.data.tasks import task_names
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs import Job
-from benchmarks.harness.plan import Choice, make_plan
-from benchmarks.harness.prepare import Ready
-from benchmarks.harness.profiles import load_profile, parse_overrides
-from benchmarks.harness.run import Run
-from benchmarks.harness.tasks import task_names
-from benchmarks.harness.tokenised import load_examples
+from benchmarks.harness.jobs.job import Job
+from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.plan.profile import load_profile, parse_overrides
+from benchmarks.harness.run.prepare import Ready
+from benchmarks.harness.run.run import Run
 from frameworks.contract import Work
-from results.statistics import median
+from results.analysis.statistics import median
 
 PHASES = ("batch", "forward and loss", "backward", "clipping", "optimizer", "all else")
 LOOPS = ("trainer", "bare")

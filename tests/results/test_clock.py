@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.clock import (
+from results.analysis.compare import SpeedRow, compare, disturbances, rate, speed_ratio
+from results.analysis.controls import (
     NoisePair,
     doubt,
     fastest,
@@ -19,11 +20,10 @@ from results.clock import (
     taxes,
     told_apart,
 )
-from results.compare import SpeedRow, compare, disturbances, rate, speed_ratio
-from results.groups import Comparison, Taken
+from results.analysis.groups import Comparison, Taken
+from results.analysis.statistics import Estimate, Interval
 from results.report import render, table
 from results.schema import Measurement, Variant
-from results.statistics import Estimate, Interval
 from tests.results import samples
 from tests.results.samples import measurement, window
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.accuracy import PairRow, over_seeds, pair_rows, predictions, score_rows
-from results.compare import Rate, Row, compare, headline_memory, speed_ratio
-from results.compare import rate as rate_of
-from results.groups import Group, Taken, groups, recipe_differences
+from results.analysis.accuracy import PairRow, over_seeds, pair_rows, predictions, score_rows
+from results.analysis.compare import Rate, Row, compare, headline_memory, speed_ratio
+from results.analysis.compare import rate as rate_of
+from results.analysis.groups import Group, Taken, groups, recipe_differences
+from results.analysis.statistics import Estimate
 from results.schema import Measurement, Window
-from results.statistics import Estimate
 from tests.results import samples
 from tests.results.samples import measurement, throughput, window
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from results import store
-from results.equivalence import proof, scientific
+from results.analysis.proof import proof, scientific
 from results.report import certificate_text, render, table
 from results.report.view import Run, View
 from results.schema import Certificate, Check, Measurement, Repeat, Side

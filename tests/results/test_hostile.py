@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from results import store
 from results.report import render, table
 from results.report.format import plain
-from results.report.markdown import escape
+from results.report.writers.markdown import escape
 from results.schema import Measurement, RunInfo
 from tests.results import samples
 

@@ -9,7 +9,7 @@ import pytest
 from results.report import render
 from results.report import table as terminal_table
 from results.report.format import GIB
-from results.report.levers import sentence, studies
+from results.report.sections.levers import sentence, studies
 from results.report.view import Run, View
 from results.schema import JobKey, Measurement, Question, Throughput, Variant
 from tests.results import samples

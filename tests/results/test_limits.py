@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from results.limits import Limit, Place, finder_summaries, grids, limits_of
+from results.analysis.limits import Limit, Place, finder_summaries, grids, limits_of
 from results.report import render, table
-from results.report.limits import where
-from results.report.overview import overview
+from results.report.sections.limits import where
+from results.report.sections.overview import overview
 from results.report.view import Run, View
 from results.schema import BatchLimit, Expected, Finder, Measurement, Probe
 from tests.results import samples

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from results import store
-from results.predictions import Share, error_of, errors, inside, judged
+from results.analysis.predictions import Share, error_of, errors, inside, judged
 from results.report import render
-from results.report.predictions import sentence
+from results.report.sections.predictions import sentence
 from results.report.view import Run, View
 from results.schema import PredictionCase
 from tests.results import samples

@@ -10,7 +10,7 @@ import pytest
 
 from results import store
 from results.report import render, table
-from results.report.published import published
+from results.report.sections.published import published
 from results.schema import Measurement, Tuning
 from tests.results import samples
 from tests.results.samples import measurement

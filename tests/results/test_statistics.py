@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results import statistics as s
+from results.analysis import statistics as s
 
 rates = st.lists(st.floats(0.01, 1e4), min_size=1, max_size=40)
 several = st.lists(st.floats(0.01, 1e4), min_size=6, max_size=40)

@@ -1,0 +1,1 @@
+"""The weights and the tokenizer that every backend starts from."""

@@ -1,0 +1,318 @@
+"""The checkpoints: what all backends start from, made ready as one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+
+from benchmarks.harness.checkpoints import fetch
+from benchmarks.harness.checkpoints.architectures import (
+    CLASSES,
+    RANDOM_CONFIGS,
+    Config,
+    architecture_of,
+    layout,
+    max_length,
+    pad_id,
+)
+from benchmarks.harness.checkpoints.cache import cache_folder, made_once
+from benchmarks.harness.checkpoints.fetch import MINILM_SHA256, HubModel, file_digest
+from benchmarks.harness.checkpoints.tokenizers import (
+    FILE_SETS,
+    FILES,
+    tokenizer_digest,
+    tokenizer_files,
+)
+from benchmarks.harness.checkpoints.vocabulary import write_vocabulary
+from benchmarks.harness.checkpoints.weights import complete_weights, read_weights, write_weights
+from benchmarks.harness.errors import UserError, unknown
+from frameworks.contract import Architecture, Start
+
+FORMAT = 1  # raise it whenever the same checkpoint gives another start
+
+HUB_CHECKPOINTS = {
+    "bert-base": HubModel(
+        "google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"
+    ),
+    "distilbert": HubModel(
+        "distilbert/distilbert-base-uncased", "12040accade4e8a0f71eabdb258fecc2e7e948be"
+    ),
+    "gpt2": HubModel("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
+}
+# Not of the model: where it was, and code that it would like to have run.
+_NOT_KEPT = (
+    "_name_or_path",
+    "auto_map",
+    "custom_pipelines",
+    "dtype",
+    "torch_dtype",
+    "transformers_version",
+)
+
+
+@dataclass(frozen=True)
+class CheckpointSource:
+    """A checkpoint at hand: a folder with config.json, tokenizer files and, unless `random`,
+    model.safetensors."""
+
+    name: str
+    folder: Path
+    architecture: Architecture
+    sha256: str  # of model.safetensors; of config.json when random
+    random: bool
+    max_length: int  # tokens
+    vocabulary_size: int
+    pad_id: int
+    vocabulary: str  # whose tokenizer it has: its own, another's or the built-in one
+
+
+def checkpoint_names() -> dict[str, str]:
+    """Every named checkpoint with a one-line description."""
+    names = {
+        "minilm": "MiniLM-L6-H384 (BERT, 6 layers, hidden 384, 22.7 M parameters); the default",
+        "bert-base": "BERT base, uncased (12 layers, hidden 768, 109 M parameters), from the hub",
+        "distilbert": "DistilBERT base, uncased (6 layers, hidden 768, 66 M parameters), from the "
+        "hub",
+        "gpt2": "GPT-2 small (12 layers, hidden 768, 124 M parameters), from the hub",
+    }
+    shapes = {
+        f"random:{name}": "random weights of that shape: speed and memory only"
+        for name in RANDOM_CONFIGS
+    }
+    return names | shapes
+
+
+def find_checkpoint(name: str, *, allow_pickle: bool = False) -> CheckpointSource:
+    """A named checkpoint, `random:SHAPE`, a local folder, or a hub id ('owner/name', with
+    '@revision' to pin it), fetched where needed.
+
+    `allow_pickle` lets weights be read from pytorch_model.bin when there is no
+    model.safetensors. Raises UserError when it is nowhere to be had, is not a model, or is of
+    another architecture.
+    """
+    if name.startswith("random:"):
+        return _random(name)
+    if name == "minilm":
+        folder = fetch.minilm_folder()
+    elif name in HUB_CHECKPOINTS:
+        folder = fetch.hub_folder(HUB_CHECKPOINTS[name], name, allow_pickle=allow_pickle)
+    elif Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser().absolute()
+    elif is_hub_id(name):
+        folder = fetch.hub_folder(hub_model(name), name, allow_pickle=allow_pickle)
+    elif "/" in name or name.startswith((".", "~")):
+        raise UserError(f"checkpoint folder {name!r} is not there")
+    else:
+        raise unknown("checkpoint", name, checkpoint_names())
+    return _source(name, folder, allow_pickle=allow_pickle)
+
+
+def _source(name: str, folder: Path, *, allow_pickle: bool) -> CheckpointSource:
+    config = read_config(folder, name)
+    architecture = architecture_of(config, name)
+    tokenizer_files(folder)
+    if not (folder / "model.safetensors").is_file():
+        folder = fetch.unpickled_folder(folder, name, allow_pickle=allow_pickle)
+    sha256 = file_digest(folder / "model.safetensors")
+    if name == "minilm" and sha256 != MINILM_SHA256:
+        raise UserError(
+            f"checkpoint 'minilm': the weights in {str(folder)!r} have the sha256 "
+            f"{sha256[:12]}…, not the published {MINILM_SHA256[:12]}…: remove that "
+            "copy and get it again"
+        )
+    return _described(name, folder, architecture, config, sha256, random=False, vocabulary="own")
+
+
+def _described(
+    name: str,
+    folder: Path,
+    architecture: Architecture,
+    config: Config,
+    sha256: str,
+    *,
+    random: bool,
+    vocabulary: str,
+) -> CheckpointSource:
+    try:
+        layout(architecture, config, 1)  # asks for all settings that decide a shape
+        return CheckpointSource(
+            name=name,
+            folder=folder,
+            architecture=architecture,
+            sha256=sha256,
+            random=random,
+            max_length=max_length(architecture, config),
+            vocabulary_size=config["vocab_size"],
+            pad_id=pad_id(architecture, config),
+            vocabulary=vocabulary,
+        )
+    except KeyError as error:
+        raise UserError(f"checkpoint {name!r}: its config.json lacks {error}") from error
+
+
+def is_hub_id(name: str) -> bool:
+    """'owner/name', unless it looks like a path."""
+    return name.count("/") == 1 and not name.startswith(("/", ".", "~"))
+
+
+def hub_model(name: str) -> HubModel:
+    repository, _, revision = name.partition("@")
+    return HubModel(repository, revision or None)
+
+
+def read_config(folder: Path, name: str) -> Config:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UserError(f"checkpoint {name!r} is not a model: {str(folder)!r} has no config.json")
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"checkpoint {name!r}: {str(path)!r} is no JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"checkpoint {name!r}: {str(path)!r} is no JSON object")
+    return config
+
+
+def _random(name: str) -> CheckpointSource:
+    """A folder of config.json and a vocabulary: that of the checkpoint of the same architecture
+    where one is at hand (nothing is fetched for it), else the built-in one."""
+    shape = name.removeprefix("random:")
+    if shape not in RANDOM_CONFIGS:
+        raise unknown("checkpoint", name, [f"random:{known}" for known in RANDOM_CONFIGS])
+    config = RANDOM_CONFIGS[shape]
+    architecture = architecture_of(config, name)
+    lender = None if shape.startswith("tiny-") else _vocabulary_at_hand(architecture)
+    text = json.dumps(config, indent=2)
+    vocabulary = lender[0] if lender else "built-in"
+    of = tokenizer_digest(lender[1]).hex()[:12] if lender else f"builtin-{FORMAT}"
+    target = cache_folder() / "random" / f"{shape}-{of}"
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "config.json").write_text(text, "utf-8")
+        if lender is None:
+            write_vocabulary(folder, architecture)
+        else:
+            for path in (lender[1] / file for file in FILES):
+                if path.is_file():
+                    shutil.copyfile(path, folder / path.name)
+
+    def is_good(folder: Path) -> bool:
+        path = folder / "config.json"
+        return (
+            path.is_file()
+            and path.read_text("utf-8") == text
+            and any(all((folder / file).is_file() for file in files) for files in FILE_SETS)
+        )
+
+    made_once(target, make, is_good)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return _described(
+        name, target, architecture, config, digest, random=True, vocabulary=vocabulary
+    )
+
+
+def _vocabulary_at_hand(architecture: Architecture) -> tuple[str, Path] | None:
+    """Name and folder of a checkpoint whose vocabulary the architecture has."""
+    if architecture == "gpt2":
+        folder = fetch.hub_folder_at_hand(HUB_CHECKPOINTS["gpt2"])
+        return ("gpt2", folder) if folder else None
+    folder = fetch.minilm_at_hand()
+    if folder:
+        return ("minilm", folder)
+    folder = fetch.hub_folder_at_hand(HUB_CHECKPOINTS["bert-base"])
+    return ("bert-base", folder) if folder else None
+
+
+def check_length(source: CheckpointSource, length: int) -> None:
+    """Raises UserError when the model has no positions for `length` tokens."""
+    if length > source.max_length:
+        raise UserError(
+            f"length {length} is beyond what checkpoint {source.name!r} has positions "
+            f"for ({source.max_length}): set length to {source.max_length} or less"
+        )
+
+
+def make_start(
+    source: CheckpointSource, label_names: Sequence[str], seed: int, cache: Path | None = None
+) -> Start:
+    """The starting point of all backends: a folder with a complete config.json and
+    model.safetensors, float32, under transformers' names, made once per checkpoint, labels and
+    seed. A head that the checkpoint lacks is drawn by numpy from `seed`."""
+    original = read_config(source.folder, source.name)
+    config = _start_config(original, source, label_names)
+    key = hashlib.sha256(
+        json.dumps([FORMAT, source.sha256, original, config, seed], sort_keys=True).encode()
+    ).hexdigest()
+    target = (cache or cache_folder()) / "starts" / f"{source.architecture}-{key[:40]}"
+
+    def make(folder: Path) -> None:
+        given = {} if source.random else read_weights(source.folder / "model.safetensors")
+        weights = complete_weights(
+            source.architecture,
+            original,
+            given,
+            seed=seed,
+            label_count=len(label_names),
+            where=source.name,
+            random=source.random,
+        )
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
+        write_weights(weights, folder / "model.safetensors")
+
+    made_once(target, make, _is_whole)
+    return Start(
+        target, source.architecture, len(label_names), source.vocabulary_size, source.max_length
+    )
+
+
+def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
+    """A start that has a config.json and no weights, in `folder`: for what asks only for shapes.
+    Nothing is fetched for the named checkpoints, and of a hub id config.json alone.
+
+    Raises UserError where the checkpoint is unknown, and for a folder or a hub id without a
+    config.json."""
+    shape = name if name == "minilm" or name in HUB_CHECKPOINTS else name.partition("random:")[2]
+    if shape in RANDOM_CONFIGS:
+        config: Config = RANDOM_CONFIGS[shape]
+    elif Path(name).expanduser().is_dir():
+        config = read_config(Path(name).expanduser(), name)
+    elif is_hub_id(name):
+        config = read_config(
+            fetch.hub_folder(hub_model(name), name, allow_pickle=False, files=["config.json"]), name
+        )
+    else:
+        config = read_config(find_checkpoint(name).folder, name)
+    architecture = architecture_of(config, name)
+    source = _described(name, folder, architecture, config, "", random=True, vocabulary="none")
+    config = _start_config(config, source, label_names)
+    (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
+    return Start(folder, architecture, len(label_names), source.vocabulary_size, source.max_length)
+
+
+def _start_config(config: Config, source: CheckpointSource, label_names: Sequence[str]) -> Config:
+    kept = {key: value for key, value in config.items() if key not in _NOT_KEPT}
+    return kept | {
+        "architectures": [CLASSES[source.architecture]],
+        "num_labels": len(label_names),
+        "id2label": {str(i): name for i, name in enumerate(label_names)},
+        "label2id": {name: i for i, name in enumerate(label_names)},
+        "problem_type": "single_label_classification",
+        "pad_token_id": source.pad_id,
+    }
+
+
+def _is_whole(folder: Path) -> bool:
+    """Both files are there, and the weights file is as long as its header says."""
+    try:
+        with safetensors.safe_open(folder / "model.safetensors", "np"):
+            return (folder / "config.json").is_file()
+    except (OSError, safetensors.SafetensorError):
+        return False

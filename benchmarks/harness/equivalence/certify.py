@@ -1,0 +1,91 @@
+"""Certificates from files: of all traces of a run's folder, or of two that lie anywhere."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.harness.equivalence.certificate import certify
+from benchmarks.harness.equivalence.trace import Traced, read_traced
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.plan.plan import comparison
+from frameworks.contract import BACKENDS, Recipe
+from results import store
+from results.schema import Certificate, JobKey, Measurement
+
+
+def certify_files(first: Path, second: Path, *repeats: Path) -> Certificate:
+    """The certificate of two traces; of two in a reduced precision with the fp32 trace of one of
+    the backends or of both.
+
+    Errors: UserError where one is no trace, or they do not belong together."""
+    return certify(read_traced(first), read_traced(second), [read_traced(p) for p in repeats])
+
+
+def certify_run(folder: Path, measurements: Sequence[Measurement]) -> list[Certificate]:
+    """Makes and keeps one certificate for every two backends of a family that left a trace of
+    the same task, accumulation and precision, whichever call of the run took it. Two in a reduced
+    precision wait for an fp32 trace of one of them.
+
+    Errors: UserError where a trace's files are damaged or a certificate cannot be written."""
+    traces: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
+    for m in measurements:
+        info = BACKENDS.get(m.job.backend)
+        if m.trace is not None and info is not None and info.certified_with:
+            traces[comparison(m.job), info.certified_with].append(m)
+    found = []
+    for (shape, _), taken in traces.items():
+        taken.sort(key=lambda m: list(BACKENDS).index(m.job.backend))
+        for first, second in itertools.combinations(taken, 2):
+            repeats = repeats_of((first, second), measurements)
+            if not repeats and first.recipe["precision"] != "fp32":
+                continue
+            certificate = certify(
+                _read(folder, first), _read(folder, second), [_read(folder, m) for m in repeats]
+            )
+            name = shape.replace("equivalence", f"{first.job.backend}-{second.job.backend}", 1)
+            _keep(folder, name, certificate)
+            found.append(certificate)
+    return found
+
+
+def repeats_of(
+    pair: Sequence[Measurement], measurements: Sequence[Measurement]
+) -> list[Measurement]:
+    """The fp32 traces of the same trainings as two in a reduced precision; none for fp32 itself,
+    whose bounds are fixed."""
+    wanted = [
+        (m.job.backend, m.job.task, m.recipe | {"precision": "fp32"})
+        for m in pair
+        if m.recipe["precision"] != "fp32"
+    ]
+    return [
+        m
+        for m in measurements
+        if m.trace is not None and (m.job.backend, m.job.task, m.recipe) in wanted
+    ]
+
+
+def _read(folder: Path, measurement: Measurement) -> Traced:
+    return read_traced(folder / f"{measurement.job.id}.json", measurement)
+
+
+def _keep(folder: Path, name: str, certificate: Certificate) -> None:
+    try:
+        store.write_certificate(folder, name, certificate)
+    except store.StoreError as error:
+        raise UserError(str(error)) from None
+
+
+def of_job(certificates: Sequence[Certificate], key: JobKey, recipe: Recipe) -> list[Certificate]:
+    """Those that a job's trace is one side of."""
+    return [
+        c
+        for c in certificates
+        if c.task == key.task
+        and key.backend in (c.first.backend, c.second.backend)
+        and c.recipe.get("accumulation") == recipe.accumulation
+        and c.recipe.get("precision") == recipe.precision
+    ]

@@ -1,0 +1,61 @@
+"""What a failed check points to: as near to the cause as two traces can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.harness.equivalence.trace import Traced
+from frameworks.contract import takes_decay
+from results.schema import Check
+
+
+def points_to(failed: Check, checks: Sequence[Check], traced: Traced) -> str:
+    """One line; `traced` is the first side's, for what happened at which step."""
+    if failed.name in ("loss", "gradient norm"):
+        return _at_a_step(failed, traced)
+    if failed.name == "first update":
+        return _update(failed, traced)
+    return _BY_CHECK[failed.name]
+
+
+_BY_CHECK = {
+    "recipe": "two different recipes",
+    "steps": "a training that ended early, or a trace of which a part is missing",
+    "batches": "the data: its order, its padding, or what tokens, types and labels it holds",
+    "starting weights": "the starting weights: another checkpoint, or a head from another seed",
+    "starting logits": "the model: what it makes of masks, token types and positions, or its "
+    "activation",
+    "learning rate": "the schedule: its warm-up or its decay",
+    "weights": "a small difference in every update, such as another epsilon or decay",
+    "final logits": "small differences that add up, or what is switched off for prediction",
+    "labels": "small differences that add up, at examples on the border of two labels",
+    "clipping": "the recipe of the traces, and to no difference",
+}
+
+
+def _at_a_step(failed: Check, traced: Traced) -> str:
+    trace, step = traced.trace, failed.step or 1
+    full = max(trace.examples, default=0)
+    partial = [s for s, count in enumerate(trace.examples, 1) if count < full]
+    if step == 1 and failed.name == "loss":
+        return "the loss, its labels, or dropout: the logits before training agree"
+    if partial[:1] == [step]:
+        return "how examples are weighted: it is the first step with fewer of them"
+    if failed.name == "gradient norm" and step <= trace.update_step:
+        return "the gradient: how losses are averaged or accumulated; the loss itself agrees"
+    limit = traced.recipe.get("max_gradient_norm") or float("inf")
+    clipped = [s for s, norm in enumerate(trace.gradient_norm, 1) if norm > limit]
+    if clipped and trace.update_step < clipped[0] < step:
+        return "the update: clipping, which was at work before it, or the optimizer's formula"
+    return "the update: clipping, weight decay, or the optimizer's formula"
+
+
+def _update(failed: Check, traced: Traced) -> str:
+    tensor = (failed.where or "").split(" and ")[0]
+    limit = traced.recipe.get("max_gradient_norm") or float("inf")
+    clipped = any(n > limit for n in traced.trace.gradient_norm[: traced.trace.update_step])
+    causes = ["epsilon", "weight decay"]
+    if tensor and not takes_decay(tensor):
+        causes[1] = "weight decay where none belongs, such as here"
+    causes += ["clipping, which was at work by then"] * clipped
+    return f"the optimizer's update: {', '.join(causes[:-1])} or {causes[-1]}; the gradient agrees"

@@ -1,0 +1,1 @@
+"""What this computer has, what it is doing, and how much of it a job may use."""

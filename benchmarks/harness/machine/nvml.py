@@ -1,0 +1,278 @@
+"""The device of a run, as the parent sees it: through NVML where there is a GPU, from /proc and
+the control groups where there is none. Needs no framework.
+
+No GPU was at hand when this was written: the NVML half is tested against a small stand-in that
+answers as NVML's documentation says. Functions take the NVML module as an argument for that.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import pynvml
+
+from benchmarks.harness.machine import gpu_types, processor
+from frameworks import contract
+from frameworks.contract import Precision
+from results.schema import Device
+
+# Bits of NVML's clocks-event reasons (nvml.h); idleness is no disturbance and is left out.
+THROTTLE_REASONS = {
+    0x002: "clocks set by an application",
+    0x004: "power cap",
+    0x008: "hardware slowdown",
+    0x010: "sync boost",
+    0x020: "software thermal slowdown",
+    0x040: "hardware thermal slowdown",
+    0x080: "hardware power brake",
+    0x100: "display clocks",
+}
+
+
+class NoGpu(Exception):
+    """There is no NVIDIA driver, no GPU behind it, or CUDA_VISIBLE_DEVICES hides them all."""
+
+
+class NvmlFailed(Exception):
+    """There is a driver, and it did not answer."""
+
+
+@contextmanager
+def gpu_handle(nvml: Any = pynvml) -> Iterator[Any]:
+    """NVML's handle of the GPU that a worker will use: the first of CUDA_VISIBLE_DEVICES, else
+    the first. NVML counts in PCI order, so workers need CUDA_DEVICE_ORDER=PCI_BUS_ID where the
+    GPUs of a machine differ. Raises `NoGpu` or `NvmlFailed`."""
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    if wanted in ("", "-1"):
+        raise NoGpu("CUDA_VISIBLE_DEVICES hides all GPUs")
+    absent = (
+        nvml.NVMLError_LibraryNotFound,
+        nvml.NVMLError_DriverNotLoaded,
+        nvml.NVMLError_NotFound,
+    )
+    try:
+        nvml.nvmlInit()
+    except absent as error:
+        raise NoGpu(f"no NVIDIA driver: {error}") from error
+    except nvml.NVMLError as error:
+        raise NvmlFailed(f"NVML does not start: {error}") from error
+    try:
+        yield _handle(nvml, wanted)
+    except nvml.NVMLError as error:
+        raise NvmlFailed(f"NVML does not answer: {error}") from error
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _handle(nvml: Any, wanted: str) -> Any:
+    if nvml.nvmlDeviceGetCount() == 0:
+        raise NoGpu("no GPU is visible")
+    if not wanted.isdigit():
+        return nvml.nvmlDeviceGetHandleByUUID(wanted)
+    if int(wanted) >= nvml.nvmlDeviceGetCount():
+        raise NoGpu(f"CUDA_VISIBLE_DEVICES names GPU {wanted}, which is not there")
+    return nvml.nvmlDeviceGetHandleByIndex(int(wanted))
+
+
+def gpu_present(nvml: Any = pynvml) -> bool:
+    """Whether a worker will see a GPU; `NvmlFailed` where the driver does not answer."""
+    try:
+        with gpu_handle(nvml):
+            return True
+    except NoGpu:
+        return False
+
+
+def describe(nvml: Any = pynvml) -> Device:
+    """The device of the run. A driver that does not answer is an error (`NvmlFailed`), not a
+    machine without a GPU."""
+    try:
+        with gpu_handle(nvml) as handle:
+            return _describe_gpu(nvml, handle)
+    except NoGpu:
+        return Device(
+            kind="cpu",
+            name=processor.name(),
+            memory_bytes=processor.memory_bytes(),
+            cores=processor.usable_cores(),
+        )
+
+
+def _describe_gpu(nvml: Any, handle: Any) -> Device:
+    name = _text(nvml.nvmlDeviceGetName(handle))
+    memory = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Device(
+        kind="gpu",
+        name=name,
+        memory_bytes=memory,
+        cores=processor.usable_cores(),
+        driver=_text(nvml.nvmlSystemGetDriverVersion()),
+        compute_capability=f"{major}.{minor}",
+        gpu_type=gpu_types.matching(name, memory),
+    )
+
+
+def _text(value: str | bytes) -> str:
+    """Older versions of the binding return bytes."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def lacks(device: Device, precision: Precision) -> str | None:
+    """Why a device cannot compute in a precision; None when it can. Emulation does not count:
+    it is slower than fp32 and says nothing about the precision."""
+    if device.kind == "cpu":
+        return contract.lacks(precision, "cpu")
+    if precision == "fp32":
+        return None
+    return _gpu_lacks(device.compute_capability or "0.0", precision)
+
+
+def _gpu_lacks(compute_capability: str, precision: Precision) -> str | None:
+    needed = (7, 0) if precision == "fp16" else (8, 0)  # tensor cores that take it
+    major, minor = (int(part) for part in compute_capability.split("."))
+    if (major, minor) >= needed:
+        return None
+    return (
+        f"{precision} needs compute capability {needed[0]}.{needed[1]} or later, "
+        f"the GPU has {compute_capability}"
+    )
+
+
+@dataclass(frozen=True)
+class GpuState:
+    """A GPU at one moment, to tell whether a window was disturbed."""
+
+    throttle_reasons: tuple[str, ...]
+    sm_clock_mhz: int
+    memory_clock_mhz: int
+    processes: int | None  # compute processes beside one's own; None where NVML lists none
+
+
+def gpu_state(nvml: Any = pynvml, *, own_processes: int = 0) -> GpuState:
+    """Clocks, why they are held down, and how many compute processes there are beside one's own.
+    They are counted, not named: a container sees other process ids than NVML gives, and may see
+    none of the processes outside it. Raises `NoGpu` or `NvmlFailed`."""
+    with gpu_handle(nvml) as handle:
+        bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
+        processes = _process_count(nvml, handle)
+        return GpuState(
+            throttle_reasons=tuple(why for bit, why in THROTTLE_REASONS.items() if bits & bit),
+            sm_clock_mhz=int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+            memory_clock_mhz=int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)),
+            processes=None if processes is None else max(0, processes - own_processes),
+        )
+
+
+def _process_count(nvml: Any, handle: Any) -> int | None:
+    try:
+        return len(nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
+        return None
+
+
+def free_bytes(nvml: Any = pynvml) -> int:
+    """Device memory that nobody holds now. Raises `NoGpu` or `NvmlFailed`."""
+    with gpu_handle(nvml) as handle:
+        return int(nvml.nvmlDeviceGetMemoryInfo(handle).free)
+
+
+def compute_processes(nvml: Any = pynvml) -> list[str] | None:
+    """Who computes on the GPU now, one text each: name, process id as NVML gives it (in a
+    container the host's) and memory where it is told. None where NVML may not list them; in a
+    container it may list none of those that there are. Raises `NoGpu` or `NvmlFailed`."""
+    with gpu_handle(nvml) as handle:
+        try:
+            found = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
+            return None
+        return [_process_text(nvml, process) for process in found]
+
+
+def _process_text(nvml: Any, process: Any) -> str:
+    try:
+        name = _text(nvml.nvmlSystemGetProcessName(process.pid))
+    except nvml.NVMLError:  # it lies outside the container, or has ended
+        name = "a process"
+    held = getattr(process, "usedGpuMemory", None)
+    memory = f", {held / 2**30:.1f} GiB" if held is not None else ""
+    return f"{name} (process {process.pid}{memory})"
+
+
+class DeviceMemory:
+    """What a job took of the whole GPU: NVML's device use at its peak, minus the use before.
+
+    Begin it before the worker starts and end it after the worker's last step; it samples from a
+    thread of the process that began it, never in the worker. It counts everything that the worker
+    holds, context and libraries included, and everything that anyone else takes meanwhile: the
+    figure holds on an exclusive GPU only, and `shared` tells when another compute process was
+    seen. A peak shorter than the interval between samples can be missed.
+
+        with DeviceMemory() as memory:
+            ...  # the worker runs
+        memory.peak_bytes
+    """
+
+    def __init__(self, *, interval_seconds: float = 0.02, nvml: Any = pynvml) -> None:
+        self._interval_seconds, self._nvml = interval_seconds, nvml
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._error: Exception | None = None
+        self._highest_bytes = 0
+        self.used_before_bytes = 0
+        self.samples = 0
+        self.shared = False
+
+    def __enter__(self) -> DeviceMemory:
+        """Takes the use before; raises `NoGpu` or `NvmlFailed` where there is none to take."""
+        self._thread = threading.Thread(target=self._run, name="device-memory", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def peak_bytes(self) -> int:
+        """Peak above the use before; `NvmlFailed` when a sample could not be taken."""
+        if self._error is not None:
+            raise self._error
+        return self._highest_bytes - self.used_before_bytes
+
+    def _run(self) -> None:
+        try:
+            with gpu_handle(self._nvml) as handle:
+                self._sample(handle)
+                self.used_before_bytes = self._highest_bytes
+                # Nobody may be there before the worker, and only the worker afterwards.
+                self.shared = (_process_count(self._nvml, handle) or 0) > 0
+                self._ready.set()
+                while not self._stop.wait(self._interval_seconds):
+                    self._sample(handle)
+                    self.shared |= (_process_count(self._nvml, handle) or 0) > 1
+                self._sample(handle)
+        except (NoGpu, NvmlFailed) as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    def _sample(self, handle: Any) -> None:
+        used = int(self._nvml.nvmlDeviceGetMemoryInfo(handle).used)
+        self._highest_bytes = max(self._highest_bytes, used)
+        self.samples += 1

@@ -1,0 +1,1 @@
+"""Profile and command line become a list of jobs."""

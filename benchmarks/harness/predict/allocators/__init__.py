@@ -1,0 +1,1 @@
+"""Models of the allocators that give a training step its buffers."""

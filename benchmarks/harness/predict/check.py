@@ -1,0 +1,295 @@
+"""Predictions held against what was measured: every probe that ended well and every limit of the
+named runs, and the published figures of results/reference.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib import resources
+from typing import Any
+
+from packaging.requirements import Requirement
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmarks.harness.limits.search import grid
+from benchmarks.harness.machine import budgets, gpu_types, packages
+from benchmarks.harness.predict.allocators.blocks import OutOfMemory
+from benchmarks.harness.predict.calibration import calibrations
+from benchmarks.harness.predict.footprint import LARGEST_BATCH, Footprint, Refusal
+from benchmarks.harness.predict.predictions import (
+    FIELDS,
+    Target,
+    Work,
+    of_memory,
+    predicted_limit,
+    problems,
+    started,
+    traced,
+)
+from frameworks.contract import BACKENDS, Phase, Recipe
+from results.analysis.limits import setting
+from results.schema import BatchLimit, Measurement, PredictedLimit, PredictionCase, lender
+
+LABELS = ["0", "1", "2"]  # their number moves no figure that can be seen
+Say = Callable[[str], None]
+
+
+class PublishedMemory(BaseModel):
+    """One row of `[[memory]]` in reference.toml, which says what each field means: peaks or a limit
+    that others have published."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str
+    checkpoint: str
+    length: int
+    precision: str
+    gpu: str | None = None  # a type of gpus.toml
+    budget_bytes: int | None = None  # of another card
+    attention: str | None = None
+    phase: Phase = "training"
+    published_step: str | None = None
+    peaks: dict[int, int] = Field(default_factory=dict)  # bytes by batch size
+    over_batch_size: int | None = None
+    fits: int | None = None  # the largest batch that is known to fit
+    fails: int | None = None  # the smallest that is known not to
+    conditions: str | None = None  # what was done otherwise than is predicted
+    source: str
+
+
+def published() -> list[PublishedMemory]:
+    text = resources.files("results").joinpath("reference.toml").read_text("utf-8")
+    return [PublishedMemory.model_validate(row) for row in tomllib.loads(text).get("memory", [])]
+
+
+def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]:
+    """One case per work and batch size, or budget, that the measurements have a probe, or a limit,
+    of; then the published ones."""
+    measured = [
+        (m, m.batch_limit, work_of(m)) for m in measurements if m.batch_limit and m.checkpoint
+    ]
+    rows = [(row, work_of_published(row)) for row in published()]
+    taken = footprints([*(work for *_, work in measured), *(work for _, work in rows)], say)
+    for line in dict.fromkeys(
+        filter(None, (other_versions(m) for m, _, work in measured if work in taken))
+    ):
+        say(line)
+    found: dict[tuple[Work, str, int], PredictionCase] = {}
+    for m, limit, work in measured:
+        if work in taken:
+            for case in _measured(m, limit, work, taken[work], say):
+                # Tasks differ in their label count only, and a budget moves a peak by little.
+                size = case.batch_size or limit.budget_bytes
+                found.setdefault((_shape(work), case.unit, size), case)
+    return [
+        *found.values(),
+        *(
+            case
+            for row, work in rows
+            if work in taken
+            for case in _published(row, work, taken[work])
+        ),
+    ]
+
+
+def work_of(m: Measurement) -> Work:
+    """The work of a limit's measurement; a baseline's checkpoint lends it only a tokenizer."""
+    assert m.batch_limit is not None and m.checkpoint is not None
+    name = lender(m.checkpoint.name)
+    return Work(m.job.backend, name, m.device.kind, m.batch_limit.phase, of_memory(m.recipe))
+
+
+def work_of_published(row: PublishedMemory) -> Work:
+    recipe = Recipe.model_validate(
+        {"length": row.length, "precision": row.precision, "attention": row.attention}
+    )
+    return Work(row.backend, row.checkpoint, "gpu", row.phase, recipe, row.published_step)
+
+
+def _shape(work: Work) -> Work:
+    """Random weights take what those of the checkpoint of the same name take."""
+    return replace(work, checkpoint=work.checkpoint.removeprefix("random:"))
+
+
+def case_name(work: Work) -> str:
+    """How calibration.toml names a case, the batch size left out."""
+    recipe = work.recipe
+    unusual = [
+        f" {name}={getattr(recipe, name)}"
+        for name in FIELDS
+        if name not in ("length", "precision")
+        and getattr(recipe, name) != Recipe.model_fields[name].default
+    ]
+    return f"{_shape(work).checkpoint} {recipe.length} {recipe.precision} {work.phase}" + "".join(
+        unusual
+    )
+
+
+def versions_of(backend: str) -> dict[str, str]:
+    """Of the backend's packages, as they are installed here."""
+    here = packages.versions()
+    names = [Requirement(text).name for text in BACKENDS[backend].requirements]
+    return {name: here[name] for name in names if name in here}
+
+
+def other_versions(m: Measurement) -> str | None:
+    """What of the backend's packages is installed here in another version than was measured."""
+    other = [
+        f"{name} {version}, measured was {m.versions[name]}"
+        for name, version in versions_of(m.job.backend).items()
+        if m.versions.get(name, version) != version
+    ]
+    return f"{m.job.backend} is traced with {'; '.join(other)}" if other else None
+
+
+def footprints(works: Sequence[Work], say: Say) -> dict[Work, Footprint]:
+    """Of the works that can be traced here; of the others it is said why not."""
+    found, missing = {}, not_here()
+    for backend, why in missing.items():
+        if any(work.backend == backend for work in works):
+            say(f"{backend} left out: {why}")
+    with started({work.checkpoint for work in works}, LABELS, say) as starts:
+        able = []
+        for work in dict.fromkeys(works):
+            if work.backend in missing or work.checkpoint not in starts:
+                continue
+            if why := "; ".join(problems(work, starts[work.checkpoint])):
+                say(f"left out: {case_name(work)} of {work.backend}: {why}")
+            else:
+                able.append(work)
+        for work, footprint in traced(able, starts).items():
+            if isinstance(footprint, Refusal):
+                say(f"left out: {footprint.reason}")
+            else:
+                found[work] = footprint
+    return found
+
+
+def not_here() -> dict[str, str]:
+    """The backends that cannot be traced here, and why."""
+    return {name: why for name in BACKENDS if (why := packages.missing(name))}
+
+
+def _about(work: Work) -> dict[str, Any]:
+    return {
+        "backend": work.backend,
+        "device": work.device,
+        "checkpoint": work.checkpoint,
+        "length": work.recipe.length,
+        "precision": work.recipe.precision,
+        "phase": work.phase,
+        "versions": versions_of(work.backend),
+        "setting": ", ".join(
+            filter(None, (work.published_step, setting(work.phase, work.recipe.model_dump())))
+        ),
+    }
+
+
+def _measured(
+    m: Measurement, limit: BatchLimit, work: Work, footprint: Footprint, say: Say
+) -> Iterator[PredictionCase]:
+    calibration = calibrations()[work.backend][work.device]
+    footprint = footprint.on(m.device.compute_capability)
+    about = _about(work) | {
+        "architecture": m.checkpoint.architecture if m.checkpoint else "",
+        "source": "measured",
+    }
+
+    def fitted(batch: int | None) -> bool:
+        return f"{case_name(work)} {batch}" in calibration.cases
+
+    for probe in limit.probes:
+        if probe.outcome == "ok" and probe.peak_bytes:
+            try:
+                predicted = footprint.in_use(probe.batch_size, limit.budget_bytes)
+            except OutOfMemory:
+                say(
+                    f"left out: {case_name(work)} {probe.batch_size} of {work.backend}: more than "
+                    "this machine can lay out"
+                )
+                continue
+            yield _peak_case(
+                about, probe.batch_size, predicted, calibration.error, probe.peak_bytes
+            ).model_copy(update={"fitted": fitted(probe.batch_size)})
+    if limit.limit is not None:
+        target = Target(
+            limit.budget, limit.budget_bytes, compute_capability=m.device.compute_capability
+        )
+        told = predicted_limit(footprint, target, calibration)
+        case = _limit_case(about, told, limit.limit, limit.fails_at, limit.highest)
+        seen = f"{_shape(work).checkpoint} {limit.budget}" in calibration.limit_cases
+        yield case.model_copy(
+            update={"fitted": seen or fitted(limit.limit) or fitted(limit.fails_at)}
+        )
+
+
+def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterator[PredictionCase]:
+    capability = gpu_types.gpu_type(row.gpu).compute_capability if row.gpu else None
+    footprint, calibration = footprint.on(capability), calibrations()[row.backend][work.device]
+    about = _about(work) | {
+        "architecture": row.checkpoint,
+        "source": row.source,
+        "conditions": row.conditions,
+    }
+    budget = row.budget_bytes or gpu_budget(row)
+    over = row.over_batch_size
+    for batch, peak in row.peaks.items():
+        if over is None:
+            yield _peak_case(about, batch, footprint.in_use(batch, budget), calibration.error, peak)
+        elif batch != over:
+            predicted = footprint.peak(batch).bytes - footprint.peak(over).bytes
+            case = _peak_case(about, batch, predicted, calibration.error, peak - row.peaks[over])
+            yield case.model_copy(update={"over_batch_size": over})
+    if row.fits is not None:
+        label = row.gpu or f"{budget / 2**30:.0f}GiB"
+        target = Target(label, budget, compute_capability=capability)
+        told = predicted_limit(footprint, target, calibration)
+        yield _limit_case(about, told, row.fits, row.fails)
+
+
+def _peak_case(
+    about: dict[str, Any], batch_size: int, predicted: int, error: float, measured: int
+) -> PredictionCase:
+    return PredictionCase(
+        **about,
+        batch_size=batch_size,
+        budget=None,
+        unit="bytes",
+        predicted=predicted,
+        low=predicted * (1 - error),
+        high=predicted * (1 + error),
+        measured=measured,
+    )
+
+
+def _limit_case(
+    about: dict[str, Any],
+    told: PredictedLimit,
+    limit: int,
+    fails_at: int | None,
+    highest: int = LARGEST_BATCH,
+) -> PredictionCase:
+    """What is predicted is rounded down to a size that a search up to `highest` tries."""
+    sizes = [0, *grid(highest)]
+    found, *places = (
+        bisect_right(sizes, batch) - 1 for batch in (limit, told.limit, told.low, told.high)
+    )
+    predicted, low, high = (sizes[place] for place in places)
+    return PredictionCase(
+        **about,
+        batch_size=None,
+        budget=told.target,
+        unit="examples",
+        predicted=predicted,
+        low=low,
+        high=high,
+        measured=limit,
+        fails_at=fails_at,
+        steps=places[0] - found,
+    )
+
+
+def gpu_budget(row: PublishedMemory) -> int:
+    return gpu_types.room(row.gpu or "", budgets.framework_of(row.backend)).bytes

@@ -1,0 +1,1 @@
+"""All jobs of one call on one machine: prepared, raced, recorded in a folder, resumed."""

@@ -1,0 +1,228 @@
+"""From the plan to job files: data read, texts tokenised and starting weights made, each once.
+
+All of it is done before the first job starts, so that bad input ends a run before it has begun.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.checkpoints import checkpoint as checkpoints
+from benchmarks.harness.checkpoints import tokenize
+from benchmarks.harness.data import sources, tasks
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.job import Job, LimitWork, StartFile
+from benchmarks.harness.machine import budgets, packages
+from benchmarks.harness.machine.nvml import lacks
+from benchmarks.harness.plan.plan import JobSpec, Plan
+from benchmarks.harness.run.environments import Environment, here
+from frameworks.contract import BACKENDS, Start
+from results.schema import PLAIN, Checkpoint, Data, Device, Status, tokenizer_of
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A job that can run, with what its measurement says about its input."""
+
+    job: Job
+    data: Data
+    checkpoint: Checkpoint
+    where: Environment  # whose worker runs it
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A job that cannot run here, and why."""
+
+    spec: JobSpec
+    status: Status
+    reason: str
+
+
+class Inputs:
+    """Checkpoint, data and tokens of a plan, each read once and kept for the jobs that follow."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+        """Errors: UserError where the checkpoint cannot be had."""
+        self._plan, self._say = plan, say
+        self.source = checkpoints.find_checkpoint(plan.checkpoint, allow_pickle=plan.allow_pickle)
+        self._data: dict[str, sources.TaskData] = {}
+        self._texts: dict[tuple[str, int], tokenize.Prepared] = {}
+
+    def data(self, name: str) -> sources.TaskData:
+        if name not in self._data:
+            plan = self._plan
+            task = (
+                tasks.custom_task(**plan.custom_task)
+                if plan.custom_task and plan.custom_task["name"] == name
+                else tasks.find_task(name)
+            )
+            train_examples, evaluation_examples = plan.sizes[name]
+            self._say(f"reading {task.title}")
+            self._data[name] = sources.load_data(
+                task,
+                plan.data,
+                train_examples=train_examples,
+                evaluation_examples=evaluation_examples,
+                seed=plan.data_seed,
+            )
+        return self._data[name]
+
+    def texts(self, name: str, length: int) -> tokenize.Prepared:
+        if (name, length) not in self._texts:
+            self._texts[name, length] = tokenize.tokenise(self.data(name), self.source, length)
+        return self._texts[name, length]
+
+
+def prepare(
+    inputs: Inputs,
+    plan: Plan,
+    specs: Sequence[JobSpec],
+    folder: Path,
+    device: Device,
+    lent: Mapping[str, Environment],
+) -> dict[str, Ready | Excluded]:
+    """Job files' content by job id; `folder` is the run's, `lent` the environments that other
+    backends may be run in.
+
+    Errors: UserError for everything that is wrong with checkpoint, data or recipe."""
+    excluded = {spec.key.id: exclude(spec, inputs.source, device, lent) for spec in specs}
+    own = here()
+
+    def environment_of(spec: JobSpec) -> Environment:
+        missing = packages.missing(spec.key.backend)
+        return lent[spec.key.backend] if missing else own
+
+    return {
+        spec.key.id: excluded[spec.key.id]
+        or _ready(inputs, plan, spec, folder, device, environment_of(spec))
+        for spec in specs
+    }
+
+
+def check_device(specs: Sequence[JobSpec], device: Device) -> None:
+    """Errors: UserError for a precision that the device lacks. A trace in one, or what a study
+    tries beside its plain recipe, is left out with the reason and ends no run."""
+    for spec in specs:
+        if spec.key.question == "equivalence" or spec.key.shape not in (None, PLAIN):
+            continue
+        why = lacks(device, spec.recipe.precision)
+        if why:
+            raise UserError(
+                f"precision {spec.recipe.precision!r} on {device.name}: {why}; choose "
+                "another with --recipe precision=... or in the profile"
+            )
+
+
+def _ready(
+    inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Device, where: Environment
+) -> Ready:
+    key, recipe = spec.key, spec.recipe
+    data = inputs.data(key.task).record
+    texts = inputs.texts(key.task, recipe.length)
+    start = checkpoints.make_start(inputs.source, data.label_names, recipe.seed)
+    job = Job(
+        key=key,
+        recipe=recipe,
+        start=StartFile(**start.__dict__),
+        train=texts.train,
+        evaluations=texts.evaluations,
+        environment=environment(key.backend, device.kind) | spec.environment,
+        time_limit_seconds=plan.job_seconds,
+        equivalence=plan.equivalence,
+        throughput=plan.throughput,
+        memory=plan.memory,
+        limit=_limit(plan, spec),
+        predictions=folder / f"{key.id}.npz",
+    )
+    return Ready(job=job, data=data, checkpoint=describe(inputs.source, key.backend), where=where)
+
+
+def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:
+    if spec.budget is None:
+        return None
+    asked = plan.batch_limit
+    return LimitWork(
+        budget=spec.budget,
+        phase=spec.phase,
+        steps=asked.steps,
+        highest=asked.highest,
+        compare_finders=asked.compare_finders,
+    )
+
+
+def exclude(
+    spec: JobSpec,
+    source: checkpoints.CheckpointSource,
+    device: Device,
+    lent: Mapping[str, Environment],
+) -> Excluded | None:
+    """Why a job is not run, told before anything is loaded. Only races borrow: whatever else a
+    lender was asked for, it has measured itself.
+
+    Errors: UserError for a length beyond the model's, or a budget beyond the device's."""
+    checkpoints.check_length(source, spec.recipe.length)
+    if spec.budget is not None:
+        budgets.check_device(spec.budget, device)
+    missing = packages.missing(spec.key.backend)
+    if missing and (spec.key.question != "throughput" or spec.key.backend not in lent):
+        return Excluded(spec, "not_installed", missing)
+    pretrained = BACKENDS[spec.key.backend].pretrained
+    if source.random and pretrained and spec.key.question == "accuracy":
+        return Excluded(
+            spec,
+            "refused",
+            "random weights: the accuracy would say nothing; choose a pretrained checkpoint",
+        )
+    problems = unsupported(spec, source, device.kind)
+    why = lacks(device, spec.recipe.precision)
+    if problems or why:
+        return Excluded(spec, "unsupported", why or "; ".join(problems))
+    return None
+
+
+def unsupported(spec: JobSpec, source: checkpoints.CheckpointSource, device: str) -> list[str]:
+    """What the backend itself says that it cannot honour; its package imports no framework."""
+    start = Start(
+        folder=source.folder,
+        architecture=source.architecture,
+        label_count=2,
+        vocabulary_size=source.vocabulary_size,
+        max_length=source.max_length,
+    )
+    package = importlib.import_module(f"frameworks.{spec.key.backend}")
+    return [str(problem) for problem in package.unsupported(spec.recipe, start, device)]
+
+
+def describe(source: checkpoints.CheckpointSource, backend: str) -> Checkpoint:
+    if BACKENDS[backend].pretrained:
+        return Checkpoint(
+            name=source.name,
+            architecture=source.architecture,
+            sha256=source.sha256,
+            random=source.random,
+        )
+    return Checkpoint(name=tokenizer_of(source.name), architecture="lstm", sha256="", random=False)
+
+
+def environment(backend: str, device: str) -> dict[str, str]:
+    """Variables that the worker gets on top of its parent's."""
+    variables = {
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONHASHSEED": "0",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+    }  # NVML counts in this order
+    if device == "cpu":
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    if backend == "hf_torch":
+        variables["USE_TF"] = "0"  # transformers 4 imports TensorFlow where it finds it
+    elif backend == "hf_tf":
+        variables |= {"USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1"}
+    else:
+        variables["KERAS_BACKEND"] = "tensorflow"
+    return variables

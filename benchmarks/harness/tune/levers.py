@@ -1,0 +1,116 @@
+"""What tuning tries: levers, and candidates, which are levers put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from benchmarks.harness.plan.profile import Fields
+from frameworks.contract import Recipe
+from results.schema import Device
+
+# What changes the arithmetic, the most first: the order in which levers are dropped for accuracy.
+ARITHMETIC = ("precision", "padding", "batch_size")
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One thing that a framework offers: recipe fields and variables of the worker."""
+
+    name: str
+    fields: Fields = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Levers put together, what gained most alone first; none of them is the plain recipe."""
+
+    levers: tuple[Lever, ...] = ()
+
+    def plus(self, lever: Lever) -> Candidate:
+        return Candidate((*self.levers, lever))
+
+    def without(self, lever: Lever) -> Candidate:
+        return Candidate(tuple(other for other in self.levers if other != lever))
+
+    @property
+    def best_alone(self) -> Candidate:
+        """Its best lever; the plain recipe where there is no other."""
+        return Candidate(self.levers[:1] if len(self.levers) > 1 else ())
+
+    @property
+    def most_arithmetic(self) -> Lever:
+        """The lever to drop first for accuracy's sake."""
+
+        def place(lever: Lever) -> int:
+            return min(
+                (ARITHMETIC.index(name) for name in lever.fields if name in ARITHMETIC),
+                default=len(ARITHMETIC),
+            )
+
+        return min(self.levers, key=place)
+
+    def recipe(self, plain: Recipe) -> Recipe:
+        return Recipe(**(plain.model_dump() | self.fields))
+
+    @property
+    def fields(self) -> Fields:
+        return {name: value for lever in self.levers for name, value in lever.fields.items()}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {name: value for lever in self.levers for name, value in lever.environment.items()}
+
+    @property
+    def name(self) -> str:
+        return " + ".join(lever.name for lever in self.levers) or "plain"
+
+    def differs_where(self, lever: Lever) -> bool:
+        """Whether a lever sets what another one here has set already."""
+        return any(
+            set(lever.fields) & set(other.fields) or set(lever.environment) & set(other.environment)
+            for other in self.levers
+        )
+
+
+def levers(recipe: Recipe, device: Device) -> list[Lever]:
+    """Everything that could make the recipe faster and leaves the learning signal as it is: the
+    examples of an optimizer step stay the same number. What a backend or a device cannot do is
+    told by them, not here."""
+    found = [Lever(word, {"precision": word}) for word in ("tf32", "bf16", "fp16")]
+    found += [
+        Lever("compiled", {"compile": True}),
+        Lever("padding to the longest", {"padding": "longest"}),
+        Lever("length buckets", {"padding": "buckets"}),
+        Lever("attention sdpa", {"attention": "sdpa"}),
+        Lever("attention eager", {"attention": "eager"}),
+    ]
+    size, parts = recipe.batch_size, recipe.accumulation
+    if size % 2 == 0:
+        found.append(
+            Lever(
+                "half the batch, accumulated", {"batch_size": size // 2, "accumulation": parts * 2}
+            )
+        )
+    if parts % 2 == 0:
+        found.append(
+            Lever(
+                "twice the batch, less accumulated",
+                {"batch_size": size * 2, "accumulation": parts // 2},
+            )
+        )
+    if device.kind == "cpu" and device.cores > 1:
+        # Both ways: where cores share arithmetic units, a framework may by itself start fewer.
+        found += [
+            Lever(
+                f"{count} of {device.cores} threads",
+                environment={"OMP_NUM_THREADS": str(count), "TF_NUM_INTRAOP_THREADS": str(count)},
+            )
+            for count in (device.cores // 2, device.cores)
+        ]
+    current = recipe.model_dump()
+    return [
+        lever
+        for lever in found
+        if lever.environment or any(current[k] != v for k, v in lever.fields.items())
+    ]

@@ -1,0 +1,66 @@
+"""What tuning found, written as a profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.harness.plan.plan import Plan
+from benchmarks.harness.run.run import Run
+from results import store
+from results.schema import Tuning
+
+
+def keep(run: Run, tuning: Tuning) -> Path:
+    """Writes tuning.json and tuned.toml into the run's folder; the profile's path."""
+    store.write_record(run.folder / store.TUNING_FILE, tuning)
+    path = run.folder / "tuned.toml"
+    store.write_text(path, profile_text(tuning, run.plan))
+    return path
+
+
+def profile_text(tuning: Tuning, plan: Plan) -> str:
+    """The winner as a profile in TOML, with what each lever gained."""
+    lines = [f"# {' '.join(line.split())}" for line in comments(tuning, plan)]
+    lines += table(
+        "",
+        {
+            "description": f"{tuning.backend} on {tuning.task}, tuned from {plan.profile}",
+            "backends": [tuning.backend],
+            "checkpoint": plan.checkpoint,
+            "data": plan.data,
+            "data_seed": plan.data_seed,
+            "job_seconds": plan.job_seconds,
+        },
+    )
+    lines += table("recipe", tuning.plain_recipe | tuning.tuned_fields)
+    lines += table(f"environment.{tuning.backend}", tuning.tuned_environment)
+    train_examples, evaluation_examples = plan.sizes[tuning.task]
+    lines += ["", f"[tasks.{tuning.task}]"]  # also where it takes all examples there are
+    lines += table(
+        "", {"train_examples": train_examples, "evaluation_examples": evaluation_examples}
+    )
+    lines += table("accuracy", plan.accuracy.model_dump())
+    lines += table("tuning", plan.tuning.model_dump())
+    return "\n".join(lines) + "\n"
+
+
+def comments(tuning: Tuning, plan: Plan) -> list[str]:
+    found = [f"The fastest recipe found for {tuning.backend} on {tuning.task}, by:", plan.command]
+    for step in tuning.steps:
+        gain = step.reason if step.gain is None else f"{step.gain:.2f}x"
+        found.append(f"{step.lever} against {step.against}: {gain}{' (kept)' * step.kept}")
+    found += [f"Dropped {one.levers}: {one.reason}" for one in tuning.dropped]
+    return found
+
+
+def table(name: str, values: Mapping[str, object]) -> list[str]:
+    """A TOML table; what is None is left out. JSON's strings, numbers, truth values and lists are
+    TOML's too."""
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in values.items()
+        if value is not None
+    ]
+    return ["", f"[{name}]", *lines] if name and lines else lines

@@ -1,0 +1,1 @@
+"""The child process: one framework, one job, one measurement."""

@@ -1,0 +1,131 @@
+"""The worker process: one framework, one job.
+
+python -m benchmarks.harness.worker JOB.json
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from benchmarks.harness import data_segment
+from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.jobs.job import Built, Job
+from benchmarks.harness.jobs.pipe import Pipe
+from benchmarks.harness.machine import process_memory
+from benchmarks.harness.worker import (
+    accuracy,
+    batch_limit,
+    equivalence,
+    finders,
+    memory,
+    throughput,
+)
+from frameworks.contract import Session, Unsupported, Work
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
+PASSES = {
+    "equivalence": equivalence.take,
+    "throughput": throughput.take,
+    "memory": memory.take,
+    "batch_limit": batch_limit.take,
+    "accuracy": accuracy.take,
+}
+
+
+def die_with_parent() -> None:
+    """Asks the kernel to end this process when its parent ends, however that happens."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise SystemExit("the parent ended while the worker started")
+
+
+def build(job: Job, pipe: Pipe) -> Built:
+    module = backend(job, pipe)
+    train, traced = load_examples(job.train), job.key.question == "equivalence"
+    if traced:
+        train = equivalence.some(train, job.equivalence.examples(job.recipe.accumulation))
+    if job.limit:
+        train = batch_limit.exactly(train, batch_limit.needed(job, job.limit))
+    before = process_memory.reset_peak() if job.key.question == "memory" else None
+    pipe.send("building")
+    began = time.perf_counter()
+    work = Work(
+        recipe=job.recipe,
+        start=job.start.start(),
+        train=train,
+        record=traced or job.key.question == "accuracy",
+        hash_batches=traced,
+        memory_limit_bytes=job.limit.framework_bytes if job.limit else None,
+    )
+    session: Session = module.Session(work)
+    return Built(session, time.perf_counter() - began, before)
+
+
+def backend(job: Job, pipe: Pipe) -> ModuleType:
+    """The backend, loaded, and with it a CPU's budget in force. Not before: a library that is
+    refused memory while it is loaded may say anything, end the process or hang."""
+    module = importlib.import_module(f"frameworks.{job.key.backend}.train")
+    if job.limit:
+        batch_limit.bound(job.limit)
+    pipe.send("loaded")
+    return module
+
+
+def said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it came of, as a traceback shows them: a library that loads its
+    parts late says that it could not, and only the cause says that memory ran out."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def main() -> int:
+    die_with_parent()
+    pipe = Pipe()
+    job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    try:
+        if job.limit and job.limit.finder:
+            pipe.send("result", **finders.take(job, backend(job, pipe), pipe))
+            return 0
+        built = build(job, pipe)
+        figures = PASSES[job.key.question](job, built, pipe)
+        effective = built.session.effective()
+    except Unsupported as error:
+        pipe.send("error", status="unsupported", reason=str(error))
+        return 0
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is this job's outcome
+        if job.limit:
+            data_segment.unbound()  # or there may be no memory to tell it with
+        traceback.print_exc()
+        line = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
+        pipe.send(
+            "error",
+            status="failed",
+            reason=reason,
+            text="\n".join(map(said, chain(error)))[:MESSAGE_CHARACTERS],
+        )
+        return 0
+    pipe.send(
+        "result", effective=effective.__dict__ | {"details": dict(effective.details)}, **figures
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

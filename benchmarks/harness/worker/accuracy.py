@@ -1,0 +1,141 @@
+"""Accuracy: training to the recipe's end, scored on the whole of every evaluation set.
+
+Loss, gradient norm and learning rate are kept for every step; the curve holds every
+`log_interval`-th one, the same steps in every backend. Time spent in evaluation is not training
+time.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.jobs.job import Built, Job
+from benchmarks.harness.jobs.pipe import Pipe
+from benchmarks.harness.worker import training
+from benchmarks.harness.worker.counting import count_steps
+from benchmarks.harness.worker.scores import score
+from frameworks.contract import Curve, Feed, Recipe, Session
+from results.schema import Accuracy, CurvePoint, EvaluationPoint, Score
+
+PROGRESS_SECONDS = 1.0  # between two progress events
+
+
+class TrainingWatch:
+    """Evaluates at the recipe's interval and keeps the best weights where it asks for them."""
+
+    def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
+        self._recipe, self._session, self._pipe = job.recipe, session, pipe
+        self._total = Feed(session.work.train, job.recipe).total_steps
+        self._sets = {name: load_examples(path) for name, path in job.evaluations.items()}
+        self._called = self._last_progress = time.perf_counter()
+        self.evaluation_seconds = self.first_step_seconds = 0.0
+        self.evaluations: list[EvaluationPoint] = []
+        self.steps = 0
+        self.best: tuple[float, int, dict[str, np.ndarray]] | None = None
+
+    def begin(self) -> None:
+        pass  # training time counts from the loop's call
+
+    @property
+    def training_seconds(self) -> float:
+        return time.perf_counter() - self._called - self.evaluation_seconds
+
+    def step_end(self, step: int) -> bool:
+        self.steps = step
+        if step == 1:
+            self._session.synchronize()
+            self.first_step_seconds = self.training_seconds
+        now = time.perf_counter()
+        if now - self._last_progress > PROGRESS_SECONDS:
+            self._last_progress = now
+            losses = self._session.curve().loss  # on the device until here: read once a second
+            self._pipe.send(
+                "step", step=step, total=self._total, loss=losses[-1], seconds=self.training_seconds
+            )
+        interval = self._recipe.evaluation_interval
+        if interval and step % interval == 0 and step < self._total:
+            self.evaluate(step)
+        return False
+
+    def evaluate(self, step: int) -> dict[str, np.ndarray]:
+        """Logits of every evaluation set."""
+        self._session.synchronize()
+        training_seconds, began = self.training_seconds, time.perf_counter()
+        logits, scores = {}, {}
+        for name, examples in self._sets.items():
+            self._pipe.send("evaluating", set=name, examples=len(examples), step=step)
+            logits[name] = self._session.predict(examples, batch_size=self._recipe.batch_size)
+            scores[name] = score(logits[name], examples.labels)
+        self.evaluations.append(
+            EvaluationPoint(step=step, training_seconds=training_seconds, scores=scores)
+        )
+        self._keep_if_best(step, next(iter(scores.values())))
+        self.evaluation_seconds += time.perf_counter() - began
+        return logits
+
+    def _keep_if_best(self, step: int, first_set: Score) -> None:
+        if self._recipe.keep_best is None:
+            return
+        value = getattr(first_set, self._recipe.keep_best)
+        value = -value if self._recipe.keep_best == "loss" else value
+        if self.best is None or value > self.best[0]:
+            self.best = (value, step, self._session.weights())
+
+    def labels(self, name: str) -> np.ndarray:
+        return self._sets[name].labels
+
+
+def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+    session = built.session
+    watch = TrainingWatch(job, session, pipe)
+    training.run(job, session, watch)
+    session.synchronize()
+    training_seconds = watch.training_seconds
+    logits = watch.evaluate(watch.steps)
+    kept = watch.steps
+    if watch.best is not None and watch.best[1] != kept:
+        kept = watch.best[1]
+        session.load_weights(watch.best[2])
+        logits = watch.evaluate(kept)
+    save_predictions(job.predictions, logits, watch)
+    accuracy = Accuracy(
+        seed=job.recipe.seed,
+        steps=watch.steps,
+        examples=count_steps(session.work.feed, 0, watch.steps).examples,
+        training_seconds=training_seconds,
+        first_step_seconds=watch.first_step_seconds,
+        evaluation_seconds=watch.evaluation_seconds,
+        scores=watch.evaluations[-1].scores,
+        kept_step=kept,
+        curve=curve_points(session.curve(), job.recipe),
+        evaluations=watch.evaluations,
+        predictions_file=job.predictions.name,
+    )
+    return {"accuracy": accuracy.model_dump()}
+
+
+def save_predictions(path: Path, logits: dict[str, np.ndarray], watch: TrainingWatch) -> None:
+    """Logits and labels of every set, so that anyone can recompute the scores."""
+    arrays = {f"{name}_logits": values for name, values in logits.items()}
+    arrays |= {f"{name}_labels": watch.labels(name) for name in logits}
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+
+
+def curve_points(curve: Curve, recipe: Recipe) -> list[CurvePoint]:
+    """Every `log_interval`-th step and the last."""
+    last = len(curve.loss)
+    return [
+        CurvePoint(
+            step=step,
+            loss=curve.loss[step - 1],
+            gradient_norm=curve.gradient_norm[step - 1],
+            learning_rate=curve.learning_rate[step - 1],
+        )
+        for step in range(1, last + 1)
+        if step % recipe.log_interval == 0 or step == last
+    ]

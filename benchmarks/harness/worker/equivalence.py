@@ -1,0 +1,132 @@
+"""Equivalence: one training whose every step is kept, for another backend's to be laid beside.
+
+The batches are hashed as they reach the model; loss, gradient norm and learning rate are read at
+every optimizer step; logits and weights before and after. Nothing here is timed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.equivalence.sketch import sketches
+from benchmarks.harness.equivalence.trace import Arrays, write_arrays
+from benchmarks.harness.jobs.job import Built, Job
+from benchmarks.harness.jobs.pipe import Pipe
+from benchmarks.harness.worker.training import Checked
+from frameworks.contract import Examples, Feed, Session, learning_rate
+from results.schema import Trace
+
+PROGRESS_SECONDS = 1.0  # between two progress events
+
+
+class FirstUpdate:
+    """A watch that keeps the weights right after the first step whose learning rate is not 0."""
+
+    def __init__(self, session: Session, seen: Callable[[int], None]) -> None:
+        recipe, total = session.work.recipe, session.work.feed.total_steps
+        rates = [learning_rate(recipe, step, total) for step in range(total)]
+        self.step = next((s + 1 for s, rate in enumerate(rates) if rate > 0), total)
+        self.weights: dict[str, np.ndarray] = {}
+        self._session, self._seen = session, seen
+
+    def begin(self) -> None:
+        pass
+
+    def step_end(self, step: int) -> bool:
+        if step == self.step:
+            self.weights = self._session.weights()
+        self._seen(step)
+        return False
+
+
+def trace(
+    session: Session,
+    evaluation: Examples,
+    *,
+    keep_weights: bool = False,
+    seen: Callable[[int], None] = lambda step: None,
+) -> tuple[Trace, Arrays]:
+    """Trains a session that records and hashes its batches, to its end. `seen` is told every
+    optimizer step."""
+    feed, size = session.work.feed, session.work.recipe.batch_size
+    before = session.weights()
+    start_logits = session.predict(evaluation, batch_size=size)
+    watch = FirstUpdate(session, seen)
+    session.train(Checked(watch, session, session.work.recipe.precision))
+    session.synchronize()
+    after, curve = session.weights(), session.curve()
+    update = {
+        name: values.astype(np.float64) - before[name] for name, values in watch.weights.items()
+    }
+    arrays = Arrays(
+        start_logits=start_logits,
+        end_logits=session.predict(evaluation, batch_size=size),
+        start=sketches(before),
+        update=sketches(update),
+        end=sketches(after),
+        weights=after if keep_weights else None,
+    )
+    return Trace(
+        steps=len(curve.loss),
+        steps_per_epoch=feed.steps_per_epoch,
+        update_step=watch.step,
+        examples=step_examples(feed, len(curve.loss)),
+        batches=curve.batch_digests,
+        batch_steps=[feed.step_of(batch) + 1 for batch in range(len(curve.batch_digests))],
+        loss=curve.loss,
+        gradient_norm=curve.gradient_norm,
+        learning_rate=curve.learning_rate,
+        evaluation_examples=len(evaluation),
+    ), arrays
+
+
+def step_examples(feed: Feed, steps: int) -> list[int]:
+    """Examples in each of the first `steps` optimizer steps."""
+    counts = [0] * (steps + 1)
+    for batch in range(feed.total_batches):
+        counts[min(feed.step_of(batch), steps)] += feed.examples_in(batch)
+    return counts[:steps]
+
+
+def some(examples: Examples, count: int) -> Examples:
+    """`count` examples, evenly spread over all, or all where there are fewer."""
+    if count >= len(examples):
+        return examples
+    chosen = np.arange(count) * len(examples) // count
+    rows = [examples.ids[examples.offsets[i] : examples.offsets[i + 1]] for i in chosen]
+    return Examples(
+        ids=np.concatenate(rows),
+        offsets=np.cumsum([0, *map(len, rows)]),
+        second_starts=examples.second_starts[chosen],
+        labels=examples.labels[chosen],
+        pad_id=examples.pad_id,
+        has_token_types=examples.has_token_types,
+    )
+
+
+def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+    session, plan = built.session, job.equivalence
+    evaluation = some(load_examples(next(iter(job.evaluations.values()))), plan.evaluation_examples)
+    began = told = time.perf_counter()
+    total = session.work.feed.total_steps
+
+    def seen(step: int) -> None:
+        nonlocal told
+        now = time.perf_counter()
+        if now - told > PROGRESS_SECONDS:
+            told = now
+            pipe.send(
+                "step", step=step, total=total, loss=session.curve().loss[-1], seconds=now - began
+            )
+
+    taken, arrays = trace(session, evaluation, keep_weights=plan.keep_weights, seen=seen)
+    weights_file = write_arrays(job.predictions, arrays)
+    taken = taken.model_copy(
+        update={"arrays_file": job.predictions.name, "weights_file": weights_file}
+    )
+    return {"trace": taken.model_dump()}

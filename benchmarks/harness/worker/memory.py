@@ -1,0 +1,97 @@
+"""Memory: a pass of its own, never timed.
+
+`peak_process_bytes` is the kernel's high-water mark of resident memory, reset after the framework
+was imported and the data read, minus its value then: what model, optimizer and training took.
+The allocator's own peaks are read from the framework; what the whole device held is sampled by
+the parent. Batches are padded to the recipe's full length. When those peaks have been read, one
+more step tells the peak of each of its phases, where the framework runs a step in phases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness.jobs.job import Built, Job
+from benchmarks.harness.jobs.pipe import Pipe
+from benchmarks.harness.machine import process_memory
+from benchmarks.harness.worker import training
+from frameworks.contract import Session, StepPhase
+
+
+class PhasePeaks:
+    """The peak in each phase of a step, by the counter that the device has: the allocator's on a
+    GPU, on a CPU the process's beyond what it held before the model was built."""
+
+    def __init__(self, session: Session, before: int | None) -> None:
+        self._session, self._before = session, before
+        self._phase: StepPhase | None = None
+        self.listening = False  # reading the peaks starts them anew
+        self.peaks: dict[str, int] = {}
+        self.told = session.tell_phases(self.begins)
+
+    def begins(self, phase: StepPhase | None) -> None:
+        if not self.listening:
+            return
+        peak = self._peak()
+        if self._phase and peak is not None:  # a phase comes again in an accumulated step
+            self.peaks[self._phase] = max(peak, self.peaks.get(self._phase, 0))
+        self._phase = phase
+        self._session.reset_peak()
+        process_memory.reset_peak()
+
+    def _peak(self) -> int | None:
+        allocated = self._session.allocator().peak_allocated_bytes
+        if allocated is not None:
+            return allocated
+        peak = process_memory.peak()
+        return None if peak is None or self._before is None else peak - self._before
+
+
+class MemoryWatch:
+    """Counts executed steps, reads the peaks after the last one that counts, and has the phases
+    of the step after it told."""
+
+    def __init__(self, job: Job, built: Built, pipe: Pipe) -> None:
+        self._last, self._built, self._pipe = job.memory.steps, built, pipe
+        self.phases = PhasePeaks(built.session, built.before_model_bytes)
+        self.figures: dict[str, int | None] = {}
+
+    def begin(self) -> None:
+        pass
+
+    def step_end(self, step: int) -> bool:
+        self._pipe.send("step", step=step)
+        if step == self._last:
+            self.figures = {"steps": step, **read_peaks(self._built)}
+            self.phases.listening = True
+        return step > self._last or (step == self._last and not self.phases.told)
+
+
+def read_peaks(built: Built) -> dict[str, int | None]:
+    built.session.synchronize()
+    allocator = built.session.allocator()
+    peak, before = process_memory.peak(), built.before_model_bytes
+    return {
+        "peak_allocated_bytes": allocator.peak_allocated_bytes,
+        "peak_reserved_bytes": allocator.peak_reserved_bytes,
+        "allocator_retries": allocator.retries,
+        "allocator_out_of_memory_events": allocator.out_of_memory_events,
+        "peak_process_bytes": None if peak is None or before is None else peak - before,
+        "before_model_bytes": before,
+    }
+
+
+def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+    watch = MemoryWatch(job, built, pipe)
+    built.session.reset_peak()
+    training.run(job, built.session, watch)
+    gaps = {}
+    if watch.figures["peak_process_bytes"] is None:  # the kernel did not let the mark be reset
+        gaps["peak_process_bytes"] = "unsupported"
+    for name in ("peak_allocated_bytes", "peak_reserved_bytes"):
+        if watch.figures[name] is None:
+            on_gpu = built.session.effective().device.startswith("gpu")
+            gaps[name] = "unsupported" if on_gpu else "no_gpu"
+    if not watch.phases.peaks:
+        gaps["phase_peaks"] = "unsupported"
+    return {"memory": watch.figures | {"phase_peaks": watch.phases.peaks or None}, "gaps": gaps}

@@ -1,0 +1,101 @@
+"""Speed: windows of optimizer steps inside the framework's real training loop.
+
+The first step is timed alone, from the call of the loop to the synchronised end of the step.
+Warm-up windows follow, then the windows that count. At each window's end the device is
+synchronised and the worker waits inside the framework's callback for the next 'go', so that the
+parent's clock times real training steps and nothing else. It waits after its last window too: what
+follows would run while another participant's window is timed. Counted are executed steps, with the
+examples and tokens that took part in exactly those.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from typing import Any
+
+from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.jobs.job import Built, Job
+from benchmarks.harness.jobs.pipe import Pipe
+from benchmarks.harness.worker import flops, training
+from benchmarks.harness.worker.counting import Counted, count_evaluation, count_steps, head
+from frameworks.contract import BACKENDS, Feed, Session
+
+
+class WindowWatch:
+    """Times windows of `k` steps; after the last one it asks the loop to stop."""
+
+    def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
+        self._plan, self._session, self._pipe = job.throughput, session, pipe
+        self._feed = Feed(session.work.train, job.recipe)
+        self._windows_left = self._plan.warmup_windows + self._plan.rounds * self._plan.windows
+        self._window_start = 0  # executed steps when the window began
+        self.called = time.perf_counter()  # when the loop was called
+        self._began = self.called
+        self.first_step_seconds = 0.0
+
+    def begin(self) -> None:
+        pass  # the first step is timed from the loop's call, so its start-up counts
+
+    def step_end(self, step: int) -> bool:
+        if step == 1:
+            self._session.synchronize()
+            self.first_step_seconds = time.perf_counter() - self.called
+            return self._wait(step)
+        if step - self._window_start < self._plan.steps_per_window:
+            return False
+        self._session.synchronize()
+        seconds = time.perf_counter() - self._began
+        counted = count_steps(self._feed, self._window_start, step)
+        self._windows_left -= 1
+        self._pipe.send("window", **window(seconds, step - self._window_start, counted))
+        return self._wait(step) or self._windows_left == 0
+
+    def _wait(self, step: int) -> bool:
+        self._pipe.send("ready", step=step)
+        stop = not self._pipe.wait_for_go()
+        self._window_start, self._began = step, time.perf_counter()
+        return stop
+
+
+def window(seconds: float, steps: int, counted: Counted) -> dict[str, Any]:
+    return {"worker_seconds": seconds, "steps": steps, **dataclasses.asdict(counted)}
+
+
+def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+    """Training windows, then evaluation windows; each sent as it ends."""
+    session = built.session
+    watch = WindowWatch(job, session, pipe)
+    training.run(job, session, watch)
+    plan, recipe = job.throughput, job.recipe
+    examples = head(
+        load_examples(next(iter(job.evaluations.values()))),
+        plan.evaluation_batches * recipe.batch_size,
+    )
+    counted = count_evaluation(examples, recipe)
+    steps = -(-len(examples) // recipe.batch_size)
+    pipe.send("training_done")
+    while pipe.wait_for_go():
+        began = time.perf_counter()
+        session.predict(examples, batch_size=recipe.batch_size)
+        session.synchronize()
+        pipe.send("window", **window(time.perf_counter() - began, steps, counted))
+    return {
+        "build_seconds": built.seconds,
+        "first_step_seconds": watch.first_step_seconds,
+        "model_flops_per_token": model_flops_per_token(job, session),
+        "matmul_flops_per_second": session.matmul_flops_per_second(),
+    }
+
+
+def model_flops_per_token(job: Job, session: Session) -> float:
+    """Training FLOPs per real token, at the length that the mean token's sequence has: padding
+    is no work of the model's, so it lowers MFU."""
+    if not BACKENDS[job.key.backend].pretrained:
+        sizes = session.effective()
+        return flops.recurrent(sizes.parameters - sizes.embedding_parameters)
+    lengths = session.work.train.lengths.astype(float)
+    config = json.loads((job.start.folder / "config.json").read_text(encoding="utf-8"))
+    of_mean_token = float((lengths**2).sum() / lengths.sum())
+    return flops.transformer(config, of_mean_token, job.start.label_count)

@@ -1,0 +1,1 @@
+"""What both TensorFlow backends share; not a backend."""

@@ -1,0 +1,182 @@
+"""Is it the same work? Every check of every certificate, and the losses' difference by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.analysis.proof import NOT_PROVEN, PROVEN, origin, scientific, who
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Legend,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+)
+from results.report.format import count, percent
+from results.report.view import Run, View
+from results.report.writers.plots import Line, lines
+from results.schema import PLAIN, Certificate, Check
+
+KINDS = {"absolute": "", "relative": "relative", "share": "%"}
+BOUNDS = {"same": "the same", "some": "some, not all"}
+
+
+def first_lines(view: View) -> list[Block]:
+    """One line per task, before all else; nothing where no trace was asked for."""
+    found: list[Block] = []
+    for run in view.runs:
+        works = [(run.name, m) for m in run.measurements if m.job.shape in (None, PLAIN)]
+        traced = dict.fromkeys(m.job.task for _, m in works if m.job.question == "equivalence")
+        for task in traced:
+            text = view.proof_of([(name, m) for name, m in works if m.job.task == task])
+            proven = text.startswith(PROVEN)
+            if text == NOT_PROVEN:
+                text += ": there are no two traces to lay beside each other"
+            found.append(
+                Paragraph(f"{text}.", "lead" if proven else "failed", _head(view, run, task))
+            )
+    return found
+
+
+def section(view: View) -> Section | None:
+    certified = [(run, c) for run in view.runs for c in run.certificates]
+    if not certified:
+        return None
+    blocks: list[Block] = []
+    for run, c in certified:
+        head = _head(view, run, _work(c))
+        blocks.append(
+            Paragraph(
+                f"{c.verdict}.", "" if c.holds else "failed", f"{head}, {who(c, view.titles)}"
+            )
+        )
+        if c.points_to:
+            blocks.append(Paragraph(f"It points to {c.points_to}.", "failed"))
+        blocks.append(checks_table([c]))
+        blocks.append(
+            Listing(
+                [
+                    *[text for text in [origin(c, view.titles)] if text],
+                    f"clipping was at work in {count(c.clipped_steps)} of {count(c.steps)} steps",
+                    "weights were compared "
+                    + (
+                        "element by element"
+                        if c.weights_compared == "exact"
+                        else "through sketches, whose norms are right to about 10 %"
+                    ),
+                    *c.notes,
+                    *[
+                        f"{view.title(side.backend)} on {side.device}: "
+                        + ", ".join(
+                            f"{name} {version}" for name, version in sorted(side.versions.items())
+                        )
+                        for side in (c.first, c.second)
+                    ],
+                ]
+            )
+        )
+    return Section("Is it the same work?", "equivalence", [_figures(view, certified), *blocks])
+
+
+def checks_table(certificates: Sequence[Certificate]) -> Table:
+    return Table(
+        [
+            Column("check", numeric=False),
+            Column("worst difference"),
+            Column("bound"),
+            Column("outcome", numeric=False),
+            Column("where", numeric=False),
+        ],
+        [
+            [
+                Cell(check.name),
+                Cell(_amount(check, check.worst)),
+                Cell(_bound(check)),
+                _outcome(check),
+                Cell(check.where or ""),
+            ]
+            for c in certificates
+            for check in c.checks
+        ],
+    )
+
+
+def _work(certificate: Certificate) -> str:
+    """'imdb, bf16, accumulation 1'; what is in fp32 does not say so."""
+    precision = certificate.recipe.get("precision", "fp32")
+    return ", ".join(
+        [
+            certificate.task,
+            *[str(precision)] * (precision != "fp32"),
+            f"accumulation {certificate.recipe.get('accumulation')}",
+        ]
+    )
+
+
+def _outcome(check: Check) -> Cell:
+    if check.passed:
+        return Cell("holds")
+    at = f" from step {check.step} on" if check.step else ""
+    return Cell(f"fails{at}", tone="failed")
+
+
+def _amount(check: Check, value: float | None) -> str:
+    if value is None:
+        return "none to be had"
+    if check.kind == "same":
+        return "none" if value == 0 else f"{value:.0f} differ"
+    if check.kind == "some":
+        return f"in {percent(value, 0)} % of steps"
+    return f"{percent(value, 2)} %" if check.kind == "share" else scientific(value)
+
+
+def _bound(check: Check) -> str:
+    if check.kind in BOUNDS:
+        return BOUNDS[check.kind]
+    of = f"{KINDS[check.kind]}{', derived' if check.derived else ''}".removeprefix(", ")
+    if check.kind == "share":
+        return f"{percent(check.bound)} {of}"
+    return f"{scientific(check.bound)} {of}".strip()
+
+
+def _figures(view: View, certified: Sequence[tuple[Run, Certificate]]) -> Figures:
+    """One for each precision: beside a reduced one's, fp32's differences could not be seen."""
+    words = dict.fromkeys(c.recipe.get("precision") for _, c in certified)
+    return Figures(
+        [
+            _figure(
+                view,
+                [(run, c) for run, c in certified if c.recipe.get("precision") == word],
+                f" in {word}" if len(words) > 1 else "",
+            )
+            for word in words
+        ]
+    )
+
+
+def _figure(view: View, certified: Sequence[tuple[Run, Certificate]], where: str) -> Figure:
+    series = [
+        Line(
+            _head(view, run, _work(c)),
+            list(range(1, len(c.loss_differences) + 1)),
+            [difference * 1e6 for difference in c.loss_differences],
+            i,
+        )
+        for i, (run, c) in enumerate(certified)
+    ]
+    worst = max((max(line.ys, default=0.0) for line in series), default=0.0)
+    return Figure(
+        f"Difference of the losses{where}",
+        lines(series, "optimizer steps", "difference, millionths"),
+        f"at most {scientific(worst / 1e6)} nats at any step",
+        [Legend(line.label, line.colour) for line in series],
+    )
+
+
+def _head(view: View, run: Run, text: str) -> str:
+    return f"{text} ({run.name})" if view.several_runs else text

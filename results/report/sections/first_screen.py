@@ -1,0 +1,172 @@
+"""Who is fastest, what it held, how accurate, on what data and device: before any scrolling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.analysis.compare import Row
+from results.analysis.controls import told_apart
+from results.report.document import Block, Facts, Paragraph
+from results.report.format import count, gibibytes, listed, millions, number, percent
+from results.report.provenance import described, device_text, precision_words, seed_words, unique
+from results.report.sections import equivalence, limits, tuning
+from results.report.sections.controls import noise_text
+from results.report.sections.overview import (
+    a_measurement,
+    accuracy_places,
+    memory_figure,
+    model_size,
+    overview,
+    peers,
+)
+from results.report.view import View
+
+KINDS = ("device", "data", "precision")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+
+
+def first_screen(view: View) -> list[Block]:
+    blocks: list[Block] = [*equivalence.first_lines(view), Facts(_where(view))]
+    blocks += [_sentence(view, rows) for rows in view.comparisons]
+    blocks += tuning.first_lines(view)
+    blocks += limits.first_lines(view)
+    blocks += [overview(view)] if view.comparisons else []
+    every = [m for run in view.runs for m in run.measurements]
+    used = [m for m in every if m.status == "ok"]
+    if view.comparisons or not (view.grids or view.tunings):
+        blocks.append(
+            Paragraph(
+                "Measured: medians over windows with a bootstrap 95 % interval; accuracy with "
+                "Wilson's. Bold is the best among models of one size. "
+                f"{seed_words(used).capitalize()}; {view.proof}.",
+                "small",
+            )
+        )
+    if len(used) < len(every):
+        blocks.append(
+            Paragraph(
+                f"{count(len(every) - len(used))} of {count(len(every))} jobs gave no figures; "
+                "'What could not be taken' says why.",
+                "warning",
+            )
+        )
+    return blocks
+
+
+def _where(view: View) -> list[tuple[str, str]]:
+    """Devices, data and precisions, each once, with its runs where others have another; noise."""
+    named: dict[tuple[str, str], list[str]] = {}
+    for run in view.runs:
+        ok = [m for m in run.measurements if m.status == "ok"]
+        devices = [run.info.device] if run.info else [m.device for m in run.measurements[:1]]
+        precision = ", ".join(sorted({precision_words(m) for m in ok}, key=_most_exact_first))
+        for fact in [
+            *[("device", device_text(device)) for device in devices],
+            *[("data", text) for text in unique(described(m.data) for m in ok if m.data)],
+            *[("precision", precision)] * bool(precision),
+        ]:
+            named.setdefault(fact, []).append(run.name)
+    facts = [
+        (kind, text if len(runs) == len(view.runs) else f"{text} ({', '.join(runs)})")
+        for kind in KINDS
+        for (about, text), runs in named.items()
+        if about == kind
+    ]
+    return facts + [("noise floor", noise_text(view, pair)) for pair in view.noise_pairs]
+
+
+def _most_exact_first(precision: str) -> tuple[int, str]:
+    word = precision.split()[0]
+    return (PRECISIONS.index(word) if word in PRECISIONS else len(PRECISIONS)), precision
+
+
+def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:
+    """One comparison in plain words. Models of one size race, the largest first: a smaller
+    model's speed is no answer to the question whose framework is faster."""
+    races: dict[tuple[str, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda r: -model_size(r)):
+        if row.speed or row.memory or row.scores:
+            same = [r for r in peers(row, rows) if r.speed or r.memory or r.scores]
+            races.setdefault(tuple(r.backend for r in same), same)
+    head = view.head(rows[0].comparison)
+    if not races:
+        return Paragraph("no job gave figures.", "lead", head)
+    first, *others = races.values()
+    words = [_race(view, first)] + [
+        f"With another model ({millions(model_size(race[0]))} parameters against "
+        f"{millions(model_size(first[0]))}), {_race(view, race)}"
+        for race in others
+    ]
+    data = a_measurement(rows).data
+    if data and data.generated and any(r.scores for r in rows):
+        words.append("Generated data: these accuracies say nothing of real text.")
+    return Paragraph(" ".join(words), "lead", head)
+
+
+def _race(view: View, rows: Sequence[Row]) -> str:
+    """The winner with all that it has; two where the figures do not tell them apart."""
+    ranked = sorted((r for r in rows if r.speed), key=_slowness)
+    if not ranked:
+        return " ".join(f"{view.title(r.backend)} {_had(view, [r])}" for r in rows)
+    first, name = ranked[0], view.title(ranked[0].backend)
+    if len(ranked) == 1:
+        return f"{name} trained at {_speed(first)}{_also(view, [first])}"
+    second, other = ranked[1], view.title(ranked[1].backend)
+    assert first.speed is not None and second.speed is not None
+    factor = told_apart(first.speed, second.speed, view.floors)
+    if factor == "too close to tell apart":
+        return (
+            f"{name} and {other} trained too close to tell apart, at {_speed(first)} and "
+            f"{_speed(second)}{_also(view, [first, second])}"
+        )
+    if isinstance(factor, str):
+        return (
+            f"{name} trained at {_speed(first)} and {other} at {_speed(second)}; none is "
+            f"called faster: {factor}{_also(view, [first, second])}"
+        )
+    return (
+        f"{name} trained fastest, at {_speed(first)}, {number(factor)} times as fast as "
+        f"{other}{_also(view, [first])}"
+    )
+
+
+def _also(view: View, winners: Sequence[Row]) -> str:
+    """A second sentence, where there is more than speed."""
+    had = _had(view, winners)
+    return f". {'They' if len(winners) > 1 else 'It'} {had}" if had else "."
+
+
+def _had(view: View, rows: Sequence[Row]) -> str:
+    """'held 1.07 GiB and reached 91.2 % on test.', or nothing."""
+    said = []
+    figure = memory_figure(rows)
+    held = [gibibytes(v) for r in rows if r.memory and (v := r.memory.figures[figure])]
+    if len(held) == len(rows):
+        said.append(f"held {listed(held)} GiB")
+    reached = []
+    for name in sorted({s.evaluation_set for r in rows for s in r.scores}):
+        scores = [
+            percent(s.accuracy, accuracy_places(s) - 1)
+            for r in rows
+            for s in r.scores
+            if s.evaluation_set == name
+        ]
+        reached.append(f"{listed(scores)} % on {name}")
+    said += [f"reached {listed(reached)}"] if reached else []
+    return f"{listed(said)}." if said else ""
+
+
+def _slowness(row: Row) -> tuple[float, str]:
+    assert row.speed is not None
+    return -row.speed.training.samples_per_second, row.backend
+
+
+def _speed(row: Row) -> str:
+    assert row.speed is not None
+    rate = row.speed.training
+    notes = [
+        f"{number(rate.samples_per_second)} samples/s",
+        *["noisy"] * rate.noisy,
+        *["disturbed"] * rate.disturbed,
+    ]
+    return f"{number(rate.median)} steps/s ({', '.join(notes)})"

@@ -1,0 +1,129 @@
+"""How much memory? Every figure that was taken, and why the others were not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.analysis.compare import MEMORY_FIGURES, MemoryRow, Row
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+)
+from results.report.format import GIB, count, gap, gibibytes
+from results.report.provenance import labels, recipe_notes
+from results.report.sections.overview import MEMORY_TITLES, memory_figure
+from results.report.view import View
+from results.report.writers.plots import Bar, bars
+
+PHASES = ("forward", "backward", "optimizer")  # in their order
+
+
+def section(view: View) -> Section | None:
+    taken = [rows for rows in view.comparisons if any(r.memory for r in rows)]
+    if not taken:
+        return None
+    notes = [note for rows in taken for note in recipe_notes(view, rows, "memory")]
+    figures = [figure for rows in taken for figure in _figure(view, rows)]
+    blocks: list[Block] = [Figures(figures)] if figures else []
+    blocks += [
+        memory_table(view, taken),
+        Paragraph(
+            "A pass of its own, never timed. Allocated and reserved are the framework allocator's "
+            "peaks; device is what the GPU held beyond its use before the worker started; process "
+            "is the worker's peak of resident memory beyond what it held before the model was "
+            "built, which stands beside it.",
+            "small",
+        ),
+    ]
+    blocks += _phases(view, taken)
+    blocks += [Listing(notes)] if notes else []
+    return Section("How much memory?", "memory", [*blocks, *labels(view, "memory")])
+
+
+def _figure(view: View, rows: Sequence[Row]) -> list[Figure]:
+    name = memory_figure(rows)
+    items = [
+        Bar(view.title(r.backend), value / GIB, f"{gibibytes(value)} GiB", view.colour(r.backend))
+        for r in rows
+        if r.memory and (value := r.memory.figures[name])
+    ]
+    if not items:
+        return []
+    summary = "; ".join(f"{item.label} {item.text}" for item in items)
+    title = f"Memory, {MEMORY_TITLES[name]}: {view.head(rows[0].comparison)}"
+    return [Figure(title, bars(items, f"{MEMORY_TITLES[name]}, GiB"), summary)]
+
+
+def _phases(view: View, taken: Sequence[Sequence[Row]]) -> list[Block]:
+    """One step over time, where a backend tells it."""
+    rows = [row for rows in taken for row in rows if row.memory]
+    if not any(row.memory and row.memory.phases for row in rows):
+        return []
+    return [
+        Table(
+            [*view.key_columns(), *phase_columns()],
+            [[*view.key_cells(row), *phase_cells(row.memory)] for row in rows],
+            "The peak of each phase of one step",
+        ),
+        Paragraph(
+            "One more step, once the optimizer's state is there: what the framework's "
+            "allocator had given out at most on a GPU, what the process held at most on "
+            "a CPU. The loss belongs to the forward pass, clipping to the backward pass. "
+            "Where a framework runs a step as one graph, it has no phases.",
+            "small",
+        ),
+    ]
+
+
+def phase_columns() -> list[Column]:
+    return [Column(name, "GiB") for name in PHASES]
+
+
+def phase_cells(row: MemoryRow | None) -> list[Cell]:
+    phases = row.phases if row else None
+    if not phases:
+        return [gap(row.gaps.get("phase_peaks", "not_run") if row else None)] * len(PHASES)
+    return [Cell(gibibytes(phases[name])) if name in phases else gap("not_run") for name in PHASES]
+
+
+def memory_table(view: View, taken: Sequence[Sequence[Row]]) -> Table:
+    every = [row for rows in taken for row in rows if row.status("memory") != "not_asked"]
+    # The allocator's event counters are PyTorch's on a GPU: no columns where none has them.
+    names = [
+        name
+        for name in MEMORY_FIGURES
+        if name.endswith("_bytes")
+        or any(row.memory and row.memory.figures[name] is not None for row in every)
+    ]
+    columns = [
+        *view.key_columns(),
+        *[Column(MEMORY_TITLES[name], "GiB" if name.endswith("_bytes") else "") for name in names],
+    ]
+    return Table(columns, [_cells(view, row, names) for row in every])
+
+
+def _cells(view: View, row: Row, names: Sequence[str]) -> list[Cell]:
+    if row.memory is None:
+        return [*view.key_cells(row), *[gap(row.status("memory"))] * len(names)]
+    return [*view.key_cells(row), *[_figure_cell(row, name) for name in names]]
+
+
+def _figure_cell(row: Row, name: str) -> Cell:
+    assert row.memory is not None
+    value = row.memory.figures[name]
+    if value is None:
+        gaps = row.memory.gaps
+        return gap(
+            gaps.get(
+                name,
+                None if name.endswith("_bytes") else gaps.get("peak_reserved_bytes", "unsupported"),
+            )
+        )
+    return Cell(gibibytes(value) if name.endswith("_bytes") else count(value))

@@ -1,0 +1,167 @@
+"""The table that answers most in the least: one row per task and backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from results.analysis.accuracy import ScoreRow
+from results.analysis.compare import MEMORY_FIGURES, Rate, Row, headline_memory
+from results.analysis.controls import fastest
+from results.report.document import Cell, Column, Table, Tone
+from results.report.format import count, decimals, gap, gibibytes, number, percent, span
+from results.report.view import View
+from results.schema import Measurement
+
+MEMORY_TITLES = dict(
+    zip(
+        MEMORY_FIGURES,
+        (
+            "allocated peak",
+            "reserved peak",
+            "device peak",
+            "process peak",
+            "before the model",
+            "allocator retries",
+            "out-of-memory events",
+        ),
+        strict=True,
+    )
+)
+
+SAME_SIZE = 0.02  # two models are of one size when their parameters differ by less
+
+
+def overview(view: View) -> Table:
+    figures = {memory_figure(rows) for rows in view.comparisons}
+    memory = MEMORY_TITLES[figures.pop()] if len(figures) == 1 else "peak memory"
+    columns = [
+        *view.key_columns(),
+        Column("training", "steps/s"),
+        Column("training", "samples/s"),
+        Column("first step", "s"),
+        Column(memory, "GiB"),
+        Column("accuracy", "%"),
+        Column("model", "M parameters"),
+    ]
+    return Table(columns, [_cells(view, row, rows) for rows in view.comparisons for row in rows])
+
+
+def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
+    figure, rivals = memory_figure(rows), peers(row, rows)
+    held = row.memory and row.memory.figures[figure]
+    if held:
+        named = len({memory_figure(rows) for rows in view.comparisons}) > 1
+        memory = Cell(
+            gibibytes(held),
+            MEMORY_TITLES[figure] if named else "",
+            best(held, [r.memory.figures[figure] for r in rivals if r.memory], min),
+        )
+    else:
+        memory = gap(row.memory.gaps.get(figure) if row.memory else row.status("memory"))
+    size = model_size(row)
+    model = Cell(number(size / 1e6)) if size else gap("not_run")
+    return [
+        *view.key_cells(row),
+        *_speed_cells(view, row, rivals),
+        memory,
+        _accuracy_cell(row),
+        model,
+    ]
+
+
+def model_size(row: Row) -> int:
+    """Parameters of the model, or 0 where no job of the row came so far as to count them."""
+    every = (m for same in row.groups.values() for g in same for m in g.ok)
+    return next(
+        (
+            int(m.effective["parameters"])
+            for m in every
+            if m.effective and m.effective.get("parameters")
+        ),
+        0,
+    )
+
+
+def peers(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The rows whose model has the same size, itself included: those it races against."""
+    size = model_size(row)
+    return [r for r in rows if abs(model_size(r) - size) <= SAME_SIZE * size]
+
+
+def _speed_cells(view: View, row: Row, rivals: Sequence[Row]) -> list[Cell]:
+    if row.speed is None:
+        return [gap(row.status("throughput"))] * 3
+    rate, tone = row.speed.training, speed_tone(view, row, rivals)
+    return [
+        rate_cell(row, tone),
+        Cell(number(rate.samples_per_second), tone=tone),
+        Cell(number(row.speed.first_step_seconds)),
+    ]
+
+
+def speed_tone(view: View, row: Row, rivals: Sequence[Row]) -> Tone:
+    """'best' where the row is the fastest and can be told from the next one."""
+    speeds = [r.speed for r in rivals if r.speed]
+    return "best" if speeds and fastest(speeds, view.floors) is row.speed else ""
+
+
+def rate_cell(row: Row, tone: Tone = "") -> Cell:
+    """Median steps/s with its interval and what makes it doubtful."""
+    assert row.speed is not None
+    rate = row.speed.training
+    return Cell(number(rate.median), ", ".join(rate_notes(rate)), tone)
+
+
+def rate_notes(rate: Rate) -> list[str]:
+    """The interval of a rate's median, and what makes it doubtful."""
+    notes = [
+        span(rate.interval, decimals(rate.median)) if rate.interval else no_interval(rate.rounds)
+    ]
+    return notes + ["noisy"] * rate.noisy + ["disturbed"] * rate.disturbed
+
+
+def no_interval(rounds: int) -> str:
+    return f"{count(rounds)} round{'s' * (rounds > 1)}: no interval"
+
+
+def _accuracy_cell(row: Row) -> Cell:
+    if not row.scores:
+        return gap(row.status("accuracy"))
+    texts = [percent(s.accuracy, accuracy_places(s)) for s in row.scores]
+    if len(texts) == 1:
+        return Cell(texts[0], span_percent(row.scores[0]))
+    return Cell(" / ".join(texts), " / ".join(s.evaluation_set for s in row.scores))
+
+
+def span_percent(score: ScoreRow) -> str:
+    interval = score.accuracy_interval
+    return f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def accuracy_places(score: ScoreRow) -> int:
+    """No more decimals than the evaluation set can tell apart."""
+    return 2 if score.examples >= 1000 else 1
+
+
+def best(
+    value: float, values: Sequence[float | None], pick: Callable[[Sequence[float]], float]
+) -> Tone:
+    """'best' where it is the best of several."""
+    known = [v for v in values if v is not None]
+    return "best" if len(set(known)) > 1 and value == pick(known) else ""
+
+
+def memory_figure(rows: Sequence[Row]) -> str:
+    return headline_memory([r.memory for r in rows if r.memory], a_measurement(rows).device.kind)
+
+
+def a_measurement(rows: Sequence[Row]) -> Measurement:
+    """The first that is ok, else any: for what all rows of a comparison share."""
+    every = [
+        m
+        for row in rows
+        for same in row.groups.values()
+        for g in same
+        for m in (t.measurement for t in g.taken)
+    ]
+    return next((m for m in every if m.status == "ok"), every[0])

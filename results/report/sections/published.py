@@ -1,0 +1,184 @@
+"""How the run's accuracies compare with published ones, and why they may differ.
+
+Shown for real data only. The reasons are read from the two records; none is guessed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+
+from pydantic import BaseModel, ConfigDict
+
+from results.analysis.accuracy import ScoreRow
+from results.analysis.compare import Row
+from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
+from results.report.format import count, gap, number, percent
+from results.report.sections.overview import accuracy_places
+from results.report.view import View
+from results.schema import Measurement
+
+
+class Published(BaseModel):
+    """One row of reference.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    model: str
+    scores: dict[str, float]
+    source: str
+    parameters: int | None = None  # millions
+    training_examples: int | None = None
+    epochs: int | None = None
+    length: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+
+
+def published() -> list[Published]:
+    text = files("results").joinpath("reference.toml").read_text(encoding="utf-8")
+    return [Published.model_validate(row) for row in tomllib.loads(text)["accuracy"]]
+
+
+def section(view: View) -> Section | None:
+    blocks: list[Block] = []
+    for rows in view.comparisons:
+        real = [r for r in rows if r.scores and (data := _trained(r).data) and not data.generated]
+        known = [p for p in published() if p.task == rows[0].comparison.task]
+        if real and known:
+            blocks += _compared(view, real, known)
+    if not blocks:
+        return None
+    blocks.append(
+        Paragraph(
+            "Published figures are others' own, restated from their sources and "
+            "not taken again here.",
+            "small",
+        )
+    )
+    return Section("How this compares with published figures", "published", blocks)
+
+
+def _compared(view: View, rows: Sequence[Row], known: Sequence[Published]) -> list[Block]:
+    sets = sorted({s.evaluation_set for r in rows for s in r.scores})
+    columns = [
+        Column("model", numeric=False),
+        *[Column(name, "accuracy, %") for name in sets],
+        Column("parameters", "M"),
+        Column("trained on", "examples"),
+        Column("epochs"),
+        Column("length", "tokens"),
+        Column("batch"),
+        Column("source", numeric=False),
+    ]
+    table = [_own_cells(view, r, sets) for r in rows] + [_known_cells(p, sets) for p in known]
+    reasons = [f"this run, {view.title(r.backend)}: {_setting(r)}" for r in rows]
+    reasons.append(f"the published ones: {_their_setting(known)}")
+    head = view.head(rows[0].comparison)
+    return [
+        Table(
+            columns, table, f"{head}: this run, then what others published ({view.proof_for(rows)})"
+        ),
+        Paragraph(f"{head}: in what they differ, and why the accuracies may:"),
+        Listing(reasons),
+    ]
+
+
+def _own_cells(view: View, row: Row, sets: Sequence[str]) -> list[Cell]:
+    m, by_set = _trained(row), {s.evaluation_set: s for s in row.scores}
+    assert m.data is not None
+    size, recipe = _parameters(m), m.recipe
+    return [
+        Cell(f"this run, {view.title(row.backend)}", colour=view.colour(row.backend)),
+        *[_own_score(by_set[name]) if name in by_set else gap("not_run") for name in sets],
+        Cell(number(size)) if size else gap(None),
+        Cell(count(m.data.train_examples)),
+        Cell(_epochs(recipe)),
+        Cell(str(recipe.get("length"))),
+        Cell(str(recipe.get("batch_size"))),
+        Cell("measured here"),
+    ]
+
+
+def _own_score(score: ScoreRow) -> Cell:
+    interval = score.accuracy_interval
+    return Cell(
+        percent(score.accuracy, accuracy_places(score)),
+        f"{percent(interval.low)} to {percent(interval.high)}",
+    )
+
+
+def _known_cells(p: Published, sets: Sequence[str]) -> list[Cell]:
+    def said(value: int | None) -> Cell:
+        return gap("not said") if value is None else Cell(count(value))
+
+    scores = [
+        Cell(percent(p.scores[name], 2)) if name in p.scores else gap("not said") for name in sets
+    ]
+    return [
+        Cell(p.model),
+        *scores,
+        said(p.parameters),
+        said(p.training_examples),
+        said(p.epochs),
+        said(p.length),
+        said(p.batch_size),
+        Cell(p.source),
+    ]
+
+
+def _trained(row: Row) -> Measurement:
+    return next(m for g in row.groups["accuracy"] for m in g.ok)
+
+
+def _parameters(m: Measurement) -> float | None:
+    """Millions."""
+    value = (m.effective or {}).get("parameters")
+    return value / 1e6 if value else None
+
+
+def _epochs(recipe: dict[str, object]) -> str:
+    steps = recipe.get("steps")
+    return f"{steps} steps" if steps else str(recipe.get("epochs"))
+
+
+def _setting(row: Row) -> str:
+    """What this run did: 'trained on 10,000 examples (...), length 256, 1 epoch, ...'."""
+    m = _trained(row)
+    assert m.data is not None
+    epochs = _epochs(m.recipe)
+    epochs += "" if "steps" in epochs else " epoch" if epochs == "1" else " epochs"
+    parts = [
+        f"trained on {count(m.data.train_examples)} examples ({m.data.description})",
+        f"length {m.recipe.get('length')}",
+        epochs,
+    ]
+    if size := _parameters(m):
+        parts.append(f"{number(size)} M parameters")
+    if m.checkpoint:
+        parts.append(f"starting weights {m.checkpoint.name}")
+    return ", ".join(parts)
+
+
+def _their_setting(known: Sequence[Published]) -> str:
+    """The same for the published ones, from the least to the most."""
+    words = {
+        "training_examples": "training examples",
+        "length": "tokens of length",
+        "epochs": "epochs",
+        "parameters": "M parameters",
+        "batch_size": "examples a batch",
+    }
+    said = []
+    for name, unit in words.items():
+        values = sorted({v for p in known if (v := getattr(p, name)) is not None})
+        if values:
+            between = (
+                count(values[0])
+                if len(values) == 1
+                else f"{count(values[0])} to {count(values[-1])}"
+            )
+            said.append(f"{between} {unit}")
+    return f"{', '.join(said)}, as far as their sources say"

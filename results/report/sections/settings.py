@@ -1,0 +1,87 @@
+"""What was run: recipe, data, checkpoint, settings in force and versions, by backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.analysis.compare import Row
+from results.report.document import Block, Cell, Column, Details, Section, Table
+from results.report.provenance import commands, device_text
+from results.report.sections.overview import a_measurement
+from results.report.view import View
+from results.schema import Measurement
+
+
+def section(view: View) -> Section:
+    blocks: list[Block] = [
+        Table(
+            [
+                Column("run", numeric=False),
+                Column("profile", numeric=False),
+                Column("started", numeric=False),
+                Column("ftbench", numeric=False),
+                Column("device", numeric=False),
+            ],
+            [
+                [
+                    Cell(run.name),
+                    Cell(run.info.profile),
+                    Cell(run.info.started_at),
+                    Cell(run.info.ftbench_version),
+                    Cell(device_text(run.info.device)),
+                ]
+                for run in view.runs
+                if run.info
+            ],
+        )
+    ]
+    blocks += commands(view.runs)
+    blocks += [
+        Details(f"Settings: {view.head(rows[0].comparison)}", [_settings(view, rows)])
+        for rows in view.comparisons
+    ]
+    return Section("What was run", "work", blocks)
+
+
+def _settings(view: View, rows: Sequence[Row]) -> Table:
+    """A line per setting, a column per backend."""
+    columns = [
+        Column("setting", numeric=False),
+        *[Column(view.title(r.backend), numeric=False) for r in rows],
+    ]
+    by_backend = [_facts(a_measurement([r])) for r in rows]
+    names = list(dict.fromkeys(name for facts in by_backend for name in facts))
+    return Table(
+        columns,
+        [[Cell(name), *[Cell(facts.get(name, "")) for facts in by_backend]] for name in names],
+    )
+
+
+def _facts(m: Measurement) -> dict[str, str]:
+    facts = {f"recipe: {name}": _value(value) for name, value in m.recipe.items()}
+    facts |= {
+        f"in force: {name}": _value(value)
+        for name, value in (m.effective or {}).items()
+        if name != "details"
+    }
+    details = (m.effective or {}).get("details") or {}
+    facts |= {f"in force: {name}": _value(value) for name, value in sorted(details.items())}
+    if m.checkpoint:
+        weights = (
+            "random"
+            if m.checkpoint.random
+            else "pretrained"
+            if m.checkpoint.sha256
+            else "none taken over"
+        )
+        facts |= {
+            "checkpoint": m.checkpoint.name,
+            "checkpoint: sha256": m.checkpoint.sha256,
+            "checkpoint: weights": weights,
+        }
+    facts |= {f"version: {name}": text for name, text in sorted(m.versions.items())}
+    return facts | {f"environment: {k}": v for k, v in sorted(m.environment.items())}
+
+
+def _value(value: object) -> str:
+    return "default" if value is None else str(value)

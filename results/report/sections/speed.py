@@ -1,0 +1,238 @@
+"""How fast? Training and evaluation apart, with every raw window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from results.analysis.compare import Rate, Row, SpeedRow, speed_ratio
+from results.analysis.controls import within
+from results.analysis.statistics import Estimate
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Details,
+    Figure,
+    Figures,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+)
+from results.report.format import count, decimals, gap, listed, number, percent, span
+from results.report.provenance import labels, recipe_notes
+from results.report.sections.overview import no_interval, peers, rate_cell, rate_notes, speed_tone
+from results.report.view import View
+from results.report.writers.plots import Bar, bars
+
+
+def section(view: View) -> Section | None:
+    timed = [rows for rows in view.comparisons if any(r.speed for r in rows)]
+    if not timed:
+        return None
+    notes = [note for rows in timed for note in recipe_notes(view, rows, "throughput")]
+    doubts = [text for rows in timed for r in rows if r.speed for text in _doubts(view, r)]
+    blocks: list[Block] = [
+        Figures([_figure(view, rows) for rows in timed]),
+        training_table(view, timed),
+        Paragraph(
+            "Steps are optimizer steps, counted as executed; tokens leave padding out. "
+            "'Times as fast' is in samples/s, from windows of the same race and round; a "
+            "round counts once. MFU is model FLOP/s of "
+            "real tokens over the matmul rate that the same run measured in the same "
+            "precision; 'with padding' counts the padding that was computed too.",
+            "small",
+        ),
+    ]
+    notes += [*doubts, *apart(view)]
+    blocks += [Listing(notes)] if notes else []
+    blocks += [
+        *_evaluation(view, timed),
+        Details("Every window, in steps/s", [_windows(view, timed)]),
+    ]
+    return Section("How fast?", "speed", [*blocks, *labels(view, "throughput")])
+
+
+def _figure(view: View, rows: Sequence[Row]) -> Figure:
+    items = [_bar(view, r, r.speed.training) for r in rows if r.speed]
+    summary = "; ".join(f"{item.label} {item.text}" for item in items)
+    return Figure(
+        f"Training speed: {view.head(rows[0].comparison)}",
+        bars(items, "optimizer steps per second"),
+        f"{summary} ({view.proof_for(rows)})",
+    )
+
+
+def _bar(view: View, row: Row, rate: Rate) -> Bar:
+    interval = rate.interval
+    places = decimals(rate.median)
+    text = number(rate.median) + (f" ({span(interval, places)})" if interval else "")
+    return Bar(
+        view.title(row.backend),
+        rate.median,
+        text,
+        view.colour(row.backend),
+        interval.low if interval else None,
+        interval.high if interval else None,
+        rate.windows,
+    )
+
+
+def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
+    raced = any(sum(r.speed is not None for r in rows) > 1 for rows in timed)
+    columns = [
+        *view.key_columns(),
+        Column("training", "steps/s"),
+        Column("quartiles", "steps/s"),
+        *[Column("times as fast", "as the slowest")] * raced,
+        Column("samples", "1/s"),
+        Column("tokens", "1/s"),
+        Column("padding", "%"),
+        Column("first step", "s"),
+        Column("warm-up", "s"),
+        Column("build", "s"),
+        Column("MFU", "%"),
+        Column("with padding", "%"),
+    ]
+    asked = [
+        (row, rows) for rows in timed for row in rows if row.status("throughput") != "not_asked"
+    ]
+    return Table(
+        columns, [[*view.key_cells(row), *_cells(view, row, rows, raced)] for row, rows in asked]
+    )
+
+
+def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]:
+    if row.speed is None:
+        return [gap(row.status("throughput"))] * (10 + raced)
+    speed, rate = row.speed, row.speed.training
+    speeds = [r.speed for r in rows if r.speed]
+    tone = speed_tone(view, row, peers(row, rows))
+    low, high = (number(value, places=decimals(rate.median)) for value in rate.quartiles)
+    return [
+        rate_cell(row, tone),
+        Cell(f"{low} to {high}"),
+        *[_ratio_cell(view, speed, speeds)] * raced,
+        Cell(number(rate.samples_per_second)),
+        Cell(number(rate.tokens_per_second)),
+        Cell(percent(rate.padding_share)),
+        Cell(number(speed.first_step_seconds)),
+        Cell(number(speed.warmup_seconds)),
+        Cell(number(speed.build_seconds)),
+        *[
+            Cell(percent(mfu))
+            if mfu is not None
+            else gap(speed.gaps.get("matmul_flops_per_second", "not_run"))
+            for mfu in (speed.mfu, speed.mfu_with_padding)
+        ],
+    ]
+
+
+def _ratio_cell(view: View, speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
+    slowest = min(speeds, key=lambda s: s.training.samples_per_second)
+    if speed is slowest:
+        return Cell("1")
+    return ratio_cell(speed.training, slowest.training, view.floors.get(speed.group.comparison))
+
+
+def ratio_cell(first: Rate, second: Rate, floor: float | None) -> Cell:
+    """How many times as fast `first` is, and what makes it doubtful."""
+    ratio = speed_ratio(first, second)
+    if ratio is None:
+        return Cell("not raced together", tone="gap")
+    return Cell(number(ratio.value), ratio_note(ratio, first, second, floor))
+
+
+def ratio_note(
+    ratio: Estimate, first: Rate, second: Rate, floor: float | None, places: int = 2
+) -> str:
+    """The interval of two rates' ratio, and whether it can be told from noise."""
+    if ratio.interval is None:
+        return no_interval(len(set(first.turns) & set(second.turns)))
+    notes = [span(ratio.interval, places)]
+    notes += ["no noise floor was taken"] * (floor is None)
+    return ", ".join(notes + ["within the noise"] * within(ratio.value, floor))
+
+
+def apart(view: View) -> list[str]:
+    """Which comparisons were not raced as one, and how they would be; nothing where all were."""
+    heads = [
+        view.head(rows[0].comparison)
+        for rows in view.comparisons
+        if any(
+            speed_ratio(a.speed.training, b.speed.training) is None
+            for a, b in combinations(rows, 2)
+            if a.speed and b.speed
+        )
+    ]
+    return [
+        f"{listed(heads)}: not all backends were raced together, so no ratio of theirs is "
+        "shown and none is called faster; installed in one environment (pip install -e "
+        "'.[all]'), they race each other."
+    ] * bool(heads)
+
+
+def _doubts(view: View, row: Row) -> list[str]:
+    assert row.speed is not None
+    who = f"{view.head(row.comparison)}, {view.title(row.backend)}"
+    evaluation = row.speed.evaluation
+    return [
+        *doubts(who, row.speed.training),
+        *(doubts(f"{who}, evaluation", evaluation) if evaluation else []),
+    ]
+
+
+def doubts(who: str, rate: Rate) -> list[str]:
+    """What makes a rate doubtful, in sentences."""
+    found = []
+    if rate.noisy:
+        found.append(f"{who}: noisy, the interval is wider than 10 % of the median.")
+    if rate.disturbed:
+        found.append(
+            f"{who}: disturbed in {count(rate.disturbed_windows)} of "
+            f"{count(len(rate.windows))} windows: {listed(rate.disturbances)}."
+        )
+    return found
+
+
+def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
+    rows = [
+        (r, r.speed.evaluation) for same in timed for r in same if r.speed and r.speed.evaluation
+    ]
+    if not rows:
+        return []
+    columns = [
+        *view.key_columns(),
+        Column("evaluation", "batches/s"),
+        Column("samples", "1/s"),
+        Column("tokens", "1/s"),
+        Column("padding", "%"),
+    ]
+    return [
+        Table(
+            columns,
+            [
+                [
+                    *view.key_cells(row),
+                    Cell(number(rate.median), ", ".join(rate_notes(rate))),
+                    Cell(number(rate.samples_per_second)),
+                    Cell(number(rate.tokens_per_second)),
+                    Cell(percent(rate.padding_share)),
+                ]
+                for row, rate in rows
+            ],
+            "Evaluation speed",
+        )
+    ]
+
+
+def _windows(view: View, timed: Sequence[Sequence[Row]]) -> Table:
+    rows = []
+    for row in (r for same in timed for r in same if r.speed):
+        assert row.speed is not None
+        rate = row.speed.training
+        for turn in dict.fromkeys(rate.turns):
+            values = [number(v) for v, t in zip(rate.windows, rate.turns, strict=True) if t == turn]
+            rows.append([*view.key_cells(row), Cell(str(turn[1] + 1)), Cell(", ".join(values))])
+    return Table([*view.key_columns(), Column("round"), Column("windows", "steps/s", False)], rows)

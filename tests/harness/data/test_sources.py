@@ -1,0 +1,480 @@
+"""Data from a folder, from files of the user's own, from the hub's loader, and generated."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from benchmarks.harness.data.sources import Texts, load_data
+from benchmarks.harness.data.tasks import custom_task, find_task
+from benchmarks.harness.errors import UserError
+
+IMDB, MNLI = find_task("imdb"), find_task("mnli")
+
+
+def write_parquet(path: Path, **columns: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pa.table(columns), path)
+
+
+def write_imdb(folder: Path, *, train: int = 10, test: int = 6, **replaced: list) -> None:
+    for name, count in (("train", train), ("test", test)):
+        columns = {
+            "text": [f"{name} review {i}" for i in range(count)],
+            "label": [i % 2 for i in range(count)],
+        }
+        write_parquet(folder / f"{name}.parquet", **columns | (replaced if name == "train" else {}))
+
+
+def write_mnli(folder: Path, train: int = 9) -> None:
+    for name, count in (("train", train), ("validation_matched", 6), ("validation_mismatched", 3)):
+        write_parquet(
+            folder / f"{name}.parquet",
+            premise=[f"{name} premise {i}" for i in range(count)],
+            hypothesis=[f"{name} hypothesis {i}" for i in range(count)],
+            label=[i % 3 for i in range(count)],
+            idx=list(range(count)),
+        )
+
+
+def load(task, source=None, train=None, evaluation=None, seed=1):
+    return load_data(task, source, train_examples=train, evaluation_examples=evaluation, seed=seed)
+
+
+def refused(message: str):
+    return pytest.raises(UserError, match=message)
+
+
+# dir:PATH
+
+
+@pytest.mark.parametrize("inner", ["", "imdb"])
+def test_a_folder_of_parquet_is_read(tmp_path, inner):
+    write_imdb(tmp_path / inner)
+    data = load(IMDB, f"dir:{tmp_path}")
+    assert data.train.first == [f"train review {i}" for i in range(10)]
+    assert data.train.second is None
+    assert data.train.labels.tolist() == [0, 1] * 5 and data.train.labels.dtype == np.int32
+    assert data.evaluations["test"].first[0] == "test review 0"
+    assert data.record.source == "dir" and not data.record.generated
+    assert str(tmp_path) not in data.record.model_dump_json()
+    assert data.record.evaluation_examples == {"test": 6}
+
+
+def test_the_hubs_shards_are_read_in_order(tmp_path):
+    write_imdb(tmp_path)
+    for shard in range(2):
+        (tmp_path / "train.parquet").rename(tmp_path / "whole") if shard == 0 else None
+        write_parquet(
+            tmp_path / f"train-0000{shard}-of-00002.parquet",
+            text=[f"shard {shard}"] * 2,
+            label=[0, 1],
+        )
+    assert load(IMDB, f"dir:{tmp_path}").train.first == ["shard 0"] * 2 + ["shard 1"] * 2
+
+
+def test_mnli_is_read_with_both_evaluation_sets(tmp_path):
+    write_mnli(tmp_path / "mnli")
+    data = load(MNLI, f"dir:{tmp_path}")
+    assert list(data.evaluations) == ["matched", "mismatched"]
+    assert data.evaluations["mismatched"].second[2] == "validation_mismatched hypothesis 2"
+    assert data.train.labels.tolist() == [0, 1, 2] * 3
+
+
+def test_a_smaller_subset_lies_inside_a_larger_one(tmp_path):
+    write_imdb(tmp_path, train=100, test=50)
+    small, large = (load(IMDB, f"dir:{tmp_path}", train=n) for n in (20, 60))
+    assert small.train.first == large.train.first[:20]
+    assert small.train.first != [f"train review {i}" for i in range(20)]
+    assert load(IMDB, f"dir:{tmp_path}", train=20, seed=2).train.first != small.train.first
+    for text, label in zip(small.train.first, small.train.labels, strict=True):
+        assert int(text.split()[-1]) % 2 == label
+
+
+def test_the_record_says_what_was_used(tmp_path):
+    write_imdb(tmp_path / "imdb", train=30, test=20)
+    write_mnli(tmp_path / "mnli", train=90)
+
+    def description(task, **counts) -> str:
+        return load(task, f"dir:{tmp_path}", seed=42, **counts).record.description
+
+    assert description(MNLI) == (
+        "MultiNLI: all the 90 training pairs given (MultiNLI has 392,702),"
+        " all 6 matched pairs, all 3 mismatched pairs"
+    )
+    assert description(MNLI, train=30) == (
+        "MultiNLI: 30 of the 90 training pairs given (MultiNLI has 392,702) by seed 42, all 6 "
+        "matched pairs, all 3 mismatched pairs"
+    )
+    assert description(
+        IMDB.model_copy(update={"published_train_examples": 30}), train=20, evaluation=10
+    ) == ("IMDb: 20 of 30 training reviews by seed 42, 10 of 20 test reviews")
+
+
+def test_the_fingerprint_follows_texts_and_labels(tmp_path):
+    def fingerprint(**replaced) -> str:
+        write_imdb(tmp_path, **replaced)
+        return load(IMDB, f"dir:{tmp_path}").record.fingerprint
+
+    texts = [f"train review {i}" for i in range(10)]
+    base = fingerprint()
+    assert base == fingerprint(text=texts)
+    assert base != fingerprint(text=[*texts[:-1], "another"])
+    assert base != fingerprint(label=[1, 0] * 5)
+    assert base != fingerprint(text=[texts[0] + texts[1], "", *texts[2:]])
+
+
+def test_empty_texts_are_kept_and_counted(tmp_path):
+    write_imdb(tmp_path, text=["", "  ", "\n"] + ["x"] * 7)
+    data = load(IMDB, f"dir:{tmp_path}")
+    assert data.train.first[:3] == ["", "  ", "\n"]
+    assert "3 empty texts kept" in data.record.notes
+
+
+def test_a_label_that_no_training_example_has_is_noted(tmp_path):
+    write_mnli(tmp_path)
+    write_parquet(
+        tmp_path / "train.parquet", premise=["a", "b"], hypothesis=["c", "d"], label=[0, 1]
+    )
+    notes = load(MNLI, f"dir:{tmp_path}").record.notes
+    assert notes == ["no training pair has the label 'contradiction'"]
+
+
+def test_a_missing_or_empty_folder_is_told(tmp_path):
+    with refused("data folder '.*nowhere' is not there"):
+        load(IMDB, f"dir:{tmp_path / 'nowhere'}")
+    with refused("has neither imdb/train.parquet nor train.parquet; .* holds: nothing"):
+        load(IMDB, f"dir:{tmp_path}")
+    (tmp_path / "imdb").mkdir()
+    (tmp_path / "imdb" / "other.txt").touch()
+    with refused("holds: other.txt"):
+        load(IMDB, f"dir:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "replaced, message",
+    [
+        (
+            {"label": [0, 2] * 5},
+            "column 'label' of .*train.parquet has the label 2 in row 1, outside "
+            "the task's labels: 0, 1",
+        ),
+        ({"label": [0, -1] * 5}, "label -1.*hidden.*take a set that has labels"),
+        (
+            {"label": [1] * 10},
+            "all 10 rows of .*train.parquet have the label 1: nothing can be learned",
+        ),
+        ({"label": [0.5, 1.0] * 5}, "has the label 0.5 in row 0; labels are all integers"),
+        ({"label": [0, None] * 5}, "has no label in row 1"),
+        ({"label": ["good", "bad"] * 5}, "has the label 'good' in row 0, outside"),
+        ({"text": [None, "a"] * 5}, "column 'text' of .*train.parquet has nothing in row 0"),
+        ({"text": list(range(10))}, "column 'text' of .* has a int in row 0, where a text must be"),
+        ({"text": [], "label": pa.array([], pa.int64())}, "has no rows"),
+    ],
+)
+def test_bad_columns_are_told(tmp_path, replaced, message):
+    write_imdb(tmp_path, **replaced)
+    with refused(message):
+        load(IMDB, f"dir:{tmp_path}")
+
+
+def test_labels_by_name_are_read(tmp_path):
+    write_imdb(tmp_path, label=["positive", "negative"] * 5)
+    assert load(IMDB, f"dir:{tmp_path}").train.labels.tolist() == [1, 0] * 5
+
+
+def test_a_missing_column_is_told_with_those_there_are(tmp_path):
+    write_imdb(tmp_path)
+    write_parquet(tmp_path / "test.parquet", review=["a"], stars=[1], label=[1])
+    with refused("column 'text' is not in .*test.parquet; its columns: review, stars, label"):
+        load(IMDB, f"dir:{tmp_path}")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 no parquet", None])
+def test_a_damaged_parquet_is_told(tmp_path, content):
+    write_imdb(tmp_path)
+    path = tmp_path / "train.parquet"
+    path.write_bytes(path.read_bytes()[:-50] if content is None else content)
+    with refused("cannot read '.*train.parquet' as parquet: "):
+        load(IMDB, f"dir:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "counts, message",
+    [
+        ({"train": 11}, "asked for 11 training reviews of IMDb, there are 10"),
+        ({"evaluation": 7}, "asked for 7 test reviews of IMDb, there are 6"),
+        ({"train": 0}, "train_examples is 0: at least 1"),
+        ({"evaluation": -1}, "evaluation_examples is -1: at least 1"),
+        ({"train": 1}, "all have one label: take more"),
+    ],
+)
+def test_impossible_counts_are_told(tmp_path, counts, message):
+    write_imdb(tmp_path)
+    with refused(message):
+        load(IMDB, f"dir:{tmp_path}", **counts)
+
+
+@pytest.mark.parametrize("source", ["hubb", "embeded", "dir", "hub:x", ""])
+def test_an_unknown_source_is_told(source):
+    with refused("unknown data source"):
+        load(IMDB, source)
+
+
+# embedded
+
+
+def test_generated_data_say_so():
+    data = load(MNLI, None, train=18, evaluation=9, seed=5)
+    assert data.record.generated and data.record.source == "embedded"
+    assert data.record.description == (
+        "generated data in the shape of MultiNLI: 18 training pairs, 9 matched pairs, 9 mismatched "
+        "pairs, seed 5"
+    )
+    assert data.record.fingerprint == load(MNLI, "embedded", 18, 9, 5).record.fingerprint
+    assert data.record.fingerprint != load(MNLI, "embedded", 18, 9, 6).record.fingerprint
+    assert data.evaluations["matched"].first != data.evaluations["mismatched"].first
+
+
+def test_a_task_without_a_generator_is_refused():
+    with refused("task 'imdb' has no generated data"):
+        load(IMDB.model_copy(update={"generator": None}), "embedded")
+
+
+# The user's own
+
+ROWS = [
+    {"t": f'text {i}, "quoted"\nand more', "u": f"{i}", "l": "spam" if i % 4 else "ham"}
+    for i in range(40)
+]
+
+
+def write_rows(path: Path, rows: list[dict]) -> Path:
+    if path.suffix == ".csv":
+        import csv
+
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        write_parquet(path, **{name: [row[name] for row in rows] for name in rows[0]})
+    return path
+
+
+def own(path: Path, second: str | None = "u"):
+    return custom_task(str(path), text="t", second=second, label="l")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_own_files_are_read_and_split_by_label(tmp_path, kind):
+    data = load(own(write_rows(tmp_path / f"mail.{kind}", ROWS)), seed=42)
+    assert data.task.label_names == ("ham", "spam")
+    assert data.task.evaluation_splits.keys() == {"evaluation"}
+    evaluation = data.evaluations["evaluation"]
+    assert np.bincount(data.train.labels).tolist() == [8, 24]
+    assert np.bincount(evaluation.labels).tolist() == [2, 6]
+    both = {*data.train.first, *evaluation.first}
+    assert both == {row["t"] for row in ROWS}
+    assert sorted(map(int, data.train.second + evaluation.second)) == list(range(40))
+    assert data.record.label_names == ["ham", "spam"]
+    assert "8 of 40 pairs split off for evaluation, stratified, by seed 42" in data.record.notes
+    assert data.record.source == "file"
+    assert str(tmp_path) not in data.record.model_dump_json()
+
+
+def test_the_split_follows_the_seed(tmp_path):
+    task = own(write_rows(tmp_path / "mail.csv", ROWS))
+    first, again, other = (load(task, seed=seed).train.second for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_all_kinds_of_files_give_the_same_data(tmp_path):
+    prints = {
+        load(own(write_rows(tmp_path / f"mail.{kind}", ROWS))).record.fingerprint
+        for kind in ("csv", "jsonl", "parquet")
+    }
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize(
+    "labels, names",
+    [
+        ([3, 10, 1, 3, 10, 1], ("1", "3", "10")),
+        (["b", "a", "b", "a", "b", "a"], ("a", "b")),
+        ([True, False] * 3, ("false", "true")),
+        (["2", "10"] * 3, ("2", "10")),
+    ],
+)
+def test_labels_are_mapped_sorted(tmp_path, labels, names):
+    rows = [{"t": str(label), "l": label} for label in labels]
+    data = load(own(write_rows(tmp_path / "x.parquet", rows), second=None))
+    assert data.task.label_names == names
+    for texts in (data.train, data.evaluations["evaluation"]):
+        assert [names[i] for i in texts.labels] == [text.lower() for text in texts.first]
+
+
+def test_csv_keeps_texts_as_they_stand(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('t,l\n007,a\n,b\n"NA",a\n"1,5\n2",b\nnull,a\n1e3,b\n')
+    data = load(own(path, second=None))
+    texts = data.train.first + data.evaluations["evaluation"].first
+    assert sorted(texts) == sorted(["007", "", "NA", "1,5\n2", "null", "1e3"])
+    assert "1 empty text kept" in data.record.notes
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("x.csv", "t,l\na,0\nb\n", "cannot read '.*x.csv' as csv: .*"),
+        ("x.csv", "", "cannot read '.*x.csv' as csv: "),
+        ("x.csv", "t,l\n", "has no rows"),
+        ("x.csv", "a,b\n1,2\n", "column 't' is not in .*x.csv; its columns: a, b"),
+        ("x.csv", b"t,l\n\xff\xfe,0\nb,1\n", "cannot read '.*x.csv' as csv: "),
+        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": \n', "x.jsonl' line 2 is no JSON"),
+        ("x.jsonl", '{"t": "a", "l": 0}\n[1]\n', "x.jsonl' line 2 is no JSON object"),
+        (
+            "x.jsonl",
+            '{"t": "a", "l": 0}\n{"l": 1}\n',
+            "column 't' is not in .*line 2; its columns: l",
+        ),
+        ("x.jsonl", '{"t": 5, "l": 0}\n{"t": "b", "l": 1}\n', "has a int in row 0"),
+        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": "x"}\n', "labels are all integers or all"),
+        ("x.jsonl", '{"t": "\\ud800", "l": 0}\n{"t": "b", "l": 1}\n', "broken Unicode in row 0"),
+        ("x.jsonl", b'{"t": "\xff", "l": 0}\n', "cannot read '.*x.jsonl' as jsonl"),
+        ("x.jsonl", "", "has no rows"),
+        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 0}\n', "all 2 rows of .* have the label"),
+        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 1}\n', "a single row with the label '0'"),
+        ("x.jsonl", '{"t": "a", "l": -1}\n{"t": "b", "l": 1}\n', "label -1"),
+    ],
+)
+def test_bad_files_are_told(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with refused(message):
+        load(own(path, second=None))
+
+
+def test_an_own_task_takes_no_other_source(tmp_path):
+    task = own(write_rows(tmp_path / "x.csv", ROWS))
+    with refused(r"task 'x' has its own data \(file\): leave out the data source 'embedded'"):
+        load(task, "embedded")
+
+
+# The hub's loader, on local folders in the hub's format
+
+
+@pytest.fixture
+def datasets_cache(monkeypatch, tmp_path_factory):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))
+
+
+def test_the_hubs_loader_gives_what_the_folder_gives(tmp_path, datasets_cache):
+    write_imdb(tmp_path)
+    task = IMDB.model_copy(update={"hub_id": str(tmp_path)})
+    data = load(task, "hub", train=6)
+    assert data.record.source == "hub"
+    assert data.record.fingerprint == load(IMDB, f"dir:{tmp_path}", 6).record.fingerprint
+
+
+def test_the_hubs_loader_takes_configurations_and_named_labels(tmp_path, datasets_cache):
+    write_mnli(tmp_path / "mnli")
+    card = {
+        "configs": [
+            {
+                "config_name": "mnli",
+                "data_files": [
+                    {"split": name, "path": f"mnli/{name}.parquet"}
+                    for name in ("train", "validation_matched", "validation_mismatched")
+                ],
+            }
+        ]
+    }
+    (tmp_path / "README.md").write_text(f"---\n{json.dumps(card)}\n---\n")
+    task = MNLI.model_copy(update={"hub_id": str(tmp_path)})
+    data = load(task, "hub")
+    assert data.record.fingerprint == load(MNLI, f"dir:{tmp_path}").record.fingerprint
+    with refused("no split 'nothing'; its splits: train, validation_matched"):
+        load(task.model_copy(update={"train_split": "nothing"}), "hub")
+    with refused("column 'text' is not in data set .*its columns: premise, hypothesis, label, idx"):
+        load(task.model_copy(update={"text_column": "text"}), "hub")
+    with refused("cannot get the data set"):
+        load(task.model_copy(update={"hub_config": "other"}), "hub")
+
+
+@pytest.mark.parametrize("held_out", ["validation", "test", None])
+def test_an_own_hub_task_uses_its_evaluation_set(tmp_path, datasets_cache, held_out):
+    for name in ("train", held_out or "train"):
+        write_parquet(
+            tmp_path / f"{name}.parquet", t=[f"{name} {i}" for i in range(10)], l=["no", "yes"] * 5
+        )
+    task = custom_task("owner/name", text="t", second=None, label="l")
+    data = load(task.model_copy(update={"hub_id": str(tmp_path)}))
+    assert data.task.label_names == ("no", "yes")
+    assert list(data.evaluations) == [held_out or "evaluation"]
+    assert len(data.train) == (10 if held_out else 8)
+    assert "hub revision not pinned" in data.record.notes
+
+
+def test_without_the_hub_the_other_ways_are_named(monkeypatch, datasets_cache):
+    import datasets
+    import huggingface_hub.constants
+
+    for module in (datasets.config, huggingface_hub.constants):
+        monkeypatch.setattr(module, "HF_HUB_OFFLINE", True)
+    with refused("cannot get the data set 'stanfordnlp/imdb' from the hub: .*dir:PATH.*embedded"):
+        load(IMDB, "hub")
+    task = custom_task("owner/name", text="t", second=None, label="l")
+    with refused("cannot get the data set 'owner/name' from the hub: .*use a local file"):
+        load(task)
+
+
+# The real data
+
+
+def real_data() -> Path:
+    root = Path(__file__).resolve().parents[3]
+    folder = Path(os.environ.get("FTBENCH_DATA", root.parent / "shared" / "data"))
+    if not (folder / "imdb" / "train.parquet").is_file():
+        pytest.skip(f"no real data in {folder}: name their folder in FTBENCH_DATA")
+    return folder
+
+
+def test_the_real_data_are_read():
+    folder = real_data()
+    imdb = load(IMDB, f"dir:{folder}", 10_000, 2_500, 42)
+    assert imdb.record.description == (
+        "IMDb: 10,000 of 25,000 training reviews by seed 42, 2,500 of 25,000 test reviews"
+    )
+    assert 0.48 < imdb.train.labels.mean() < 0.52
+    mnli = load(MNLI, f"dir:{folder}", 20_000, None, 42)
+    assert mnli.record.evaluation_examples == {"matched": 9815, "mismatched": 9832}
+    assert "training pairs given (MultiNLI has 392,702) by seed 42" in mnli.record.description
+
+
+def test_the_digest_tells_texts_apart():
+    def digest(first, second, labels):
+        return Texts(first, second, np.array(labels, np.int32)).digest()
+
+    assert (
+        len(
+            {
+                digest(["ab", "c"], None, [0, 1]),
+                digest(["a", "bc"], None, [0, 1]),
+                digest(["ab", "c"], None, [1, 0]),
+                digest(["ab"], ["c"], [0]),
+                digest(["ab", "c"], ["", ""], [0, 1]),
+            }
+        )
+        == 5
+    )

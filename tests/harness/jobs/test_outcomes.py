@@ -1,0 +1,116 @@
+"""How a worker's end is read. The texts are what the frameworks say, here or in users' reports."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from benchmarks.harness.jobs.outcomes import of_end, of_exception, telling_line
+from benchmarks.harness.worker.__main__ import chain, said
+
+PLAIN = [
+    "MemoryError: ",
+    "MemoryError: std::bad_alloc",  # TensorFlow, where an error itself finds no memory
+    "_ArrayMemoryError: Unable to allocate 184. MiB for an array with shape (64, 26) and data type "
+    "float32",
+    "RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't "
+    "allocate memory: you tried to allocate 6291456 bytes. Error code 12 (Cannot allocate memory)",
+    "RuntimeError: [enforce fail at alloc_cpu.cpp:83] data. DefaultCPUAllocator: not enough "
+    "memory: you tried to allocate 402653184 bytes.",
+    "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity "
+    "of 14.56 GiB of which 1.10 GiB is free.",
+    "RuntimeError: CUDA error: out of memory",
+    "ResourceExhaustedError: Graph execution error:\n\nDetected at node 'Softmax' defined at\n"
+    "OOM when allocating tensor with shape[64,12,512,512] and type float on "
+    "/job:localhost/replica:0/task:0/device:CPU:0 by allocator cpu",
+    "InternalError: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1073741824 bytes.",
+]
+DISGUISED = [
+    "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "RuntimeError: cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in "
+    "a non-contiguous input.",
+    "InternalError: Graph execution error:\n\nFailed to call ThenRnnForward with model config: "
+    "[rnn_mode, rnn_input_mode, rnn_direction_mode]: 2, 0, 0",
+    "InternalError: Failed to call DoRnnBackward with model config: [rnn_mode]: 2",
+    "RuntimeError: std::bad_alloc",
+    "RuntimeError: could not create a primitive",
+    "RuntimeError: can't start new thread",
+    "SystemError: <function _find_and_load at 0x7f3d> returned NULL without setting an exception",
+    "EncodeError: Failed to serialize proto",
+    "SystemError: error return without exception set",
+    "SystemError: <class 'type'> returned a result with an exception set",
+    "ImportError: libtorch_cpu.so: failed to map segment from shared object",
+    "OSError: [Errno 12] Cannot allocate memory",
+    "BlockingIOError: [Errno 11] Resource temporarily unavailable",
+]
+NEITHER = [
+    "ValueError: the loss is not a number",
+    "KeyError: 'memory'",
+    "RuntimeError: The size of tensor a (512) must match the size of tensor b (128)",
+    "RuntimeError: CUDA error: device-side assert triggered",
+    "PrecisionOverridden: the recipe says precision 'fp32', but after the first step the framework "
+    "runs in 'tf32': another switch overrides it",
+    "InvalidArgumentError: Graph execution error:\n\nindices[0,0] = 40000 is not in [0, 30522)",
+    "OSError: [Errno 28] No space left on device",
+    "ImportError: cannot import name 'Trainer'",
+]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_the_framework_says_it(text: str) -> None:
+    assert of_exception(text) == "oom"
+
+
+@pytest.mark.parametrize("text", DISGUISED)
+def test_it_is_said_in_other_words(text: str) -> None:
+    assert of_exception(text) == "disguised_oom"
+
+
+@pytest.mark.parametrize("text", NEITHER)
+def test_other_errors_are_never_taken_for_memory(text: str) -> None:
+    assert of_exception(text) == "error"
+
+
+def told(within: Exception, error: Exception, *, hidden: bool = False) -> str:
+    """What a worker says of an error that came while another one was handled."""
+    error.__context__, error.__suppress_context__ = within, hidden
+    return "\n".join(map(said, chain(error)))
+
+
+def test_what_an_error_came_of_tells_too() -> None:
+    """transformers loads its parts late, and says only which one it could not load."""
+    late = ModuleNotFoundError("Could not import module 'Trainer'")
+    assert of_exception(told(MemoryError(), late)) == "oom"
+    try:
+        raise late from MemoryError()
+    except ModuleNotFoundError as error:
+        assert of_exception("\n".join(map(said, chain(error)))) == "oom"
+    late.__cause__ = None
+    assert of_exception(told(OSError(12, "Cannot allocate memory"), late)) == "disguised_oom"
+    assert of_exception(told(KeyError("memory"), late)) == "error"
+    assert of_exception(told(MemoryError(), ValueError("no such recipe"), hidden=True)) == "error"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "outcome"),
+    [
+        (-signal.SIGKILL, "host_oom"),
+        (-signal.SIGABRT, "disguised_oom"),
+        (-signal.SIGSEGV, "disguised_oom"),
+        (1, "disguised_oom"),
+        (134, "disguised_oom"),
+        (0, "error"),
+        (-signal.SIGTERM, "error"),
+        (-signal.SIGINT, "error"),
+    ],
+)
+def test_ends_without_an_exception(exit_code: int, outcome: str) -> None:
+    assert of_end(exit_code) == outcome
+
+
+def test_the_line_that_says_most() -> None:
+    assert telling_line(PLAIN[7]).startswith("OOM when allocating tensor with shape[64")
+    assert telling_line("ValueError: first\nsecond") == "ValueError: first"
+    assert telling_line("\n") == "no message"
+    assert len(telling_line("x" * 5000)) == 300

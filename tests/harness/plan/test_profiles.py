@@ -1,0 +1,128 @@
+"""Profiles: every committed one is valid, and every mistake is named by file, field and value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.plan.profile import (
+    ThroughputPlan,
+    load_profile,
+    parse_overrides,
+    profile_names,
+)
+from results.analysis.statistics import FEWEST
+
+HEAD = 'description = "a test"\n'
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_committed_profiles_are_valid(name: str) -> None:
+    profile = load_profile(name)
+    for backend in profile.backends:
+        for task in profile.tasks:
+            assert profile.recipe_for(backend, task).batch_size >= 1
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_the_races_of_committed_profiles_can_show_a_difference(name: str) -> None:
+    """An interval needs six rounds, and a winner a noise floor."""
+    profile = load_profile(name)
+    for race in (ThroughputPlan(), profile.throughput):
+        assert min(race.rounds, race.rounds * race.evaluation_windows) >= FEWEST
+        assert race.noise_pair or name == "tune"  # it races the plain recipe against itself
+
+
+def test_the_named_profiles_are_there() -> None:
+    assert {"quick", "cpu", "t4", "a100", "h100"} <= set(profile_names())
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("[tasks.imdb]\n[recipe]\nprecison = 'fp32'", ["field recipe.precison", "precision"]),
+        ("[tasks.imdb]\n[recipe]\nprecision = 'fp8'", ["recipe.precision = 'fp8'", "'tf32'"]),
+        ("[tasks.imdb]\n[recipe]\nbatch_size = 0", ["recipe.batch_size = 0", "greater"]),
+        ("[tasks.imdb]\n[recipe]\nbatch_size = 'a'", ["recipe.batch_size = 'a'", "integer"]),
+        ("[tasks.imdb]\ntrain_example = 3", ["tasks.imdb.train_example", "train_examples"]),
+        ("[tasks.imdb]\ntrain_examples = 'all'", ["tasks.imdb.train_examples = 'all'"]),
+        ("[tasks.imdb.recipe]\nlength = 'x'", ["tasks.imdb.recipe.length = 'x'"]),
+        ("[tasks.imdb]\n[vary]\nprecision = ['fp32', 'fp9']", ["vary.precision = 'fp9'"]),
+        ("[tasks.imdb]\n[throughput]\nwindow = 3", ["throughput.window", "windows"]),
+        ("[tasks.imdb]\n[variants.small]\nbatch = 8", ["variants.small.batch", "batch_size"]),
+        ("[tasks.imdb]\n[variants.plain]\nbatch_size = 8", ["variants.plain", "another name"]),
+        ("[tasks.imdb]\n[variants.'a b']\nbatch_size = 8", ["variants.a b"]),
+        (
+            "[tasks.imdb]\n[recipe]\nbeta1 = 0.8\n[variants.factored]\noptimizer = 'adafactor'",
+            ["variants.factored", "beta1 is AdamW's"],
+        ),
+        (
+            "[tasks.imdb]\n[vary]\nlength = [8]\n[variants.small]\nbatch_size = 8",
+            ["vary and variants exclude each other"],
+        ),
+        ("questions = ['speed']\n[tasks.imdb]", ["'speed'", "'throughput'"]),
+        ("backends = ['hf_trch']\n[tasks.imdb]", ["hf_trch", "did you mean hf_torch"]),
+        ("[tasks.imdb]\n[backend.nope]\nlength = 9", ["unknown backend 'nope'"]),
+        ("[tasks.imdb]\n[recipe]\nkeep_best = 'accuracy'", ["keep_best", "evaluation_interval"]),
+        ("[tasks", ["not valid TOML"]),
+        ("", ["tasks is missing"]),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, content: str, parts: list[str]) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(HEAD + content)
+    with pytest.raises(UserError) as caught:
+        load_profile(str(file))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "mine.toml" in message
+    for part in parts:
+        assert part in message
+
+
+def test_an_unknown_profile_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="unknown profile 'quik': did you mean quick"):
+        load_profile("quik")
+    with pytest.raises(UserError, match=r"nowhere\.toml.*not there"):
+        load_profile("nowhere.toml")
+
+
+def test_layers_win_in_order(tmp_path: Path) -> None:
+    file = tmp_path / "layers.toml"
+    file.write_text(
+        HEAD + "[recipe]\nlength = 32\nseed = 1\nbatch_size = 4\n"
+        "[tasks.imdb.recipe]\nlength = 64\nseed = 2\n[backend.hf_tf]\nseed = 3\n"
+    )
+    profile = load_profile(str(file))
+    recipe = profile.recipe_for("hf_tf", "imdb", {"batch_size": 5}, {"batch_size": 6})
+    assert (recipe.length, recipe.seed, recipe.batch_size) == (64, 3, 6)
+    assert profile.recipe_for("hf_torch", "imdb").seed == 2
+
+
+def test_overrides_are_read_as_toml_and_judged() -> None:
+    assert parse_overrides(["batch_size=8", "precision=bf16", "learning_rate = 1e-4"]) == {
+        "batch_size": 8,
+        "precision": "bf16",
+        "learning_rate": 1e-4,
+    }
+    for wrong, part in [
+        ("batch_size=0", "batch_size = 0"),
+        ("batch=8", "unknown field"),
+        ("length", "FIELD=VALUE"),
+        ("precision=int4", "'fp32', 'tf32'"),
+    ]:
+        with pytest.raises(UserError, match="--recipe") as caught:
+            parse_overrides([wrong])
+        assert part in str(caught.value)
+
+
+def test_a_reduced_precision_is_traced_beside_fp32_only(tmp_path: Path) -> None:
+    file = tmp_path / "traced.toml"
+    file.write_text(HEAD + '[tasks.imdb]\n[equivalence]\nprecisions = ["bf16"]\n')
+    with pytest.raises(UserError, match="equivalence.precisions: fp32 must be among them"):
+        load_profile(str(file))
+    words = '["bf16", "fp32", "bf16"]'
+    file.write_text(HEAD + f"[tasks.imdb]\n[equivalence]\nprecisions = {words}\n")
+    assert load_profile(str(file)).equivalence.precisions == ["bf16", "fp32"]
