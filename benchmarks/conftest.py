@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.cli.main import FAILURES, backend_titles, render
 from benchmarks.harness.cli.options import add_options, planned
+from benchmarks.harness.cli.report import FAILURES, backend_titles, render
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
-from benchmarks.harness.plan.plan import JobSpec, comparison
-from benchmarks.harness.run.prepare import Excluded, Ready
+from benchmarks.harness.plan.plan import JobSpec
+from benchmarks.harness.run.race import SpeedJob, new_race
 from benchmarks.harness.run.run import Run
-from benchmarks.harness.run.single import Attempt, SpeedJob, excluded_measurement, new_race
 from results.report import table
 from results.schema import Measurement
+from results.schema.job import comparison
 
 RUN = pytest.StashKey[Run]()
 EVALUATION = "evaluation"  # marks a test that only the jobs take that evaluate too

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.plan.plan import JobSpec
+from benchmarks.harness.run.race import SpeedJob
 from benchmarks.harness.run.run import Run
-from benchmarks.harness.run.single import SpeedJob
 
 QUESTION = "throughput"
 Turn = Callable[[Callable[[SpeedJob], Any]], Any]

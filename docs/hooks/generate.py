@@ -19,14 +19,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from benchmarks.harness.options import OPTIONS
-from benchmarks.harness.parser import make_parser
-from benchmarks.harness.profiles import (
+from benchmarks.harness.cli.options import OPTIONS
+from benchmarks.harness.cli.parser import make_parser
+from benchmarks.harness.plan.profile import Profile
+from benchmarks.harness.plan.sections import (
     AccuracyPlan,
     EquivalencePlan,
     LimitPlan,
     MemoryPlan,
-    Profile,
     TaskChoice,
     ThroughputPlan,
     TuningPlan,

@@ -10,9 +10,9 @@ import tf_keras
 from transformers import TFPreTrainedModel
 
 from frameworks.contract import Recipe, Unsupported
+from frameworks.contract.precision import Product, factors
 from frameworks.hf_tf import NAME
 from frameworks.hf_tf.model import device
-from frameworks.products import Product, factors
 
 POLICIES = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 

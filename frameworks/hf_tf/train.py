@@ -20,6 +20,7 @@ from frameworks.contract import (
     Work,
     is_embedding,
 )
+from frameworks.contract.precision import Product
 from frameworks.hf_tf import (
     bare,
     data,
@@ -31,7 +32,6 @@ from frameworks.hf_tf import (
     unsupported,
 )
 from frameworks.hf_tf.recording import Recording
-from frameworks.products import Product
 
 
 class Session(contract.Session):

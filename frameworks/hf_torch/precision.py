@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 import torch
 
 from frameworks.contract import Recipe, Unsupported
+from frameworks.contract.precision import Product, factors
 from frameworks.hf_torch import NAME
 from frameworks.hf_torch.model import device
-from frameworks.products import Product, factors
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -30,6 +30,7 @@ from frameworks.contract import (
     Work,
     is_embedding,
 )
+from frameworks.contract.precision import Product
 from frameworks.hf_torch import (
     bare,
     data,
@@ -41,7 +42,6 @@ from frameworks.hf_torch import (
     unsupported,
 )
 from frameworks.hf_torch.recording import Recording
-from frameworks.products import Product
 
 
 class Session(contract.Session):

@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 
 from frameworks.contract import Recipe, Unsupported
+from frameworks.contract.precision import Product, factors
 from frameworks.keras_rnn import NAME
 from frameworks.keras_rnn.model import device
-from frameworks.products import Product, factors
 
 POLICIES = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 

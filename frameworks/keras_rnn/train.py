@@ -19,6 +19,7 @@ from frameworks.contract import (
     Watch,
     Work,
 )
+from frameworks.contract.precision import Product
 from frameworks.keras_rnn import (
     bare,
     data,
@@ -30,7 +31,6 @@ from frameworks.keras_rnn import (
     unsupported,
 )
 from frameworks.keras_rnn.recording import Recording
-from frameworks.products import Product
 
 
 class Session(contract.Session):

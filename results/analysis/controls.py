@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Literal
 
-from results.analysis.compare import Rate, SpeedRow, speed_ratio, speed_rows
 from results.analysis.groups import Comparison, Taken, groups
+from results.analysis.speed import Rate, SpeedRow, speed_ratio, speed_rows
 from results.analysis.statistics import Estimate
 from results.schema import Variant
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.schema import Measurement, Question, Variant
+from results.schema import Gap, Measurement, Question, Variant
 
 NOT_COMPARED = {"seed"}  # may differ inside a group
 # Set by what a question needs, not by what the user varies.
@@ -186,3 +186,7 @@ def recipe_differences(compared: Sequence[Group]) -> list[tuple[str, dict[str, A
         if len({json.dumps(value) for value in values.values()}) > 1:
             found.append((name, values))
     return found
+
+
+def _gaps(group: Group) -> dict[str, Gap]:
+    return {name.rsplit(".", 1)[-1]: gap for m in group.ok for name, gap in m.gaps.items()}

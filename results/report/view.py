@@ -74,6 +74,10 @@ class View:
         )
 
     @property
+    def taken(self) -> list[Taken]:
+        return [taken for run in self.runs for taken in run.taken]
+
+    @property
     def limits(self) -> list[Limit]:
         return [limit for grid in self.grids for limit in grid.limits]
 

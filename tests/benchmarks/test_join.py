@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.jobs.attempt import Excluded, excluded_measurement
 from benchmarks.harness.machine import packages as installed
-from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
-from benchmarks.harness.run.prepare import Excluded
 from benchmarks.harness.run.run import Run
-from benchmarks.harness.run.single import excluded_measurement
 from results.schema import RunInfo
 from results.store import read_run, runs
 from tests.benchmarks.conftest import ROOT, here

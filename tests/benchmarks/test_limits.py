@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from benchmarks.harness.cli.main import main
-from benchmarks.harness.limits.search import grid
+from benchmarks.harness.plan.batch_sizes import grid
 from results.schema import BatchLimit, Measurement
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, measured, start

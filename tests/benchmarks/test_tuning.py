@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.jobs.process import Event, WorkerProcess
-from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.run.run import Run
 from benchmarks.harness.tune import tuner as tuning

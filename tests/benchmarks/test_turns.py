@@ -9,11 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.jobs.attempt import Attempt, Ready
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
-from benchmarks.harness.run.prepare import Ready
+from benchmarks.harness.run.race import SpeedJob
 from benchmarks.harness.run.run import Run
-from benchmarks.harness.run.single import Attempt, SpeedJob
 from tests.benchmarks.conftest import here
 
 SECONDS, RESTS = 1.0, 0.05  # of processor time, in that long

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 import numpy as np  # noqa: E402
 
 from benchmarks.harness.cli import main  # noqa: E402
-from benchmarks.harness.predict import predictions  # noqa: E402
+from benchmarks.harness.predict import text  # noqa: E402
 from frameworks.contract import Recipe, Start, StepTrace, Unsupported  # noqa: E402
 from frameworks.hf_torch import published_steps, step_trace  # noqa: E402
 from results import store  # noqa: E402
@@ -180,7 +180,7 @@ def test_no_weights_are_needed(starts: dict[str, Start], tmp_path: Path) -> None
 def test_the_command_tells_what_fits_on_a_gpu_that_is_not_here(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(
+    code = main.main(
         [
             "predict",
             "--backend",
@@ -208,5 +208,5 @@ def test_the_command_tells_what_fits_on_a_gpu_that_is_not_here(
     assert 0 < t4.low <= t4.limit <= t4.high < a100.limit
     assert sum(shown[0].parts.values()) == shown[0].peak_bytes
     assert f"about {t4.limit} on a T4, {a100.limit} on an A100-40 (predicted)" in (
-        predictions.text(shown[0])
+        text.text(shown[0])
     )

@@ -19,6 +19,7 @@ from frameworks.contract import (
     batch_digest,
     is_embedding,
     learning_rate,
+    precision,
     takes_decay,
     warmup_steps,
 )
@@ -208,12 +209,12 @@ def test_embeddings_are_look_up_tables_only() -> None:
 
 
 def test_a_cpu_lacks_tf32_and_what_its_flags_do_not_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contract, "processor_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"avx2"}))
     assert contract.lacks("fp32", "cpu") is None
     assert "TF32" in (contract.lacks("tf32", "cpu") or "")
     assert "avx512_bf16" in (contract.lacks("bf16", "cpu") or "")
     assert contract.lacks("bf16", "gpu") is None
-    monkeypatch.setattr(contract, "processor_flags", lambda: frozenset({"amx_bf16"}))
+    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"amx_bf16"}))
     assert contract.lacks("bf16", "cpu") is None
     assert "avx512_fp16" in (contract.lacks("fp16", "cpu") or "")
 

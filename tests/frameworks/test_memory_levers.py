@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.machine import process_memory
-from benchmarks.harness.plan.profile import MemoryPlan
+from benchmarks.harness.plan.sections import MemoryPlan
 from benchmarks.harness.worker import memory as memory_pass
 from frameworks.contract import Recipe, Start, Unsupported
 from results.schema import JobKey, Memory

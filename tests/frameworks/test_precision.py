@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from benchmarks.harness.worker import training
 from frameworks.contract import Precision, Session, Start, Work, lacks
-from frameworks.products import BITS, Product, factors
+from frameworks.contract.precision import BITS, Product, factors
 from results.schema import Variant
 from tests.frameworks.conftest import (
     Eyes,

@@ -14,7 +14,8 @@ import pytest
 
 from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.equivalence.trace import Traced
-from benchmarks.harness.plan.plan import Choice, make_plan
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
 from frameworks.contract import Session, Start, Work
 from tests.frameworks import test_faults as faults

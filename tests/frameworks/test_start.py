@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from benchmarks.harness.checkpoints.checkpoint import find_checkpoint, make_start
+from benchmarks.harness.checkpoints.checkpoint import find_checkpoint
+from benchmarks.harness.checkpoints.start import make_start
 from benchmarks.harness.errors import UserError
 from frameworks.contract import Start
 

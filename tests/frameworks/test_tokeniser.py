@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, find_checkpoint
-from benchmarks.harness.checkpoints.tokenize import load_examples, tokenise
-from benchmarks.harness.data.sources import TaskData, Texts, load_data
+from benchmarks.harness.checkpoints.tokenize import tokenise
+from benchmarks.harness.data.examples import load_examples
+from benchmarks.harness.data.sources import load_data
 from benchmarks.harness.data.tasks import find_task
+from benchmarks.harness.data.texts import TaskData, Texts
 from frameworks.contract import Recipe
 
 pytest.importorskip("transformers")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.jobs.job import Job, StartFile
-from benchmarks.harness.plan.profile import MemoryPlan, ThroughputPlan
+from benchmarks.harness.plan.sections import MemoryPlan, ThroughputPlan
 from benchmarks.harness.worker import training
 from frameworks.contract import Start, Watch, Work
 from results.schema import JobKey, Variant

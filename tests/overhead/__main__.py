@@ -24,11 +24,13 @@ from pathlib import Path
 
 from benchmarks.harness.data.tasks import task_names
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.plan.plan import Choice, make_plan
-from benchmarks.harness.plan.profile import load_profile, parse_overrides
-from benchmarks.harness.run.prepare import Ready
-from benchmarks.harness.run.run import Run, take_turns
-from benchmarks.harness.run.single import Attempt, SpeedJob
+from benchmarks.harness.jobs.attempt import Attempt, Ready
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice
+from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.plan.validation import parse_overrides
+from benchmarks.harness.run.race import SpeedJob, take_turns
+from benchmarks.harness.run.run import Run
 from results.analysis.statistics import median, paired_ratio
 
 SCRIPTS = {"hf_torch": "plain_trainer.py", "hf_tf": "plain_fit.py"}

@@ -23,13 +23,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.data.tasks import task_names
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.attempt import Ready
 from benchmarks.harness.jobs.job import Job
-from benchmarks.harness.plan.plan import Choice, make_plan
-from benchmarks.harness.plan.profile import load_profile, parse_overrides
-from benchmarks.harness.run.prepare import Ready
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice
+from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.plan.validation import parse_overrides
 from benchmarks.harness.run.run import Run
 from frameworks.contract import Work
 from results.analysis.statistics import median

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.analysis.compare import SpeedRow, compare, disturbances, rate, speed_ratio
+from results.analysis.compare import compare
 from results.analysis.controls import (
     NoisePair,
     doubt,
@@ -21,6 +21,7 @@ from results.analysis.controls import (
     told_apart,
 )
 from results.analysis.groups import Comparison, Taken
+from results.analysis.speed import SpeedRow, disturbances, rate, speed_ratio
 from results.analysis.statistics import Estimate, Interval
 from results.report import render, table
 from results.schema import Measurement, Variant

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.analysis.accuracy import PairRow, over_seeds, pair_rows, predictions, score_rows
-from results.analysis.compare import Rate, Row, compare, headline_memory, speed_ratio
-from results.analysis.compare import rate as rate_of
+from results.analysis.compare import Row, compare
 from results.analysis.groups import Group, Taken, groups, recipe_differences
+from results.analysis.memory import headline_memory
+from results.analysis.speed import Rate, speed_ratio
+from results.analysis.speed import rate as rate_of
 from results.analysis.statistics import Estimate
 from results.schema import Measurement, Window
 from tests.results import samples

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from results.analysis.levers import studies
 from results.report import render
 from results.report import table as terminal_table
 from results.report.format import GIB
-from results.report.sections.levers import sentence, studies
+from results.report.sections.levers import sentence
 from results.report.view import Run, View
 from results.schema import JobKey, Measurement, Question, Throughput, Variant
 from tests.results import samples
@@ -99,7 +100,7 @@ def viewed(measurements: list[Measurement]) -> View:
 def test_each_lever_is_held_against_the_plain_recipe_of_its_backend(
     measurements: list[Measurement],
 ) -> None:
-    torch = next(s for s in studies(viewed(measurements)) if s.backend == "hf_torch")
+    torch = next(s for s in studies(viewed(measurements).taken) if s.backend == "hf_torch")
     levers = {lever.name: lever for lever in torch.levers}
     assert list(levers) == ["plain", "accumulate_4", "checkpointing", "half"]
     assert torch.saved(levers["checkpointing"]) == int(0.75 * GIB)
@@ -115,7 +116,7 @@ def test_each_lever_is_held_against_the_plain_recipe_of_its_backend(
 
 def test_a_cost_is_told_only_where_it_can_be_told_from_noise() -> None:
     """No floor, a floor above it, and another race."""
-    (torch,) = studies(viewed(study("hf_torch", noise=False)))
+    (torch,) = studies(viewed(study("hf_torch", noise=False)).taken)
     assert sentence(torch, 1.5).endswith("at a speed that cannot be told from the plain recipe's.")
     assert sentence(torch, None).endswith("; its speed is not judged: no noise floor was taken.")
     apart = [
@@ -127,7 +128,7 @@ def test_a_cost_is_told_only_where_it_can_be_told_from_noise() -> None:
         for m in study("hf_torch")
     ]
     view = viewed(apart)
-    (torch,) = studies(view)
+    (torch,) = studies(view.taken)
     assert sentence(torch, view.floors[torch.comparison]).endswith(
         "; its speed is not judged: not raced together."
     )
@@ -184,7 +185,9 @@ def test_no_saving_is_told_that_two_takes_of_the_plain_recipe_differ_by(make_run
     assert rows["hf_torch", "accumulate 4"][2] == "0.50 (lost in the noise)"
     assert rows["hf_torch", "checkpointing"][2] == "0.75"
     assert "| mnli | hf_torch again" not in text and "how far two takes" not in text
-    (torch,) = studies(viewed(once + [again[0].model_copy(update={"memory": samples.memory(GIB)})]))
+    (torch,) = studies(
+        viewed(once + [again[0].model_copy(update={"memory": samples.memory(GIB)})]).taken
+    )
     assert sentence(torch, 1.02) == ""
 
 
@@ -201,7 +204,7 @@ def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
         else m
         for m in study("hf_torch")
     ]
-    (torch,) = studies(viewed(more))
+    (torch,) = studies(viewed(more).taken)
     assert sentence(torch, 1.02) == ""
     rows = table_rows(render([make_run(more)]).markdown.read_text())
     assert rows["hf_torch", "checkpointing"][1:4] == ["3.00", r"\-1.00", r"\-50.0"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from results import store
+from results.analysis.reference import published_scores
 from results.report import render, table
-from results.report.sections.published import published
 from results.schema import Measurement, Tuning
 from tests.results import samples
 from tests.results.samples import measurement
@@ -261,7 +261,7 @@ def test_published_figures_stand_beside_real_data_with_reasons(make_run: MakeRun
 
 
 def test_every_published_row_is_complete() -> None:
-    for row in published():
+    for row in published_scores():
         assert row.source and row.scores and all(0.5 < v < 1 for v in row.scores.values())
 
 

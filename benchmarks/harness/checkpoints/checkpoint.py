@@ -5,15 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
-
 from benchmarks.harness.checkpoints import fetch
 from benchmarks.harness.checkpoints.architectures import (
-    CLASSES,
     RANDOM_CONFIGS,
     Config,
     architecture_of,
@@ -30,9 +26,9 @@ from benchmarks.harness.checkpoints.tokenizers import (
     tokenizer_files,
 )
 from benchmarks.harness.checkpoints.vocabulary import write_vocabulary
-from benchmarks.harness.checkpoints.weights import complete_weights, read_weights, write_weights
 from benchmarks.harness.errors import UserError, unknown
-from frameworks.contract import Architecture, Start
+from frameworks.contract import BACKENDS, Architecture
+from results.schema import Checkpoint, tokenizer_of
 
 FORMAT = 1  # raise it whenever the same checkpoint gives another start
 
@@ -45,15 +41,6 @@ HUB_CHECKPOINTS = {
     ),
     "gpt2": HubModel("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
 }
-# Not of the model: where it was, and code that it would like to have run.
-_NOT_KEPT = (
-    "_name_or_path",
-    "auto_map",
-    "custom_pipelines",
-    "dtype",
-    "torch_dtype",
-    "transformers_version",
-)
 
 
 @dataclass(frozen=True)
@@ -239,80 +226,12 @@ def check_length(source: CheckpointSource, length: int) -> None:
         )
 
 
-def make_start(
-    source: CheckpointSource, label_names: Sequence[str], seed: int, cache: Path | None = None
-) -> Start:
-    """The starting point of all backends: a folder with a complete config.json and
-    model.safetensors, float32, under transformers' names, made once per checkpoint, labels and
-    seed. A head that the checkpoint lacks is drawn by numpy from `seed`."""
-    original = read_config(source.folder, source.name)
-    config = _start_config(original, source, label_names)
-    key = hashlib.sha256(
-        json.dumps([FORMAT, source.sha256, original, config, seed], sort_keys=True).encode()
-    ).hexdigest()
-    target = (cache or cache_folder()) / "starts" / f"{source.architecture}-{key[:40]}"
-
-    def make(folder: Path) -> None:
-        given = {} if source.random else read_weights(source.folder / "model.safetensors")
-        weights = complete_weights(
-            source.architecture,
-            original,
-            given,
-            seed=seed,
-            label_count=len(label_names),
-            where=source.name,
+def checkpoint_record(source: CheckpointSource, backend: str) -> Checkpoint:
+    if BACKENDS[backend].pretrained:
+        return Checkpoint(
+            name=source.name,
+            architecture=source.architecture,
+            sha256=source.sha256,
             random=source.random,
         )
-        folder.mkdir()
-        (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
-        write_weights(weights, folder / "model.safetensors")
-
-    made_once(target, make, _is_whole)
-    return Start(
-        target, source.architecture, len(label_names), source.vocabulary_size, source.max_length
-    )
-
-
-def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
-    """A start that has a config.json and no weights, in `folder`: for what asks only for shapes.
-    Nothing is fetched for the named checkpoints, and of a hub id config.json alone.
-
-    Raises UserError where the checkpoint is unknown, and for a folder or a hub id without a
-    config.json."""
-    shape = name if name == "minilm" or name in HUB_CHECKPOINTS else name.partition("random:")[2]
-    if shape in RANDOM_CONFIGS:
-        config: Config = RANDOM_CONFIGS[shape]
-    elif Path(name).expanduser().is_dir():
-        config = read_config(Path(name).expanduser(), name)
-    elif is_hub_id(name):
-        config = read_config(
-            fetch.hub_folder(hub_model(name), name, allow_pickle=False, files=["config.json"]), name
-        )
-    else:
-        config = read_config(find_checkpoint(name).folder, name)
-    architecture = architecture_of(config, name)
-    source = _described(name, folder, architecture, config, "", random=True, vocabulary="none")
-    config = _start_config(config, source, label_names)
-    (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
-    return Start(folder, architecture, len(label_names), source.vocabulary_size, source.max_length)
-
-
-def _start_config(config: Config, source: CheckpointSource, label_names: Sequence[str]) -> Config:
-    kept = {key: value for key, value in config.items() if key not in _NOT_KEPT}
-    return kept | {
-        "architectures": [CLASSES[source.architecture]],
-        "num_labels": len(label_names),
-        "id2label": {str(i): name for i, name in enumerate(label_names)},
-        "label2id": {name: i for i, name in enumerate(label_names)},
-        "problem_type": "single_label_classification",
-        "pad_token_id": source.pad_id,
-    }
-
-
-def _is_whole(folder: Path) -> bool:
-    """Both files are there, and the weights file is as long as its header says."""
-    try:
-        with safetensors.safe_open(folder / "model.safetensors", "np"):
-            return (folder / "config.json").is_file()
-    except (OSError, safetensors.SafetensorError):
-        return False
+    return Checkpoint(name=tokenizer_of(source.name), architecture="lstm", sha256="", random=False)

@@ -7,7 +7,6 @@ architecture and length. Workers read it without a tokenizer.
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,8 @@ import numpy as np
 from benchmarks.harness.checkpoints.cache import cache_folder, made_once
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, check_length
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer, tokenizer_digest
-from benchmarks.harness.data.sources import TaskData, Texts
+from benchmarks.harness.data.examples import _is_good, _save
+from benchmarks.harness.data.texts import TaskData, Texts
 from benchmarks.harness.errors import UserError
 from frameworks.contract import Examples
 
@@ -55,47 +55,6 @@ def tokenise(
     train = prepare(data.train)
     evaluations = {name: prepare(texts) for name, texts in data.evaluations.items()}
     return Prepared(train, evaluations, all(there))
-
-
-def load_examples(path: Path) -> Examples:
-    """What `tokenise` wrote; raises UserError when the file is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            examples = Examples(
-                ids=file["ids"],
-                offsets=file["offsets"],
-                second_starts=file["second_starts"],
-                labels=file["labels"],
-                pad_id=int(file["pad_id"]),
-                has_token_types=bool(file["has_token_types"]),
-            )
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"tokenised data {str(path)!r} is missing or damaged ({error}): run again "
-            "to make it anew"
-        ) from error
-    return examples
-
-
-def _is_good(path: Path) -> bool:
-    try:
-        load_examples(path)
-    except UserError:
-        return False
-    return True
-
-
-def _save(examples: Examples, path: Path) -> None:
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            ids=examples.ids,
-            offsets=examples.offsets,
-            second_starts=examples.second_starts,
-            labels=examples.labels,
-            pad_id=examples.pad_id,
-            has_token_types=examples.has_token_types,
-        )
 
 
 def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples:

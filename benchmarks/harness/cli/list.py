@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from benchmarks.harness.checkpoints import checkpoint
 from benchmarks.harness.data import tasks
 from benchmarks.harness.machine import packages
-from benchmarks.harness.machine.nvml import NvmlFailed, describe
+from benchmarks.harness.machine.device import describe
+from benchmarks.harness.machine.nvml import NvmlFailed
 from benchmarks.harness.plan import profile
 from frameworks.contract import BACKENDS
 

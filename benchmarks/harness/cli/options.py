@@ -8,8 +8,11 @@ from typing import Any
 from benchmarks.harness.data import tasks
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import budgets, gpu_types
-from benchmarks.harness.plan.plan import Choice, Plan, command_line, make_plan
-from benchmarks.harness.plan.profile import Fields, load_profile, parse_overrides
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice, Plan, command_line
+from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.plan.sections import Fields
+from benchmarks.harness.plan.validation import parse_overrides
 from results.schema import Question
 
 OPTIONS: list[tuple[str, dict[str, Any]]] = [

@@ -16,12 +16,14 @@ from benchmarks.harness.cli.options import PREDICT_OPTIONS
 from benchmarks.harness.data import tasks
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.machine import gpu_types, packages
+from benchmarks.harness.machine.device import choose_device
 from benchmarks.harness.plan.plan import command_line
-from benchmarks.harness.plan.profile import explain, load_profile, parse_overrides
+from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.plan.validation import explain, parse_overrides
 from benchmarks.harness.predict import check as predict_check
-from benchmarks.harness.predict import predictions
-from benchmarks.harness.predict.predictions import Work
-from benchmarks.harness.run.run import choose_device, run_folder
+from benchmarks.harness.predict import predictions, text
+from benchmarks.harness.predict.workload import Work
+from benchmarks.harness.run.folder import run_folder
 from frameworks import contract
 from frameworks.contract import BACKENDS, Device, Recipe
 from results import schema, store
@@ -50,7 +52,7 @@ def predict(options: argparse.Namespace, command: list[str]) -> Path:
     if options.json:
         print(json.dumps([p.model_dump(mode="json") for p in found], indent=1))
     else:
-        print("\n\n".join(predictions.text(p) for p in found))
+        print("\n\n".join(text.text(p) for p in found))
     return kept(Path(options.results), found, command, device)
 
 

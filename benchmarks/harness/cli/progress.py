@@ -8,8 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from benchmarks.harness.jobs.attempt import Ready
 from benchmarks.harness.jobs.process import Event
-from benchmarks.harness.run.prepare import Ready
 from results.schema import JobKey
 
 PLAIN_SECONDS = 30.0  # between two plain lines of one job

@@ -6,9 +6,7 @@ the record says what was used.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,62 +21,12 @@ from benchmarks.harness.data.readers import (
     read_file,
     require_columns,
 )
+from benchmarks.harness.data.record import _record
 from benchmarks.harness.data.tasks import Task
+from benchmarks.harness.data.texts import TaskData, Texts, _Found
 from benchmarks.harness.errors import UserError, unknown
-from results.schema import Data
 
 EVALUATION_SHARE = 0.2  # split off where a custom task has no evaluation set
-
-
-@dataclass(frozen=True)
-class Texts:
-    """One set of examples."""
-
-    first: list[str]
-    second: list[str] | None
-    labels: np.ndarray  # int32 (examples,)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, indices: Sequence[int] | np.ndarray) -> Texts:
-        second = None if self.second is None else [self.second[i] for i in indices]
-        return Texts([self.first[i] for i in indices], second, self.labels[indices])
-
-    def digest(self) -> bytes:
-        """sha256 of texts and labels, in their order."""
-        digest = hashlib.sha256()
-        for texts in (self.first, self.second or []):
-            digest.update(len(texts).to_bytes(8, "little"))
-            for text in texts:
-                encoded = text.encode("utf-8")
-                digest.update(len(encoded).to_bytes(8, "little"))
-                digest.update(encoded)
-        digest.update(self.labels.astype("<i4").tobytes())
-        return digest.digest()
-
-    def count_empty(self) -> int:
-        return sum(not text.strip() for text in self.first + (self.second or []))
-
-
-@dataclass(frozen=True)
-class TaskData:
-    """A task with the examples that a run uses."""
-
-    task: Task  # with the label names and evaluation sets that its data turned out to have
-    train: Texts
-    evaluations: dict[str, Texts]  # by shown name
-    record: Data
-
-
-@dataclass(frozen=True)
-class _Found:
-    """All examples that a source has, before a subset is drawn."""
-
-    task: Task
-    train: Texts
-    evaluations: dict[str, Texts]
-    notes: tuple[str, ...] = ()
 
 
 def load_data(
@@ -295,73 +243,3 @@ def _subset(texts: Texts, count: int | None, seed: int, what: str) -> Texts:
         raise UserError(f"asked for {count:,} {what}, there are {len(texts):,}")
     generator = np.random.Generator(np.random.PCG64([seed, 1]))
     return texts.take(generator.permutation(len(texts))[:count])
-
-
-def _record(
-    found: _Found, kind: str, train: Texts, evaluations: dict[str, Texts], seed: int
-) -> Data:
-    task = found.task
-    digest = hashlib.sha256()
-    for name, texts in (("train", train), *evaluations.items()):
-        digest.update(name.encode() + b"\0" + texts.digest())
-    empty = train.count_empty() + sum(texts.count_empty() for texts in evaluations.values())
-    notes = list(found.notes)
-    if empty:
-        notes.append(f"{empty:,} empty text{'s' * (empty > 1)} kept")
-    notes += [
-        f"no training {task.item} has the label {name!r}"
-        for i, name in enumerate(task.label_names)
-        if i not in train.labels
-    ]
-    return Data(
-        source=kind,
-        description=_description(found, kind == "embedded", train, evaluations, seed),
-        generated=kind == "embedded",
-        fingerprint=digest.hexdigest(),
-        train_examples=len(train),
-        evaluation_examples={name: len(texts) for name, texts in evaluations.items()},
-        label_names=list(task.label_names),
-        notes=notes,
-    )
-
-
-def _description(
-    found: _Found, generated: bool, train: Texts, evaluations: dict[str, Texts], seed: int
-) -> str:
-    task = found.task
-    if generated:
-        parts = [f"{len(train):,} training {task.item}s"]
-        parts += [f"{len(texts):,} {name} {task.item}s" for name, texts in evaluations.items()]
-        return f"generated data in the shape of {task.title}: {', '.join(parts)}, seed {seed}"
-
-    def part(used: Texts, given: Texts, name: str) -> str:
-        whole = len(used) == len(given)
-        return f"{'all' if whole else f'{len(used):,} of'} {len(given):,} {name} {task.item}s"
-
-    training = part(train, found.train, "training")
-    published = task.published_train_examples
-    if published and len(found.train) < published:
-        of = "all" if len(train) == len(found.train) else f"{len(train):,} of"
-        training = (
-            f"{of} the {len(found.train):,} training {task.item}s given ({task.title} has "
-            f"{published:,})"
-        )
-    parts = [training] + [
-        part(texts, found.evaluations[name], name) for name, texts in evaluations.items()
-    ]
-    drawn = next(
-        (
-            i
-            for i, (used, given) in enumerate(
-                [
-                    (train, found.train),
-                    *((evaluations[n], found.evaluations[n]) for n in evaluations),
-                ]
-            )
-            if len(used) < len(given)
-        ),
-        None,
-    )
-    if drawn is not None:
-        parts[drawn] += f" by seed {seed}"
-    return f"{task.title}: {', '.join(parts)}"

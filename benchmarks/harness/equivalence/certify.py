@@ -10,10 +10,10 @@ from pathlib import Path
 from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.equivalence.trace import Traced, read_traced
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.plan.plan import comparison
 from frameworks.contract import BACKENDS, Recipe
 from results import store
 from results.schema import Certificate, JobKey, Measurement
+from results.schema.job import comparison
 
 
 def certify_files(first: Path, second: Path, *repeats: Path) -> Certificate:

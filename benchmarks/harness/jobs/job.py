@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.harness.plan.profile import EquivalencePlan, MemoryPlan, ThroughputPlan
+from benchmarks.harness.plan.sections import EquivalencePlan, MemoryPlan, ThroughputPlan
 from frameworks.contract import Architecture, Recipe, Session, Start
 from results.schema import JobKey, Phase
 

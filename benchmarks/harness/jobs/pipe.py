@@ -6,8 +6,10 @@ first, and descriptor 1 becomes standard error.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -32,3 +34,14 @@ class Pipe:
                 raise SystemExit("the parent closed the pipe")
             self._stopped = word == "stop"
         return not self._stopped
+
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def die_with_parent() -> None:
+    """Asks the kernel to end this process when its parent ends, however that happens."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise SystemExit("the parent ended while the worker started")

@@ -10,20 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import memory_group
-from benchmarks.harness.data_segment import DataPeak
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs import outcomes
+from benchmarks.harness.jobs.attempt import Ready, Watch, measurement_of
 from benchmarks.harness.jobs.job import Job, LimitWork
 from benchmarks.harness.jobs.process import Event, WorkerEnded, WorkerProcess
+from benchmarks.harness.limits import probe as probe_limits
+from benchmarks.harness.limits.probe import CANNOT_TELL, NotAlone, outcome_of, refuse_company, why
 from benchmarks.harness.limits.search import FIRST_PROBE, Search
 from benchmarks.harness.limits.text import expected_text, probe_text
-from benchmarks.harness.machine import budgets
+from benchmarks.harness.machine import budgets, cgroup
 from benchmarks.harness.machine.nvml import NvmlFailed, compute_processes
+from benchmarks.harness.machine.process_memory import DataPeak
 from benchmarks.harness.predict.predictions import expected_limit
-from benchmarks.harness.run.prepare import Ready
-from benchmarks.harness.run.single import Watch, measurement_of
-from benchmarks.harness.worker import batch_limit
 from benchmarks.harness.worker.finders import FINDERS
 from results.schema import (
     MEMORY_OUTCOMES,
@@ -39,14 +37,6 @@ from results.schema import (
 
 STOPPED: dict[Outcome, Status] = {"timeout": "timeout", "error": "failed"}
 FINDER_TIMES = 6  # a finder has the time limit of as many probes
-CANNOT_TELL = (
-    "NVML does not list the processes on this GPU: whether others took a part of it "
-    "meanwhile is not known"
-)
-
-
-class NotAlone(UserError):
-    """Another process is on the GPU."""
 
 
 class LimitJob:
@@ -213,7 +203,7 @@ class LimitJob:
             self._effective = result["effective"]
             peak = result["allocated_bytes"]
             if self._device.kind == "cpu":
-                peak, counted = batch_limit.used_bytes(result, data.held)
+                peak, counted = probe_limits.used_bytes(result, data.held)
                 if counted and not self._counts:
                     self._counts = True
                     self._search.peaks_are_counts()
@@ -268,10 +258,10 @@ class LimitJob:
         with contextlib.ExitStack() as stack:
             group = None
             if job.limit and job.limit.data_bytes is not None:
-                group = stack.enter_context(memory_group.memory_group(job.limit.data_bytes))
+                group = stack.enter_context(cgroup.memory_group(job.limit.data_bytes))
             worker = stack.enter_context(WorkerProcess(job, self._folder, show))
             if group is not None:
-                memory_group.enter(group, worker.pid)
+                cgroup.enter(group, worker.pid)
                 self._grouped = True
             yield worker
 
@@ -352,32 +342,3 @@ class LimitJob:
 
     def _tell(self, probe: Probe) -> None:
         self._watch(self._ready.job.key, {"event": "probe", "note": probe_text(probe)})
-
-
-def refuse_company(device: Device) -> bool:
-    """Whether it could be told that nobody is on the GPU.
-
-    Errors: NotAlone where another process holds a part of it: the limit would be less."""
-    others = compute_processes() if device.kind == "gpu" else []
-    if others:
-        raise NotAlone(
-            f"the GPU is not free: {', '.join(others)} computes on it; end it or wait, "
-            "a limit is found on an exclusive GPU only"
-        )
-    return others is not None
-
-
-def outcome_of(ended: WorkerEnded) -> Outcome:
-    if ended.status == "timeout":
-        return "timeout"
-    if ended.text is not None:
-        return outcomes.of_exception(ended.text)
-    return "error" if ended.exit_code is None else outcomes.of_end(ended.exit_code)
-
-
-def why(ended: WorkerEnded) -> str:
-    """One line: what the exception says, or how the process ended and its last words."""
-    if ended.text is not None:
-        return outcomes.telling_line(ended.text)
-    last = f": {ended.stderr_tail[-1]}" if ended.exit_code is not None and ended.stderr_tail else ""
-    return f"{ended.reason}{last}"[: outcomes.LINE_CHARACTERS]

@@ -15,9 +15,9 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from benchmarks.harness.plan.batch_sizes import grid
 from results.schema import MEMORY_OUTCOMES, Outcome, Probe
 
-SINGLE_STEPS = 64  # up to here the grid holds every size
 FIRST_PROBE = 4
 SECOND_PROBE = 16  # the second small probe is no larger
 FARTHEST = 32  # a prediction is followed up to this many times the largest known peak's size
@@ -25,21 +25,6 @@ FARTHEST = 32  # a prediction is followed up to this many times the largest know
 COUNT_RESERVE, COUNT_FARTHEST = 0.08, 5
 SURPRISES = 3  # wrong predictions after which the bracket is halved
 EXPECTED_FAILS = 2  # times that an expectation may fail, before the line is asked
-
-
-def next_size(batch: int) -> int:
-    """The next larger size of the grid."""
-    if batch < SINGLE_STEPS:
-        return batch + 1
-    return batch + max(8, round(batch * 0.05 / 8) * 8)
-
-
-def grid(highest: int) -> list[int]:
-    """All sizes that are tried, rising, `highest` the last of them."""
-    sizes = [1]
-    while sizes[-1] < highest:
-        sizes.append(min(highest, next_size(sizes[-1])))
-    return sizes
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,6 @@ from typing import Any
 
 import pynvml
 
-from benchmarks.harness.machine import gpu_types, processor
-from frameworks import contract
-from frameworks.contract import Precision
-from results.schema import Device
-
 # Bits of NVML's clocks-event reasons (nvml.h); idleness is no disturbance and is left out.
 THROTTLE_REASONS = {
     0x002: "clocks set by an application",
@@ -89,60 +84,9 @@ def gpu_present(nvml: Any = pynvml) -> bool:
         return False
 
 
-def describe(nvml: Any = pynvml) -> Device:
-    """The device of the run. A driver that does not answer is an error (`NvmlFailed`), not a
-    machine without a GPU."""
-    try:
-        with gpu_handle(nvml) as handle:
-            return _describe_gpu(nvml, handle)
-    except NoGpu:
-        return Device(
-            kind="cpu",
-            name=processor.name(),
-            memory_bytes=processor.memory_bytes(),
-            cores=processor.usable_cores(),
-        )
-
-
-def _describe_gpu(nvml: Any, handle: Any) -> Device:
-    name = _text(nvml.nvmlDeviceGetName(handle))
-    memory = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
-    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
-    return Device(
-        kind="gpu",
-        name=name,
-        memory_bytes=memory,
-        cores=processor.usable_cores(),
-        driver=_text(nvml.nvmlSystemGetDriverVersion()),
-        compute_capability=f"{major}.{minor}",
-        gpu_type=gpu_types.matching(name, memory),
-    )
-
-
 def _text(value: str | bytes) -> str:
     """Older versions of the binding return bytes."""
     return value.decode() if isinstance(value, bytes) else value
-
-
-def lacks(device: Device, precision: Precision) -> str | None:
-    """Why a device cannot compute in a precision; None when it can. Emulation does not count:
-    it is slower than fp32 and says nothing about the precision."""
-    if device.kind == "cpu":
-        return contract.lacks(precision, "cpu")
-    if precision == "fp32":
-        return None
-    return _gpu_lacks(device.compute_capability or "0.0", precision)
-
-
-def _gpu_lacks(compute_capability: str, precision: Precision) -> str | None:
-    needed = (7, 0) if precision == "fp16" else (8, 0)  # tensor cores that take it
-    major, minor = (int(part) for part in compute_capability.split("."))
-    if (major, minor) >= needed:
-        return None
-    return (
-        f"{precision} needs compute capability {needed[0]}.{needed[1]} or later, "
-        f"the GPU has {compute_capability}"
-    )
 
 
 @dataclass(frozen=True)

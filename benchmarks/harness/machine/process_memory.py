@@ -8,7 +8,11 @@ processes of the same user); where the kernel or a sandbox has no such file, the
 from __future__ import annotations
 
 import os
+import resource
+import threading
 from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
 
 RESET_HIGH_WATER_MARK = "5"  # proc(5), /proc/pid/clear_refs
 
@@ -41,3 +45,76 @@ def _folder(pid: int | None) -> Path:
     if not folder.exists():
         raise ProcessLookupError(f"no process {pid}")
     return folder
+
+
+INTERVAL_SECONDS = 0.005
+
+
+def bound(limit_bytes: int) -> None:
+    """Bounds this process's data segment; `unbound` takes it back. Errors: ValueError where a
+    harder limit holds already."""
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, hard_limit()))
+
+
+def unbound() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (hard_limit(), hard_limit()))
+
+
+def hard_limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_DATA)[1]
+
+
+class Held(NamedTuple):
+    """What a process holds at one moment, in bytes."""
+
+    data: int  # its data segment, resident or not
+    resident: int  # of all its memory that no file stands behind, the pages that it has touched
+
+
+def held(pid: int | None = None, proc: Path = Path("/proc")) -> Held | None:
+    """By this process unless another is named. None where it has ended."""
+    try:
+        text = (proc / str(os.getpid() if pid is None else pid) / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = dict(line.split(":", 1) for line in text.splitlines())
+    if "VmData" not in fields:  # it has ended and is not yet waited for
+        return None
+    data, resident = (int(fields[name].split()[0]) * 1024 for name in ("VmData", "RssAnon"))
+    return Held(data, resident)  # the file says kB and means KiB
+
+
+class DataPeak:
+    """Looks at a process from a thread of this one, from `with` to its end or the process's.
+
+    with DataPeak(worker.pid) as peak:
+        ...  # the worker works
+    peak.held
+    """
+
+    def __init__(self, pid: int, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        self._pid, self._interval_seconds = pid, interval_seconds
+        self._stop = threading.Event()
+        self.held = Held(0, 0)  # each at its own highest
+
+    def __enter__(self) -> DataPeak:
+        self._thread = threading.Thread(target=self._run, name="data-peak", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        stopped = False
+        while (now := held(self._pid)) is not None:
+            self.held = Held(*map(max, self.held, now))
+            if stopped:
+                return
+            stopped = self._stop.wait(self._interval_seconds)

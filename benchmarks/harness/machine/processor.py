@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
+
+from benchmarks.harness.machine.cgroup import _read, group_folders
 
 ROOT = Path("/")
 
@@ -76,21 +77,6 @@ def _meminfo(root: Path, field: str) -> int:
     raise ValueError(f"/proc/meminfo has no {field}")
 
 
-def group_folders(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's control group and of all groups above it."""
-    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            top = root / "sys/fs/cgroup"
-        elif controller in controllers.split(","):
-            top = root / "sys/fs/cgroup" / controller
-        else:
-            continue
-        # A container sees its own group as the top, under a path that only the host knows.
-        folder = top / path.strip("/")
-        yield from (top, *(f for f in (folder, *folder.parents) if top in f.parents))
-
-
 def _quota(folder: Path) -> tuple[float | None, float]:
     """Microseconds of processor time per period, and the period; None where it is not limited."""
     text = _read(folder / "cpu.max")
@@ -102,10 +88,3 @@ def _quota(folder: Path) -> tuple[float | None, float]:
     if quota_text and period_text and int(quota_text) > 0:
         return float(quota_text), float(period_text)
     return None, 1.0
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

@@ -3,65 +3,37 @@ named runs, and the published figures of results/reference.toml."""
 
 from __future__ import annotations
 
-import tomllib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from importlib import resources
 from typing import Any
 
 from packaging.requirements import Requirement
-from pydantic import BaseModel, ConfigDict, Field
 
-from benchmarks.harness.limits.search import grid
 from benchmarks.harness.machine import budgets, gpu_types, packages
+from benchmarks.harness.plan.batch_sizes import grid
 from benchmarks.harness.predict.allocators.blocks import OutOfMemory
 from benchmarks.harness.predict.calibration import calibrations
-from benchmarks.harness.predict.footprint import LARGEST_BATCH, Footprint, Refusal
-from benchmarks.harness.predict.predictions import (
+from benchmarks.harness.predict.footprint import Footprint
+from benchmarks.harness.predict.largest_batch import LARGEST_BATCH
+from benchmarks.harness.predict.predictions import predicted_limit
+from benchmarks.harness.predict.tracing import Refusal
+from benchmarks.harness.predict.workload import (
     FIELDS,
     Target,
     Work,
     of_memory,
-    predicted_limit,
     problems,
     started,
     traced,
 )
-from frameworks.contract import BACKENDS, Phase, Recipe
+from frameworks.contract import BACKENDS, Recipe
 from results.analysis.limits import setting
+from results.analysis.reference import PublishedMemory, published_memory
 from results.schema import BatchLimit, Measurement, PredictedLimit, PredictionCase, lender
 
 LABELS = ["0", "1", "2"]  # their number moves no figure that can be seen
 Say = Callable[[str], None]
-
-
-class PublishedMemory(BaseModel):
-    """One row of `[[memory]]` in reference.toml, which says what each field means: peaks or a limit
-    that others have published."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backend: str
-    checkpoint: str
-    length: int
-    precision: str
-    gpu: str | None = None  # a type of gpus.toml
-    budget_bytes: int | None = None  # of another card
-    attention: str | None = None
-    phase: Phase = "training"
-    published_step: str | None = None
-    peaks: dict[int, int] = Field(default_factory=dict)  # bytes by batch size
-    over_batch_size: int | None = None
-    fits: int | None = None  # the largest batch that is known to fit
-    fails: int | None = None  # the smallest that is known not to
-    conditions: str | None = None  # what was done otherwise than is predicted
-    source: str
-
-
-def published() -> list[PublishedMemory]:
-    text = resources.files("results").joinpath("reference.toml").read_text("utf-8")
-    return [PublishedMemory.model_validate(row) for row in tomllib.loads(text).get("memory", [])]
 
 
 def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]:
@@ -70,7 +42,7 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
     measured = [
         (m, m.batch_limit, work_of(m)) for m in measurements if m.batch_limit and m.checkpoint
     ]
-    rows = [(row, work_of_published(row)) for row in published()]
+    rows = [(row, work_of_published(row)) for row in published_memory()]
     taken = footprints([*(work for *_, work in measured), *(work for _, work in rows)], say)
     for line in dict.fromkeys(
         filter(None, (other_versions(m) for m, _, work in measured if work in taken))

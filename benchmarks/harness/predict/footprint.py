@@ -8,33 +8,30 @@ libraries' workspaces) is calibrated: `calibration.toml`. docs/memory-prediction
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.errors import UserError
 from benchmarks.harness.predict.allocators.blocks import (
     Allocator,
-    BestFitRegions,
-    CudaCache,
-    OneDnnPool,
     OutOfMemory,
     Replay,
-    malloc_peak,
     ordered,
     replay,
 )
-from benchmarks.harness.predict.calibration import Calibration, calibrations
-from benchmarks.harness.run.prepare import environment
-from benchmarks.harness.worker.step_trace import Answer, Ask, Request, load
-from frameworks.contract import BACKENDS, StepTrace
+from benchmarks.harness.predict.allocators.cuda import CudaCache
+from benchmarks.harness.predict.allocators.malloc import MALLOC, malloc_peak
+from benchmarks.harness.predict.allocators.tensorflow import BestFitRegions, OneDnnPool
+from benchmarks.harness.predict.calibration import Calibration
+from benchmarks.harness.predict.largest_batch import (
+    FALLING,
+    LARGEST_BATCH,
+    _five_percent_apart,
+    _last,
+)
+from frameworks.contract import StepTrace
 
 TRACED = (2, 6)  # batch sizes
 ALLOCATORS: dict[str, Callable[[int | None], Allocator]] = {
@@ -42,10 +39,6 @@ ALLOCATORS: dict[str, Callable[[int | None], Allocator]] = {
     "bfc": BestFitRegions,
     "onednn_pool": OneDnnPool,
 }
-MALLOC = "malloc"  # not a model: see allocators.malloc_peak
-# Those that may hold less for a batch than for a smaller one, by more than a few examples.
-FALLING = {MALLOC, "onednn_pool"}
-LARGEST_BATCH = 2**20
 
 
 @dataclass(frozen=True)
@@ -267,78 +260,3 @@ class Footprint:
         first, second = (int(self._asked(self.sizes(batch)).max()) for batch in (4, 16))
         room = budget_bytes - self.outside_bytes - first
         return int(min(LARGEST_BATCH, max(2, 4 + 12 * room / max(1, second - first))))
-
-
-def _last(fits: Callable[[int], bool], low: int, high: int) -> int:
-    """By halves: the last batch that fits between one that does and one that does not."""
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
-
-
-def _five_percent_apart(low: int, high: int) -> Iterator[int]:
-    while low < high:
-        yield low
-        low += max(1, low // 20)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a backend cannot follow a step."""
-
-    reason: str
-
-
-def footprints(
-    backend: str,
-    asks: Sequence[Ask],
-    python: Path = Path(sys.executable),
-    seconds: float | None = None,
-) -> list[Footprint | Refusal]:
-    """One per ask, traced in a worker process of the backend's framework; `python` may be that of
-    another environment, `seconds` is the time that it may take.
-
-    Errors: UserError where the worker fails."""
-    title = BACKENDS[backend].title
-    with tempfile.TemporaryDirectory(prefix="ftbench-") as name:
-        folder = Path(name)
-        request = folder / "request.json"
-        request.write_text(Request(backend=backend, asks=list(asks)).model_dump_json(), "utf-8")
-        try:
-            done = subprocess.run(
-                [python, "-m", "benchmarks.harness.worker.step_trace", str(request), str(folder)],
-                env={**os.environ, **environment(backend, "cpu")},
-                cwd=Path(__file__).parents[3],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=seconds,
-            )
-        except subprocess.TimeoutExpired:
-            raise UserError(f"{title} could not be traced within {seconds:.0f} s") from None
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise UserError(f"{title} could not be traced: {last}")
-        answer = Answer.model_validate_json((folder / "answer.json").read_text("utf-8"))
-        return [
-            Refusal(answer.refusals[i])
-            if i in answer.refusals
-            else _footprint(backend, ask, answer, folder, i)
-            for i, ask in enumerate(asks)
-        ]
-
-
-def _footprint(backend: str, ask: Ask, answer: Answer, folder: Path, place: int) -> Footprint:
-    traces = [load(folder / f"{place}-{size}.npz") for size in ask.batch_sizes]
-    calibration = calibrations()[backend][ask.device]
-    process = None
-    if ask.device == "cpu":
-        process = Process(
-            bytes=answer.process_bytes + calibration.started(ask.recipe.precision),
-            begun_bytes=answer.process_bytes + calibration.built_bytes,
-            resident_bytes=answer.resident_bytes + calibration.resident_bytes,
-            late_bytes=calibration.late_bytes,
-            more_bytes=calibration.more_bytes,
-        )
-    return Footprint(traces, ask.batch_sizes, calibration, process)

@@ -3,106 +3,31 @@ text. Everything here is predicted, and says so."""
 
 from __future__ import annotations
 
-import importlib
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from benchmarks.harness.checkpoints import checkpoint as checkpoints
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs.job import Job, StartFile
-from benchmarks.harness.machine import budgets, gpu_types, nvml, packages
+from benchmarks.harness.jobs.job import Job
+from benchmarks.harness.jobs.trace_request import Ask
+from benchmarks.harness.machine import gpu_types, packages
 from benchmarks.harness.predict.allocators.blocks import OutOfMemory
 from benchmarks.harness.predict.calibration import Calibration, calibrations
-from benchmarks.harness.predict.footprint import TRACED, Footprint, Refusal, footprints
-from benchmarks.harness.worker.step_trace import Ask
-from frameworks.contract import BACKENDS, Device, Phase, Recipe, Start
+from benchmarks.harness.predict.footprint import TRACED, Footprint
+from benchmarks.harness.predict.tracing import Refusal, footprints
+from benchmarks.harness.predict.workload import (
+    Target,
+    Work,
+    lacks,
+    of_memory,
+    problems,
+    started,
+    targets,
+    traced,
+)
+from frameworks.contract import BACKENDS, Start
 from results import schema
 from results.schema import PredictedLimit, Prediction
-
-GIB = 2**30
-# The fields that move memory; works that differ in others are traced once.
-FIELDS = (
-    "accumulation",
-    "attention",
-    "compile",
-    "dropout",
-    "gradient_checkpointing",
-    "length",
-    "max_gradient_norm",
-    "optimizer",
-    "precision",
-)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is predicted, of one backend."""
-
-    backend: str
-    checkpoint: str
-    device: Device
-    phase: Phase
-    recipe: Recipe
-    published_step: str | None = None  # of another benchmark, in place of the backend's own
-
-
-def of_memory(recipe: Mapping[str, Any]) -> Recipe:
-    """What of a recipe moves memory."""
-    return Recipe(**{field: recipe[field] for field in FIELDS if field in recipe})
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a batch has to fit into."""
-
-    label: str
-    budget_bytes: int
-    note: str | None = None
-    compute_capability: str | None = None  # of a GPU type
-
-
-def targets(work: Work, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[Target]:
-    """The sizes, and the GPU types that can do the work's precision.
-
-    Errors: UserError for an unknown type or a wrong size."""
-    found = []
-    for label in sizes:
-        budgets.check_label(label, "--budget")
-        size = budgets.size_bytes(label)
-        if size is None:
-            raise UserError(
-                f"--budget {label!r}: write a size such as 6GiB; GPU types go with --gpu"
-            )
-        found.append(Target(label, size))
-    if work.device == "gpu":
-        found += [
-            _gpu_target(work, name)
-            for name in gpu_names
-            if lacks(gpu_types.gpu_type(name), work.recipe) is None
-        ]
-    return found
-
-
-def lacks(row: gpu_types.GpuType, recipe: Recipe) -> str | None:
-    """Why a GPU type cannot compute in the recipe's precision."""
-    device = schema.Device(
-        kind="gpu",
-        name=row.names[0],
-        memory_bytes=row.memory_bytes,
-        cores=1,
-        compute_capability=row.compute_capability,
-    )
-    return nvml.lacks(device, recipe.precision)
-
-
-def _gpu_target(work: Work, name: str) -> Target:
-    room = gpu_types.room(name, budgets.framework_of(work.backend))
-    return Target(name, room.bytes, room.note, gpu_types.gpu_type(name).compute_capability)
 
 
 def predict(
@@ -149,36 +74,6 @@ def predict(
     return predicted
 
 
-@contextmanager
-def started(
-    names: Iterable[str], label_names: Sequence[str], leave_out: Callable[[str], None] | None = None
-) -> Iterator[dict[str, Start]]:
-    """Starts of the named checkpoints, for as long as their folders are there. One that cannot be
-    had is told to `leave_out`; errors: UserError where there is none."""
-    with tempfile.TemporaryDirectory(prefix="ftbench-") as root:
-        starts = {}
-        for i, name in enumerate(sorted(names)):
-            folder = Path(root) / str(i)
-            folder.mkdir()
-            try:
-                starts[name] = checkpoints.shape_start(name, label_names, folder)
-            except UserError as error:
-                if leave_out is None:
-                    raise
-                leave_out(f"left out: {error}")
-        yield starts
-
-
-def traced(works: Sequence[Work], starts: Mapping[str, Start]) -> dict[Work, Footprint | Refusal]:
-    """Every work once, in order; a backend's all in one process."""
-    found: dict[Work, Footprint | Refusal] = {}
-    for backend in dict.fromkeys(work.backend for work in works):
-        own = list(dict.fromkeys(work for work in works if work.backend == backend))
-        asks = [ask_of(work, starts[work.checkpoint]) for work in own]
-        found |= zip(own, footprints(backend, asks), strict=True)
-    return {work: found[work] for work in works}
-
-
 def expected_limit(job: Job, device: schema.Device, budget_bytes: int, python: Path) -> int:
     """The largest batch that should fit into a budget, for the search that is to prove it. A work
     is traced once for all budgets, within the time that the job gives a worker.
@@ -201,23 +96,6 @@ def expected_limit(job: Job, device: schema.Device, budget_bytes: int, python: P
 @cache
 def _kept_footprint(backend: str, ask: Ask, python: Path, seconds: float) -> Footprint | Refusal:
     return footprints(backend, [ask], python, seconds)[0]
-
-
-def problems(work: Work, start: Start) -> list[str]:
-    """What the backend cannot honour on such a device."""
-    package = importlib.import_module(f"frameworks.{work.backend}")
-    return [str(problem) for problem in package.unsupported(work.recipe, start, work.device)]
-
-
-def ask_of(work: Work, start: Start) -> Ask:
-    return Ask(
-        recipe=work.recipe,
-        start=StartFile(**start.__dict__),
-        device=work.device,
-        phase=work.phase,
-        batch_sizes=TRACED,
-        published_step=work.published_step,
-    )
 
 
 def _prediction(
@@ -283,54 +161,3 @@ def predicted_limit(
         high=max(limit, footprint.largest(budget / (1 - error))),
         note=target.note,
     )
-
-
-def text(p: Prediction) -> str:
-    """A prediction as lines: the peak with its parts, the limits and one plain sentence."""
-    size = p.recipe["batch_size"]
-    place = "a GPU" if p.device == "gpu" else "a CPU"
-    kind = "assumed range" if p.assumed else "95 % interval"
-    lines = [
-        f"predicted: {_subject(p)} on {place}",
-        f"  peak at batch {size}: {_gib(p.peak_bytes)} ({kind} {_gib(p.peak_low_bytes)} to "
-        f"{_gib(p.peak_high_bytes)})",
-    ]
-    lines += [f"    {name:<12}{_gib(amount):>12}" for name, amount in p.parts.items() if amount]
-    if p.limits:
-        width = max(len(limit.target) for limit in p.limits) + 2
-        lines.append(f"  predicted limits, with {kind}; the lower end is what is promised")
-        for limit in p.limits:
-            note = f"  ({limit.note})" if limit.note else ""
-            lines.append(
-                f"    {limit.target:<{width}}{_gib(limit.budget_bytes):>12}"
-                f"{limit.limit:>8}  {limit.low} to {limit.high}{note}"
-            )
-        lines.append(sentence(p))
-    lines += [f"  {name} left out: {why}" for name, why in p.left_out.items()]
-    return "\n".join(lines)
-
-
-def sentence(p: Prediction) -> str:
-    """'bert-base, length 512, fp32, PyTorch: about 21 on a T4, 62 on an A100-40'"""
-    where = [f"{limit.limit} {_at(limit.target, p.device)}" for limit in p.limits]
-    return f"{_subject(p)}: about {', '.join(where)} (predicted)"
-
-
-def _at(target: str, device: Device) -> str:
-    if device == "cpu" or budgets.size_bytes(target) is not None:
-        return f"in {target}"
-    return f"on {'an' if target[0] in 'AEFHILMNORSX' else 'a'} {target}"
-
-
-def _subject(p: Prediction) -> str:
-    """'bert-base, length 512, fp32, PyTorch'; 'Keras LSTM on the tokens of minilm, ...'"""
-    title = BACKENDS[p.backend].title
-    words = [f"length {p.recipe['length']}", str(p.recipe["precision"])]
-    words += ["evaluation"] * (p.phase == "evaluation")
-    if BACKENDS[p.backend].pretrained:
-        return ", ".join([p.checkpoint, *words, title])
-    return ", ".join([f"{title} on the tokens of {schema.lender(p.checkpoint)}", *words])
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.2f} GiB"

@@ -5,29 +5,16 @@ other take turns in one race all the same.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from benchmarks.harness.jobs.attempt import Environment, here
 from benchmarks.harness.machine import packages
 from results import store
 
 FOLDER = "environments"  # inside a run's; what lies there names this machine's own paths
-
-
-class Environment(BaseModel):
-    """A Python and what is installed for it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    python: Path
-    versions: dict[str, str]
-
-
-def here() -> Environment:
-    return Environment(python=Path(sys.executable), versions=packages.versions())
 
 
 def lend(run: Path, backends: Iterable[str]) -> None:

@@ -7,39 +7,22 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.checkpoints import checkpoint as checkpoints
+from benchmarks.harness.checkpoints import start as start_checkpoints
 from benchmarks.harness.checkpoints import tokenize
+from benchmarks.harness.checkpoints.checkpoint import checkpoint_record
 from benchmarks.harness.data import sources, tasks
+from benchmarks.harness.data import texts as texts_data
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.attempt import Environment, Excluded, Ready, here
 from benchmarks.harness.jobs.job import Job, LimitWork, StartFile
 from benchmarks.harness.machine import budgets, packages
-from benchmarks.harness.machine.nvml import lacks
+from benchmarks.harness.machine.device import lacks
 from benchmarks.harness.plan.plan import JobSpec, Plan
-from benchmarks.harness.run.environments import Environment, here
 from frameworks.contract import BACKENDS, Start
-from results.schema import PLAIN, Checkpoint, Data, Device, Status, tokenizer_of
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A job that can run, with what its measurement says about its input."""
-
-    job: Job
-    data: Data
-    checkpoint: Checkpoint
-    where: Environment  # whose worker runs it
-
-
-@dataclass(frozen=True)
-class Excluded:
-    """A job that cannot run here, and why."""
-
-    spec: JobSpec
-    status: Status
-    reason: str
+from results.schema import PLAIN, Device
 
 
 class Inputs:
@@ -49,10 +32,10 @@ class Inputs:
         """Errors: UserError where the checkpoint cannot be had."""
         self._plan, self._say = plan, say
         self.source = checkpoints.find_checkpoint(plan.checkpoint, allow_pickle=plan.allow_pickle)
-        self._data: dict[str, sources.TaskData] = {}
+        self._data: dict[str, texts_data.TaskData] = {}
         self._texts: dict[tuple[str, int], tokenize.Prepared] = {}
 
-    def data(self, name: str) -> sources.TaskData:
+    def data(self, name: str) -> texts_data.TaskData:
         if name not in self._data:
             plan = self._plan
             task = (
@@ -123,7 +106,7 @@ def _ready(
     key, recipe = spec.key, spec.recipe
     data = inputs.data(key.task).record
     texts = inputs.texts(key.task, recipe.length)
-    start = checkpoints.make_start(inputs.source, data.label_names, recipe.seed)
+    start = start_checkpoints.make_start(inputs.source, data.label_names, recipe.seed)
     job = Job(
         key=key,
         recipe=recipe,
@@ -138,7 +121,9 @@ def _ready(
         limit=_limit(plan, spec),
         predictions=folder / f"{key.id}.npz",
     )
-    return Ready(job=job, data=data, checkpoint=describe(inputs.source, key.backend), where=where)
+    return Ready(
+        job=job, data=data, checkpoint=checkpoint_record(inputs.source, key.backend), where=where
+    )
 
 
 def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:
@@ -195,17 +180,6 @@ def unsupported(spec: JobSpec, source: checkpoints.CheckpointSource, device: str
     )
     package = importlib.import_module(f"frameworks.{spec.key.backend}")
     return [str(problem) for problem in package.unsupported(spec.recipe, start, device)]
-
-
-def describe(source: checkpoints.CheckpointSource, backend: str) -> Checkpoint:
-    if BACKENDS[backend].pretrained:
-        return Checkpoint(
-            name=source.name,
-            architecture=source.architecture,
-            sha256=source.sha256,
-            random=source.random,
-        )
-    return Checkpoint(name=tokenizer_of(source.name), architecture="lstm", sha256="", random=False)
 
 
 def environment(backend: str, device: str) -> dict[str, str]:

@@ -14,27 +14,21 @@ from pydantic import ValidationError
 
 from benchmarks.harness.equivalence.certify import certify_run
 from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, Watch, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
-from benchmarks.harness.limits.limit import LimitJob, refuse_company
+from benchmarks.harness.limits.limit import LimitJob
+from benchmarks.harness.limits.probe import refuse_company
 from benchmarks.harness.limits.text import limit_text
 from benchmarks.harness.machine import packages
-from benchmarks.harness.machine.nvml import NvmlFailed, describe
+from benchmarks.harness.machine.device import choose_device
 from benchmarks.harness.plan.plan import JobSpec, Plan
 from benchmarks.harness.run import environments
-from benchmarks.harness.run.prepare import Excluded, Inputs, Ready, check_device, prepare
-from benchmarks.harness.run.single import (
-    WHOLE_JOBS,
-    Attempt,
-    SpeedJob,
-    Watch,
-    excluded_measurement,
-    new_race,
-)
+from benchmarks.harness.run.folder import SETTLED
+from benchmarks.harness.run.prepare import Inputs, check_device, prepare
+from benchmarks.harness.run.race import SpeedJob, new_race, take_turns
+from benchmarks.harness.run.single import WHOLE_JOBS
 from results import store
-from results.schema import Certificate, Device, Measurement, RunInfo
-
-# What a resumed run does not do again. What failed, was killed or hung is tried once more.
-SETTLED = {"ok", "unsupported", "not_installed", "refused"}
+from results.schema import Certificate, Measurement, RunInfo
 
 
 class Run:
@@ -276,62 +270,3 @@ class Run:
                 begin(ready)
                 with contextlib.suppress(WorkerEnded):  # recorded; the summary says it
                     self.run_whole(ready, watch)
-
-
-def run_folder(root: Path, name: str) -> Path:
-    """Of a run below `root`, or of a run's folder anywhere. Errors: UserError for neither."""
-    known = {path.name: path for path in store.runs(root)}
-    if name in known:
-        return known[name]
-    if (Path(name) / store.RUN_FILE).is_file():
-        return Path(name)
-    if not known:
-        raise UserError(
-            f"{name}: no run's folder, it has no {store.RUN_FILE}; and there is no run "
-            f"in {root / 'runs'}"
-        )
-    raise unknown("run", name, known)
-
-
-def choose_device(word: str) -> Device:
-    """The device of a run: 'cpu' hides all GPUs from this process and its workers.
-
-    Errors: UserError for 'gpu' where there is none, and for a driver that does not answer."""
-    if word == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    try:
-        device = describe()
-    except NvmlFailed as error:
-        raise UserError(
-            f"the GPU cannot be read ({error}); mend its driver, or hide it: "
-            "CUDA_VISIBLE_DEVICES= before the command"
-        ) from None
-    if word == "gpu" and device.kind != "gpu":
-        raise UserError("--device gpu: no NVIDIA GPU is visible; choose --device cpu or auto")
-    return device
-
-
-def take_turns(
-    each: Callable[[Callable[[SpeedJob], object]], None],
-    rounds: int,
-    windows: int,
-    window: Callable[[SpeedJob], None],
-    decided: Callable[[], bool] = lambda: False,
-) -> None:
-    """Round by round, every job in turn takes its windows, until it is decided."""
-    for round_ in range(rounds):
-
-        def turn(job: SpeedJob, round_: int = round_) -> None:
-            if window is SpeedJob.evaluation_window and not job.evaluates:
-                return
-            job.begin_turn(round_)
-            if window is SpeedJob.evaluation_window:
-                job.warm_up_evaluation()
-            for _ in range(windows):
-                job.mark()
-                window(job)
-            job.end_turn()
-
-        each(turn)
-        if decided():
-            return

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.run.single import SpeedJob
+from benchmarks.harness.run.race import SpeedJob
 from results.analysis.statistics import Estimate, Interval, mean_difference, ratio_of_totals
 from results.schema import Measurement, Throughput, TuningAccuracy, Verdict, Window
 

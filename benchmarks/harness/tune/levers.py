@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.harness.plan.profile import Fields
+from benchmarks.harness.plan.sections import Fields
 from frameworks.contract import Recipe
 from results.schema import Device
 

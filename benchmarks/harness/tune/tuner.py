@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.attempt import Excluded, Ready, Watch, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.plan import JobSpec, Plan
-from benchmarks.harness.run.prepare import Excluded, Ready, environment
-from benchmarks.harness.run.run import SETTLED, Run
-from benchmarks.harness.run.single import SpeedJob, Watch, excluded_measurement
+from benchmarks.harness.run.folder import SETTLED
+from benchmarks.harness.run.prepare import environment
+from benchmarks.harness.run.race import SpeedJob
+from benchmarks.harness.run.run import Run
 from benchmarks.harness.tune.judge import (
     compare_accuracy,
     counts,
@@ -36,12 +37,12 @@ from benchmarks.harness.tune.judge import (
     speed_ratio,
 )
 from benchmarks.harness.tune.levers import Candidate, Lever, levers
-from results.analysis.statistics import FEWEST, Estimate
+from benchmarks.harness.tune.trial import Race, ends, plain_word
+from results.analysis.statistics import FEWEST
 from results.schema import (
     JobKey,
     Measurement,
     Question,
-    Throughput,
     Tuning,
     TuningAccuracy,
     TuningDropped,
@@ -53,24 +54,6 @@ PLAIN = Candidate()
 
 class NoWinner(Exception):
     """The plain recipe did not show what all others are judged by; why, in one line."""
-
-
-@dataclass(frozen=True)
-class Race:
-    """What a race of two showed."""
-
-    sides: tuple[Measurement, ...] = ()
-    gain: Estimate | None = None  # examples per second of the second over the first's
-    reason: str | None = None  # why there is no gain, or no interval of it
-
-    @property
-    def speeds(self) -> list[Throughput]:
-        return [m.throughput for m in self.sides if m.throughput]
-
-    @property
-    def shown(self) -> str:
-        words = [] if self.gain is None else [f"{self.gain.value:.2f}x"]
-        return ", ".join([*words, *([self.reason] if self.reason else [])])
 
 
 def plan_for(plan: Plan, say: Callable[[str], None]) -> Plan:
@@ -330,14 +313,3 @@ class Tuner:
                 return [], outcome
             ready.append(outcome)
         return ready, None
-
-
-def ends(gain: Estimate | None) -> tuple[float | None, float | None]:
-    """A gain's interval, as the records have it."""
-    interval = gain.interval if gain else None
-    return (interval.low, interval.high) if interval else (None, None)
-
-
-def plain_word(text: str) -> str:
-    """Letters, digits and '_', for a file's name."""
-    return "".join(c if c.isalnum() and c.isascii() else "_" for c in text)

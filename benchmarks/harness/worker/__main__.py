@@ -5,10 +5,7 @@ python -m benchmarks.harness.worker JOB.json
 
 from __future__ import annotations
 
-import ctypes
 import importlib
-import os
-import signal
 import sys
 import time
 import traceback
@@ -16,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks.harness import data_segment
-from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.data import examples
+from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.jobs.job import Built, Job
-from benchmarks.harness.jobs.pipe import Pipe
+from benchmarks.harness.jobs.pipe import Pipe, die_with_parent
 from benchmarks.harness.machine import process_memory
 from benchmarks.harness.worker import (
     accuracy,
@@ -31,7 +28,6 @@ from benchmarks.harness.worker import (
 )
 from frameworks.contract import Session, Unsupported, Work
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
 PASSES = {
     "equivalence": equivalence.take,
@@ -42,21 +38,13 @@ PASSES = {
 }
 
 
-def die_with_parent() -> None:
-    """Asks the kernel to end this process when its parent ends, however that happens."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        raise SystemExit("the parent ended while the worker started")
-
-
 def build(job: Job, pipe: Pipe) -> Built:
     module = backend(job, pipe)
     train, traced = load_examples(job.train), job.key.question == "equivalence"
     if traced:
-        train = equivalence.some(train, job.equivalence.examples(job.recipe.accumulation))
+        train = examples.some(train, job.equivalence.examples(job.recipe.accumulation))
     if job.limit:
-        train = batch_limit.exactly(train, batch_limit.needed(job, job.limit))
+        train = examples.exactly(train, batch_limit.needed(job, job.limit))
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send("building")
     began = time.perf_counter()
@@ -110,7 +98,7 @@ def main() -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - whatever it was, it is this job's outcome
         if job.limit:
-            data_segment.unbound()  # or there may be no memory to tell it with
+            process_memory.unbound()  # or there may be no memory to tell it with
         traceback.print_exc()
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"

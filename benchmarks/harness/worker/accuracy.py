@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import training

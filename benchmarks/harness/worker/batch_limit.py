@@ -15,14 +15,11 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-import numpy as np
-
-from benchmarks.harness import data_segment
-from benchmarks.harness.data_segment import Held
 from benchmarks.harness.jobs.job import Built, Job, LimitWork
 from benchmarks.harness.jobs.pipe import Pipe
+from benchmarks.harness.machine import process_memory
 from benchmarks.harness.worker import training
-from frameworks.contract import Examples, Session
+from frameworks.contract import Session
 
 
 class StepCounter:
@@ -43,10 +40,10 @@ def bound(limit: LimitWork) -> None:
     """Puts a CPU's budget in force. Errors: MemoryError where this process holds more already."""
     if limit.data_bytes is None:
         return
-    now = data_segment.held()
+    now = process_memory.held()
     if now and now.data > limit.data_bytes:
         raise MemoryError(f"the framework's libraries alone hold {now.data / 2**20:.0f} MiB")
-    data_segment.bound(limit.data_bytes)
+    process_memory.bound(limit.data_bytes)
 
 
 def needed(job: Job, limit: LimitWork) -> int:
@@ -55,47 +52,22 @@ def needed(job: Job, limit: LimitWork) -> int:
     return limit.steps * job.recipe.batch_size * accumulation
 
 
-def exactly(examples: Examples, count: int) -> Examples:
-    """`count` examples: the first ones, or all of them again and again where there are fewer. A
-    limit may lie above the data set: memory does not ask whether examples differ."""
-    chosen = np.arange(count) % len(examples)
-    rows = [examples.ids[examples.offsets[i] : examples.offsets[i + 1]] for i in chosen]
-    return Examples(
-        ids=np.concatenate(rows),
-        offsets=np.cumsum([0, *map(len, rows)]),
-        second_starts=examples.second_starts[chosen],
-        labels=examples.labels[chosen],
-        pad_id=examples.pad_id,
-        has_token_types=examples.has_token_types,
-    )
-
-
 def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     assert job.limit is not None
     session = built.session
     session.reset_peak()
-    begun, before = data_segment.held(), session.allocator().peak_allocated_bytes
+    begun, before = process_memory.held(), session.allocator().peak_allocated_bytes
     steps = take_steps(job, session)
     allocated = session.allocator().peak_allocated_bytes
     pipe.send("stepped", steps=steps)
     pipe.wait_for_go()  # the parent has read the peak of the data segment
-    data_segment.unbound()  # reading settings back may copy all weights
+    process_memory.unbound()  # reading settings back may copy all weights
     return {
         "steps": steps,
         "allocated_bytes": allocated,
         "allocated_before_bytes": before,
         "data_before_bytes": begun.data if begun else None,
     }
-
-
-def used_bytes(result: dict[str, Any], peak: Held) -> tuple[int, bool]:
-    """What a CPU probe needed at its peak, from the worker's result and what its process held, and
-    whether an allocator's count tells it."""
-    allocated, before = result["allocated_bytes"], result["allocated_before_bytes"]
-    data: int | None = result["data_before_bytes"]
-    if allocated is None or before is None or data is None:
-        return peak.data, False
-    return max(data - before + allocated, peak.resident), True
 
 
 def take_steps(job: Job, session: Session) -> int:

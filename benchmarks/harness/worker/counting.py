@@ -46,16 +46,3 @@ def _count(examples: Examples, batches: Iterable[np.ndarray], recipe: Recipe) ->
         tokens += int(of_batch.sum())
         padded += len(indices) * padded_width(int(of_batch.max()), recipe)
     return Counted(examples=count, tokens=tokens, padded_tokens=padded)
-
-
-def head(examples: Examples, count: int) -> Examples:
-    """The first examples, at most `count`."""
-    count = min(count, len(examples))
-    return Examples(
-        ids=examples.ids[: examples.offsets[count]],
-        offsets=examples.offsets[: count + 1],
-        second_starts=examples.second_starts[:count],
-        labels=examples.labels[:count],
-        pad_id=examples.pad_id,
-        has_token_types=examples.has_token_types,
-    )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.data.examples import load_examples, some
 from benchmarks.harness.equivalence.sketch import sketches
 from benchmarks.harness.equivalence.trace import Arrays, write_arrays
 from benchmarks.harness.jobs.job import Built, Job
@@ -91,22 +91,6 @@ def step_examples(feed: Feed, steps: int) -> list[int]:
     for batch in range(feed.total_batches):
         counts[min(feed.step_of(batch), steps)] += feed.examples_in(batch)
     return counts[:steps]
-
-
-def some(examples: Examples, count: int) -> Examples:
-    """`count` examples, evenly spread over all, or all where there are fewer."""
-    if count >= len(examples):
-        return examples
-    chosen = np.arange(count) * len(examples) // count
-    rows = [examples.ids[examples.offsets[i] : examples.offsets[i + 1]] for i in chosen]
-    return Examples(
-        ids=np.concatenate(rows),
-        offsets=np.cumsum([0, *map(len, rows)]),
-        second_starts=examples.second_starts[chosen],
-        labels=examples.labels[chosen],
-        pad_id=examples.pad_id,
-        has_token_types=examples.has_token_types,
-    )
 
 
 def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.data.examples import exactly, load_examples
 from benchmarks.harness.jobs import outcomes
 from benchmarks.harness.jobs.job import Job
 from benchmarks.harness.jobs.pipe import Pipe
-from benchmarks.harness.limits.search import grid
-from benchmarks.harness.worker.batch_limit import exactly, needed, take_steps
+from benchmarks.harness.plan.batch_sizes import grid
+from benchmarks.harness.worker.batch_limit import needed, take_steps
 from frameworks.contract import Work
 from results.schema import MEMORY_OUTCOMES
 

@@ -10,52 +10,20 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 # A job's worker holds all that this module imports; a prediction begins with the same.
-from benchmarks.harness import data_segment
-from benchmarks.harness.jobs.job import StartFile
-from benchmarks.harness.worker import __main__
-from frameworks.contract import Device, Phase, Recipe, StepTrace, Unsupported
-
-
-class Ask(BaseModel):
-    """One step to be traced, at several batch sizes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    recipe: Recipe
-    start: StartFile
-    device: Device
-    phase: Phase
-    batch_sizes: tuple[int, ...]
-    published_step: str | None = None  # of another benchmark, in place of the backend's own
-
-
-class Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backend: str
-    asks: list[Ask]
-
-
-class Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    process_bytes: int  # interpreter and framework: private writable memory, model excluded
-    resident_bytes: int  # the part of it that was touched
-    refusals: dict[int, str]  # by the ask's place: why the backend cannot follow it
+from benchmarks.harness.jobs import pipe
+from benchmarks.harness.jobs.trace_request import Answer, Ask, Request, save
+from benchmarks.harness.machine import process_memory
+from frameworks.contract import StepTrace, Unsupported
 
 
 def main() -> int:
-    __main__.die_with_parent()
+    pipe.die_with_parent()
     request = Request.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(sys.argv[2])
     importlib.import_module(f"frameworks.{request.backend}.train")
-    begun = data_segment.held()
+    begun = process_memory.held()
     assert begun is not None  # it is this process
     refusals = {}
     for i, ask in enumerate(request.asks):
@@ -80,26 +48,6 @@ def _trace(backend: str, ask: Ask, batch_size: int) -> StepTrace:
         published = importlib.import_module(f"frameworks.{backend}.published_steps")
         trace = published.step_trace(ask.published_step, ask.recipe, start, batch_size, ask.device)
     return trace
-
-
-def save(trace: StepTrace, path: Path) -> None:
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            bytes=trace.bytes,
-            taken=trace.taken,
-            given_back=trace.given_back,
-            parts=np.array(trace.parts),
-            events=trace.events,
-        )
-
-
-def load(path: Path) -> StepTrace:
-    with np.load(path) as kept:
-        parts: Any = tuple(kept["parts"].tolist())
-        return StepTrace(
-            kept["bytes"], kept["taken"], kept["given_back"], parts, int(kept["events"])
-        )
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ import json
 import time
 from typing import Any
 
-from benchmarks.harness.checkpoints.tokenize import load_examples
+from benchmarks.harness.data.examples import head, load_examples
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import flops, training
-from benchmarks.harness.worker.counting import Counted, count_evaluation, count_steps, head
+from benchmarks.harness.worker.counting import Counted, count_evaluation, count_steps
 from frameworks.contract import BACKENDS, Feed, Session
 
 

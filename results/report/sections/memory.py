@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.compare import MEMORY_FIGURES, MemoryRow, Row
+from results.analysis.compare import Row
+from results.analysis.memory import MEMORY_FIGURES, MemoryRow
 from results.report.document import (
     Block,
     Cell,

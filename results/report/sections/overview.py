@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from results.analysis.accuracy import ScoreRow
-from results.analysis.compare import MEMORY_FIGURES, Rate, Row, headline_memory
+from results.analysis.compare import Row
 from results.analysis.controls import fastest
+from results.analysis.memory import MEMORY_FIGURES, headline_memory
+from results.analysis.speed import Rate
 from results.report.document import Cell, Column, Table, Tone
 from results.report.format import count, decimals, gap, gibibytes, number, percent, span
 from results.report.view import View

@@ -5,14 +5,11 @@ Shown for real data only. The reasons are read from the two records; none is gue
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
-from importlib.resources import files
-
-from pydantic import BaseModel, ConfigDict
 
 from results.analysis.accuracy import ScoreRow
 from results.analysis.compare import Row
+from results.analysis.reference import PublishedScores, published_scores
 from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
 from results.report.format import count, gap, number, percent
 from results.report.sections.overview import accuracy_places
@@ -20,40 +17,18 @@ from results.report.view import View
 from results.schema import Measurement
 
 
-class Published(BaseModel):
-    """One row of reference.toml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    task: str
-    model: str
-    scores: dict[str, float]
-    source: str
-    parameters: int | None = None  # millions
-    training_examples: int | None = None
-    epochs: int | None = None
-    length: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-
-
-def published() -> list[Published]:
-    text = files("results").joinpath("reference.toml").read_text(encoding="utf-8")
-    return [Published.model_validate(row) for row in tomllib.loads(text)["accuracy"]]
-
-
 def section(view: View) -> Section | None:
     blocks: list[Block] = []
     for rows in view.comparisons:
         real = [r for r in rows if r.scores and (data := _trained(r).data) and not data.generated]
-        known = [p for p in published() if p.task == rows[0].comparison.task]
+        known = [p for p in published_scores() if p.task == rows[0].comparison.task]
         if real and known:
             blocks += _compared(view, real, known)
     if not blocks:
         return None
     blocks.append(
         Paragraph(
-            "Published figures are others' own, restated from their sources and "
+            "PublishedScores figures are others' own, restated from their sources and "
             "not taken again here.",
             "small",
         )
@@ -61,7 +36,7 @@ def section(view: View) -> Section | None:
     return Section("How this compares with published figures", "published", blocks)
 
 
-def _compared(view: View, rows: Sequence[Row], known: Sequence[Published]) -> list[Block]:
+def _compared(view: View, rows: Sequence[Row], known: Sequence[PublishedScores]) -> list[Block]:
     sets = sorted({s.evaluation_set for r in rows for s in r.scores})
     columns = [
         Column("model", numeric=False),
@@ -110,7 +85,7 @@ def _own_score(score: ScoreRow) -> Cell:
     )
 
 
-def _known_cells(p: Published, sets: Sequence[str]) -> list[Cell]:
+def _known_cells(p: PublishedScores, sets: Sequence[str]) -> list[Cell]:
     def said(value: int | None) -> Cell:
         return gap("not said") if value is None else Cell(count(value))
 
@@ -162,7 +137,7 @@ def _setting(row: Row) -> str:
     return ", ".join(parts)
 
 
-def _their_setting(known: Sequence[Published]) -> str:
+def _their_setting(known: Sequence[PublishedScores]) -> str:
     """The same for the published ones, from the least to the most."""
     words = {
         "training_examples": "training examples",

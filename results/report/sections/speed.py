@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from results.analysis.compare import Rate, Row, SpeedRow, speed_ratio
+from results.analysis.compare import Row
 from results.analysis.controls import within
+from results.analysis.speed import Rate, SpeedRow, speed_ratio
 from results.analysis.statistics import Estimate
 from results.report.document import (
     Block,

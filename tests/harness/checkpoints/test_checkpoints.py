@@ -18,8 +18,8 @@ from benchmarks.harness.checkpoints.checkpoint import (
     check_length,
     checkpoint_names,
     find_checkpoint,
-    make_start,
 )
+from benchmarks.harness.checkpoints.start import make_start
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer
 from benchmarks.harness.checkpoints.weights import write_weights
 from benchmarks.harness.data.tasks import find_task

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, find_checkpoint
-from benchmarks.harness.checkpoints.tokenize import load_examples, tokenise
+from benchmarks.harness.checkpoints.tokenize import tokenise
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer
-from benchmarks.harness.data.sources import TaskData, Texts, load_data
+from benchmarks.harness.data.examples import load_examples
+from benchmarks.harness.data.sources import load_data
 from benchmarks.harness.data.tasks import find_task
+from benchmarks.harness.data.texts import TaskData, Texts
 from benchmarks.harness.errors import UserError
 from frameworks.contract import Examples, Recipe
 
@@ -197,7 +199,7 @@ def test_two_processes_tokenise_once():
 def test_workers_load_without_a_tokenizer():
     code = (
         "import sys; from pathlib import Path\n"
-        "from benchmarks.harness.checkpoints.tokenize import load_examples\n"
+        "from benchmarks.harness.data.examples import load_examples\n"
         "load_examples(Path(sys.argv[1]))\n"
         "print([name for name in ('tokenizers', 'datasets', 'huggingface_hub') "
         "if name in sys.modules])"

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from benchmarks.harness.data.sources import Texts, load_data
+from benchmarks.harness.data.sources import load_data
 from benchmarks.harness.data.tasks import custom_task, find_task
+from benchmarks.harness.data.texts import Texts
 from benchmarks.harness.errors import UserError
 
 IMDB, MNLI = find_task("imdb"), find_task("mnli")

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.harness.data.examples import some
 from benchmarks.harness.equivalence import bounds, checks
 from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.equivalence.certify import certify_files, certify_run
 from benchmarks.harness.equivalence.sketch import BUCKETS, comparable, sketch, sketches
 from benchmarks.harness.equivalence.trace import Arrays, Traced, read_traced, write_arrays
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.worker.equivalence import some, step_examples
+from benchmarks.harness.worker.equivalence import step_examples
 from frameworks.contract import Examples, Feed, Recipe
 from results.analysis.proof import NOT_PROVEN, proof
 from results.schema import Certificate, JobKey, Measurement, Side, Trace
@@ -526,7 +527,7 @@ def test_some_examples_are_spread_over_all(count: int, wanted: int) -> None:
 
 @pytest.mark.parametrize("accumulation", [1, 2, 3])
 def test_two_epochs_with_a_partial_last_batch(accumulation: int) -> None:
-    from benchmarks.harness.plan.profile import EquivalencePlan
+    from benchmarks.harness.plan.sections import EquivalencePlan
 
     plan = EquivalencePlan(steps=20)
     examples = ragged(plan.examples(accumulation))

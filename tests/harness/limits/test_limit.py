@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.attempt import Ready, here
 from benchmarks.harness.jobs.job import Job, LimitWork, StartFile
 from benchmarks.harness.jobs.process import WorkerEnded
-from benchmarks.harness.limits import limit
-from benchmarks.harness.limits.limit import CANNOT_TELL, LimitJob
+from benchmarks.harness.limits import limit, probe
+from benchmarks.harness.limits.limit import LimitJob
+from benchmarks.harness.limits.probe import CANNOT_TELL
 from benchmarks.harness.machine import budgets
-from benchmarks.harness.plan.profile import EquivalencePlan, MemoryPlan, ThroughputPlan
-from benchmarks.harness.run.environments import here
-from benchmarks.harness.run.prepare import Ready
+from benchmarks.harness.plan.sections import EquivalencePlan, MemoryPlan, ThroughputPlan
 from frameworks.contract import Recipe
 from results.schema import Checkpoint, Device, JobKey, Measurement
 from tests.results import samples
@@ -278,7 +278,8 @@ def others(monkeypatch: pytest.MonkeyPatch, answers: Iterator[list[str] | None])
         last[0] = next(answers, last[0])
         return last[0]
 
-    monkeypatch.setattr(limit, "compute_processes", answer)
+    for module in (limit, probe):
+        monkeypatch.setattr(module, "compute_processes", answer)
 
 
 def test_what_is_proven_stands_when_the_finders_are_stopped(
@@ -300,7 +301,7 @@ def test_that_peaks_are_counts_is_known_when_a_search_goes_on(
 ) -> None:
     """Such a line is not followed as far."""
     monkeypatch.setattr(
-        limit.batch_limit, "used_bytes", lambda result, held: (result["allocated_bytes"], True)
+        limit.probe_limits, "used_bytes", lambda result, held: (result["allocated_bytes"], True)
     )
     monkeypatch.setattr(worker, "each", MIB)
     taken = stopped(worker, 3, "1GiB")
@@ -345,9 +346,11 @@ def test_where_nvml_lists_nobody_the_result_says_so(
 
 
 def test_where_nvml_lists_the_probe_nothing_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        limit, "compute_processes", lambda: ["python (process 12)"] if Worker.computing else []
-    )
+    def listed() -> list[str]:
+        return ["python (process 12)"] if Worker.computing else []
+
+    for module in (limit, probe):
+        monkeypatch.setattr(module, "compute_processes", listed)
     m = search("1GiB", GPU, [])
     assert m.status == "ok" and m.batch_limit is not None
     assert m.batch_limit.notes == [NOT_TOLD]

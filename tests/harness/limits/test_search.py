@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.harness.limits.search import Fit, Search, fit_line, grid, next_size
+from benchmarks.harness.limits.search import Fit, Search, fit_line
+from benchmarks.harness.plan.batch_sizes import grid, next_size
 from results.schema import Outcome, Probe
 
 MIB = 2**20

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import memory_group
-from benchmarks.harness.data_segment import DataPeak, held
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.limits.limit import refuse_company
-from benchmarks.harness.machine import budgets, processor
+from benchmarks.harness.limits.probe import refuse_company
+from benchmarks.harness.machine import budgets, cgroup, processor
 from benchmarks.harness.machine.budgets import (
     Budget,
     check_device,
@@ -23,7 +21,8 @@ from benchmarks.harness.machine.budgets import (
     size_bytes,
 )
 from benchmarks.harness.machine.gpu_types import gpu_type, gpu_types
-from benchmarks.harness.predict.predictions import Work, targets
+from benchmarks.harness.machine.process_memory import DataPeak, held
+from benchmarks.harness.predict.workload import Work, targets
 from frameworks.contract import Recipe
 from results.schema import Device
 
@@ -151,13 +150,13 @@ def test_memory_left_of_a_group(tmp_path: Path) -> None:
 
 
 def test_a_group_is_made_below_ones_own_or_not_at_all(tmp_path: Path) -> None:
-    with memory_group.memory_group(GIB, tmp_path) as folder:  # nothing is mounted there
+    with cgroup.memory_group(GIB, tmp_path) as folder:  # nothing is mounted there
         assert folder is None
-    with memory_group.memory_group(GIB) as folder:
+    with cgroup.memory_group(GIB) as folder:
         if folder is not None:
-            limits = [folder / name for name in memory_group.LIMIT_FILES]
+            limits = [folder / name for name in cgroup.LIMIT_FILES]
             limit = next(int(f.read_text()) for f in limits if f.exists())
-            assert limit == GIB + memory_group.SLACK_BYTES
+            assert limit == GIB + cgroup.SLACK_BYTES
     assert folder is None or not folder.exists()
 
 
@@ -194,13 +193,13 @@ def test_the_peak_of_a_data_segment_is_seen_from_outside() -> None:
 def test_whether_a_gpu_is_free_may_not_be_told(
     monkeypatch: pytest.MonkeyPatch, others: list[str] | None, told: bool
 ) -> None:
-    monkeypatch.setattr("benchmarks.harness.limits.limit.compute_processes", lambda: others)
+    monkeypatch.setattr("benchmarks.harness.limits.probe.compute_processes", lambda: others)
     assert refuse_company(CPU) and refuse_company(H100) == told
 
 
 def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "benchmarks.harness.limits.limit.compute_processes",
+        "benchmarks.harness.limits.probe.compute_processes",
         lambda: ["python (process 4711, 4.2 GiB)"],
     )
     assert refuse_company(CPU)

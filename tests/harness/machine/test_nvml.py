@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.harness.machine import device
 from benchmarks.harness.machine import nvml as devices
-from frameworks import contract
+from frameworks.contract import precision
 from results.schema import Device
 
 MIB = 1024**2
@@ -103,7 +104,7 @@ def _every_gpu_visible(monkeypatch):
 
 def test_a_gpu_is_described():
     nvml = Nvml()
-    found = devices.describe(nvml)
+    found = device.describe(nvml)
     assert found == Device(
         kind="gpu",
         name="NVIDIA A100-SXM4-40GB",
@@ -117,19 +118,19 @@ def test_a_gpu_is_described():
 
 
 def test_without_a_driver_the_processor_is_described():
-    found = devices.describe(WithoutDriver())
+    found = device.describe(WithoutDriver())
     assert (found.kind, found.driver, found.gpu_type) == ("cpu", None, None)
     assert found.name and found.cores >= 1 and found.memory_bytes > 2**28
     assert not devices.gpu_present(WithoutDriver())
 
 
 def test_this_machine_is_described():
-    found = devices.describe()
+    found = device.describe()
     assert found.kind == ("gpu" if devices.gpu_present() else "cpu")
 
 
 def test_a_broken_driver_is_no_machine_without_a_gpu():
-    for ask in (devices.describe, devices.gpu_present, devices.gpu_state):
+    for ask in (device.describe, devices.gpu_present, devices.gpu_state):
         with pytest.raises(devices.NvmlFailed, match="version mismatch"):
             ask(BrokenDriver())
 
@@ -139,13 +140,13 @@ def test_a_broken_driver_is_no_machine_without_a_gpu():
 )
 def test_the_first_visible_gpu_is_meant(monkeypatch, visible, name):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert devices.describe(Nvml(names=("A", "B"))).name == name
+    assert device.describe(Nvml(names=("A", "B"))).name == name
 
 
 @pytest.mark.parametrize("visible", ["", "-1", "7"])
 def test_hidden_gpus_are_not_there(monkeypatch, visible):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert devices.describe(Nvml()).kind == "cpu"
+    assert device.describe(Nvml()).kind == "cpu"
 
 
 def test_clocks_and_what_holds_them_down():
@@ -227,15 +228,15 @@ def test_a_gpu_that_is_lost_gives_no_figure():
 )
 def test_precisions_of_a_gpu(capability, precision, able):
     gpu = Device(kind="gpu", name="x", memory_bytes=1, cores=1, compute_capability=capability)
-    why = devices.lacks(gpu, precision)
+    why = device.lacks(gpu, precision)
     assert (why is None) == able
     assert able or capability in why
 
 
 def test_precisions_of_a_processor(monkeypatch):
     cpu = Device(kind="cpu", name="x", memory_bytes=1, cores=1)
-    monkeypatch.setattr(contract, "processor_flags", lambda: frozenset({"avx2", "avx512_bf16"}))
-    assert devices.lacks(cpu, "fp32") is None
-    assert devices.lacks(cpu, "bf16") is None
-    assert "emulate" in devices.lacks(cpu, "fp16")
-    assert "NVIDIA" in devices.lacks(cpu, "tf32")
+    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"avx2", "avx512_bf16"}))
+    assert device.lacks(cpu, "fp32") is None
+    assert device.lacks(cpu, "bf16") is None
+    assert "emulate" in device.lacks(cpu, "fp16")
+    assert "NVIDIA" in device.lacks(cpu, "tf32")

@@ -9,10 +9,11 @@ import pytest
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import packages
-from benchmarks.harness.plan.plan import Choice, Plan, make_plan
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice, Plan
 from benchmarks.harness.plan.profile import Profile, load_profile, profile_names
 from benchmarks.harness.run.prepare import check_device
-from frameworks import contract
+from frameworks.contract import precision
 from tests.results.samples import CPU
 
 TASKS = ["imdb", "mnli"]
@@ -81,7 +82,7 @@ def test_a_reduced_precision_is_traced_once_and_named(profile: Profile) -> None:
 def test_a_trace_that_the_device_cannot_take_ends_no_run(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contract, "processor_flags", lambda: frozenset())
+    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset())
     traced = profile.equivalence.model_copy(update={"precisions": ["fp32", "bf16"]})
     profile = profile.model_copy(update={"equivalence": traced})
     check_device(make_plan(Choice(), profile, TASKS, "").jobs, CPU)

@@ -7,12 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.plan.profile import (
-    ThroughputPlan,
-    load_profile,
-    parse_overrides,
-    profile_names,
-)
+from benchmarks.harness.plan.profile import load_profile, profile_names
+from benchmarks.harness.plan.sections import ThroughputPlan
+from benchmarks.harness.plan.validation import parse_overrides
 from results.analysis.statistics import FEWEST
 
 HEAD = 'description = "a test"\n'

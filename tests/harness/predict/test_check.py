@@ -16,12 +16,13 @@ from benchmarks.harness.machine import packages
 from benchmarks.harness.predict import check
 from benchmarks.harness.predict.allocators.blocks import MIB
 from benchmarks.harness.predict.calibration import Calibration, calibrations
-from benchmarks.harness.predict.check import case_name, cases, published, work_of, work_of_published
+from benchmarks.harness.predict.check import case_name, cases, work_of, work_of_published
 from benchmarks.harness.predict.footprint import Footprint
-from benchmarks.harness.predict.predictions import Work
+from benchmarks.harness.predict.workload import Work
 from frameworks.contract import BACKENDS, Recipe
 from results import store
 from results.analysis.predictions import judged
+from results.analysis.reference import published_memory
 from results.schema import Measurement, PredictedLimit, PredictionCase, Probe
 from tests.harness.predict.test_predict import footprint
 from tests.results.samples import batch_limit, limit_measurement, run_info
@@ -59,7 +60,7 @@ def found_cases(
         return {work: footprint() for work in works}
 
     monkeypatch.setattr(check, "footprints", footprints)
-    monkeypatch.setattr(check, "published", lambda: list(rows))
+    monkeypatch.setattr(check, "published_memory", lambda: list(rows))
     return cases(measurements, said.append), said
 
 
@@ -167,14 +168,14 @@ def test_a_check_keeps_the_cases_of_backends_that_are_not_here(
 
 
 def test_published_figures_name_their_source() -> None:
-    assert all(row.source and (row.peaks or row.fits) for row in published())
+    assert all(row.source and (row.peaks or row.fits) for row in published_memory())
 
 
 def test_figures_published_under_other_conditions_do_not_count() -> None:
     """TensorFlow 1 on an unknown budget."""
-    other = [row for row in published() if row.conditions]
+    other = [row for row in published_memory() if row.conditions]
     assert {row.backend for row in other} == {"hf_tf"}
-    assert all(row.conditions for row in published() if row.budget_bytes)
+    assert all(row.conditions for row in published_memory() if row.budget_bytes)
     away = made_up(9.0, source="a paper", conditions="fp16 weights")
     near = made_up(0.01, source="a paper")
     told = summary([near, away])
@@ -185,7 +186,7 @@ def test_figures_published_under_other_conditions_do_not_count() -> None:
 def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with() -> None:
     """Of BERT on an A100, over that at batch 8."""
     pytest.importorskip("torch")
-    row = next(row for row in published() if row.over_batch_size and row.precision == "fp32")
+    row = next(row for row in published_memory() if row.over_batch_size and row.precision == "fp32")
     work = work_of_published(row)
     taken = check.footprints([work], pytest.fail)
     found = list(check._published(row, work, taken[work]))

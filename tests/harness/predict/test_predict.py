@@ -11,20 +11,15 @@ import pytest
 from benchmarks.harness.cli import main
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.job import StartFile
+from benchmarks.harness.jobs.trace_request import Answer, Ask, save
 from benchmarks.harness.machine.gpu_types import gpu_types
-from benchmarks.harness.predict import footprint as predict
+from benchmarks.harness.predict import tracing
 from benchmarks.harness.predict.allocators.blocks import MIB
 from benchmarks.harness.predict.calibration import Calibration, calibrations
 from benchmarks.harness.predict.footprint import Footprint, Process
-from benchmarks.harness.predict.predictions import (
-    Target,
-    Work,
-    predicted_limit,
-    sentence,
-    targets,
-    text,
-)
-from benchmarks.harness.worker.step_trace import Answer, Ask, save
+from benchmarks.harness.predict.predictions import predicted_limit
+from benchmarks.harness.predict.text import sentence, text
+from benchmarks.harness.predict.workload import Target, Work, targets
 from frameworks.contract import BACKENDS, Recipe, StepTrace
 from tests.results.samples import prediction
 
@@ -84,7 +79,7 @@ def test_stacks_of_more_threads_count(
     ask = Ask(recipe=Recipe(), start=start, device="cpu", phase="training", batch_sizes=(2, 6))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
     answer = Answer(process_bytes=1000, resident_bytes=500, refusals={})
-    made = predict._footprint("hf_tf", ask, answer, tmp_path, 0)
+    made = tracing._footprint("hf_tf", ask, answer, tmp_path, 0)
     started = calibrations()["hf_tf"]["cpu"].started_bytes["fp32"]
     assert made.outside_bytes == 1000 + started + (cores - 2) * 2 * 8 * MIB
 
@@ -234,9 +229,9 @@ def test_a_trace_that_takes_too_long_or_fails_is_told(tmp_path: Path) -> None:
     )
     ask = Ask(recipe=Recipe(), start=start, device="cpu", phase="training", batch_sizes=(2, 6))
     with pytest.raises(UserError, match="PyTorch could not be traced within 0 s"):
-        predict.footprints("hf_torch", [ask], seconds=0.01)
+        tracing.footprints("hf_torch", [ask], seconds=0.01)
     with pytest.raises(UserError, match="PyTorch could not be traced: .*config.json"):
-        predict.footprints("hf_torch", [ask])
+        tracing.footprints("hf_torch", [ask])
 
 
 def work(**fields) -> Work:

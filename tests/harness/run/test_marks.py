@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.harness.jobs.process import WorkerProcess
 from benchmarks.harness.machine import nvml as devices
-from benchmarks.harness.run import single
+from benchmarks.harness.run import race, single
 from results.schema import Device, Load, Window
 from tests.harness.machine.test_nvml import BrokenDriver, Nvml, NvmlError, WithoutDriver
 
@@ -24,13 +24,13 @@ def _every_gpu_visible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WorkerProcess, "alive", {1, 2})  # a race of two
 
 
-def racing(monkeypatch: pytest.MonkeyPatch, device: Device, nvml: object) -> single.SpeedJob:
+def racing(monkeypatch: pytest.MonkeyPatch, device: Device, nvml: object) -> race.SpeedJob:
     def asked(own_processes: int) -> devices.GpuState:
         return devices.gpu_state(nvml, own_processes=own_processes)
 
     monkeypatch.setattr(single, "gpu_state", asked)
     attempt = SimpleNamespace(device=device, worker=SimpleNamespace(pid=os.getpid()))
-    job = single.SpeedJob(attempt, "a race")  # type: ignore[arg-type]
+    job = race.SpeedJob(attempt, "a race")  # type: ignore[arg-type]
     monkeypatch.setattr(
         job,
         "window",
@@ -39,7 +39,7 @@ def racing(monkeypatch: pytest.MonkeyPatch, device: Device, nvml: object) -> sin
     return job
 
 
-def loads(job: single.SpeedJob) -> list[Load]:
+def loads(job: race.SpeedJob) -> list[Load]:
     return [window.load for window in job._windows]
 
 

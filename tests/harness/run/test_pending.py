@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.plan.plan import Choice, JobSpec, make_plan
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice, JobSpec
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.run.run import Run
 from results.schema import Measurement, Status

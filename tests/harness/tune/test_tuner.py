@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.harness.jobs.attempt import Excluded
 from benchmarks.harness.jobs.process import WorkerEnded
-from benchmarks.harness.plan.plan import Choice, JobSpec, Plan, make_plan
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice, JobSpec, Plan
 from benchmarks.harness.plan.profile import load_profile
-from benchmarks.harness.run.prepare import Excluded, environment
+from benchmarks.harness.run.prepare import environment
 from benchmarks.harness.tune import tuner
 from benchmarks.harness.tune.profile import profile_text
 from benchmarks.harness.tune.tuner import NoWinner, Tuner, plan_for

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness.worker.counting import count_evaluation, count_steps, head
+from benchmarks.harness.data.examples import head
+from benchmarks.harness.worker.counting import count_evaluation, count_steps
 from frameworks.contract import Examples, Feed, Recipe
 
 

@@ -1,8 +1,8 @@
-"""A memory control group for one worker: the backstop behind RLIMIT_DATA.
+"""Memory control groups: a backstop for one worker behind RLIMIT_DATA.
 
 RLIMIT_DATA counts no shared memory and no page tables. Where the kernel lets a group be made below
-one's own, its limit ends a worker that grows that way, before the machine runs out. It stands a
-little above the budget, so that it never comes first. Many machines let only root do this.
+one's own, its limit ends a worker that grows that way, before the machine runs out. It is a little
+higher than the budget, so that it never comes first. Many machines let only root do this.
 """
 
 from __future__ import annotations
@@ -13,10 +13,35 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness.machine.processor import group_folders
+
+def group_folders(root: Path, controller: str) -> Iterator[Path]:
+    """The folders of this process's control group and of all groups above it."""
+    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            top = root / "sys/fs/cgroup"
+        elif controller in controllers.split(","):
+            top = root / "sys/fs/cgroup" / controller
+        else:
+            continue
+        # A container sees its own group as the top, under a path that only the host knows.
+        folder = top / path.strip("/")
+        yield from (top, *(f for f in (folder, *folder.parents) if top in f.parents))
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
 
 SLACK_BYTES = 512 * 2**20  # above the budget: libraries' pages and the kernel's own
+
+
 LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")  # version 2, version 1
+
+
 _numbers = itertools.count()
 
 

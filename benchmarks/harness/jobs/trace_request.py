@@ -1,0 +1,60 @@
+"""The files by which a step trace is requested from another process and answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.harness.jobs.job import StartFile
+from frameworks.contract import Device, Phase, Recipe, StepTrace
+
+
+class Ask(BaseModel):
+    """One step to be traced, at several batch sizes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    start: StartFile
+    device: Device
+    phase: Phase
+    batch_sizes: tuple[int, ...]
+    published_step: str | None = None  # of another benchmark, in place of the backend's own
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str
+    asks: list[Ask]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    process_bytes: int  # interpreter and framework: private writable memory, model excluded
+    resident_bytes: int  # the part of it that was touched
+    refusals: dict[int, str]  # by the ask's place: why the backend cannot follow it
+
+
+def save(trace: StepTrace, path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            bytes=trace.bytes,
+            taken=trace.taken,
+            given_back=trace.given_back,
+            parts=np.array(trace.parts),
+            events=trace.events,
+        )
+
+
+def load(path: Path) -> StepTrace:
+    with np.load(path) as kept:
+        parts: Any = tuple(kept["parts"].tolist())
+        return StepTrace(
+            kept["bytes"], kept["taken"], kept["given_back"], parts, int(kept["events"])
+        )

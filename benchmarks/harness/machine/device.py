@@ -1,0 +1,84 @@
+"""The device of a run: the processor, or one GPU."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pynvml
+
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.machine import gpu_types, processor
+from benchmarks.harness.machine.nvml import NoGpu, NvmlFailed, _text, gpu_handle
+from frameworks import contract
+from frameworks.contract import Precision
+from results.schema import Device
+
+
+def describe(nvml: Any = pynvml) -> Device:
+    """The device of the run. A driver that does not answer is an error (`NvmlFailed`), not a
+    machine without a GPU."""
+    try:
+        with gpu_handle(nvml) as handle:
+            return _describe_gpu(nvml, handle)
+    except NoGpu:
+        return Device(
+            kind="cpu",
+            name=processor.name(),
+            memory_bytes=processor.memory_bytes(),
+            cores=processor.usable_cores(),
+        )
+
+
+def _describe_gpu(nvml: Any, handle: Any) -> Device:
+    name = _text(nvml.nvmlDeviceGetName(handle))
+    memory = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Device(
+        kind="gpu",
+        name=name,
+        memory_bytes=memory,
+        cores=processor.usable_cores(),
+        driver=_text(nvml.nvmlSystemGetDriverVersion()),
+        compute_capability=f"{major}.{minor}",
+        gpu_type=gpu_types.matching(name, memory),
+    )
+
+
+def lacks(device: Device, precision: Precision) -> str | None:
+    """Why a device cannot compute in a precision; None when it can. Emulation does not count:
+    it is slower than fp32 and says nothing about the precision."""
+    if device.kind == "cpu":
+        return contract.lacks(precision, "cpu")
+    if precision == "fp32":
+        return None
+    return _gpu_lacks(device.compute_capability or "0.0", precision)
+
+
+def _gpu_lacks(compute_capability: str, precision: Precision) -> str | None:
+    needed = (7, 0) if precision == "fp16" else (8, 0)  # tensor cores that take it
+    major, minor = (int(part) for part in compute_capability.split("."))
+    if (major, minor) >= needed:
+        return None
+    return (
+        f"{precision} needs compute capability {needed[0]}.{needed[1]} or later, "
+        f"the GPU has {compute_capability}"
+    )
+
+
+def choose_device(word: str) -> Device:
+    """The device of a run: 'cpu' hides all GPUs from this process and its workers.
+
+    Errors: UserError for 'gpu' where there is none, and for a driver that does not answer."""
+    if word == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    try:
+        device = describe()
+    except NvmlFailed as error:
+        raise UserError(
+            f"the GPU cannot be read ({error}); mend its driver, or hide it: "
+            "CUDA_VISIBLE_DEVICES= before the command"
+        ) from None
+    if word == "gpu" and device.kind != "gpu":
+        raise UserError("--device gpu: no NVIDIA GPU is visible; choose --device cpu or auto")
+    return device

@@ -1,0 +1,271 @@
+"""The jobs that a profile and the command line ask for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.machine import budgets, packages
+from benchmarks.harness.plan.plan import Choice, JobSpec, Plan
+from benchmarks.harness.plan.profile import Profile
+from benchmarks.harness.plan.sections import (
+    Fields,
+)
+from benchmarks.harness.plan.validation import explain
+from frameworks.contract import BACKENDS, Recipe
+from results.schema import PLAIN, JobKey, Question, Variant
+from results.schema.job import participant
+
+
+def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], command: str) -> Plan:
+    """The jobs of a profile under the command line's choices, in the order they are run:
+    question by question, so that all timing is over before the long trainings begin.
+
+    Errors: UserError for a backend, task or question that is not known, and for a recipe that
+    is invalid once all its layers are put together."""
+    backends = list(dict.fromkeys(choice.backends or profile.backends))
+    for backend in backends:
+        if backend not in BACKENDS:
+            raise unknown("backend", backend, BACKENDS)
+    tasks = list(dict.fromkeys(choice.tasks or profile.tasks))
+    if choice.custom_task:
+        name = str(choice.custom_task["name"])
+        tasks, known_tasks = [name], [*known_tasks, name]
+        first = next(iter(profile.tasks.values()))
+        profile = profile.model_copy(
+            update={
+                "tasks": {
+                    **profile.tasks,
+                    name: first.model_copy(
+                        update={"train_examples": None, "evaluation_examples": None}
+                    ),
+                }
+            }
+        )
+    for task in tasks:
+        if task not in known_tasks:
+            raise unknown("task", task, known_tasks)
+        if task not in profile.tasks:
+            raise UserError(
+                f"profile {choice.profile!r} has no task {task!r}; it has "
+                f"{', '.join(profile.tasks)}: choose one, or add [tasks.{task}]"
+            )
+    profile = profile.model_copy(
+        update={"batch_limit": profile.batch_limit.model_copy(update=choice.batch_limit)}
+    )
+    try:
+        jobs = list(_jobs(choice, profile, backends, tasks))
+    except ValidationError as error:
+        raise UserError(f"recipe: {explain(error, Recipe)}") from None
+    if not jobs:
+        raise UserError(
+            f"nothing to do: profile {choice.profile!r} asks "
+            f"{', '.join(profile.questions)}, chosen was {', '.join(choice.questions)}"
+        )
+    if choice.batch_limit and all(spec.budget is None for spec in jobs):
+        raise UserError(
+            "--budget, --gpu, --phase and --compare-finders say how a batch limit is "
+            "found: use `ftbench limit`, or add --question batch_limit"
+        )
+    sizes = {
+        task: (profile.tasks[task].train_examples, profile.tasks[task].evaluation_examples)
+        for task in tasks
+    }
+    return Plan(
+        profile=Path(choice.profile).stem,
+        checkpoint=choice.checkpoint or profile.checkpoint,
+        data=choice.data or (None if choice.custom_task else profile.data),
+        data_seed=profile.data_seed,
+        device=choice.device,
+        allow_pickle=choice.allow_pickle,
+        custom_task=choice.custom_task,
+        sizes=sizes,
+        job_seconds=profile.job_seconds,
+        equivalence=profile.equivalence,
+        throughput=profile.throughput,
+        memory=profile.memory,
+        batch_limit=profile.batch_limit,
+        accuracy=profile.accuracy,
+        tuning=profile.tuning,
+        jobs=jobs,
+        command=command,
+    )
+
+
+def _jobs(
+    choice: Choice, profile: Profile, backends: Sequence[str], tasks: Sequence[str]
+) -> Iterator[JobSpec]:
+    questions = [q for q in profile.questions if not choice.questions or q in choice.questions]
+    # A limit takes long, so no profile asks for it by default; anyone can by naming it.
+    if "batch_limit" in choice.questions and "batch_limit" not in questions:
+        questions.append("batch_limit")
+    for question, task in itertools.product(questions, tasks):
+        if question == "batch_limit":
+            yield from _limit_jobs(choice, profile, task, backends)
+            continue
+        if profile.variants and question in ("throughput", "memory"):
+            yield from _named_jobs(choice, profile, question, task, backends)
+            continue
+        shapes = list(_shapes(question, profile, choice))
+        taking_part = list(_participants(question, profile, backends))
+        for shape, (backend, variant) in itertools.product(shapes, taking_part):
+            recipe = profile.recipe_for(backend, task, shape, choice.recipe)
+            label = "".join(f"-{field}_{value}" for field, value in shape.items())
+            key = JobKey(
+                id=f"{question}-{task}-{participant(backend, variant)}{label}",
+                backend=backend,
+                task=task,
+                question=question,
+                variant=variant,
+            )
+            yield JobSpec(
+                key=key,
+                recipe=_for_question(recipe, question, profile, shape),
+                environment=profile.environment.get(backend, {}),
+            )
+
+
+def _named_jobs(
+    choice: Choice, profile: Profile, question: Question, task: str, backends: Sequence[str]
+) -> Iterator[JobSpec]:
+    """A study of named shapes, backend by backend: the shapes of one take turns, because each is
+    held against the same backend's plain recipe, which alone has controls. Its memory is taken
+    twice: the difference is the noise of what is saved."""
+    for name in (name for fields in profile.variants.values() for name in fields):
+        if name in choice.recipe:
+            raise UserError(
+                f"--recipe {name}: profile {choice.profile!r} has variants that set "
+                "it; leave it out, or change them in a profile of your own"
+            )
+    shapes: dict[str, Fields] = {PLAIN: {}} | profile.variants
+    for one, (shape, fields) in itertools.product(backends, shapes.items()):
+        recipe = profile.recipe_for(one, task, fields, choice.recipe)
+        taking_part = list(_participants(question, profile, [one]))
+        if question == "memory":
+            taking_part.append((one, "again"))
+        for backend, variant in taking_part:
+            if variant != "framework" and shape != PLAIN:
+                continue
+            key = JobKey(
+                id=f"{question}-{task}-{participant(backend, variant)}-{shape}",
+                backend=backend,
+                task=task,
+                question=question,
+                variant=variant,
+                shape=shape,
+            )
+            yield JobSpec(
+                key=key,
+                recipe=_for_question(recipe, question, profile, fields),
+                environment=profile.environment.get(backend, {}),
+            )
+
+
+def _limit_jobs(
+    choice: Choice, profile: Profile, task: str, backends: Sequence[str]
+) -> Iterator[JobSpec]:
+    """One search per budget and phase, the smallest budget first."""
+    if "batch_size" in choice.recipe:
+        raise UserError("--recipe batch_size: it is what a batch limit searches for; leave it out")
+    plan = profile.batch_limit
+    labels = budgets.rising(plan.budgets or [budgets.DEVICE])
+    for shape, budget, phase, backend in itertools.product(
+        _shapes("batch_limit", profile, choice), labels, dict.fromkeys(plan.phases), backends
+    ):
+        recipe = profile.recipe_for(backend, task, shape, choice.recipe)
+        label = "".join(f"-{field}_{value}" for field, value in shape.items())
+        label += f"-budget_{budget}" + ("" if phase == "training" else f"-{phase}")
+        key = JobKey(
+            id=f"batch_limit-{task}-{backend}{label}",
+            backend=backend,
+            task=task,
+            question="batch_limit",
+        )
+        yield JobSpec(
+            key=key,
+            recipe=_for_question(recipe, "batch_limit", profile, shape),
+            environment=profile.environment.get(backend, {}),
+            budget=budget,
+            phase=phase,
+        )
+
+
+def _shapes(question: Question, profile: Profile, choice: Choice) -> Iterator[Fields]:
+    """The recipe fields that a question varies, with one set of values each. A field on the
+    command line replaces all values that the profile has for it."""
+    varied = {
+        name: values
+        for name, values in _varied(question, profile).items()
+        if name not in choice.recipe
+    }
+    shapes = [
+        dict(zip(varied, values, strict=True)) for values in itertools.product(*varied.values())
+    ]
+    yield from shapes
+    if question == "equivalence":  # a trace in fp32 has its name without the word
+        for precision in profile.equivalence.precisions:
+            if precision != "fp32":
+                yield {**shapes[0], "precision": precision}
+
+
+def _varied(question: Question, profile: Profile) -> dict[str, list[Any]]:
+    """The recipe fields of which a question takes several values."""
+    if question == "accuracy":
+        return {"seed": list(profile.accuracy.seeds)}
+    if question == "equivalence":
+        return {"accumulation": list(profile.equivalence.accumulations)}
+    if question == "batch_limit":
+        return {name: values for name, values in profile.vary.items() if name != "batch_size"}
+    return profile.vary
+
+
+def _participants(
+    question: Question, profile: Profile, backends: Sequence[str]
+) -> Iterator[tuple[str, Variant]]:
+    """Who takes turns, in order: every backend with its control right after it, and at the end
+    the first installed backend once more, as far from its first turn as any two can be."""
+    races = question == "throughput"
+    if question == "equivalence":  # asked of those that train an architecture that another has
+        backends = [b for b in backends if BACKENDS[b].certified_with]
+    for backend in backends:
+        yield backend, "framework"
+        if races and profile.throughput.control:
+            yield backend, "bare"
+    if races and profile.throughput.noise_pair:
+        yield next((b for b in backends if packages.missing(b) is None), backends[0]), "again"
+
+
+def _for_question(recipe: Recipe, question: str, profile: Profile, shape: Fields) -> Recipe:
+    """What a question fixes in the recipe: how many steps, and full-length batches where memory
+    is read, so that its peak does not hang on which examples were drawn. A trace is taken without
+    chance and with everything at work that could be done in two ways."""
+    if question == "throughput":
+        changes: Fields = {"steps": profile.throughput.training_steps}
+    elif question == "memory":
+        # One more step than those whose peak is read, for the phases of a step.
+        changes = {"steps": profile.memory.steps + 1, "padding": "max"}
+    elif question == "batch_limit":  # the search sets the batch size
+        changes = {"steps": profile.batch_limit.steps, "padding": "max", "batch_size": 1}
+    elif question == "equivalence":
+        plan = profile.equivalence
+        changes = {
+            "steps": plan.steps,
+            "batch_size": plan.batch_size,
+            "precision": shape.get("precision", "fp32"),
+            "dropout": 0.0,
+            "max_gradient_norm": plan.max_gradient_norm,
+            "log_interval": 1,
+            "schedule": "linear" if recipe.schedule == "constant" else recipe.schedule,
+            "warmup_share": recipe.warmup_share or 0.1,
+            "weight_decay": plan.weight_decay,
+            "epsilon": recipe.epsilon if recipe.optimizer == "adafactor" else plan.epsilon,
+        }
+    else:
+        return recipe
+    changes |= {"evaluation_interval": 0, "keep_best": None}
+    return recipe.model_copy(update=changes)

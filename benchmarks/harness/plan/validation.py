@@ -1,0 +1,74 @@
+"""What is wrong with a profile or an option, in one line."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.plan.sections import Fields
+from frameworks.contract import Recipe
+
+
+def check_fields(fields: Mapping[str, Any], whose: str, where: str) -> None:
+    """A part of a recipe, judged alone.
+
+    Errors: UserError naming `whose` file or option, the field and what is allowed."""
+    try:
+        Recipe.model_validate(dict(fields))
+    except ValidationError as error:
+        alone = [detail for detail in error.errors() if detail["loc"]]
+        if alone:  # errors without a field come from fields in other layers
+            raise UserError(f"{whose}: {explain(error, Recipe, where)}") from None
+
+
+def parse_overrides(settings: Iterable[str]) -> Fields:
+    """Recipe fields from `FIELD=VALUE` texts of the command line, the value as in TOML (a bare
+    word is a string)."""
+    fields: Fields = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--recipe {setting!r}: write FIELD=VALUE, such as batch_size=8")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        fields[name.strip()] = value
+    check_fields(fields, "--recipe", "recipe")
+    return fields
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str = "") -> str:
+    """All that is wrong, in one line: field, value and what is allowed."""
+    return "; ".join(_explain_one(detail, model, where) for detail in error.errors())
+
+
+def _explain_one(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
+    field = ".".join(str(part) for part in (where, *detail["loc"]) if part != "")
+    if detail["type"] == "extra_forbidden":
+        known = _fields_at(model, detail["loc"][:-1])
+        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        return f"unknown field {field}: {hint}"
+    if detail["type"] == "missing":
+        return f"{field} is missing"
+    if detail["type"] == "value_error":  # the fields together, each of which may be right
+        return f"{field}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+    return f"{field} = {detail['input']!r}: {detail['msg'].replace('Input should', 'must')}"
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Field names of the model that stands at `location` inside `model`."""
+    current: Any = model
+    for part in location:
+        field = getattr(current, "model_fields", {}).get(part)
+        annotation = field.annotation if field else None
+        if annotation is not None:  # dict[str, Model] keeps its model as the last argument
+            current = getattr(annotation, "__args__", (annotation,))[-1]
+    return sorted(getattr(current, "model_fields", {}))

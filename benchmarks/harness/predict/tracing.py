@@ -1,0 +1,79 @@
+"""Step traces: requested from a process with the framework, fitted over batch sizes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.trace_request import Answer, Ask, Request, load
+from benchmarks.harness.predict.calibration import calibrations
+from benchmarks.harness.predict.footprint import Footprint, Process
+from benchmarks.harness.run.prepare import environment
+from frameworks.contract import BACKENDS
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a backend cannot follow a step."""
+
+    reason: str
+
+
+def footprints(
+    backend: str,
+    asks: Sequence[Ask],
+    python: Path = Path(sys.executable),
+    seconds: float | None = None,
+) -> list[Footprint | Refusal]:
+    """One per ask, traced in a worker process of the backend's framework; `python` may be that of
+    another environment, `seconds` is the time that it may take.
+
+    Errors: UserError where the worker fails."""
+    title = BACKENDS[backend].title
+    with tempfile.TemporaryDirectory(prefix="ftbench-") as name:
+        folder = Path(name)
+        request = folder / "request.json"
+        request.write_text(Request(backend=backend, asks=list(asks)).model_dump_json(), "utf-8")
+        try:
+            done = subprocess.run(
+                [python, "-m", "benchmarks.harness.worker.step_trace", str(request), str(folder)],
+                env={**os.environ, **environment(backend, "cpu")},
+                cwd=Path(__file__).parents[3],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired:
+            raise UserError(f"{title} could not be traced within {seconds:.0f} s") from None
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise UserError(f"{title} could not be traced: {last}")
+        answer = Answer.model_validate_json((folder / "answer.json").read_text("utf-8"))
+        return [
+            Refusal(answer.refusals[i])
+            if i in answer.refusals
+            else _footprint(backend, ask, answer, folder, i)
+            for i, ask in enumerate(asks)
+        ]
+
+
+def _footprint(backend: str, ask: Ask, answer: Answer, folder: Path, place: int) -> Footprint:
+    traces = [load(folder / f"{place}-{size}.npz") for size in ask.batch_sizes]
+    calibration = calibrations()[backend][ask.device]
+    process = None
+    if ask.device == "cpu":
+        process = Process(
+            bytes=answer.process_bytes + calibration.started(ask.recipe.precision),
+            begun_bytes=answer.process_bytes + calibration.built_bytes,
+            resident_bytes=answer.resident_bytes + calibration.resident_bytes,
+            late_bytes=calibration.late_bytes,
+            more_bytes=calibration.more_bytes,
+        )
+    return Footprint(traces, ask.batch_sizes, calibration, process)

@@ -1,0 +1,148 @@
+"""What is predicted: a recipe on a backend, a checkpoint and a budget."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.checkpoints import start as start_checkpoints
+from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.job import StartFile
+from benchmarks.harness.jobs.trace_request import Ask
+from benchmarks.harness.machine import budgets, gpu_types
+from benchmarks.harness.machine import device as device_machine
+from benchmarks.harness.predict.footprint import TRACED, Footprint
+from benchmarks.harness.predict.tracing import Refusal, footprints
+from frameworks.contract import Device, Phase, Recipe, Start
+from results import schema
+
+# The fields that move memory; works that differ in others are traced once.
+FIELDS = (
+    "accumulation",
+    "attention",
+    "compile",
+    "dropout",
+    "gradient_checkpointing",
+    "length",
+    "max_gradient_norm",
+    "optimizer",
+    "precision",
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is predicted, of one backend."""
+
+    backend: str
+    checkpoint: str
+    device: Device
+    phase: Phase
+    recipe: Recipe
+    published_step: str | None = None  # of another benchmark, in place of the backend's own
+
+
+def of_memory(recipe: Mapping[str, Any]) -> Recipe:
+    """What of a recipe moves memory."""
+    return Recipe(**{field: recipe[field] for field in FIELDS if field in recipe})
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a batch has to fit into."""
+
+    label: str
+    budget_bytes: int
+    note: str | None = None
+    compute_capability: str | None = None  # of a GPU type
+
+
+def targets(work: Work, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[Target]:
+    """The sizes, and the GPU types that can do the work's precision.
+
+    Errors: UserError for an unknown type or a wrong size."""
+    found = []
+    for label in sizes:
+        budgets.check_label(label, "--budget")
+        size = budgets.size_bytes(label)
+        if size is None:
+            raise UserError(
+                f"--budget {label!r}: write a size such as 6GiB; GPU types go with --gpu"
+            )
+        found.append(Target(label, size))
+    if work.device == "gpu":
+        found += [
+            _gpu_target(work, name)
+            for name in gpu_names
+            if lacks(gpu_types.gpu_type(name), work.recipe) is None
+        ]
+    return found
+
+
+def lacks(row: gpu_types.GpuType, recipe: Recipe) -> str | None:
+    """Why a GPU type cannot compute in the recipe's precision."""
+    device = schema.Device(
+        kind="gpu",
+        name=row.names[0],
+        memory_bytes=row.memory_bytes,
+        cores=1,
+        compute_capability=row.compute_capability,
+    )
+    return device_machine.lacks(device, recipe.precision)
+
+
+def _gpu_target(work: Work, name: str) -> Target:
+    room = gpu_types.room(name, budgets.framework_of(work.backend))
+    return Target(name, room.bytes, room.note, gpu_types.gpu_type(name).compute_capability)
+
+
+@contextmanager
+def started(
+    names: Iterable[str], label_names: Sequence[str], leave_out: Callable[[str], None] | None = None
+) -> Iterator[dict[str, Start]]:
+    """Starts of the named checkpoints, for as long as their folders are there. One that cannot be
+    had is told to `leave_out`; errors: UserError where there is none."""
+    with tempfile.TemporaryDirectory(prefix="ftbench-") as root:
+        starts = {}
+        for i, name in enumerate(sorted(names)):
+            folder = Path(root) / str(i)
+            folder.mkdir()
+            try:
+                starts[name] = start_checkpoints.shape_start(name, label_names, folder)
+            except UserError as error:
+                if leave_out is None:
+                    raise
+                leave_out(f"left out: {error}")
+        yield starts
+
+
+def traced(works: Sequence[Work], starts: Mapping[str, Start]) -> dict[Work, Footprint | Refusal]:
+    """Every work once, in order; a backend's all in one process."""
+    found: dict[Work, Footprint | Refusal] = {}
+    for backend in dict.fromkeys(work.backend for work in works):
+        own = list(dict.fromkeys(work for work in works if work.backend == backend))
+        asks = [ask_of(work, starts[work.checkpoint]) for work in own]
+        found |= zip(own, footprints(backend, asks), strict=True)
+    return {work: found[work] for work in works}
+
+
+def problems(work: Work, start: Start) -> list[str]:
+    """What the backend cannot honour on such a device."""
+    package = importlib.import_module(f"frameworks.{work.backend}")
+    return [str(problem) for problem in package.unsupported(work.recipe, start, work.device)]
+
+
+def ask_of(work: Work, start: Start) -> Ask:
+    return Ask(
+        recipe=work.recipe,
+        start=StartFile(**start.__dict__),
+        device=work.device,
+        phase=work.phase,
+        batch_sizes=TRACED,
+        published_step=work.published_step,
+    )

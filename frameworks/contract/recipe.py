@@ -1,0 +1,93 @@
+"""The recipe: everything that decides the optimisation."""
+
+from __future__ import annotations
+
+from math import ceil, cos, pi
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Architecture = Literal["bert", "distilbert", "gpt2"]
+
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+
+
+# The fields of a checkpoint's config that hold dropout rates.
+DROPOUT_FIELDS: dict[Architecture, tuple[str, ...]] = {
+    "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    "distilbert": ("dropout", "attention_dropout", "seq_classif_dropout"),
+    "gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+}
+
+
+Device = Literal["cpu", "gpu"]
+
+
+Phase = Literal["training", "evaluation"]
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Recipe(BaseModel):
+    """Everything that decides the optimisation. Every backend honours every field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    batch_size: Annotated[int, Field(ge=1)] = 16  # examples per forward pass
+    accumulation: Annotated[int, Field(ge=1)] = 1  # forward passes per optimizer step
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-5
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    warmup_share: Share = 0.1  # share of all optimizer steps
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01  # not on biases and LayerNorm
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8  # added after the bias correction
+    max_gradient_norm: Annotated[float, Field(ge=0)] = 1.0  # global; 0 does not clip
+    epochs: Annotated[int, Field(ge=1)] | None = 1
+    steps: Annotated[int, Field(ge=1)] | None = None  # optimizer steps; overrides epochs
+    precision: Precision = "fp32"
+    length: Annotated[int, Field(ge=4)] = 128  # tokens, special ones included
+    padding: Literal["max", "longest", "buckets"] = "max"
+    dropout: Share | None = None  # None: as the checkpoint says
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    evaluation_interval: Annotated[int, Field(ge=0)] = 0  # optimizer steps; 0: at the end only
+    log_interval: Annotated[int, Field(ge=1)] = 1  # optimizer steps between curve points
+    keep_best: Literal["accuracy", "macro_f1", "loss"] | None = None  # None: keep the last
+    attention: Literal["eager", "sdpa"] | None = None  # None: the framework's default
+    compile: bool = False
+    optimizer: Literal["adamw", "adafactor", "adamw_8bit"] = "adamw"
+    gradient_checkpointing: bool = False  # recomputes activations instead of keeping them
+
+    @model_validator(mode="after")
+    def _fits_its_optimizer(self) -> Recipe:
+        for name in ("beta1", "beta2", "epsilon") if self.optimizer == "adafactor" else ():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is AdamW's: leave it out with optimizer 'adafactor'")
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Recipe:
+        if self.epochs is None and self.steps is None:
+            raise ValueError("one of epochs and steps must be given")
+        if self.keep_best and not self.evaluation_interval:
+            raise ValueError("keep_best needs an evaluation_interval above 0")
+        return self
+
+
+def learning_rate(recipe: Recipe, step: int, total_steps: int) -> float:
+    """Learning rate of optimizer step `step` (from 0), as transformers' schedules define it:
+    warm-up starts at 0, so the first step of a warm-up leaves the weights as they are."""
+    warmup = warmup_steps(recipe, total_steps)
+    if step < warmup:
+        return recipe.learning_rate * step / max(1, warmup)
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    done = (step - warmup) / max(1, total_steps - warmup)
+    factor = 1 - done if recipe.schedule == "linear" else 0.5 * (1 + cos(pi * done))
+    return recipe.learning_rate * max(0.0, factor)
+
+
+def warmup_steps(recipe: Recipe, total_steps: int) -> int:
+    return ceil(recipe.warmup_share * total_steps)

@@ -1,0 +1,104 @@
+"""What each change to a recipe saves and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from results.analysis.groups import Comparison, Group, Taken, groups
+from results.analysis.memory import MemoryRow, headline_memory, memory_rows
+from results.analysis.speed import SpeedRow, speed_ratio, speed_rows
+from results.analysis.statistics import Estimate
+from results.schema import PLAIN, Question
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One named change, or none at all, in one backend."""
+
+    name: str
+    groups: dict[Question, Group]
+    memory: MemoryRow | None
+    speed: SpeedRow | None
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return next(iter(self.groups.values())).recipe
+
+    def status(self, question: Question) -> str:
+        return self.groups[question].status if question in self.groups else "not_asked"
+
+
+@dataclass(frozen=True)
+class Study:
+    """The levers of one backend on one task, the plain recipe first."""
+
+    comparison: Comparison  # the plain one's
+    backend: str
+    levers: list[Lever]
+    figure: str  # the one of MEMORY_FIGURES that it is told in
+    again: MemoryRow | None = None  # the plain recipe's memory, taken a second time
+
+    @property
+    def plain(self) -> Lever:
+        return self.levers[0]
+
+    def peak(self, lever: Lever) -> int | None:
+        return lever.memory.figures[self.figure] if lever.memory else None
+
+    def saved(self, lever: Lever) -> int | None:
+        """Bytes less than the plain recipe's peak; below 0: more."""
+        plain, peak = self.peak(self.plain), self.peak(lever)
+        return None if plain is None or peak is None else plain - peak
+
+    @property
+    def noise(self) -> int | None:
+        """Bytes by which the plain recipe's two peaks differ."""
+        plain, again = (
+            self.peak(self.plain),
+            (self.again.figures[self.figure] if self.again else None),
+        )
+        return None if plain is None or again is None else abs(plain - again)
+
+    def lost(self, lever: Lever) -> bool:
+        """Whether its saving, or cost, is lost in the noise."""
+        saved = self.saved(lever)
+        return saved is not None and self.noise is not None and abs(saved) <= self.noise
+
+    def speed(self, lever: Lever) -> Estimate | None:
+        """Examples per second over the plain recipe's, in paired windows."""
+        if not (lever.speed and self.plain.speed):
+            return None
+        return speed_ratio(lever.speed.training, self.plain.speed.training)
+
+
+def studies(taken: Iterable[Taken]) -> list[Study]:
+    """One per run, task and backend that has named shapes, the plain one among them."""
+    found: dict[tuple[str, str, str], dict[str, dict[Question, Group]]] = {}
+    again: dict[tuple[str, str, str], MemoryRow] = {}
+    for group in groups([t for t in taken if t.measurement.job.shape]):
+        where = group.comparison
+        key = where.run, where.task, group.backend
+        if group.participant == "framework" and where.shape:
+            found.setdefault(key, {}).setdefault(where.shape, {})[group.question] = group
+        elif group.participant == "again":
+            again.update((key, row) for row in memory_rows(group))
+    return [_study(shapes, again.get(key)) for key, shapes in found.items() if PLAIN in shapes]
+
+
+def _study(shapes: dict[str, dict[Question, Group]], again: MemoryRow | None) -> Study:
+    levers = [
+        _lever(name, shapes[name])
+        for name in sorted(shapes, key=lambda name: (name != PLAIN, name))
+    ]
+    of_plain = next(iter(shapes[PLAIN].values()))
+    kind = of_plain.taken[0].measurement.device.kind
+    figure = headline_memory([lever.memory for lever in levers if lever.memory], kind)
+    return Study(of_plain.comparison, of_plain.backend, levers, figure, again)
+
+
+def _lever(name: str, by_question: dict[Question, Group]) -> Lever:
+    memory = [row for g in by_question.values() for row in memory_rows(g)]
+    speed = [row for g in by_question.values() for row in speed_rows(g)]
+    return Lever(name, by_question, memory[0] if memory else None, speed[0] if speed else None)

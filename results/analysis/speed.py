@@ -1,0 +1,163 @@
+"""Speeds: rates of windows, ratios within a race."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from results.analysis.groups import Group, _gaps
+from results.analysis.statistics import (
+    Estimate,
+    Interval,
+    median,
+    median_interval,
+    paired_ratio,
+    per_round,
+    quartiles,
+)
+from results.schema import Gap, Throughput, Window
+
+NOISY_WIDTH = 0.10  # of the median: a wider interval marks the row
+
+
+STOLEN_LIMIT = 0.01  # share of CPU time taken by the hypervisor
+
+
+OTHER_BUSY_LIMIT = 0.10  # share of CPU time used by other processes
+
+
+Turn = tuple[str | None, int]  # a race and a round of it
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Windows of one kind, training or evaluation, as rates."""
+
+    windows: tuple[float, ...]  # steps per second, one per window
+    examples: tuple[float, ...]  # examples per second, likewise
+    turns: tuple[Turn, ...]  # in which each of them was taken
+    median: float  # steps per second
+    quartiles: tuple[float, float]
+    interval: Interval | None  # of the median, a round counting once; None below 6 rounds
+    samples_per_second: float
+    tokens_per_second: float  # non-padding
+    padded_tokens_per_second: float
+    padding_share: float
+    disturbed_windows: int
+    disturbances: tuple[str, ...] = ()  # in words, each once
+
+    @property
+    def noisy(self) -> bool:
+        return self.interval is not None and self.interval.width > NOISY_WIDTH * self.median
+
+    @property
+    def disturbed(self) -> bool:
+        return self.disturbed_windows > 0
+
+    @property
+    def rounds(self) -> int:
+        return len(set(self.turns))
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    group: Group
+    training: Rate
+    evaluation: Rate | None
+    build_seconds: float
+    first_step_seconds: float
+    warmup_seconds: float
+    mfu: float | None  # model FLOP/s of non-padding tokens over the measured matmul rate
+    mfu_with_padding: float | None  # the same, with the padding that was computed on
+    gaps: dict[str, Gap]
+
+
+def speed_rows(group: Group) -> list[SpeedRow]:
+    """The group's row: none where nothing was timed."""
+    timed = [m.throughput for m in group.ok if m.throughput and m.throughput.windows]
+    if not timed:
+        return []
+    training = rate(
+        [w for t in timed for w in t.windows], [t.race for t in timed for _ in t.windows]
+    )
+    evaluation = [w for t in timed for w in t.evaluation_windows]
+    races = [t.race for t in timed for _ in t.evaluation_windows]
+    return [
+        SpeedRow(
+            group,
+            training,
+            rate(evaluation, races) if evaluation else None,
+            build_seconds=median([t.build_seconds for t in timed]),
+            first_step_seconds=median([t.first_step_seconds for t in timed]),
+            warmup_seconds=median([sum(w.seconds for w in t.warmup) for t in timed]),
+            mfu=_mfu(timed, training.tokens_per_second),
+            mfu_with_padding=_mfu(timed, training.padded_tokens_per_second),
+            gaps=_gaps(group),
+        )
+    ]
+
+
+def rate(windows: Sequence[Window], races: Sequence[str | None]) -> Rate:
+    """Rates of `windows`, each taken in the race beside it; the order is theirs."""
+    steps_per_second = [w.steps / w.seconds for w in windows]
+    examples_per_second = [w.examples / w.seconds for w in windows]
+    turns = [(race, w.round) for race, w in zip(races, windows, strict=True)]
+    tokens, padded = sum(w.tokens for w in windows), sum(w.padded_tokens for w in windows)
+    return Rate(
+        windows=tuple(steps_per_second),
+        examples=tuple(examples_per_second),
+        turns=tuple(turns),
+        median=median(steps_per_second),
+        quartiles=quartiles(steps_per_second),
+        interval=median_interval(per_round(steps_per_second, turns)),
+        samples_per_second=median(examples_per_second),
+        tokens_per_second=median([w.tokens / w.seconds for w in windows]),
+        padded_tokens_per_second=median([w.padded_tokens / w.seconds for w in windows]),
+        padding_share=1 - tokens / padded if padded else 0.0,
+        disturbed_windows=sum(is_disturbed(w) for w in windows),
+        disturbances=tuple(dict.fromkeys(what for w in windows for what in disturbances(w))),
+    )
+
+
+def is_disturbed(window: Window) -> bool:
+    """Whether something else shows in the figure."""
+    return bool(disturbances(window))
+
+
+def disturbances(window: Window) -> list[str]:
+    """What disturbed a window, in words: other work on the processor or the GPU, or a GPU whose
+    clocks were held down."""
+    load, found = window.load, []
+    if (load.stolen_share or 0) > STOLEN_LIMIT:
+        found.append("the hypervisor took processor time")
+    if (load.other_busy_share or 0) > OTHER_BUSY_LIMIT:
+        found.append("other work took processor time")
+    if load.gpu_processes:
+        found.append("other processes held the GPU")
+    return found + [f"the GPU was slowed: {reason}" for reason in load.throttle_reasons or []]
+
+
+def speed_ratio(first: Rate, second: Rate) -> Estimate | None:
+    """How many times as fast `first` is, in examples, from windows of the same race, round and
+    place; None when they share no round of a race."""
+    pairs: list[tuple[float, float, Turn]] = []
+    for turn in dict.fromkeys(turn for turn in first.turns if turn in second.turns):
+        of_turn = [
+            [value for value, t in zip(one.examples, one.turns, strict=True) if t == turn]
+            for one in (first, second)
+        ]
+        # A round that was cut short pairs what it has.
+        pairs += [(a, b, turn) for a, b in zip(*of_turn, strict=False)]
+    if not pairs:
+        return None
+    ours, theirs, turns = zip(*pairs, strict=True)
+    return paired_ratio(ours, theirs, turns)
+
+
+def _mfu(timed: Sequence[Throughput], tokens_per_second: float) -> float | None:
+    """Model FLOPs per second / matmul FLOPs per second; None where either was not taken."""
+    flops = [t.model_flops_per_token for t in timed if t.model_flops_per_token]
+    matmul = [t.matmul_flops_per_second for t in timed if t.matmul_flops_per_second]
+    if not flops or not matmul:
+        return None
+    return median(flops) * tokens_per_second / median(matmul)

@@ -1,0 +1,41 @@
+"""Scores and curves of a whole training."""
+
+from __future__ import annotations
+
+from results.schema.job import Record
+
+
+class Score(Record):
+    """One evaluation set under one set of weights."""
+
+    examples: int
+    accuracy: float
+    macro_f1: float
+    loss: float
+
+
+class CurvePoint(Record):
+    step: int
+    loss: float
+    gradient_norm: float | None
+    learning_rate: float
+
+
+class EvaluationPoint(Record):
+    step: int
+    training_seconds: float  # evaluation time left out; first step included
+    scores: dict[str, Score]
+
+
+class Accuracy(Record):
+    seed: int
+    steps: int
+    examples: int  # taken part in training
+    training_seconds: float  # evaluation left out
+    first_step_seconds: float
+    evaluation_seconds: float
+    scores: dict[str, Score]  # by evaluation set, of the weights that were kept
+    kept_step: int  # the step whose weights those are
+    curve: list[CurvePoint]
+    evaluations: list[EvaluationPoint]
+    predictions_file: str | None = None  # beside the measurement: logits and labels, .npz

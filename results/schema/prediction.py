@@ -1,0 +1,67 @@
+"""Predicted memory and batch limits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from results.schema.job import Record
+from results.schema.limits import Phase
+
+
+class PredictedLimit(Record):
+    target: str  # a GPU type of gpus.toml, or a budget such as '6GiB'
+    budget_bytes: int
+    limit: int  # 0: not even one example
+    low: int  # the prediction's range: this is what is promised
+    high: int
+    note: str | None = None  # what the budget rests on, where no reading of it is at hand
+
+
+class Prediction(Record):
+    """The memory that training is expected to take, told without training."""
+
+    schema_version: Literal[1] = 1
+    backend: str
+    phase: Phase
+    device: Literal["cpu", "gpu"]  # whose allocator was followed
+    checkpoint: str
+    architecture: str
+    recipe: dict[str, Any]  # batch size, length, precision ... all that counts
+    parts: dict[str, int]  # bytes at the peak: weights, gradients, optimizer, activations ...
+    peak_bytes: int
+    peak_low_bytes: int
+    peak_high_bytes: int
+    assumed: bool = False  # no measured case stands behind the ranges; else 95 % intervals
+    limits: list[PredictedLimit]
+    # GPU types that were asked for and cannot compute in the precision: why.
+    left_out: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, str]
+
+
+class PredictionCase(Record):
+    """A prediction held against what was measured or published."""
+
+    backend: str
+    device: Literal["cpu", "gpu"]
+    architecture: str
+    checkpoint: str
+    length: int
+    precision: str
+    phase: Phase = "training"
+    setting: str = ""  # what else of the recipe counts for memory: 'accumulation 4'
+    batch_size: int | None  # of a peak; None for a limit
+    over_batch_size: int | None = None  # of a peak that is told over that of this batch
+    budget: str | None  # of a limit; None for a peak
+    unit: Literal["bytes", "examples"]
+    predicted: float  # a limit and its ends are rounded down to sizes that a search tries
+    low: float  # the range of what is predicted; of a limit, this is what is promised
+    high: float
+    measured: float  # of a limit: the largest batch that fitted
+    fails_at: int | None = None  # of a limit: the smallest that failed; None: none did
+    steps: int | None = None  # of a limit: sizes of the search from measured to predicted
+    source: str  # 'measured', or where it was published
+    conditions: str | None = None  # how what was published differs from what is predicted
+    fitted: bool = False  # the calibration has seen it
+    versions: dict[str, str] = Field(default_factory=dict)  # of what the step was traced with

@@ -1,0 +1,45 @@
+"""Figures of a race."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from results.schema.job import Record
+
+
+class Load(Record):
+    """The machine around a window: what other work took, and what held the GPU back."""
+
+    one_minute_load: float | None = None
+    stolen_share: float | None = None  # of all CPU time in the window, taken by the hypervisor
+    other_busy_share: float | None = None  # CPU time used outside the worker and the harness
+    throttle_reasons: list[str] | None = None  # seen at either end; None: no GPU, or not told
+    sm_clock_mhz: int | None = None  # at the window's end
+    gpu_processes: int | None = None  # compute processes besides the run's own workers
+
+
+class Window(Record):
+    """k optimizer steps (or evaluation batches), timed as one."""
+
+    seconds: float  # the parent's clock, from 'go' to the synchronised end
+    worker_seconds: float  # the worker's clock for the same
+    steps: int
+    examples: int
+    tokens: int  # non-padding
+    padded_tokens: int  # padding included
+    round: int = 0
+    load: Load = Field(default_factory=Load)
+
+
+class Throughput(Record):
+    build_seconds: float  # model, optimizer and data built
+    first_step_seconds: float  # from train()'s call to the end of step 1, compilation included
+    warmup: list[Window]
+    windows: list[Window]
+    evaluation_warmup: list[Window] = Field(default_factory=list)
+    evaluation_windows: list[Window] = Field(default_factory=list)
+    # One name for all that took turns with one another; None in files from before there was one,
+    # where all of a comparison did.
+    race: str | None = None
+    model_flops_per_token: float | None = None  # 6 x non-embedding parameters + attention
+    matmul_flops_per_second: float | None = None  # measured in the same run and precision
