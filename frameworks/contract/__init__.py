@@ -14,13 +14,13 @@ from frameworks.contract.parameters import is_embedding as is_embedding
 from frameworks.contract.parameters import takes_decay as takes_decay
 from frameworks.contract.precision import BITS as BITS
 from frameworks.contract.precision import KEPT as KEPT
+from frameworks.contract.precision import ONEDNN_FORBIDS as ONEDNN_FORBIDS
+from frameworks.contract.precision import ONEDNN_LIMIT as ONEDNN_LIMIT
 from frameworks.contract.precision import PROCESSOR_FLAGS as PROCESSOR_FLAGS
 from frameworks.contract.precision import SIZE as SIZE
 from frameworks.contract.precision import Product as Product
 from frameworks.contract.precision import factors as factors
 from frameworks.contract.precision import lacks as lacks
-from frameworks.contract.precision import ONEDNN_FORBIDS as ONEDNN_FORBIDS
-from frameworks.contract.precision import ONEDNN_LIMIT as ONEDNN_LIMIT
 from frameworks.contract.precision import processor_flags as processor_flags
 from frameworks.contract.recipe import DROPOUT_FIELDS as DROPOUT_FIELDS
 from frameworks.contract.recipe import Architecture as Architecture

@@ -236,8 +236,8 @@ def test_the_limit_of_onednn_hides_what_the_processor_has(
     flags = "processor : 0\nflags : avx2 avx512_bf16 avx512_fp16 amx_bf16\n"
     monkeypatch.setattr(Path, "read_text", lambda self: flags)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-    for precision, supported in (("bf16", bf16), ("fp16", fp16)):
-        reason = contract.lacks(precision, "cpu")
+    for name, supported in (("bf16", bf16), ("fp16", fp16)):
+        reason = contract.lacks(name, "cpu")
         assert (reason is None) == supported
         assert supported or f"under ONEDNN_MAX_CPU_ISA={limit}" in (reason or "")
 
