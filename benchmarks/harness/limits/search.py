@@ -2,11 +2,11 @@
 
 Batch sizes lie on a grid: every one up to 64, then steps of 5 % rounded to a multiple of 8. A
 limit is proven when it trained and the next size of the grid failed. Memory grows almost linearly
-with the batch, so two small probes and a straight line tell where the limit is; what is left is to
-prove it. Every probe that trained moves the line: it goes through the largest one, with the slope
-of all. A limit that is expected, from a prediction or another task, takes the place of the second
-small probe and of the line. Only when line or expectation were wrong are further sizes tried, in
-steps that grow, then by halves.
+with the batch, so a straight line through two small probes predicts the limit, which then only has
+to be proven. Every probe that trained updates the line: it goes through the largest one, with the
+slope of all. An expected limit, from a prediction or another task, replaces the second small probe
+and the line. Further sizes are tried only if the line or the expectation was wrong: in growing
+steps, then by bisection.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from results.schema import MEMORY_OUTCOMES, Outcome, Probe
 FIRST_PROBE = 4
 SECOND_PROBE = 16  # the second small probe is no larger
 FARTHEST = 32  # a prediction is followed up to this many times the largest known peak's size
-# Of an allocator's count: what its regions leave unfilled, and how far its line is followed.
+# If an allocator counted the peaks: the share that its regions leave unfilled, and how far the line
+# is followed.
 COUNT_RESERVE, COUNT_FARTHEST = 0.08, 5
-SURPRISES = 3  # wrong predictions after which the bracket is halved
-EXPECTED_FAILS = 2  # times that an expectation may fail, before the line is asked
+SURPRISES = 3  # wrong predictions after which the bracket is bisected
+EXPECTED_FAILS = 2  # failures after which the expectation is dropped for the line
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def fit_line(peaks: dict[int, int]) -> Fit | None:
 
 
 class Search:
-    """Takes what is known and says which batch size to try next, until the limit is proven.
+    """Chooses the next batch size to try, until the limit is proven.
 
-    `next()` gives a batch size, `add()` takes its probe; when `next()` is None, `limit` and
-    `fails_at` are proven. A search that is made anew from the same probes goes on where it was.
+    `next()` returns a batch size, `add()` takes its probe; when `next()` is None, `limit` and
+    `fails_at` are proven. A search that is created from the same probes resumes at the same point.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Search:
         expected: int | None = None,
         counts: bool = False,
     ) -> None:
-        """`peaks`: of the same work under other budgets, in bytes by batch size; they tell the
-        line, and prove nothing here. `expected`: what the limit may be. `counts`: see
+        """`peaks`: of the same workload under other budgets, in bytes by batch size; they shape the
+        line and prove nothing here. `expected`: the expected limit. `counts`: see
         `peaks_are_counts`."""
         self._budget_bytes, self._sizes = budget_bytes, grid(highest)
         self._room_bytes, self._farthest = float(budget_bytes), FARTHEST
-        self._expected = None if expected is None else self._place(expected)
+        self._expected: int | None = None
+        if expected is not None:
+            self.start_at(expected)
         self._peaks = dict(peaks or {})
         self._trained: set[int] = set()
         self._failures: dict[int, list[Outcome]] = {}
@@ -91,15 +94,19 @@ class Search:
             self.add(probe)
 
     def peaks_are_counts(self) -> None:
-        """The peaks are what an allocator counts as in use. It cannot fill the budget with it,
-        and for small sizes the count grows more slowly than for large ones."""
+        """The peaks are the bytes that an allocator counts as in use. They cannot fill the budget,
+        and the count grows more slowly for small sizes than for large ones."""
         self._farthest = COUNT_FARTHEST
         self._room_bytes = self._budget_bytes * (1 - COUNT_RESERVE)
 
-    def add(self, probe: Probe) -> None:
-        """Takes a probe whose outcome is 'ok' or a memory outcome; others say nothing of memory.
+    def start_at(self, expected: int) -> None:
+        """Looks first where the limit is expected."""
+        self._expected = self._place(expected)
 
-        Errors: ValueError for another outcome."""
+    def add(self, probe: Probe) -> None:
+        """Adds a probe whose outcome is 'ok' or a memory outcome.
+
+        Errors: ValueError for another outcome, which says nothing about memory."""
         predicted, place = self._predicted(), self._place(probe.batch_size)
         if probe.outcome == "ok":
             self._trained.add(probe.batch_size)
@@ -116,7 +123,7 @@ class Search:
             known.append(probe.outcome)
             self._down, self._up = self._down + wrong, 0
         else:
-            raise ValueError(f"the outcome {probe.outcome!r} says nothing of memory")
+            raise ValueError(f"the outcome {probe.outcome!r} says nothing about memory")
         self._surprises += wrong
 
     @property
@@ -136,7 +143,7 @@ class Search:
 
     @property
     def _rises(self) -> bool:
-        """Whether the peaks do, so that their line says where a budget ends."""
+        """Whether the peaks grow with the batch, so that their line predicts the limit."""
         return self.fit is None or self.fit.bytes_per_example > 0
 
     def next(self) -> int | None:
@@ -150,11 +157,11 @@ class Search:
         return self._sizes[min(max(self._wanted(low, high), low + 1), high - 1)]
 
     def _unconfirmed(self, batch: int) -> bool:
-        """A disguised failure proves the limit only when it comes twice."""
+        """A disguised failure proves the limit only if it happens twice."""
         return self._failures[batch] == ["disguised_oom"]
 
     def _wanted(self, low: int, high: int) -> int:
-        """Where to look, before it is held to the bracket: places in the grid."""
+        """The place in the grid to try, before it is clamped to the bracket."""
         predicted = self._predicted()
         if not self._peaks:
             return self._blind(low, high)
@@ -176,7 +183,7 @@ class Search:
         return predicted
 
     def _blind(self, low: int, high: int) -> int:
-        """Without any peak: a small size, then twice the last, then by halves."""
+        """Without any peak: a small size, then twice the last, then bisection."""
         if high < len(self._sizes):
             return (low + high) // 2
         if self._trained:
@@ -185,8 +192,8 @@ class Search:
         return first if self._expected is None else min(first, self._expected)
 
     def _second(self) -> int:
-        """The size of the second probe: as far from the first as is sure to be cheap. The peak of
-        b examples is at most b times that of one."""
+        """The size of the second probe: as far from the first as is certain to be cheap. The peak
+        of b examples is at most b times that of one."""
         ((batch, peak),) = self._peaks.items()
         return min(SECOND_PROBE, max(batch + 1, 2 * batch * int(self._room_bytes // max(1, peak))))
 
@@ -199,13 +206,13 @@ class Search:
             return None
         largest_known = max(self._peaks)
         times = self._farthest
-        if fit.bytes_per_example <= 0:  # no line says where the peaks will rise
+        if fit.bytes_per_example <= 0:  # the line does not say where the peaks will grow
             times = 2 if largest_known < SECOND_PROBE else 4
         largest = min(fit.largest(self._room_bytes), times * largest_known, self._sizes[-1])
         return bisect_right(self._sizes, largest) - 1
 
     def _may_be(self, expected: int) -> bool:
-        """Whether the limit may still be about there."""
+        """Whether the limit may still be close to the expected one."""
         return self._place(self.limit) <= expected and len(self._failures) < EXPECTED_FAILS
 
     def _place(self, batch: int) -> int:

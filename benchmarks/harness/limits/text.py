@@ -1,4 +1,4 @@
-"""A search and its probes in one line each."""
+"""Batch limits and their probes, as one line of text each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from results.schema import BatchLimit, Expected, Measurement, Probe
 
 OUTCOME_TEXT = {
     "oom": "out of memory",
-    "host_oom": "killed for want of memory",
+    "host_oom": "ended by the kernel, out of memory",
     "disguised_oom": "out of memory under another name",
-    "timeout": "passed the time limit",
+    "timeout": "timed out",
     "error": "failed",
 }
 VERBS = {"training": ("trains", "train"), "evaluation": ("predicts", "predict")}
@@ -17,7 +17,7 @@ VERBS = {"training": ("trains", "train"), "evaluation": ("predicts", "predict")}
 def probe_text(probe: Probe) -> str:
     """'batch 96: ok, peak 4.31 GiB, 23 s'."""
     if probe.outcome == "ok":
-        peak = "peak not told" if probe.peak_bytes is None else f"peak {_gib(probe.peak_bytes)}"
+        peak = "peak unknown" if probe.peak_bytes is None else f"peak {_gib(probe.peak_bytes)}"
         return f"batch {probe.batch_size}: ok, {peak}, {probe.seconds:.0f} s"
     return (
         f"batch {probe.batch_size}: {OUTCOME_TEXT[probe.outcome]}, {probe.seconds:.0f} s "
@@ -31,7 +31,8 @@ def expected_text(expected: Expected) -> str:
 
 
 def limit_text(m: Measurement) -> str:
-    """'112 trains, 120 fails (out of memory) within 6GiB; 4 probes, 61 s'; or why there is none."""
+    """'112 trains, 120 fails (out of memory) within 6GiB; 4 probes, 61 s'; or the reason why
+    there is none."""
     found = m.batch_limit
     if found is None or found.limit is None:
         return f"{m.status}: {m.reason}"

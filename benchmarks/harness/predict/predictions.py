@@ -3,6 +3,7 @@ text. Everything here is predicted, and says so."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -74,23 +75,30 @@ def predict(
     return predicted
 
 
-def expected_limit(job: Job, device: schema.Device, budget_bytes: int, python: Path) -> int:
-    """The largest batch that should fit into a budget, for the search that is to prove it. A work
-    is traced once for all budgets, within the time that the job gives a worker.
+def expectation(device: schema.Device, python: Path) -> Callable[[Job, int], schema.Expected]:
+    """For the search that proves a limit: where a job's limit within a budget should be. A workload
+    is traced once for all budgets, by that Python, within the time that the job gives a worker.
 
-    Errors: UserError where the backend cannot be traced or followed."""
-    assert job.limit is not None
-    ask = Ask(
-        recipe=of_memory(job.recipe.model_dump()),
-        start=job.start,
-        device=device.kind,
-        phase=job.limit.phase,
-        batch_sizes=TRACED,
-    )
-    found = _kept_footprint(job.key.backend, ask, python, job.time_limit_seconds)
-    if isinstance(found, Refusal):
-        raise UserError(found.reason)
-    return found.on(device.compute_capability).limit(budget_bytes)
+    The function raises UserError where the backend's step cannot be traced."""
+
+    def expect(job: Job, budget_bytes: int) -> schema.Expected:
+        assert job.limit is not None
+        began = time.monotonic()
+        ask = Ask(
+            recipe=of_memory(job.recipe.model_dump()),
+            start=job.start,
+            device=device.kind,
+            phase=job.limit.phase,
+            batch_sizes=TRACED,
+        )
+        found = _kept_footprint(job.key.backend, ask, python, job.time_limit_seconds)
+        if isinstance(found, Refusal):
+            raise UserError(found.reason)
+        limit = found.on(device.compute_capability).limit(budget_bytes)
+        seconds = time.monotonic() - began
+        return schema.Expected(limit=limit, source="predicted", seconds=seconds)
+
+    return expect
 
 
 @cache

@@ -17,11 +17,12 @@ from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, Watch, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.limit import LimitJob
-from benchmarks.harness.limits.probe import refuse_company
+from benchmarks.harness.limits.probe import require_exclusive_gpu
 from benchmarks.harness.limits.text import limit_text
 from benchmarks.harness.machine import packages
 from benchmarks.harness.machine.device import choose_device
 from benchmarks.harness.plan.plan import JobSpec, Plan
+from benchmarks.harness.predict.predictions import expectation
 from benchmarks.harness.run import environments
 from benchmarks.harness.run.folder import SETTLED
 from benchmarks.harness.run.prepare import Inputs, check_device, prepare
@@ -141,7 +142,7 @@ class Run:
     def prepare(self, specs: Sequence[JobSpec], say: Callable[[str], None]) -> None:
         """Reads data and makes job files for `specs`; before the first of them runs."""
         if any(spec.budget is not None for spec in specs):
-            refuse_company(self.device)
+            require_exclusive_gpu(self.device)
         if self._inputs is None:
             self._inputs = Inputs(self.plan, say)
         self.prepared = prepare(
@@ -194,8 +195,15 @@ class Run:
 
     def _find_limit(self, ready: Ready, watch: Watch) -> Measurement:
         """A batch limit: a worker per probe. A probe that fails is no end of the job."""
-        search = LimitJob(ready, self.folder, self.device, watch, self.record, self.measurements())
-        m = search.run()
+        m = LimitJob(
+            ready,
+            self.folder,
+            self.device,
+            watch=watch,
+            record=self.record,
+            earlier=self.measurements(),
+            expect=expectation(self.device, ready.where.python),
+        ).run()
         self.record(m)
         if m.status != "ok":
             reason = m.reason or ""

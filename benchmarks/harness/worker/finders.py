@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.harness.data.examples import exactly, load_examples
 from benchmarks.harness.jobs import outcomes
-from benchmarks.harness.jobs.job import Job
+from benchmarks.harness.jobs.job import FinderName, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.batch_sizes import grid
 from benchmarks.harness.worker.batch_limit import needed, take_steps
@@ -103,4 +103,7 @@ def _fits(trial: Trial, batch: int) -> bool:
     return True
 
 
-FINDERS: dict[str, Callable[[Trial, int], int]] = {"accelerate": accelerate, "doubling": doubling}
+FINDERS: dict[FinderName, Callable[[Trial, int], int]] = {
+    "accelerate": accelerate,
+    "doubling": doubling,
+}

@@ -1,5 +1,5 @@
-"""A search's worker processes, kept probes and company on the GPU, without a framework: the worker
-is a stand-in whose memory is a straight line."""
+"""A search's worker processes, recorded probes and other processes on the GPU, without a framework:
+the worker is a fake whose memory is a straight line."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from benchmarks.harness.jobs.job import Job, LimitWork, StartFile
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits import limit, probe
 from benchmarks.harness.limits.limit import LimitJob
-from benchmarks.harness.limits.probe import CANNOT_TELL
+from benchmarks.harness.limits.probe import PROCESSES_UNKNOWN
 from benchmarks.harness.machine import budgets
 from benchmarks.harness.plan.sections import EquivalencePlan, MemoryPlan, ThroughputPlan
 from frameworks.contract import Recipe
-from results.schema import Checkpoint, Device, JobKey, Measurement
+from results.schema import Checkpoint, Device, Expected, JobKey, Measurement
 from tests.results import samples
 
 pytestmark = pytest.mark.once
@@ -34,20 +34,20 @@ GPU = Device(
     compute_capability="8.0",
     gpu_type="A100-40",
 )
-NOT_TOLD = "the search was not told where to look: nobody can"
+NO_EXPECTATION = "no predicted limit to start from: nobody can"
 NOBODY = 2**22 + 1  # no process has such an id; 0 would be this one
 FIXED, EACH = 500 * MIB, 40 * MIB
 
 
 class Worker:
-    """Takes FIXED bytes and EACH for every example; more than its budget is out of memory."""
+    """Takes FIXED bytes and EACH for every example; runs out of memory above its budget."""
 
-    device_bytes = 2 * GIB  # where nothing bounds it
+    device_bytes = 2 * GIB  # without a budget
     began: list[int] = []  # batch sizes
     stopped_at: int | None = None  # the probe at which the user presses Ctrl-C
     computing = False
     libraries, each = 0, EACH  # bytes
-    predicted: int | None = None  # the limit; None: it cannot be
+    predicted: int | None = None  # the limit; None: it cannot be predicted
 
     def __init__(self, job: Job, folder: Path, watch: Callable[..., None]) -> None:
         assert job.limit is not None
@@ -99,19 +99,18 @@ class NoPeak:
 
 @pytest.fixture(autouse=True)
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Worker]]:
-    monkeypatch.setattr(limit, "WorkerProcess", Worker)
-    monkeypatch.setattr(limit, "DataPeak", NoPeak)
+    monkeypatch.setattr(probe, "WorkerProcess", Worker)
+    monkeypatch.setattr(probe, "DataPeak", NoPeak)
     monkeypatch.setattr(Worker, "began", [])
     monkeypatch.setattr(Worker, "stopped_at", None)
 
-    def expected(job: Job, device: Device, budget_bytes: int, python: Path) -> int:
-        assert python == here().python
-        if Worker.predicted is None:
-            raise UserError("nobody can")
-        return Worker.predicted
-
-    monkeypatch.setattr(limit, "expected_limit", expected)
     yield Worker
+
+
+def expect(job: Job, budget_bytes: int) -> Expected:
+    if Worker.predicted is None:
+        raise UserError("nobody can")
+    return Expected(limit=Worker.predicted, source="predicted", seconds=0.5)
 
 
 def ready(
@@ -155,7 +154,7 @@ def search(
     compare_finders: bool = False,
     task: str = "imdb",
 ) -> Measurement:
-    """The measurement, which comes last into `taken` as every one that is kept on the way."""
+    """The measurement; `taken` gets it as its last, as every one that is recorded on the way."""
 
     def keep(m: Measurement) -> None:
         taken[:] = [*(other for other in taken if other.job.id != m.job.id), m]
@@ -165,16 +164,17 @@ def search(
             ready(budget, backend, compare_finders, task),
             Path("run"),
             device,
-            lambda key, event: None,
-            keep,
-            list(taken),
+            watch=lambda key, event: None,
+            record=keep,
+            earlier=list(taken),
+            expect=expect,
         ).run()
     )
     return taken[-1]
 
 
 def stopped(worker: type[Worker], probe: int, budget: str, task: str = "imdb") -> list[Measurement]:
-    """What a search leaves behind that was stopped at that probe."""
+    """What is recorded of a search that was stopped at that probe."""
     taken: list[Measurement] = []
     worker.stopped_at = probe
     with pytest.raises(KeyboardInterrupt):
@@ -197,10 +197,10 @@ def test_where_the_libraries_do_not_fit_no_other_batch_is_tried(
 
 
 @pytest.mark.parametrize("budget", ["1GiB", "device"])
-def test_a_stopped_search_goes_on_from_its_probes(
+def test_a_stopped_search_is_resumed_from_its_probes(
     budget: str, monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    """Also where the budget is what was free when it began: that is another figure by now."""
+    """Also if the budget is the memory that was free when it began, which has changed since."""
     free = iter([GIB, GIB - 7 * MIB])
     monkeypatch.setattr(budgets.processor, "available_bytes", lambda: next(free))
     taken = stopped(worker, 3, budget)
@@ -214,13 +214,13 @@ def test_a_stopped_search_goes_on_from_its_probes(
     assert (found.budget_bytes, found.limit, found.fails_at) == (GIB, 13, 14)
 
 
-def test_a_prediction_saves_probes_and_is_kept(
+def test_a_prediction_saves_probes_and_is_recorded(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    """A small one for the line, then the limit and what fails above it; also when it goes on."""
+    """A small probe, then the limit and the size above it that fails; also when resumed."""
     monkeypatch.setattr(worker, "predicted", 13)
     taken = stopped(worker, 3, "1GiB")
-    monkeypatch.setattr(worker, "predicted", None)  # nobody is asked again
+    monkeypatch.setattr(worker, "predicted", None)  # it is not predicted again
     found = search("1GiB", CPU, taken).batch_limit
     assert found is not None and found.expected is not None and found.notes == []
     assert [p.batch_size for p in found.probes] == [4, 13, 14]
@@ -231,7 +231,7 @@ def test_a_prediction_saves_probes_and_is_kept(
 def test_what_is_proven_on_one_task_is_expected_on_another(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    """Under the same budget; under another one, the peaks of this task tell the line."""
+    """Under the same budget; under another one, the peaks of this task shape the line."""
     taken: list[Measurement] = []
     search("1GiB", CPU, taken)
     monkeypatch.setattr(worker, "predicted", 30)
@@ -246,10 +246,10 @@ def test_what_is_proven_on_one_task_is_expected_on_another(
     assert worker.began[0] == 30
 
 
-def test_a_search_that_goes_on_keeps_what_it_was_told(
+def test_a_resumed_search_keeps_its_expectation(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    """Though the other task's limit has been proven meanwhile."""
+    """Even if the other task's limit has been proven meanwhile."""
     monkeypatch.setattr(worker, "predicted", 13)
     taken = stopped(worker, 2, "1GiB", task="mnli")
     search("1GiB", CPU, taken)
@@ -258,37 +258,36 @@ def test_a_search_that_goes_on_keeps_what_it_was_told(
     assert found.expected.source == "predicted"
 
 
-def test_a_comparison_of_finders_is_told_nothing_measured(
+def test_a_comparison_of_finders_uses_no_earlier_measurement(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    monkeypatch.setattr(limit, "FINDERS", ())
+    monkeypatch.setattr(limit, "FINDER_NAMES", ())
     taken: list[Measurement] = []
     search("1GiB", CPU, taken)
     worker.began = []
     found = search("1GiB", CPU, taken, task="mnli", compare_finders=True).batch_limit
-    assert found is not None and found.expected is None and found.notes == [NOT_TOLD]
+    assert found is not None and found.expected is None and found.notes == [NO_EXPECTATION]
     assert worker.began[:2] == [4, 8]
 
 
 def others(monkeypatch: pytest.MonkeyPatch, answers: Iterator[list[str] | None]) -> None:
-    """What NVML says each time that it is asked who computes; the last answer comes for good."""
+    """NVML's lists of processes, one for each call; the last one repeats."""
     last: list[list[str] | None] = [[]]
 
     def answer() -> list[str] | None:
         last[0] = next(answers, last[0])
         return last[0]
 
-    for module in (limit, probe):
-        monkeypatch.setattr(module, "compute_processes", answer)
+    monkeypatch.setattr(probe, "compute_processes", answer)
 
 
 def test_what_is_proven_stands_when_the_finders_are_stopped(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    def stopped(self: LimitJob, name: str) -> None:
+    def stopped(prober: probe.Prober, name: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(LimitJob, "_find", stopped)
+    monkeypatch.setattr(limit, "run_finder", stopped)
     taken: list[Measurement] = []
     with pytest.raises(KeyboardInterrupt):
         search("1GiB", CPU, taken, compare_finders=True)
@@ -296,13 +295,11 @@ def test_what_is_proven_stands_when_the_finders_are_stopped(
     assert (taken[0].batch_limit.limit, taken[0].batch_limit.fails_at) == (13, 14)
 
 
-def test_that_peaks_are_counts_is_known_when_a_search_goes_on(
+def test_a_resumed_search_knows_that_its_peaks_are_counts(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    """Such a line is not followed as far."""
-    monkeypatch.setattr(
-        limit.probe_limits, "used_bytes", lambda result, held: (result["allocated_bytes"], True)
-    )
+    """The line through counts is not followed as far."""
+    monkeypatch.setattr(probe, "used_bytes", lambda result, held: (result["allocated_bytes"], True))
     monkeypatch.setattr(worker, "each", MIB)
     taken = stopped(worker, 3, "1GiB")
     assert taken[0].batch_limit is not None and taken[0].batch_limit.peaks_are_counts
@@ -312,10 +309,10 @@ def test_that_peaks_are_counts_is_known_when_a_search_goes_on(
     assert worker.began[0] == tried == 40  # five times as far as the second probe
 
 
-def test_company_that_comes_during_a_search_ends_it(
+def test_another_process_on_the_gpu_ends_a_search(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    """Asked before the first probe and while it computes; then somebody has come."""
+    """Checked before the first probe and while it computes; then another process appears."""
     others(monkeypatch, iter([[], ["ours"], ["python (process 4711)"]]))
     m = search("1GiB", GPU, [])
     assert m.status == "failed" and "process 4711" in (m.reason or "")
@@ -323,10 +320,10 @@ def test_company_that_comes_during_a_search_ends_it(
     assert worker.began == [4] == [p.batch_size for p in m.batch_limit.probes]
 
 
-def test_a_failure_in_company_is_not_believed(
+def test_a_failure_beside_another_process_does_not_count(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    """It came after the last look, and the probe ran out of memory."""
+    """It appeared after the last check, and the probe ran out of memory."""
     others(monkeypatch, iter([[], ["python (process 4711)"]]))
     m = search("512MiB", GPU, [])
     assert m.status == "failed" and "process 4711" in (m.reason or "")
@@ -335,30 +332,29 @@ def test_a_failure_in_company_is_not_believed(
 
 
 @pytest.mark.parametrize("silent", [None, []])
-def test_where_nvml_lists_nobody_the_result_says_so(
+def test_a_note_says_that_nvml_lists_no_processes(
     silent: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may not list processes, or it does not even list the probe's own."""
+    """It may not list processes at all, or not even the probe's own."""
     others(monkeypatch, iter([silent]))
     m = search("1GiB", GPU, [])
     assert m.status == "ok" and m.batch_limit is not None
-    assert m.batch_limit.limit == 13 and m.batch_limit.notes == [NOT_TOLD, CANNOT_TELL]
+    assert m.batch_limit.limit == 13 and m.batch_limit.notes == [NO_EXPECTATION, PROCESSES_UNKNOWN]
 
 
-def test_where_nvml_lists_the_probe_nothing_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_no_note_if_nvml_lists_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     def listed() -> list[str]:
         return ["python (process 12)"] if Worker.computing else []
 
-    for module in (limit, probe):
-        monkeypatch.setattr(module, "compute_processes", listed)
+    monkeypatch.setattr(probe, "compute_processes", listed)
     m = search("1GiB", GPU, [])
     assert m.status == "ok" and m.batch_limit is not None
-    assert m.batch_limit.notes == [NOT_TOLD]
+    assert m.batch_limit.notes == [NO_EXPECTATION]
 
 
 @pytest.mark.parametrize(("backend", "bounded"), [("hf_torch", False), ("hf_tf", True)])
 def test_the_whole_gpu(backend: str, bounded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorFlow is told its share of what is free, PyTorch takes what it gets."""
+    """TensorFlow gets a share of the free memory as its limit, PyTorch gets no limit."""
     others(monkeypatch, iter([None]))
     monkeypatch.setattr(budgets.nvml, "free_bytes", lambda: 4 * GIB)
     found = search("device", GPU, [], backend).batch_limit

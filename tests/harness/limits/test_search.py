@@ -269,11 +269,11 @@ def test_a_disguised_failure_that_does_not_come_again_moves_the_limit() -> None:
 
 def test_other_outcomes_are_no_knowledge() -> None:
     for outcome in ("timeout", "error"):
-        with pytest.raises(ValueError, match="says nothing of memory"):
+        with pytest.raises(ValueError, match="says nothing about memory"):
             Search(100, 8).add(probe(1, outcome))
 
 
-def test_a_search_made_anew_goes_on_where_it_was() -> None:
+def test_a_search_from_the_same_probes_resumes_at_the_same_point() -> None:
     memory, budget = affine(900, 43), 6144 * MIB
     _, probes = run(memory, budget)
     for stopped in range(len(probes)):
@@ -282,7 +282,7 @@ def test_a_search_made_anew_goes_on_where_it_was() -> None:
         assert [*known, *rest] == probes
 
 
-def test_an_expected_search_made_anew_goes_on_where_it_was() -> None:
+def test_a_search_with_an_expectation_resumes_at_the_same_point() -> None:
     memory, budget = affine(900, 43), 6144 * MIB
     _, probes = run(memory, budget, expected=136)
     for stopped in range(len(probes)):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.limits.probe import refuse_company
+from benchmarks.harness.limits.probe import require_exclusive_gpu
 from benchmarks.harness.machine import budgets, cgroup, processor
 from benchmarks.harness.machine.budgets import (
     Budget,
@@ -194,7 +194,7 @@ def test_whether_a_gpu_is_free_may_not_be_told(
     monkeypatch: pytest.MonkeyPatch, others: list[str] | None, told: bool
 ) -> None:
     monkeypatch.setattr("benchmarks.harness.limits.probe.compute_processes", lambda: others)
-    assert refuse_company(CPU) and refuse_company(H100) == told
+    assert require_exclusive_gpu(CPU) and require_exclusive_gpu(H100) == told
 
 
 def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +202,6 @@ def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         "benchmarks.harness.limits.probe.compute_processes",
         lambda: ["python (process 4711, 4.2 GiB)"],
     )
-    assert refuse_company(CPU)
+    assert require_exclusive_gpu(CPU)
     with pytest.raises(UserError, match="process 4711"):
-        refuse_company(H100)
+        require_exclusive_gpu(H100)

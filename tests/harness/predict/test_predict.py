@@ -13,7 +13,7 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.job import StartFile
 from benchmarks.harness.jobs.trace_request import Answer, Ask, save
 from benchmarks.harness.machine.gpu_types import gpu_types
-from benchmarks.harness.predict import tracing
+from benchmarks.harness.predict import predictions, tracing
 from benchmarks.harness.predict.allocators.blocks import MIB
 from benchmarks.harness.predict.calibration import Calibration, calibrations
 from benchmarks.harness.predict.footprint import Footprint, Process
@@ -21,6 +21,7 @@ from benchmarks.harness.predict.predictions import predicted_limit
 from benchmarks.harness.predict.text import sentence, text
 from benchmarks.harness.predict.workload import Target, Work, targets
 from frameworks.contract import BACKENDS, Recipe, StepTrace
+from tests.harness.limits.test_limit import CPU, ready
 from tests.results.samples import prediction
 
 pytestmark = pytest.mark.once
@@ -232,6 +233,32 @@ def test_a_trace_that_takes_too_long_or_fails_is_told(tmp_path: Path) -> None:
         tracing.footprints("hf_torch", [ask], seconds=0.01)
     with pytest.raises(UserError, match="PyTorch could not be traced: .*config.json"):
         tracing.footprints("hf_torch", [ask])
+
+
+def test_a_search_gets_the_predicted_limit_of_its_own_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced by the Python and within the time that it is given, and once for all budgets."""
+    asked: list[tuple[str, Ask, Path, float]] = []
+
+    def traced(backend: str, asks: list[Ask], python: Path, seconds: float) -> list[Footprint]:
+        asked.append((backend, asks[0], python, seconds))
+        return [footprint()]
+
+    monkeypatch.setattr(predictions, "footprints", traced)
+    expect = predictions.expectation(CPU, Path("python-of-the-backend"))
+    found = [expect(ready("1GiB").job, budget * MIB) for budget in (500, 1000)]
+    assert [e.limit for e in found] == [footprint().limit(b * MIB) for b in (500, 1000)]
+    assert {e.source for e in found} == {"predicted"} and all(e.seconds >= 0 for e in found)
+    ((backend, ask, python, seconds),) = asked
+    assert (backend, python, seconds) == ("hf_torch", Path("python-of-the-backend"), 10)
+    assert (ask.device, ask.phase, ask.batch_sizes) == ("cpu", "training", (2, 6))
+
+
+def test_a_step_that_cannot_be_traced_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = tracing.Refusal("compile")
+    monkeypatch.setattr(predictions, "footprints", lambda *asked: [refusal])
+    predictions._kept_footprint.cache_clear()
+    with pytest.raises(UserError, match="compile"):
+        predictions.expectation(CPU, Path("another-python"))(ready("1GiB").job, 2**30)
 
 
 def work(**fields) -> Work:
