@@ -22,6 +22,8 @@ FOREIGN = {
     "--no-deps",
     "--query-gpu",
 }
+FOLDERS = "benchmarks|constraints|docs|frameworks|results|tests"
+RESULTS_OF_RUNS = ("results/runs", "results/published/<machine>")
 
 pytestmark = [pytest.mark.once, pytest.mark.smoke]
 
@@ -106,6 +108,17 @@ def test_profiles_and_extras_that_are_named_exist():
                 assert set(names.split(",")) <= environments, f"{page.name}: {line}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
+def test_files_and_modules_that_are_named_exist(page):
+    for line in code_of(page.read_text("utf-8")):
+        for path in re.findall(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./*-]*", line):
+            if not path.startswith(RESULTS_OF_RUNS):
+                assert any(ROOT.glob(path.rstrip("/"))), f"{page.name}: {line}"
+        for module in re.findall(r"python -m ((?:benchmarks|frameworks|tests)[\w.]+)", line):
+            path = ROOT / module.replace(".", "/")
+            assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), line
+
+
 def test_every_profile_is_explained():
     text = (ROOT / "docs" / "profiles.md").read_text("utf-8")
     for path in (ROOT / "benchmarks" / "profiles").glob("*.toml"):
@@ -134,6 +147,12 @@ def test_the_reference_covers_every_field_and_key():
     for name, model in GENERATE.SECTIONS.items():
         section = profile.partition(f"## `[{name}]`")[2].partition("\n## ")[0]
         assert all(f"| `{field}` |" in section for field in model.model_fields), name
+
+
+@pytest.mark.parametrize("model", [GENERATE.Recipe, GENERATE.Profile, *GENERATE.SECTIONS.values()])
+def test_every_field_and_key_is_explained(model):
+    """By the docstring that follows it in the class."""
+    assert set(GENERATE.field_docstrings(model)) == set(model.model_fields)
 
 
 def test_every_section_of_a_profile_is_in_the_reference():

@@ -35,30 +35,56 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    batch_size: Annotated[int, Field(ge=1)] = 16  # examples per forward pass
-    accumulation: Annotated[int, Field(ge=1)] = 1  # forward passes per optimizer step
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    """Examples per forward pass."""
+    accumulation: Annotated[int, Field(ge=1)] = 1
+    """Forward passes per optimizer step."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-5
+    """The highest learning rate, reached at the end of the warm-up."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"
-    warmup_share: Share = 0.1  # share of all optimizer steps
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01  # not on biases and LayerNorm
+    """How the learning rate continues after the warm-up."""
+    warmup_share: Share = 0.1
+    """Share of all optimizer steps in which the learning rate rises from 0."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled weight decay of AdamW, not applied to biases and LayerNorm."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """AdamW's decay rate of the first moment."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    epsilon: Annotated[float, Field(gt=0)] = 1e-8  # added after the bias correction
-    max_gradient_norm: Annotated[float, Field(ge=0)] = 1.0  # global; 0 does not clip
+    """AdamW's decay rate of the second moment."""
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    """AdamW's epsilon, added after the bias correction."""
+    max_gradient_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Global norm to which gradients are clipped; 0 turns clipping off."""
     epochs: Annotated[int, Field(ge=1)] | None = 1
-    steps: Annotated[int, Field(ge=1)] | None = None  # optimizer steps; overrides epochs
+    """Passes over the training examples."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps; overrides `epochs`."""
     precision: Precision = "fp32"
-    length: Annotated[int, Field(ge=4)] = 128  # tokens, special ones included
+    """Precision of the computation. `fp32` means that TF32 is off."""
+    length: Annotated[int, Field(ge=4)] = 128
+    """Longest sequence in tokens, special tokens included. Longer texts are cut."""
     padding: Literal["max", "longest", "buckets"] = "max"
-    dropout: Share | None = None  # None: as the checkpoint says
+    """Pad to `length`, to the longest example of the batch, or to buckets of similar lengths."""
+    dropout: Share | None = None
+    """Dropout rate; none: the rates of the checkpoint."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
-    evaluation_interval: Annotated[int, Field(ge=0)] = 0  # optimizer steps; 0: at the end only
-    log_interval: Annotated[int, Field(ge=1)] = 1  # optimizer steps between curve points
-    keep_best: Literal["accuracy", "macro_f1", "loss"] | None = None  # None: keep the last
-    attention: Literal["eager", "sdpa"] | None = None  # None: the framework's default
+    """Seed of the order of the examples, of a new classification head, and of dropout."""
+    evaluation_interval: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps between evaluations; 0: only at the end."""
+    log_interval: Annotated[int, Field(ge=1)] = 1
+    """Optimizer steps between two points of the learning curve."""
+    keep_best: Literal["accuracy", "macro_f1", "loss"] | None = None
+    """Score that selects the weights to keep; none: keep the last ones. Needs
+    `evaluation_interval`."""
+    attention: Literal["eager", "sdpa"] | None = None
+    """Attention implementation; none: the framework's default."""
     compile: bool = False
+    """Compile the training step: `torch.compile` in PyTorch, XLA in TensorFlow."""
     optimizer: Literal["adamw", "adafactor", "adamw_8bit"] = "adamw"
-    gradient_checkpointing: bool = False  # recomputes activations instead of keeping them
+    """`adafactor` takes no betas and no epsilon; `adamw_8bit` needs PyTorch and the extra `eight-
+    bit`."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass instead of keeping them (PyTorch only)."""
 
     @model_validator(mode="after")
     def _fits_its_optimizer(self) -> Recipe:

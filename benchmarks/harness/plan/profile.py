@@ -38,25 +38,44 @@ FOLDER = Path(__file__).parents[2] / "profiles"
 
 class Profile(Section):
     description: str
+    """One line for `ftbench list`."""
     checkpoint: str = "minilm"
+    """What all backends start from: a name, a folder, a hub id, or `random:SHAPE`."""
     data: str = "embedded"
+    """Source of the texts: `embedded` (generated), `hub`, or `dir:PATH`."""
     data_seed: Annotated[int, Field(ge=0)] = 42
+    """Seed of generated texts, of a subset of the examples, and of a split that the data lacks."""
     backends: list[str] = Field(default_factory=lambda: list(BACKENDS))
+    """Backends to measure."""
     questions: list[Question] = ["equivalence", "throughput", "memory", "accuracy"]
-    job_seconds: Count = 900  # time limit of one job
+    """Questions to answer."""
+    job_seconds: Count = 900
+    """Time limit of one job, or of one probe, in seconds."""
     tasks: dict[str, TaskChoice]
+    """The tasks, one table `[tasks.NAME]` each."""
     recipe: Fields = Field(default_factory=dict)
-    backend: dict[str, Fields] = Field(default_factory=dict)  # recipe fields of one backend
-    environment: dict[str, dict[str, str]] = Field(default_factory=dict)  # of one backend's worker
-    vary: dict[str, list[Any]] = Field(default_factory=dict)  # recipe fields of speed and memory
-    # Named changes to the recipe, each raced against none at all ('plain'), instead of `vary`.
+    """Recipe fields of all jobs."""
+    backend: dict[str, Fields] = Field(default_factory=dict)
+    """Recipe fields of one backend, in `[backend.NAME]`."""
+    environment: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Environment variables of one backend's workers, in `[environment.NAME]`."""
+    vary: dict[str, list[Any]] = Field(default_factory=dict)
+    """Recipe fields with a list of values each: speed, memory and limits of every combination."""
     variants: dict[VariantName, Fields] = Field(default_factory=dict)
+    """Named changes to the recipe, in `[variants.NAME]`; each is raced against the plain recipe.
+    Excludes `vary`."""
     equivalence: EquivalencePlan = EquivalencePlan()
+    """What a trace is taken of, in `[equivalence]`."""
     throughput: ThroughputPlan = ThroughputPlan()
+    """Windows and rounds, in `[throughput]`."""
     memory: MemoryPlan = MemoryPlan()
+    """The memory pass, in `[memory]`."""
     batch_limit: LimitPlan = LimitPlan()
+    """The search for the largest batch, in `[batch_limit]`."""
     accuracy: AccuracyPlan = AccuracyPlan()
+    """The trainings that are scored, in `[accuracy]`."""
     tuning: TuningPlan = TuningPlan()
+    """What tuning accepts, in `[tuning]`."""
 
     def recipe_for(self, backend: str, task: str, *layers: Mapping[str, Any]) -> Recipe:
         """The recipe of one backend on one task, with further layers (shape, seed, command line)

@@ -26,20 +26,31 @@ class Section(BaseModel):
 
 
 class TaskChoice(Section):
-    train_examples: Count | None = None  # None: all there are
-    evaluation_examples: Count | None = None  # of every evaluation set
+    train_examples: Count | None = None
+    """Training examples, drawn by `data_seed`; none: all."""
+    evaluation_examples: Count | None = None
+    """Examples of each evaluation set; none: all."""
     recipe: Fields = Field(default_factory=dict)
+    """Recipe fields of this task."""
 
 
 class ThroughputPlan(Section):
     warmup_windows: Count = 1
-    rounds: Count = 6  # backends take turns once per round; an interval needs 6 rounds
-    windows: Count = 2  # per round
+    """Windows before the first round. They are reported separately."""
+    rounds: Count = 6
+    """Turns that every backend takes. An interval needs at least 6."""
+    windows: Count = 2
+    """Training windows per round."""
     steps_per_window: Count = 4
-    evaluation_windows: Count = 1  # per round
-    evaluation_batches: Count = 4  # per window
-    control: bool = True  # every backend's barest loop takes part: what fit or Trainer adds
-    noise_pair: bool = True  # one backend takes part twice: differences below its own are none
+    """Optimizer steps per training window."""
+    evaluation_windows: Count = 1
+    """Evaluation windows per round."""
+    evaluation_batches: Count = 4
+    """Batches per evaluation window."""
+    control: bool = True
+    """Add every backend's barest loop, to measure what `Trainer` or `fit` costs."""
+    noise_pair: bool = True
+    """Let one backend take part twice. Differences below its own are not reported as such."""
 
     @property
     def training_steps(self) -> int:
@@ -48,22 +59,26 @@ class ThroughputPlan(Section):
 
 
 class EquivalencePlan(Section):
-    """What a trace is taken of: `steps` optimizer steps make two epochs, each with a partial last
-    batch."""
+    """How traces are recorded."""
 
     steps: Annotated[int, Field(ge=4)] = 100
-    accumulations: Annotated[list[Count], Field(min_length=1)] = [1, 2]  # one trace for each
-    # The others have one trace each, at the first of the accumulations.
+    """Optimizer steps of a trace. They make two epochs, each with a partial last batch."""
+    accumulations: Annotated[list[Count], Field(min_length=1)] = [1, 2]
+    """One trace for each, in fp32."""
     precisions: list[Precision] = ["fp32"]
+    """One trace for each besides fp32, with the first of the accumulations."""
     batch_size: Annotated[int, Field(ge=2)] = 8
-    # Such that a part of the steps is cut: a certificate asks for it.
+    """Examples per forward pass."""
     max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
-    # Large beside a recipe's: that decay is lost in the rounding of the weights, and few gradients
-    # are so small that they show that epsilon.
+    """Choose it so that some of the steps are clipped: the certificate asks for it."""
     weight_decay: Annotated[float, Field(gt=0)] = 1.0
+    """Larger than a normal recipe's, which would be lost in the rounding of the weights."""
     epsilon: Annotated[float, Field(gt=0)] = 1e-6
+    """Larger than a normal recipe's, because few gradients are small enough to show that one."""
     evaluation_examples: Count = 200
-    keep_weights: bool = False  # whole, beside their sketches
+    """Examples whose logits are recorded."""
+    keep_weights: bool = False
+    """Store the complete weights in addition to their sketches."""
 
     @field_validator("precisions")
     @classmethod
@@ -78,17 +93,23 @@ class EquivalencePlan(Section):
 
 
 class MemoryPlan(Section):
-    steps: Annotated[int, Field(ge=3)] = 4  # optimizer state exists from the first step on
+    steps: Annotated[int, Field(ge=3)] = 4
+    """Optimizer steps of the memory pass. The optimizer has its state from the first one on."""
 
 
 class LimitPlan(Section):
     """The largest batch that trains within each budget."""
 
-    budgets: list[str] = []  # '6GiB', a GPU type, 'device'; none: the whole device
+    budgets: list[str] = []
+    """Sizes such as `6GiB`, GPU types, or `device`; empty: all free memory."""
     phases: Annotated[list[Phase], Field(min_length=1)] = ["training"]
-    highest: Count = 1024  # no batch above it is tried
-    steps: Annotated[int, Field(ge=3)] = 3  # optimizer steps, or evaluation batches, of a probe
-    compare_finders: bool = False  # other ways to the same limit, on the same work
+    """Whether the batch has to train, or only to predict."""
+    highest: Count = 1024
+    """No larger batch is tried."""
+    steps: Annotated[int, Field(ge=3)] = 3
+    """Optimizer steps of a probe, or its batches in the phase `evaluation`."""
+    compare_finders: bool = False
+    """Let other finders search for the same limit as well."""
 
     @field_validator("budgets")
     @classmethod
@@ -103,8 +124,9 @@ class LimitPlan(Section):
 
 class AccuracyPlan(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [42]
+    """One training for each."""
 
 
 class TuningPlan(Section):
-    # By how much a tuned recipe's accuracy may be lower than the plain one's and still hold.
     accuracy_margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """How much lower the tuned recipe's accuracy may be. 0.01 is 1 point."""
