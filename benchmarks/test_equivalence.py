@@ -27,5 +27,5 @@ def test_equivalence(
     for certificate in certificates:
         if not certificate.holds:
             pytest.fail(
-                f"{certificate.verdict}; it points to {certificate.points_to}", pytrace=False
+                f"{certificate.verdict}; likely cause: {certificate.likely_cause}", pytrace=False
             )

@@ -32,10 +32,10 @@ class Row:
 
 
 def compare(taken: Sequence[Taken]) -> list[list[Row]]:
-    """One list per comparison (run, task, variant), with one row per backend. The controls of a
-    race are no backends: `results.clock` tells what they say."""
+    """One list per comparison (run, task, varied settings), with one row per backend. The controls of a
+    race are no backends: `results.analysis.controls` has their rows."""
     found: dict[Comparison, dict[str, dict[Question, list[Group]]]] = {}
-    for group in (g for g in groups(taken) if g.participant == "framework"):
+    for group in (g for g in groups(taken) if g.role == "framework"):
         backends = found.setdefault(group.comparison, {})
         backends.setdefault(group.backend, {}).setdefault(group.question, []).append(group)
     return [

@@ -14,7 +14,7 @@ from typing import Literal
 from results.analysis.groups import Comparison, Taken, groups
 from results.analysis.speed import Rate, SpeedRow, speed_ratio, speed_rows
 from results.analysis.statistics import Estimate
-from results.schema import Variant
+from results.schema import Role
 
 # Why two speeds are not called different.
 Doubt = Literal[
@@ -66,9 +66,9 @@ def taxes(taken: Iterable[Taken]) -> list[Tax]:
     """One per backend and comparison in which both loops were timed."""
     rows = _race_rows(taken)
     found = []
-    for (comparison, backend, participant), row in rows.items():
+    for (comparison, backend, role), row in rows.items():
         own = rows.get((comparison, backend, "framework"))
-        if participant == "bare" and own:
+        if role == "control" and own:
             found.append(
                 Tax(
                     comparison,
@@ -85,10 +85,10 @@ def noise_pairs(taken: Iterable[Taken]) -> list[NoisePair]:
     """One per comparison and backend that took part twice in one race."""
     rows = _race_rows(taken)
     found = []
-    for (comparison, backend, participant), row in rows.items():
+    for (comparison, backend, role), row in rows.items():
         own = rows.get((comparison, backend, "framework"))
         ratio = speed_ratio(own.training, row.training) if own else None
-        if participant == "again" and own and ratio:
+        if role == "repeat" and own and ratio:
             found.append(NoisePair(comparison, backend, own.training, row.training, ratio))
     return found
 
@@ -140,9 +140,9 @@ def fastest(rows: Sequence[SpeedRow], floors: Mapping[Comparison, float]) -> Spe
     return None
 
 
-def _race_rows(taken: Iterable[Taken]) -> dict[tuple[Comparison, str, Variant], SpeedRow]:
+def _race_rows(taken: Iterable[Taken]) -> dict[tuple[Comparison, str, Role], SpeedRow]:
     return {
-        (group.comparison, group.backend, group.participant): row
+        (group.comparison, group.backend, group.role): row
         for group in groups(taken)
         if group.question == "throughput"
         for row in speed_rows(group)

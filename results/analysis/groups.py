@@ -2,7 +2,7 @@
 
 A *group* is one backend doing one task under one recipe for one question, its worker under the
 same variables; only the seed and the round may differ inside it, so its windows and scores are put
-together. Backends are compared within one *variant*: the recipe fields and the variables that the
+together. Backends are compared within one set of *varied* settings: the recipe fields and the variables that the
 run itself varies (a study of lengths, say).
 Fields that merely differ between backends (a learning rate that suits a recurrent network) do
 not split a comparison; `recipe_differences` names them beside it.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.schema import Gap, Measurement, Question, Variant
+from results.schema import Gap, Measurement, Question, Role
 
 NOT_COMPARED = {"seed"}  # may differ inside a group
 # Set by what a question needs, not by what the user varies.
@@ -41,22 +41,22 @@ class Comparison:
 
     run: str
     task: str
-    variant: tuple[tuple[str, Any], ...]  # recipe fields that the run varies
-    # In a study of named shapes: the shape, and the backend whose shapes took turns. No other
-    # backend is laid beside it.
-    shape: str | None = None
+    fields: tuple[tuple[str, Any], ...]  # recipe fields that the run varies
+    # In a study of named changes: the change, and the backend whose changes took turns. It is
+    # compared with no other backend.
+    change: str | None = None
     backend: str | None = None
     environment: tuple[tuple[str, str | None], ...] = ()  # variables that the run varies
 
     @property
     def varied(self) -> bool:
-        return bool(self.variant or self.environment)
+        return bool(self.fields or self.environment)
 
     @property
-    def variant_text(self) -> str:
-        if self.shape:
-            return self.shape.replace("_", " ")
-        fields = [f"{name.replace('_', ' ')} {value}" for name, value in self.variant]
+    def varied_text(self) -> str:
+        if self.change:
+            return self.change.replace("_", " ")
+        fields = [f"{name.replace('_', ' ')} {value}" for name, value in self.fields]
         return ", ".join(
             fields
             + [
@@ -72,7 +72,7 @@ class Group:
     backend: str
     question: Question
     taken: tuple[Taken, ...]
-    participant: Variant = "framework"  # of a race; all but 'framework' are controls
+    role: Role = "framework"
 
     @property
     def ok(self) -> list[Measurement]:
@@ -89,7 +89,7 @@ class Group:
 
 
 def groups(taken: Iterable[Taken]) -> list[Group]:
-    """In the order of run, task, variant, question and backend."""
+    """In the order of run, task, varied settings, question and backend."""
     everything = list(taken)
     fields, variables = _varied(everything, _fields), _varied(everything, _variables(everything))
     members: dict[tuple[str, ...], list[Taken]] = defaultdict(list)
@@ -100,8 +100,8 @@ def groups(taken: Iterable[Taken]) -> list[Group]:
             job.task,
             job.backend,
             job.question,
-            job.variant,
-            job.shape or "",
+            job.role,
+            job.change or "",
             _recipe_key(one.measurement.recipe),
             json.dumps(one.measurement.environment, sort_keys=True),
         ].append(one)
@@ -114,12 +114,12 @@ def groups(taken: Iterable[Taken]) -> list[Group]:
             g.comparison.task,
             [
                 (name, _sortable(value))
-                for name, value in (*g.comparison.variant, *g.comparison.environment)
+                for name, value in (*g.comparison.fields, *g.comparison.environment)
             ],
             g.question,
             g.backend,
-            g.participant != "framework",
-            g.participant,
+            g.role != "framework",
+            g.role,
         ),
     )
 
@@ -127,22 +127,22 @@ def groups(taken: Iterable[Taken]) -> list[Group]:
 def _group(same: tuple[Taken, ...], fields: Varied, variables: Varied) -> Group:
     first = same[0]
     job, recipe = first.measurement.job, first.measurement.recipe
-    if job.shape:
-        comparison = Comparison(first.run, job.task, (), job.shape, job.backend)
-        return Group(comparison, job.backend, job.question, same, job.variant)
-    variant = tuple((name, recipe.get(name)) for name in sorted(fields[first.run, job.task]))
+    if job.change:
+        comparison = Comparison(first.run, job.task, (), job.change, job.backend)
+        return Group(comparison, job.backend, job.question, same, job.role)
+    own_fields = tuple((name, recipe.get(name)) for name in sorted(fields[first.run, job.task]))
     environment = tuple(
         (name, first.measurement.environment.get(name))
         for name in sorted(variables[first.run, job.task])
     )
-    comparison = Comparison(first.run, job.task, variant, environment=environment)
-    return Group(comparison, job.backend, job.question, same, job.variant)
+    comparison = Comparison(first.run, job.task, own_fields, environment=environment)
+    return Group(comparison, job.backend, job.question, same, job.role)
 
 
 def _varied(taken: Sequence[Taken], settings: Callable[[Measurement], Mapping[str, Any]]) -> Varied:
     """Which settings take several values within one backend and question."""
     values: dict[tuple[str, str, str, str, str], set[str]] = defaultdict(set)
-    for one in (one for one in taken if not one.measurement.job.shape):
+    for one in (one for one in taken if not one.measurement.job.change):
         job = one.measurement.job
         for name, value in settings(one.measurement).items():
             values[one.run, job.task, job.backend, job.question, name].add(json.dumps(value))

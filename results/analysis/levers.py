@@ -74,15 +74,15 @@ class Study:
 
 
 def studies(taken: Iterable[Taken]) -> list[Study]:
-    """One per run, task and backend that has named shapes, the plain one among them."""
+    """One per run, task and backend that has named changes, the plain one among them."""
     found: dict[tuple[str, str, str], dict[str, dict[Question, Group]]] = {}
     again: dict[tuple[str, str, str], MemoryRow] = {}
-    for group in groups([t for t in taken if t.measurement.job.shape]):
+    for group in groups([t for t in taken if t.measurement.job.change]):
         where = group.comparison
         key = where.run, where.task, group.backend
-        if group.participant == "framework" and where.shape:
-            found.setdefault(key, {}).setdefault(where.shape, {})[group.question] = group
-        elif group.participant == "again":
+        if group.role == "framework" and where.change:
+            found.setdefault(key, {}).setdefault(where.change, {})[group.question] = group
+        elif group.role == "repeat":
             again.update((key, row) for row in memory_rows(group))
     return [_study(shapes, again.get(key)) for key, shapes in found.items() if PLAIN in shapes]
 

@@ -18,7 +18,6 @@ from results.schema import (
     Phase,
     PredictedLimit,
     Prediction,
-    lender,
 )
 
 # Recipe fields that count for memory, with the value that goes without saying.
@@ -226,9 +225,7 @@ def _add_prediction(grid: Grid, prediction: Prediction) -> None:
 
 
 def _work(task: str, checkpoint: str, phase: Phase, recipe: Mapping[str, Any]) -> Work:
-    return Work(
-        task, lender(checkpoint), phase, str(recipe.get("precision", "")), setting(phase, recipe)
-    )
+    return Work(task, checkpoint, phase, str(recipe.get("precision", "")), setting(phase, recipe))
 
 
 def setting(phase: Phase, recipe: Mapping[str, Any]) -> str:

@@ -84,11 +84,11 @@ def table(
 
 
 def certificate_text(certificate: Certificate, titles: Mapping[str, str]) -> str:
-    """A certificate for the terminal: its checks, its verdict and what a failure points to."""
+    """A certificate for the terminal: its checks, its verdict and the likely cause of a failure."""
     checks = text_table(equivalence.checks_table([certificate]))
     lines = [f"{certificate.task}, {who(certificate, titles)}", checks, certificate.verdict]
     lines += [text for text in [origin(certificate, titles)] if text]
-    lines += [f"it points to {certificate.points_to}"] * bool(certificate.points_to)
+    lines += [f"likely cause: {certificate.likely_cause}"] * bool(certificate.likely_cause)
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from results.analysis.groups import recipe_differences
 from results.report.document import Block, Code, Details, Facts, Paragraph
 from results.report.format import GIB, count, listed, number
 from results.report.view import Run, View
-from results.schema import Data, Device, Measurement, Question
+from results.schema import Checkpoint, Data, Device, Measurement, Question
 
 
 def labels(
@@ -85,6 +85,12 @@ def precision_words(m: Measurement) -> str:
     asked = m.recipe.get("precision")
     force = (m.effective or {}).get("precision", asked)
     return str(force) if force == asked else f"{force} in force ({asked} asked)"
+
+
+def checkpoint_text(checkpoint: Checkpoint) -> str:
+    if checkpoint.tokenizer_only:
+        return f"none (tokenizer of {checkpoint.name})"
+    return checkpoint.name
 
 
 def seed_words(used: Iterable[Measurement]) -> str:

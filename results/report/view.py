@@ -174,9 +174,9 @@ class View:
 
     def head(self, comparison: Comparison) -> str:
         """'imdb, length 512 (run a)': what a sentence or a plot is about."""
-        variant = f", {comparison.variant_text}" if comparison.varied else ""
+        varied = f", {comparison.varied_text}" if comparison.varied else ""
         run = f" ({comparison.run})" if self.several_runs else ""
-        return f"{comparison.task}{variant}{run}"
+        return f"{comparison.task}{varied}{run}"
 
     def key_columns(self) -> list[Column]:
         """The columns that say whose row it is."""
@@ -188,7 +188,7 @@ class View:
 
     def comparison_cells(self, comparison: Comparison) -> list[Cell]:
         cells = [Cell(comparison.run)] * self.several_runs + [Cell(comparison.task)]
-        return cells + [Cell(comparison.variant_text)] * self.varied
+        return cells + [Cell(comparison.varied_text)] * self.varied
 
     def key_cells(self, row: Row) -> list[Cell]:
         backend = Cell(self.title(row.backend), colour=self.colour(row.backend))
@@ -205,7 +205,7 @@ def _compared(run: Run) -> list[Taken]:
         t
         for t in run.taken
         if t.measurement.job.question not in ("equivalence", "batch_limit")
-        and t.measurement.job.shape in (None, PLAIN)
+        and t.measurement.job.change in (None, PLAIN)
     ]
 
 

@@ -18,12 +18,10 @@ from results.schema.job import Gap as Gap
 from results.schema.job import JobKey as JobKey
 from results.schema.job import Question as Question
 from results.schema.job import Record as Record
+from results.schema.job import Role as Role
 from results.schema.job import Status as Status
-from results.schema.job import Variant as Variant
 from results.schema.job import comparison as comparison
-from results.schema.job import lender as lender
 from results.schema.job import participant as participant
-from results.schema.job import tokenizer_of as tokenizer_of
 from results.schema.limits import MEMORY_OUTCOMES as MEMORY_OUTCOMES
 from results.schema.limits import BatchLimit as BatchLimit
 from results.schema.limits import Expected as Expected

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from results.schema.job import Record
 
 
@@ -71,8 +73,18 @@ class Certificate(Record):
     checks: list[Check]  # in the order in which they are made
     holds: bool
     failed_first: str | None  # the name of the check that fails at the earliest step
-    points_to: str | None  # where such a failure comes from
+    likely_cause: str | None  # what usually makes that check fail
     verdict: str  # one line
     notes: list[str]
     loss_differences: list[float]  # absolute, one per step
     repeat: Repeat | None = None  # None: all bounds are fixed ones
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_old_name(cls, raw: Any) -> Any:
+        """Schema version 1 calls the likely cause 'points_to'."""
+        if not isinstance(raw, dict) or "points_to" not in raw:
+            return raw
+        fields = dict(raw)
+        fields["likely_cause"] = fields.pop("points_to")
+        return fields

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-
-def comparison(key: JobKey) -> str:
-    """A job's id without its backend and loop; or without its loop and shape."""
-    if key.shape:
-        return f"{key.question}-{key.task}-{key.backend}"
-    return key.id.replace(f"-{participant(key.backend, key.variant)}", "", 1)
-
-
-def participant(backend: str, variant: Variant) -> str:
-    """'hf_torch', 'hf_torch-bare', 'hf_torch-again'."""
-    return backend if variant == "framework" else f"{backend}-{variant}"
-
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
 
@@ -26,9 +12,10 @@ SCHEMA_VERSION = 1
 Question = Literal["equivalence", "throughput", "memory", "batch_limit", "accuracy"]
 
 
-# Who takes part in a race: the framework's own loop, its barest loop (the control), or the
-# framework's own loop once more (what differs between the two is noise).
-Variant = Literal["framework", "bare", "again"]
+# A job's part in a race: the framework's own loop, the control (its shortest possible loop), or
+# the framework's own loop a second time (any difference between the two is noise).
+Role = Literal["framework", "control", "repeat"]
+OLD_ROLES: dict[str, Role] = {"framework": "framework", "bare": "control", "again": "repeat"}
 
 
 Status = Literal[
@@ -51,7 +38,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-PLAIN = "plain"  # the shape of a study that changes nothing
+PLAIN = "plain"  # the change that changes nothing: every study of changes has it
 
 
 class JobKey(Record):
@@ -61,8 +48,39 @@ class JobKey(Record):
     backend: str
     task: str
     question: Question
-    variant: Variant = "framework"
-    shape: str | None = None  # a study's name for what it changes in the recipe
+    role: Role = "framework"
+    change: str | None = None  # a profile's name for a change to the recipe
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_old_names(cls, raw: Any) -> Any:
+        """Schema version 1 calls the role 'variant' and the change 'shape'."""
+        if not isinstance(raw, dict) or not {"variant", "shape"} & raw.keys():
+            return raw
+        fields = dict(raw)
+        if "variant" in fields:
+            old = fields.pop("variant")
+            fields["role"] = OLD_ROLES.get(old, old) if isinstance(old, str) else old
+        if "shape" in fields:
+            fields["change"] = fields.pop("shape")
+        return fields
+
+
+def participant(backend: str, role: Role) -> str:
+    """'hf_torch', 'hf_torch-control', 'hf_torch-repeat': a part of the job's id."""
+    return backend if role == "framework" else f"{backend}-{role}"
+
+
+def comparison(key: JobKey) -> str:
+    """The name that all jobs of one race share: a job's id without its backend and role, or
+    without its role and change."""
+    if key.change:
+        return f"{key.question}-{key.task}-{key.backend}"
+    old = next(name for name, role in OLD_ROLES.items() if role == key.role)
+    for name in (participant(key.backend, key.role), f"{key.backend}-{old}"):
+        if f"-{name}" in key.id:
+            return key.id.replace(f"-{name}", "", 1)
+    return key.id
 
 
 class Device(Record):
@@ -89,16 +107,26 @@ class Data(Record):
 class Checkpoint(Record):
     name: str
     architecture: str
-    sha256: str  # of the weights file that it came from
-    random: bool  # random weights: no accuracy
+    sha256: str  # of the weights file; empty where only the tokenizer is used
+    random: bool  # random weights: accuracy is meaningless
+    tokenizer_only: bool = False  # the model uses the checkpoint's tokenizer and no weights of it
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_old_name(cls, raw: Any) -> Any:
+        return split_old_checkpoint(raw, "name")
 
 
-def tokenizer_of(checkpoint: str) -> str:
-    """The checkpoint's name of a model that takes nothing but its tokenizer."""
-    return f"none (tokenizer of {checkpoint})"
+_OLD_START, _OLD_END = "none (tokenizer of ", ")"
 
 
-def lender(name: str) -> str:
-    """The checkpoint that lends its tokenizer, or the checkpoint itself."""
-    shared = re.fullmatch(r"none \(tokenizer of (.+)\)", name, re.DOTALL)
-    return shared[1] if shared else name
+def split_old_checkpoint(raw: Any, field: str) -> Any:
+    """Sets `tokenizer_only` in a record of schema version 1, which keeps that fact in the
+    checkpoint's name: 'none (tokenizer of minilm)'."""
+    name = raw.get(field) if isinstance(raw, dict) else None
+    if not isinstance(name, str) or "tokenizer_only" in raw:
+        return raw
+    if not (name.startswith(_OLD_START) and name.endswith(_OLD_END)):
+        return raw
+    checkpoint = name.removeprefix(_OLD_START).removesuffix(_OLD_END)
+    return {**raw, field: checkpoint, "tokenizer_only": True}

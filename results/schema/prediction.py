@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from results.schema.job import Record
+from results.schema.job import Record, split_old_checkpoint
 from results.schema.limits import Phase
 
 
@@ -27,6 +27,7 @@ class Prediction(Record):
     phase: Phase
     device: Literal["cpu", "gpu"]  # whose allocator was followed
     checkpoint: str
+    tokenizer_only: bool = False  # the model uses the checkpoint's tokenizer and no weights of it
     architecture: str
     recipe: dict[str, Any]  # batch size, length, precision ... all that counts
     parts: dict[str, int]  # bytes at the peak: weights, gradients, optimizer, activations ...
@@ -38,6 +39,11 @@ class Prediction(Record):
     # GPU types that were asked for and cannot compute in the precision: why.
     left_out: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_old_name(cls, raw: Any) -> Any:
+        return split_old_checkpoint(raw, "checkpoint")
 
 
 class PredictionCase(Record):

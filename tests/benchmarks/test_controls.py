@@ -25,13 +25,13 @@ cli.main({arguments!r})
 
 
 def check(found: dict[str, Measurement], backends: list[str]) -> None:
-    names = [*backends, *(f"{b}-bare" for b in backends), f"{backends[0]}-again"]
+    names = [*backends, *(f"{b}-control" for b in backends), f"{backends[0]}-repeat"]
     assert set(found) == {f"throughput-imdb-{name}" for name in names}
     for name in names:
         m = found[f"throughput-imdb-{name}"]
         assert m.status == "ok" and m.throughput and m.effective, m
-        backend, _, variant = name.partition("-")
-        assert (m.job.backend, m.job.variant) == (backend, variant or "framework")
+        backend, _, role = name.partition("-")
+        assert (m.job.backend, m.job.role) == (backend, role or "framework")
         assert [(w.round, w.steps, w.examples) for w in m.throughput.windows] == [
             (0, 2, 8),
             (0, 2, 8),
@@ -40,7 +40,7 @@ def check(found: dict[str, Measurement], backends: list[str]) -> None:
         ]
         own = found[f"throughput-imdb-{backend}"].throughput
         assert own and [w.tokens for w in m.throughput.windows] == [w.tokens for w in own.windows]
-        assert bool(m.throughput.evaluation_windows) == (not variant)
+        assert bool(m.throughput.evaluation_windows) == (not role)
     (race,) = {m.throughput and m.throughput.race for m in found.values()}
     assert race
     text = table(list(found.values()))
@@ -56,7 +56,7 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
     assert code == 0, output + errors
     check(measured(tmp_path), backends)
     turns = [line.split()[1:] for line in output.splitlines() if line.startswith("TURN")]
-    order = [name for b in backends for name in (b, f"{b}-bare")] + [f"{backends[0]}-again"]
+    order = [name for b in backends for name in (b, f"{b}-control")] + [f"{backends[0]}-repeat"]
     assert turns == [
         [f"throughput-imdb-{name}", round_] for round_ in "01" for name in order for _ in range(2)
     ]
@@ -91,11 +91,11 @@ def test_pytest_runs_them_too_and_a_resumed_race_is_taken_again_as_a_whole(
     assert code == 0, output + errors
     before = measured(tmp_path)
     check(before, backends)
-    assert f"test_training_speed[imdb-{backends[0]}-bare-round2]" in output
-    assert f"test_evaluation_speed[imdb-{backends[0]}-bare" not in output
+    assert f"test_training_speed[imdb-{backends[0]}-control-round2]" in output
+    assert f"test_evaluation_speed[imdb-{backends[0]}-control" not in output
     folder = latest_run(tmp_path)
     assert folder is not None
-    (folder / f"throughput-imdb-{backends[0]}-again.json").unlink()
+    (folder / f"throughput-imdb-{backends[0]}-repeat.json").unlink()
     code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
     assert code == 0, output + errors
     assert "[3/3]" in output

@@ -73,8 +73,8 @@ def test_what_two_calls_add_was_not_raced_together(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = runs(tmp_path)
-    found = {m.job.variant: m.throughput for m in read_run(folder)[1]}
-    assert set(found) == {"framework", "bare"}
+    found = {m.job.role: m.throughput for m in read_run(folder)[1]}
+    assert set(found) == {"framework", "control"}
     assert len({timed.race for timed in found.values() if timed and timed.race}) == 2
     report = (folder / "report.md").read_text("utf-8")
     assert " not raced together |" in report.split("What the framework's own loop costs")[1]

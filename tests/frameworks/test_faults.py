@@ -402,7 +402,9 @@ def test_without_a_fault_it_holds(reference: Traced, work: Work) -> None:
 def caught(fault: str, reference: Traced, trace: Traced, check: str, step: int | None) -> None:
     certificate = certify(reference, trace)
     failed = next((c for c in certificate.checks if c.name == certificate.failed_first), None)
-    print(f"\n| {fault} | {described(failed) if failed else 'nothing'} | {certificate.points_to} |")
+    print(
+        f"\n| {fault} | {described(failed) if failed else 'nothing'} | {certificate.likely_cause} |"
+    )
     assert not certificate.holds, fault
     assert failed is not None and failed.name == check, certificate.verdict
     assert step is None or failed.step == step, certificate.verdict

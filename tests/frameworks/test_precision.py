@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from benchmarks.harness.worker import training
 from frameworks.contract import Precision, Session, Start, Work, lacks
 from frameworks.contract.precision import BITS, Product, factors
-from results.schema import Variant
+from results.schema import Role
 from tests.frameworks.conftest import (
     Eyes,
     loses_bits,
@@ -28,7 +28,7 @@ from tests.frameworks.conftest import (
     unsupported,
 )
 
-VARIANTS = pytest.mark.parametrize("variant", ["framework", "bare"])
+ROLES = pytest.mark.parametrize("role", ["framework", "control"])
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def start(starts: dict[str, Start]) -> Start:
     return starts["bert"]
 
 
-def trained(session: Session, variant: Variant, eyes: Eyes) -> None:
+def trained(session: Session, role: Role, eyes: Eyes) -> None:
     """As a job's worker does it; of the job it needs no more."""
-    job = SimpleNamespace(key=SimpleNamespace(variant=variant), recipe=session.work.recipe)
+    job = SimpleNamespace(key=SimpleNamespace(role=role), recipe=session.work.recipe)
     training.run(job, session, eyes)  # type: ignore[arg-type]
 
 
@@ -80,23 +80,23 @@ def test_what_is_coarser_than_every_word_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "bits", "variant"),
+    ("precision", "bits", "role"),
     [
         ("fp32", 23, "framework"),
-        ("fp32", 23, "bare"),
+        ("fp32", 23, "control"),
         ("bf16", 7, "framework"),
-        ("bf16", 7, "bare"),
+        ("bf16", 7, "control"),
         ("fp16", 10, "framework"),
     ],
 )
 def test_what_the_recipe_says_is_what_is_computed_in(
-    backend: str, start: Start, precision: Precision, bits: int, variant: Variant
+    backend: str, start: Start, precision: Precision, bits: int, role: Role
 ) -> None:
     work = make_work(start, steps=2, precision=precision, record=False)
     if refusals := unsupported(backend, work.recipe, start):
         pytest.skip(str(refusals[0]))
     session, eyes = new_session(backend, work), Eyes()
-    trained(session, variant, eyes)
+    trained(session, role, eyes)
     assert eyes.steps == [1, 2]
     effective = session.effective()
     assert (effective.precision, effective.details["product_bits"]) == (precision, bits)
@@ -156,19 +156,19 @@ def coarse_products() -> Iterator[None]:
         matmul.fp32_precision = before
 
 
-def refused(backend: str, work: Work, variant: Variant) -> None:
+def refused(backend: str, work: Work, role: Role) -> None:
     session, eyes = new_session(backend, work), Eyes()
     with pytest.raises(training.PrecisionOverridden, match="'fp32'.*'bf16'"):
-        trained(session, variant, eyes)
+        trained(session, role, eyes)
     assert eyes.begun == 1 and eyes.steps == []
 
 
 @pytest.mark.once
-@VARIANTS
+@ROLES
 def test_products_that_a_switch_makes_coarse_are_told(
-    start: Start, coarse_products: None, variant: Variant
+    start: Start, coarse_products: None, role: Role
 ) -> None:
-    refused("hf_torch", make_work(start, steps=5, record=False), variant)
+    refused("hf_torch", make_work(start, steps=5, record=False), role)
 
 
 @pytest.mark.once
@@ -178,7 +178,7 @@ def test_autocast_from_outside_changes_trainer_and_not_the_bare_loop(
     work = make_work(start, steps=2, record=False)
     refused("hf_torch", work, "framework")
     eyes = Eyes()
-    trained(new_session("hf_torch", work), "bare", eyes)
+    trained(new_session("hf_torch", work), "control", eyes)
     assert eyes.steps == [1, 2]
 
 
@@ -209,14 +209,14 @@ def test_attentions_products_are_looked_at_too() -> None:
     assert bits == "7"
 
 
-@VARIANTS
+@ROLES
 @pytest.mark.parametrize("backend", ["hf_tf", "keras_rnn"])
 def test_another_policy_is_told(
-    backend: str, start: Start, variant: Variant, monkeypatch: pytest.MonkeyPatch
+    backend: str, start: Start, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needed(backend)
     if why := lacks("bf16", "cpu"):
         pytest.skip(why)
     precision = importlib.import_module(f"frameworks.{backend}.precision")
     monkeypatch.setitem(precision.POLICIES, "fp32", "mixed_bfloat16")
-    refused(backend, make_work(start, steps=5, record=False), variant)
+    refused(backend, make_work(start, steps=5, record=False), role)

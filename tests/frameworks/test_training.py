@@ -1,4 +1,4 @@
-"""The variant of a job says which loop trains."""
+"""The role of a job says which loop trains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.harness.jobs.job import Job, StartFile
 from benchmarks.harness.plan.sections import MemoryPlan, ThroughputPlan
 from benchmarks.harness.worker import training
 from frameworks.contract import Start, Watch, Work
-from results.schema import JobKey, Variant
+from results.schema import JobKey, Role
 from tests.frameworks.conftest import Eyes, make_work, new_session
 
 
@@ -20,11 +20,11 @@ def start(starts: dict[str, Start]) -> Start:
     return starts["bert"]
 
 
-def job_of(work: Work, backend: str, variant: Variant) -> Job:
+def job_of(work: Work, backend: str, role: Role) -> Job:
     start = StartFile(**work.start.__dict__)
     # What the passes need of a job beside these is not asked for here.
     return Job.model_construct(
-        key=JobKey(id="x", backend=backend, task="imdb", question="memory", variant=variant),
+        key=JobKey(id="x", backend=backend, task="imdb", question="memory", role=role),
         recipe=work.recipe,
         start=start,
         train=Path("x"),
@@ -47,14 +47,14 @@ def telling(called: list[str], name: str, real: Callable[[Watch], None]) -> Call
     return told
 
 
-@pytest.mark.parametrize("variant", ["framework", "bare", "again"])
+@pytest.mark.parametrize("role", ["framework", "control", "repeat"])
 def test_the_variant_says_which_loop_trains(
-    backend: str, start: Start, variant: Variant, monkeypatch: pytest.MonkeyPatch
+    backend: str, start: Start, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work, called = make_work(start, steps=3), []
     session, eyes = new_session(backend, work), Eyes()
     for name in ("train", "train_bare"):
         monkeypatch.setattr(session, name, telling(called, name, getattr(session, name)))
-    training.run(job_of(work, backend, variant), session, eyes)
-    assert called == ["train_bare" if variant == "bare" else "train"]
+    training.run(job_of(work, backend, role), session, eyes)
+    assert called == ["train_bare" if role == "control" else "train"]
     assert eyes.steps == [1, 2, 3]

@@ -29,10 +29,10 @@ from results.schema import (
     PredictionCase,
     Probe,
     Question,
+    Role,
     RunInfo,
     Score,
     Throughput,
-    Variant,
     Window,
 )
 
@@ -91,15 +91,15 @@ def data(task: str = "imdb", generated: bool = False, **changes: Any) -> Data:
 def measurement(backend: str, task: str, question: Question, **changes: Any) -> Measurement:
     recipe = RECIPE | changes.pop("recipe", {})
     suffix = changes.pop("suffix", "")
-    variant: Variant = changes.pop("variant", "framework")
-    suffix = suffix if variant == "framework" else f"-{variant}{suffix}"
+    role: Role = changes.pop("role", "framework")
+    suffix = suffix if role == "framework" else f"-{role}{suffix}"
     fields: dict[str, Any] = {
         "job": JobKey(
             id=f"{question}-{task}-{backend}{suffix}",
             backend=backend,
             task=task,
             question=question,
-            variant=variant,
+            role=role,
         ),
         "status": "ok",
         "started_at": "2026-11-20T10:00:00+00:00",
@@ -237,10 +237,10 @@ def controls(
     """The backend's bare loop, `tax` times as fast, and the backend once more, `again` times."""
     speed = SPEED[backend] * (2.1 if task == "mnli" else 1)
     found = []
-    for variant, factor in (("bare", tax), ("again", again)):
+    for role, factor in (("control", tax), ("repeat", again)):
         timed = throughput(speed * factor, seed).model_copy(update={"evaluation_windows": []})
         timed.windows[0] = window(speed * factor, throttle_reasons=["power cap"], gpu_processes=1)
-        found.append(measurement(backend, task, "throughput", throughput=timed, variant=variant))
+        found.append(measurement(backend, task, "throughput", throughput=timed, role=role))
     return found
 
 
@@ -321,10 +321,11 @@ def limit_measurement(
 ) -> Measurement:
     found = found or batch_limit(backend, budget, length)
     checkpoint = Checkpoint(
-        name="none (tokenizer of minilm)" if backend == "keras_rnn" else "minilm",
+        name="minilm",
         architecture="lstm" if backend == "keras_rnn" else "bert",
         sha256="",
         random=False,
+        tokenizer_only=backend == "keras_rnn",
     )
     return measurement(
         backend,

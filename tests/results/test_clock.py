@@ -24,7 +24,7 @@ from results.analysis.groups import Comparison, Taken
 from results.analysis.speed import SpeedRow, disturbances, rate, speed_ratio
 from results.analysis.statistics import Estimate, Interval
 from results.report import render, table
-from results.schema import Measurement, Variant
+from results.schema import Measurement, Role
 from tests.results import samples
 from tests.results.samples import measurement, window
 
@@ -37,7 +37,7 @@ RATE = rate([window(1.0)], [None])
 def timed(
     backend: str,
     values: Sequence[float],
-    variant: Variant = "framework",
+    role: Role = "framework",
     race: str | None = None,
     each: int = 1,
     **changes: object,
@@ -45,9 +45,7 @@ def timed(
     """One window of every rate, `each` of them a round."""
     windows = [window(value, i // each) for i, value in enumerate(values)]
     throughput = samples.throughput(1.0).model_copy(update={"windows": windows, "race": race})
-    return measurement(
-        backend, "imdb", "throughput", throughput=throughput, variant=variant, **changes
-    )
+    return measurement(backend, "imdb", "throughput", throughput=throughput, role=role, **changes)
 
 
 def taken(*measurements: Measurement) -> list[Taken]:
@@ -66,7 +64,7 @@ def test_a_bare_loop_that_is_always_faster_by_one_factor_shows_that_tax(
 ) -> None:
     """However the machine drifts, because windows are paired."""
     (tax,) = taxes(
-        taken(timed("hf_tf", values), timed("hf_tf", [factor * v for v in values], "bare"))
+        taken(timed("hf_tf", values), timed("hf_tf", [factor * v for v in values], "control"))
     )
     assert tax.ratio and tax.ratio.value == pytest.approx(factor)
     assert tax.seconds_per_step == pytest.approx((factor - 1) / tax.bare.median, abs=1e-9)
@@ -78,7 +76,7 @@ def test_the_floor_is_no_smaller_than_the_pairs_own_difference(
     first: list[float], second: list[float]
 ) -> None:
     """Fewer than six rounds give none at all, however well they agree."""
-    (pair,) = noise_pairs(taken(timed("hf_tf", first), timed("hf_tf", second, "again")))
+    (pair,) = noise_pairs(taken(timed("hf_tf", first), timed("hf_tf", second, "repeat")))
     assert (pair.floor is None) == (min(len(first), len(second)) < 6)
     if pair.floor is not None:
         ratio = pair.ratio.value
@@ -91,7 +89,7 @@ def test_which_of_the_two_is_called_again_changes_no_floor(
     first: list[float], second: list[float]
 ) -> None:
     one, other = (
-        noise_pairs(taken(timed("hf_tf", a), timed("hf_tf", b, "again")))
+        noise_pairs(taken(timed("hf_tf", a), timed("hf_tf", b, "repeat")))
         for a, b in ((first, second), (second, first))
     )
     assert noise_floors(one) == {
@@ -176,8 +174,8 @@ def test_the_controls_are_no_backends() -> None:
     rows = compare(
         taken(
             timed("hf_tf", [1.0, 1.0]),
-            timed("hf_tf", [2.0, 2.0], "bare"),
-            timed("hf_tf", [3.0, 3.0], "again"),
+            timed("hf_tf", [2.0, 2.0], "control"),
+            timed("hf_tf", [3.0, 3.0], "repeat"),
         )
     )
     assert [len(same) for same in rows] == [1] and rows[0][0].speed
@@ -186,15 +184,15 @@ def test_the_controls_are_no_backends() -> None:
 
 def test_without_their_partner_they_say_nothing() -> None:
     failed = measurement("hf_tf", "imdb", "throughput", status="killed", reason="signal 9")
-    lonely = taken(failed, timed("hf_tf", [1.0], "bare"), timed("hf_tf", [1.0], "again"))
+    lonely = taken(failed, timed("hf_tf", [1.0], "control"), timed("hf_tf", [1.0], "repeat"))
     assert taxes(lonely) == [] and noise_pairs(lonely) == []
     assert compare(lonely)[0][0].status("throughput") == "killed"
 
 
 def test_a_control_of_another_race_says_nothing() -> None:
     own, bare, again = (
-        timed("hf_tf", [1.0] * 6, variant, race)
-        for variant, race in (("framework", "a"), ("bare", "b"), ("again", "b"))
+        timed("hf_tf", [1.0] * 6, role, race)
+        for role, race in (("framework", "a"), ("control", "b"), ("repeat", "b"))
     )
     (tax,) = taxes(taken(own, bare))
     assert tax.ratio is None and tax.seconds_per_step is None
@@ -205,13 +203,13 @@ def test_a_varied_recipe_pairs_like_with_like() -> None:
     found = taxes(
         taken(
             *[
-                timed("hf_tf", [speed, speed], variant, suffix=f"-{n}", recipe={"length": n})
+                timed("hf_tf", [speed, speed], role, suffix=f"-{n}", recipe={"length": n})
                 for n, speeds_ in ((128, (2.0, 3.0)), (512, (1.0, 4.0)))
-                for variant, speed in zip(("framework", "bare"), speeds_, strict=True)
+                for role, speed in zip(("framework", "control"), speeds_, strict=True)
             ]
         )
     )
-    assert {t.comparison.variant_text: t.ratio and round(t.ratio.value, 6) for t in found} == {
+    assert {t.comparison.varied_text: t.ratio and round(t.ratio.value, 6) for t in found} == {
         "length 128": 1.5,
         "length 512": 4.0,
     }
@@ -251,7 +249,7 @@ def test_the_report_shows_tax_and_floor_and_no_control_as_a_backend(
     assert "What the framework's own loop costs" in section and "TensorFlow" in section
     assert "How far the same thing lies from itself" in section
     assert "disturbed" in section
-    assert "bare" not in markdown.split("## Can the clock be trusted?")[0]
+    assert "control" not in markdown.split("## Can the clock be trusted?")[0]
     rows = [line for line in speed_section(markdown).splitlines() if line.startswith("| imdb")]
     assert len([row for row in rows if "TensorFlow" in row]) == 2 + 8  # two tables, eight rounds
     assert "noise floor" in markdown.split("\n## ")[0]
@@ -264,7 +262,7 @@ RACE = [
 
 
 def test_beyond_the_noise_a_winner_is_named(make_run: Callable[..., Path]) -> None:
-    quiet = timed("hf_torch", [1.0, 1.0, 0.99, 1.01, 1.01, 0.99], "again")
+    quiet = timed("hf_torch", [1.0, 1.0, 0.99, 1.01, 1.01, 0.99], "repeat")
     assert "TensorFlow trained fastest" in report(make_run, [*RACE, quiet])
 
 
@@ -283,7 +281,7 @@ def test_what_was_not_raced_together_has_no_ratio_and_no_winner(
         m.model_copy(
             update={"throughput": m.throughput and m.throughput.model_copy(update={"race": "one"})}
         )
-        for m in (RACE[1], timed("hf_torch", [1.0] * 6, "again"))
+        for m in (RACE[1], timed("hf_torch", [1.0] * 6, "repeat"))
     ]
     second = timed("hf_tf", [2.0] * 6, race="two")
     markdown = report(make_run, [*first, second])
@@ -300,7 +298,7 @@ def test_fewer_than_six_rounds_name_no_winner(make_run: Callable[..., Path]) -> 
     race = [
         timed("hf_tf", [2.0] * 10, each=2),
         timed("hf_torch", [1.0] * 10, each=2),
-        timed("hf_torch", [1.0] * 10, "again", each=2),
+        timed("hf_torch", [1.0] * 10, "repeat", each=2),
     ]
     markdown = report(make_run, race)
     assert "none is called faster: fewer than 6 rounds" in markdown.split("\n## ")[0]
@@ -309,7 +307,7 @@ def test_fewer_than_six_rounds_name_no_winner(make_run: Callable[..., Path]) -> 
 
 
 def test_with_a_noisy_pair_the_same_race_has_no_winner(make_run: Callable[..., Path]) -> None:
-    race = [*RACE, timed("hf_torch", [1.1, 1.08, 1.09, 1.1, 1.08, 1.09], "again")]
+    race = [*RACE, timed("hf_torch", [1.1, 1.08, 1.09, 1.1, 1.08, 1.09], "repeat")]
     markdown = report(make_run, race)
     assert "too close to tell apart" in markdown and "fastest" not in markdown
     assert "within the noise" in markdown and "**1.04" not in markdown
@@ -334,7 +332,7 @@ def test_disturbed_evaluation_and_controls_are_flagged_with_their_reason(
     make_run: Callable[..., Path],
 ) -> None:
     busy = [window(3.0, i, other_busy_share=0.5 if i == 2 else 0.0) for i in range(6)]
-    own, again = timed("hf_tf", [1.0] * 6), timed("hf_tf", [1.0] * 6, "again")
+    own, again = timed("hf_tf", [1.0] * 6), timed("hf_tf", [1.0] * 6, "repeat")
     own, again = (
         m.model_copy(
             update={"throughput": m.throughput and m.throughput.model_copy(update={field: busy})}
@@ -352,10 +350,10 @@ def test_disturbed_evaluation_and_controls_are_flagged_with_their_reason(
 
 
 def test_the_ratio_of_a_pair_is_the_ratio_of_its_windows() -> None:
-    own, again = timed("hf_tf", [1.0, 1.0, 2.0]), timed("hf_tf", [1.1, 1.1, 2.2], "again")
+    own, again = timed("hf_tf", [1.0, 1.0, 2.0]), timed("hf_tf", [1.1, 1.1, 2.2], "repeat")
     (pair,) = noise_pairs(taken(own, again))
     rows = [
-        speeds(m.model_copy(update={"job": m.job.model_copy(update={"variant": "framework"})}))
+        speeds(m.model_copy(update={"job": m.job.model_copy(update={"role": "framework"})}))
         for m in (own, again)
     ]
     assert pair.ratio == speed_ratio(rows[0][0].training, rows[1][0].training)

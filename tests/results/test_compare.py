@@ -99,7 +99,7 @@ def test_what_a_backend_varies_splits_the_comparison() -> None:
             ]
         )
     )
-    assert [r[0].comparison.variant_text for r in rows] == ["length 128", "length 512"]
+    assert [r[0].comparison.varied_text for r in rows] == ["length 128", "length 512"]
     assert all(len(r) == 2 for r in rows)
 
 
@@ -208,7 +208,7 @@ def test_a_workers_variables_split_what_is_put_together(
             *[speed("hf_tf", 1.0, suffix=f"-{i}", environment=e) for i, e in enumerate(environment)]
         )
     )
-    assert [r[0].comparison.variant_text for r in rows] == texts
+    assert [r[0].comparison.varied_text for r in rows] == texts
     assert [len(r[0].speed.training.windows) for r in rows if r[0].speed] == (
         [8, 8] if len(texts) == 2 else [16]
     )
@@ -232,7 +232,7 @@ def test_other_variables_in_other_backends_split_no_comparison() -> None:
             speed("hf_torch", 1.0, environment={"B": "1"}),
         )
     )
-    assert [r[0].comparison.variant_text for r in rows] == ["precision fp16", "precision fp32"]
+    assert [r[0].comparison.varied_text for r in rows] == ["precision fp16", "precision fp32"]
     assert [len(r) for r in rows] == [1, 2]
 
 

@@ -42,7 +42,7 @@ def certificate(task: str = "imdb", accumulation: int = 1, **changes: Any) -> Ce
             "checks": [loss],
             "holds": True,
             "failed_first": None,
-            "points_to": None,
+            "likely_cause": None,
             "verdict": "same work: proven",
             "notes": [],
             "loss_differences": [1e-7] * 100,
@@ -74,7 +74,7 @@ def broken(task: str) -> Certificate:
         checks=[loss],
         holds=False,
         failed_first="loss",
-        points_to="the schedule",
+        likely_cause="the schedule",
         verdict="not the same work: loss differs from step 7 on by 0.002",
     )
 
@@ -141,7 +141,7 @@ def test_each_comparison_says_what_is_proven_of_its_own_precision() -> None:
     both = [certificate(), certificate(accumulation=2)]
     run = Run("a", None, None, [*raced, *in_precision(raced, "bf16")], [], both)
     view = View.of([run], TITLES)
-    said = {rows[0].comparison.variant_text: view.proof_for(rows) for rows in view.comparisons}
+    said = {rows[0].comparison.varied_text: view.proof_for(rows) for rows in view.comparisons}
     assert said["precision fp32"] == PROVEN
     assert said["precision bf16"].startswith("same work: not proven in bf16; proven to 1e-5")
     assert view.proof == said["precision bf16"]
@@ -209,7 +209,7 @@ def test_what_differs_is_said_in_red(make_run: MakeRun) -> None:
     markdown, html = shown(folder, certificate("imdb"), broken("imdb"))
     first = markdown.split("\n## ")[0]
     said = "PyTorch and TensorFlow: not the same work: loss differs from step 7 on by 0.002"
-    assert said in first and "It points to the schedule." in markdown
+    assert said in first and "Likely cause: the schedule." in markdown
     assert f'<p class="failed"><strong>imdb</strong>: {said}.' in html
     assert "fails from step 7 on" in html
 
@@ -220,7 +220,7 @@ def test_the_terminal_says_it_too() -> None:
     assert text.splitlines()[-1] == f"({PROVEN})"
     lines = certificate_text(broken("imdb"), TITLES).splitlines()
     assert lines[0] == "imdb, PyTorch and TensorFlow"
-    assert lines[-1] == "it points to the schedule"
+    assert lines[-1] == "likely cause: the schedule"
 
 
 def test_a_reduced_precision_says_where_its_bounds_come_from(make_run: MakeRun) -> None:

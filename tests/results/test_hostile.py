@@ -61,7 +61,7 @@ KEPT = {
     "schema_version",
     "id",
     "question",
-    "variant",
+    "role",
     "status",
     "kind",
     "gaps",

@@ -12,7 +12,7 @@ from results.report import table as terminal_table
 from results.report.format import GIB
 from results.report.sections.levers import sentence
 from results.report.view import Run, View
-from results.schema import JobKey, Measurement, Question, Throughput, Variant
+from results.schema import JobKey, Measurement, Question, Role, Throughput
 from tests.results import samples
 from tests.results.conftest import MakeRun
 
@@ -27,15 +27,15 @@ SPEEDS = {"plain": 1.0, "accumulate_4": 0.8, "checkpointing": 0.7, "half": 1.9}
 
 
 def shaped(
-    backend: str, shape: str, question: Question, variant: Variant = "framework", **fields: Any
+    backend: str, shape: str, question: Question, role: Role = "framework", **fields: Any
 ) -> Measurement:
     key = JobKey(
-        id=f"{question}-mnli-{backend}-{variant}-{shape}",
+        id=f"{question}-mnli-{backend}-{role}-{shape}",
         backend=backend,
         task="mnli",
         question=question,
-        shape=shape,
-        variant=variant,
+        change=shape,
+        role=role,
     )
     recipe = {"gradient_checkpointing": False, **LEVERS[shape]}
     return samples.measurement(backend, "mnli", question, job=key, recipe=recipe, **fields)
@@ -55,7 +55,7 @@ def study(backend: str, phases: bool = True, noise: bool = True) -> list[Measure
             backend,
             "plain",
             "throughput",
-            variant="again",
+            role="repeat",
             throughput=samples.throughput(SPEEDS["plain"], 9),
         )
     ] * noise
@@ -87,9 +87,9 @@ def measurements() -> list[Measurement]:
             }
         )
         for m in study("hf_tf", phases=False)
-        if m.job.shape == "checkpointing"
+        if m.job.change == "checkpointing"
     ]
-    others = [m for m in study("hf_tf", phases=False) if m.job.shape != "checkpointing"]
+    others = [m for m in study("hf_tf", phases=False) if m.job.change != "checkpointing"]
     return study("hf_torch") + others + refused
 
 
@@ -122,7 +122,8 @@ def test_a_cost_is_told_only_where_it_can_be_told_from_noise() -> None:
     apart = [
         m.model_copy(
             update={
-                "throughput": m.throughput and m.throughput.model_copy(update={"race": m.job.shape})
+                "throughput": m.throughput
+                and m.throughput.model_copy(update={"race": m.job.change})
             }
         )
         for m in study("hf_torch")
@@ -169,15 +170,13 @@ def test_only_the_plain_recipe_stands_with_the_ordinary_figures(
     assert sum(line.startswith("mnli  hf_torch") for line in lines) == 1
     comparisons = viewed(measurements).comparisons
     assert [len(rows) for rows in comparisons] == [1, 1]  # they raced apart
-    assert not any(row.comparison.variant for rows in comparisons for row in rows)
+    assert not any(row.comparison.fields for rows in comparisons for row in rows)
 
 
 def test_no_saving_is_told_that_two_takes_of_the_plain_recipe_differ_by(make_run: MakeRun) -> None:
     once = study("hf_torch")
     again = [
-        shaped(
-            "hf_torch", "plain", "memory", variant="again", memory=samples.memory(int(1.45 * GIB))
-        )
+        shaped("hf_torch", "plain", "memory", role="repeat", memory=samples.memory(int(1.45 * GIB)))
     ]
     text = render([make_run(once + again)]).markdown.read_text()
     assert "of the plain recipe's memory lie 0.55 GiB apart" in text
@@ -192,7 +191,7 @@ def test_no_saving_is_told_that_two_takes_of_the_plain_recipe_differ_by(make_run
 
 
 def test_no_study_no_section(make_run: MakeRun) -> None:
-    plain = [m for m in study("hf_torch") if m.job.shape == "plain"]
+    plain = [m for m in study("hf_torch") if m.job.change == "plain"]
     folder = make_run(samples.sample_measurements() + plain)
     assert "memory lever" not in render([folder]).markdown.read_text()
 
@@ -200,7 +199,7 @@ def test_no_study_no_section(make_run: MakeRun) -> None:
 def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
     more = [
         m.model_copy(update={"memory": samples.memory(3 * GIB)})
-        if m.job.shape != "plain" and m.memory
+        if m.job.change != "plain" and m.memory
         else m
         for m in study("hf_torch")
     ]

@@ -28,7 +28,7 @@ from benchmarks.harness.checkpoints.tokenizers import (
 from benchmarks.harness.checkpoints.vocabulary import write_vocabulary
 from benchmarks.harness.errors import UserError, unknown
 from frameworks.contract import BACKENDS, Architecture
-from results.schema import Checkpoint, tokenizer_of
+from results.schema import Checkpoint
 
 FORMAT = 1  # raise it whenever the same checkpoint gives another start
 
@@ -234,4 +234,6 @@ def checkpoint_record(source: CheckpointSource, backend: str) -> Checkpoint:
             sha256=source.sha256,
             random=source.random,
         )
-    return Checkpoint(name=tokenizer_of(source.name), architecture="lstm", sha256="", random=False)
+    return Checkpoint(
+        name=source.name, architecture="lstm", sha256="", random=False, tokenizer_only=True
+    )

@@ -58,7 +58,7 @@ def summary(the_run: Run) -> int:
     print(table(measurements, backend_titles(), certificates))
     broken = [c for c in certificates if not c.holds]
     for c in broken:
-        print(f"{c.task}: {c.verdict}; it points to {c.points_to}", file=sys.stderr)
+        print(f"{c.task}: {c.verdict}; likely cause: {c.likely_cause}", file=sys.stderr)
     failed = [m for m in measurements if m.status in FAILURES]
     for m in failed:
         print(f"{m.job.id}: {m.status}: {m.reason}", file=sys.stderr)

@@ -21,7 +21,7 @@ from benchmarks.harness.equivalence.checks import (
     step_differences,
     tensors_agree,
 )
-from benchmarks.harness.equivalence.diagnosis import points_to
+from benchmarks.harness.equivalence.diagnosis import likely_cause
 from benchmarks.harness.equivalence.sketch import EXEMPT
 from benchmarks.harness.equivalence.trace import Traced
 from benchmarks.harness.errors import UserError
@@ -60,7 +60,7 @@ def certify(first: Traced, second: Traced, repeats: Sequence[Traced] = ()) -> Ce
         checks=checks,
         holds=failed is None,
         failed_first=failed.name if failed else None,
-        points_to=points_to(failed, checks, first) if failed else None,
+        likely_cause=likely_cause(failed, checks, first) if failed else None,
         verdict=_verdict(first, epochs, failed, checks),
         notes=[EXEMPT],
         loss_differences=differences.tolist(),

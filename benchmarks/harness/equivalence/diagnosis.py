@@ -1,4 +1,4 @@
-"""What a failed check points to: as near to the cause as two traces can tell."""
+"""The likely cause of a failed check, as far as two traces show it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from frameworks.contract import takes_decay
 from results.schema import Check
 
 
-def points_to(failed: Check, checks: Sequence[Check], traced: Traced) -> str:
+def likely_cause(failed: Check, checks: Sequence[Check], traced: Traced) -> str:
     """One line; `traced` is the first side's, for what happened at which step."""
     if failed.name in ("loss", "gradient norm"):
         return _at_a_step(failed, traced)

@@ -18,7 +18,7 @@ from benchmarks.harness.plan.sections import (
 )
 from benchmarks.harness.plan.validation import explain
 from frameworks.contract import BACKENDS, Recipe
-from results.schema import PLAIN, JobKey, Question, Variant
+from results.schema import PLAIN, JobKey, Question, Role
 from results.schema.job import participant
 
 
@@ -108,24 +108,24 @@ def _jobs(
         if question == "batch_limit":
             yield from _limit_jobs(choice, profile, task, backends)
             continue
-        if profile.variants and question in ("throughput", "memory"):
+        if profile.changes and question in ("throughput", "memory"):
             yield from _named_jobs(choice, profile, question, task, backends)
             continue
-        shapes = list(_shapes(question, profile, choice))
+        combinations = list(_varied_values(question, profile, choice))
         taking_part = list(_participants(question, profile, backends))
-        for shape, (backend, variant) in itertools.product(shapes, taking_part):
-            recipe = profile.recipe_for(backend, task, shape, choice.recipe)
-            label = "".join(f"-{field}_{value}" for field, value in shape.items())
+        for varied, (backend, role) in itertools.product(combinations, taking_part):
+            recipe = profile.recipe_for(backend, task, varied, choice.recipe)
+            label = "".join(f"-{field}_{value}" for field, value in varied.items())
             key = JobKey(
-                id=f"{question}-{task}-{participant(backend, variant)}{label}",
+                id=f"{question}-{task}-{participant(backend, role)}{label}",
                 backend=backend,
                 task=task,
                 question=question,
-                variant=variant,
+                role=role,
             )
             yield JobSpec(
                 key=key,
-                recipe=_for_question(recipe, question, profile, shape),
+                recipe=_for_question(recipe, question, profile, varied),
                 environment=profile.environment.get(backend, {}),
             )
 
@@ -133,31 +133,31 @@ def _jobs(
 def _named_jobs(
     choice: Choice, profile: Profile, question: Question, task: str, backends: Sequence[str]
 ) -> Iterator[JobSpec]:
-    """A study of named shapes, backend by backend: the shapes of one take turns, because each is
-    held against the same backend's plain recipe, which alone has controls. Its memory is taken
+    """A study of named changes, backend by backend: the changes of one backend take turns, because
+    each is compared with the same backend's plain recipe, which alone has controls. Its memory is taken
     twice: the difference is the noise of what is saved."""
-    for name in (name for fields in profile.variants.values() for name in fields):
+    for name in (name for fields in profile.changes.values() for name in fields):
         if name in choice.recipe:
             raise UserError(
-                f"--recipe {name}: profile {choice.profile!r} has variants that set "
+                f"--recipe {name}: profile {choice.profile!r} has changes that set "
                 "it; leave it out, or change them in a profile of your own"
             )
-    shapes: dict[str, Fields] = {PLAIN: {}} | profile.variants
-    for one, (shape, fields) in itertools.product(backends, shapes.items()):
+    changes: dict[str, Fields] = {PLAIN: {}} | profile.changes
+    for one, (change, fields) in itertools.product(backends, changes.items()):
         recipe = profile.recipe_for(one, task, fields, choice.recipe)
         taking_part = list(_participants(question, profile, [one]))
         if question == "memory":
-            taking_part.append((one, "again"))
-        for backend, variant in taking_part:
-            if variant != "framework" and shape != PLAIN:
+            taking_part.append((one, "repeat"))
+        for backend, role in taking_part:
+            if role != "framework" and change != PLAIN:
                 continue
             key = JobKey(
-                id=f"{question}-{task}-{participant(backend, variant)}-{shape}",
+                id=f"{question}-{task}-{participant(backend, role)}-{change}",
                 backend=backend,
                 task=task,
                 question=question,
-                variant=variant,
-                shape=shape,
+                role=role,
+                change=change,
             )
             yield JobSpec(
                 key=key,
@@ -174,11 +174,11 @@ def _limit_jobs(
         raise UserError("--recipe batch_size: it is what a batch limit searches for; leave it out")
     plan = profile.batch_limit
     labels = budgets.rising(plan.budgets or [budgets.DEVICE])
-    for shape, budget, phase, backend in itertools.product(
-        _shapes("batch_limit", profile, choice), labels, dict.fromkeys(plan.phases), backends
+    for varied, budget, phase, backend in itertools.product(
+        _varied_values("batch_limit", profile, choice), labels, dict.fromkeys(plan.phases), backends
     ):
-        recipe = profile.recipe_for(backend, task, shape, choice.recipe)
-        label = "".join(f"-{field}_{value}" for field, value in shape.items())
+        recipe = profile.recipe_for(backend, task, varied, choice.recipe)
+        label = "".join(f"-{field}_{value}" for field, value in varied.items())
         label += f"-budget_{budget}" + ("" if phase == "training" else f"-{phase}")
         key = JobKey(
             id=f"batch_limit-{task}-{backend}{label}",
@@ -188,14 +188,14 @@ def _limit_jobs(
         )
         yield JobSpec(
             key=key,
-            recipe=_for_question(recipe, "batch_limit", profile, shape),
+            recipe=_for_question(recipe, "batch_limit", profile, varied),
             environment=profile.environment.get(backend, {}),
             budget=budget,
             phase=phase,
         )
 
 
-def _shapes(question: Question, profile: Profile, choice: Choice) -> Iterator[Fields]:
+def _varied_values(question: Question, profile: Profile, choice: Choice) -> Iterator[Fields]:
     """The recipe fields that a question varies, with one set of values each. A field on the
     command line replaces all values that the profile has for it."""
     varied = {
@@ -203,14 +203,14 @@ def _shapes(question: Question, profile: Profile, choice: Choice) -> Iterator[Fi
         for name, values in _varied(question, profile).items()
         if name not in choice.recipe
     }
-    shapes = [
+    combinations = [
         dict(zip(varied, values, strict=True)) for values in itertools.product(*varied.values())
     ]
-    yield from shapes
+    yield from combinations
     if question == "equivalence":  # a trace in fp32 has its name without the word
         for precision in profile.equivalence.precisions:
             if precision != "fp32":
-                yield {**shapes[0], "precision": precision}
+                yield {**combinations[0], "precision": precision}
 
 
 def _varied(question: Question, profile: Profile) -> dict[str, list[Any]]:
@@ -226,7 +226,7 @@ def _varied(question: Question, profile: Profile) -> dict[str, list[Any]]:
 
 def _participants(
     question: Question, profile: Profile, backends: Sequence[str]
-) -> Iterator[tuple[str, Variant]]:
+) -> Iterator[tuple[str, Role]]:
     """Who takes turns, in order: every backend with its control right after it, and at the end
     the first installed backend once more, as far from its first turn as any two can be."""
     races = question == "throughput"
@@ -235,12 +235,12 @@ def _participants(
     for backend in backends:
         yield backend, "framework"
         if races and profile.throughput.control:
-            yield backend, "bare"
+            yield backend, "control"
     if races and profile.throughput.noise_pair:
-        yield next((b for b in backends if packages.missing(b) is None), backends[0]), "again"
+        yield next((b for b in backends if packages.missing(b) is None), backends[0]), "repeat"
 
 
-def _for_question(recipe: Recipe, question: str, profile: Profile, shape: Fields) -> Recipe:
+def _for_question(recipe: Recipe, question: str, profile: Profile, varied: Fields) -> Recipe:
     """What a question fixes in the recipe: how many steps, and full-length batches where memory
     is read, so that its peak does not hang on which examples were drawn. A trace is taken without
     chance and with everything at work that could be done in two ways."""
@@ -256,7 +256,7 @@ def _for_question(recipe: Recipe, question: str, profile: Profile, shape: Fields
         changes = {
             "steps": plan.steps,
             "batch_size": plan.batch_size,
-            "precision": shape.get("precision", "fp32"),
+            "precision": varied.get("precision", "fp32"),
             "dropout": 0.0,
             "max_gradient_norm": plan.max_gradient_norm,
             "log_interval": 1,

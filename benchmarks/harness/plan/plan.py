@@ -1,4 +1,4 @@
-"""From a profile to the list of jobs. A job is one backend x task x question x shape."""
+"""From a profile to the list of jobs. A job is one backend x task x question x change."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class JobSpec(BaseModel):
     @property
     def comparison(self) -> str:
         """Jobs that take turns have one name for their group: those that differ in nothing but
-        the backend and its loop or, in a study of named shapes, those of one backend."""
+        the backend and its loop or, in a study of named changes, those of one backend."""
         return comparison(self.key)
 
     @property
     def evaluates(self) -> bool:
         """Whether evaluation is timed too: the other participants of a race predict alike."""
-        return self.key.variant == "framework"
+        return self.key.role == "framework"
 
 
 class Plan(BaseModel):

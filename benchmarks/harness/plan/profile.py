@@ -2,12 +2,14 @@
 something.
 
 A recipe is put together from the profile's `[recipe]`, the task's, the backend's, the varied
-shape and the command line, the later one winning field by field.
+fields and the command line, the later one winning field by field.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +20,7 @@ from pydantic import Field, ValidationError
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.plan.sections import (
     AccuracyPlan,
+    ChangeName,
     Count,
     EquivalencePlan,
     Fields,
@@ -27,7 +30,6 @@ from benchmarks.harness.plan.sections import (
     TaskChoice,
     ThroughputPlan,
     TuningPlan,
-    VariantName,
 )
 from benchmarks.harness.plan.validation import check_fields, explain
 from frameworks.contract import BACKENDS, Recipe
@@ -61,8 +63,8 @@ class Profile(Section):
     """Environment variables of one backend's workers, in `[environment.NAME]`."""
     vary: dict[str, list[Any]] = Field(default_factory=dict)
     """Recipe fields with a list of values each: speed, memory and limits of every combination."""
-    variants: dict[VariantName, Fields] = Field(default_factory=dict)
-    """Named changes to the recipe, in `[variants.NAME]`; each is raced against the plain recipe.
+    changes: dict[ChangeName, Fields] = Field(default_factory=dict)
+    """Named changes to the recipe, in `[changes.NAME]`; each is raced against the plain recipe.
     Excludes `vary`."""
     equivalence: EquivalencePlan = EquivalencePlan()
     """What a trace is taken of, in `[equivalence]`."""
@@ -78,8 +80,8 @@ class Profile(Section):
     """What tuning accepts, in `[tuning]`."""
 
     def recipe_for(self, backend: str, task: str, *layers: Mapping[str, Any]) -> Recipe:
-        """The recipe of one backend on one task, with further layers (shape, seed, command line)
-        on top.
+        """The recipe of one backend on one task, with further layers on top (varied fields, seed,
+        command line).
 
         Errors: pydantic's ValidationError; `load_profile` has tried every layer of the file."""
         fields: Fields = {}
@@ -110,12 +112,20 @@ def load_profile(name: str) -> Profile:
         raise unknown("profile", name, profile_names()) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"profile {path.name} is not valid TOML: {error}") from None
+    if "variants" in content and "changes" not in content:
+        content["changes"] = content.pop("variants")
+        _say_once(f"profile {path.name}: [variants.NAME] is now [changes.NAME]: please rename it")
     try:
         profile = Profile.model_validate(content)
     except ValidationError as error:
         raise UserError(f"profile {path.name}: {explain(error, Profile)}") from None
     _check_layers(path.name, profile)
     return profile
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _check_layers(file: str, profile: Profile) -> None:
@@ -128,20 +138,20 @@ def _check_layers(file: str, profile: Profile) -> None:
     layers += [
         ("vary", {field: value}) for field, values in profile.vary.items() for value in values
     ]
-    layers += [(f"variants.{name}", fields) for name, fields in profile.variants.items()]
+    layers += [(f"changes.{name}", fields) for name, fields in profile.changes.items()]
     for where, fields in layers:
         check_fields(fields, f"profile {file}", where)
-    if profile.vary and profile.variants:
-        raise UserError(f"profile {file}: vary and variants exclude each other: keep one")
-    if PLAIN in profile.variants:
+    if profile.vary and profile.changes:
+        raise UserError(f"profile {file}: vary and changes exclude each other: keep one")
+    if PLAIN in profile.changes:
         raise UserError(
-            f"profile {file}: variants.{PLAIN}: every study has one already, that "
+            f"profile {file}: changes.{PLAIN}: every study has one already, that "
             "changes nothing; choose another name"
         )
-    shapes: dict[str, Fields] = {"recipe": {}}
-    shapes |= {f"variants.{name}": f for name, f in profile.variants.items()}
-    for task, backend, where in itertools.product(profile.tasks, profile.backends, shapes):
+    tried: dict[str, Fields] = {"recipe": {}}
+    tried |= {f"changes.{name}": f for name, f in profile.changes.items()}
+    for task, backend, where in itertools.product(profile.tasks, profile.backends, tried):
         try:
-            profile.recipe_for(backend, task, shapes[where])
+            profile.recipe_for(backend, task, tried[where])
         except ValidationError as error:
             raise UserError(f"profile {file}: {explain(error, Recipe, where)}") from None

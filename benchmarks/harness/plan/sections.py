@@ -18,7 +18,7 @@ Count = Annotated[int, Field(ge=1)]
 Fields = dict[str, Any]  # a part of a recipe
 
 
-VariantName = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # a part of a file's name
+ChangeName = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # a part of a file's name
 
 
 class Section(BaseModel):

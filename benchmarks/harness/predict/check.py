@@ -30,7 +30,7 @@ from benchmarks.harness.predict.workload import (
 from frameworks.contract import BACKENDS, Recipe
 from results.analysis.limits import setting
 from results.analysis.reference import PublishedMemory, published_memory
-from results.schema import BatchLimit, Measurement, PredictedLimit, PredictionCase, lender
+from results.schema import BatchLimit, Measurement, PredictedLimit, PredictionCase
 
 LABELS = ["0", "1", "2"]  # their number moves no figure that can be seen
 Say = Callable[[str], None]
@@ -67,10 +67,11 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
 
 
 def work_of(m: Measurement) -> Work:
-    """The work of a limit's measurement; a baseline's checkpoint lends it only a tokenizer."""
+    """The work of a limit's measurement."""
     assert m.batch_limit is not None and m.checkpoint is not None
-    name = lender(m.checkpoint.name)
-    return Work(m.job.backend, name, m.device.kind, m.batch_limit.phase, of_memory(m.recipe))
+    return Work(
+        m.job.backend, m.checkpoint.name, m.device.kind, m.batch_limit.phase, of_memory(m.recipe)
+    )
 
 
 def work_of_published(row: PublishedMemory) -> Work:

@@ -130,9 +130,8 @@ def _prediction(
         backend=work.backend,
         phase=work.phase,
         device=work.device,
-        checkpoint=work.checkpoint
-        if BACKENDS[work.backend].pretrained
-        else schema.tokenizer_of(work.checkpoint),
+        checkpoint=work.checkpoint,
+        tokenizer_only=not BACKENDS[work.backend].pretrained,
         architecture=start.architecture if BACKENDS[work.backend].pretrained else "lstm",
         recipe=work.recipe.model_dump(),
         parts=peak.parts,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmarks.harness.machine import budgets
 from frameworks.contract import BACKENDS, Device
-from results import schema
 from results.schema import Prediction
 
 GIB = 2**30
@@ -54,7 +53,7 @@ def _subject(p: Prediction) -> str:
     words += ["evaluation"] * (p.phase == "evaluation")
     if BACKENDS[p.backend].pretrained:
         return ", ".join([p.checkpoint, *words, title])
-    return ", ".join([f"{title} on the tokens of {schema.lender(p.checkpoint)}", *words])
+    return ", ".join([f"{title} on the tokens of {p.checkpoint}", *words])
 
 
 def _gib(size: int) -> str:

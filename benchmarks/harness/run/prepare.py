@@ -90,7 +90,7 @@ def check_device(specs: Sequence[JobSpec], device: Device) -> None:
     """Errors: UserError for a precision that the device lacks. A trace in one, or what a study
     tries beside its plain recipe, is left out with the reason and ends no run."""
     for spec in specs:
-        if spec.key.question == "equivalence" or spec.key.shape not in (None, PLAIN):
+        if spec.key.question == "equivalence" or spec.key.change not in (None, PLAIN):
             continue
         why = lacks(device, spec.recipe.precision)
         if why:

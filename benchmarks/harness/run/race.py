@@ -48,7 +48,7 @@ class SpeedJob:
 
     @property
     def evaluates(self) -> bool:
-        return self.attempt.ready.job.key.variant == "framework"
+        return self.attempt.ready.job.key.role == "framework"
 
     def window(self) -> Window:
         """One window: 'go', then its synchronised end, by this process's clock."""

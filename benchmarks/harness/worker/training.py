@@ -38,7 +38,7 @@ def check_precision(in_force: Precision, wanted: Precision) -> None:
 def run(job: Job, session: Session, watch: Watch) -> None:
     """The framework's own loop, or its barest one where the job is the control."""
     checked = Checked(watch, session, job.recipe.precision)
-    if job.key.variant == "bare":
+    if job.key.role == "control":
         session.train_bare(checked)
     else:
         session.train(checked)

@@ -30,7 +30,7 @@ def first_lines(view: View) -> list[Block]:
     """One line per task, before all else; nothing where no trace was asked for."""
     found: list[Block] = []
     for run in view.runs:
-        works = [(run.name, m) for m in run.measurements if m.job.shape in (None, PLAIN)]
+        works = [(run.name, m) for m in run.measurements if m.job.change in (None, PLAIN)]
         traced = dict.fromkeys(m.job.task for _, m in works if m.job.question == "equivalence")
         for task in traced:
             text = view.proof_of([(name, m) for name, m in works if m.job.task == task])
@@ -55,8 +55,8 @@ def section(view: View) -> Section | None:
                 f"{c.verdict}.", "" if c.holds else "failed", f"{head}, {who(c, view.titles)}"
             )
         )
-        if c.points_to:
-            blocks.append(Paragraph(f"It points to {c.points_to}.", "failed"))
+        if c.likely_cause:
+            blocks.append(Paragraph(f"Likely cause: {c.likely_cause}.", "failed"))
         blocks.append(checks_table([c]))
         blocks.append(
             Listing(

@@ -12,6 +12,7 @@ from results.analysis.compare import Row
 from results.analysis.reference import PublishedScores, published_scores
 from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
 from results.report.format import count, gap, number, percent
+from results.report.provenance import checkpoint_text
 from results.report.sections.overview import accuracy_places
 from results.report.view import View
 from results.schema import Measurement
@@ -133,7 +134,7 @@ def _setting(row: Row) -> str:
     if size := _parameters(m):
         parts.append(f"{number(size)} M parameters")
     if m.checkpoint:
-        parts.append(f"starting weights {m.checkpoint.name}")
+        parts.append(f"starting weights {checkpoint_text(m.checkpoint)}")
     return ", ".join(parts)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.compare import Row
 from results.report.document import Block, Cell, Column, Details, Section, Table
-from results.report.provenance import commands, device_text
+from results.report.provenance import checkpoint_text, commands, device_text
 from results.report.sections.overview import a_measurement
 from results.report.view import View
 from results.schema import Measurement
@@ -68,14 +68,10 @@ def _facts(m: Measurement) -> dict[str, str]:
     facts |= {f"in force: {name}": _value(value) for name, value in sorted(details.items())}
     if m.checkpoint:
         weights = (
-            "random"
-            if m.checkpoint.random
-            else "pretrained"
-            if m.checkpoint.sha256
-            else "none taken over"
+            "random" if m.checkpoint.random else "pretrained" if m.checkpoint.sha256 else "its own"
         )
         facts |= {
-            "checkpoint": m.checkpoint.name,
+            "checkpoint": checkpoint_text(m.checkpoint),
             "checkpoint: sha256": m.checkpoint.sha256,
             "checkpoint: weights": weights,
         }

@@ -88,7 +88,7 @@ def made(
 
 def test_a_trace_agrees_with_itself() -> None:
     found = certify(made(), made(backend="hf_tf"))
-    assert found.holds and found.failed_first is None and found.points_to is None
+    assert found.holds and found.failed_first is None and found.likely_cause is None
     assert found.verdict == (
         "same work: proven to 1e-5 over 12 steps (fp32, 2 epochs, accumulation 1)"
     )
@@ -222,7 +222,7 @@ def test_the_earliest_step_is_told_first() -> None:
     losses, rates = list(made_trace().loss), list(made_trace().learning_rate)
     losses[8:], rates[5] = [9.0] * 4, 7.0
     found = certify(made(), made(made_trace(loss=losses, learning_rate=rates)))
-    assert found.failed_first == "learning rate" and "schedule" in (found.points_to or "")
+    assert found.failed_first == "learning rate" and "schedule" in (found.likely_cause or "")
 
 
 @pytest.mark.parametrize("bad", [nan, inf])

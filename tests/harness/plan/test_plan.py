@@ -111,23 +111,23 @@ def test_controls_stand_in_the_race_of_their_backend(
     plan = make_plan(choice, raced(profile, control=True, noise_pair=True), TASKS, "")
     first = [spec for spec in plan.jobs if spec.comparison == plan.jobs[0].comparison]
     assert first == plan.jobs[:7] and plan.jobs[7].key.question == "throughput"
-    assert [(spec.key.backend, spec.key.variant) for spec in first] == [
-        *((b, v) for b in profile.backends for v in ("framework", "bare")),
-        ("hf_tf", "again"),
+    assert [(spec.key.backend, spec.key.role) for spec in first] == [
+        *((b, v) for b in profile.backends for v in ("framework", "control")),
+        ("hf_tf", "repeat"),
     ]
-    assert first[1].key.id == f"throughput-imdb-{profile.backends[0]}-bare-length_16"
+    assert first[1].key.id == f"throughput-imdb-{profile.backends[0]}-control-length_16"
     assert [spec.evaluates for spec in first] == [True, False] * 3 + [False]
     assert len({spec.recipe.model_dump_json() for spec in first}) == 1
-    others = {spec.key.variant for spec in plan.jobs if spec.key.question != "throughput"}
+    others = {spec.key.role for spec in plan.jobs if spec.key.question != "throughput"}
     assert others == {"framework"}
 
 
-def test_a_study_of_named_shapes_races_those_of_one_backend(profile: Profile) -> None:
+def test_a_study_of_named_changes_races_those_of_one_backend(profile: Profile) -> None:
     named = raced(
         profile.model_copy(
             update={
                 "vary": {},
-                "variants": {"small": {"batch_size": 8}, "factored": {"optimizer": "adafactor"}},
+                "changes": {"small": {"batch_size": 8}, "factored": {"optimizer": "adafactor"}},
             }
         ),
         control=True,
@@ -136,36 +136,40 @@ def test_a_study_of_named_shapes_races_those_of_one_backend(profile: Profile) ->
     plan = make_plan(choice, named, TASKS, "")
     speed = [spec for spec in plan.jobs if spec.key.question == "throughput"]
     assert [spec.key.id for spec in speed[:4]] == [
-        f"throughput-imdb-hf_torch-{name}" for name in ("plain", "bare-plain", "small", "factored")
+        f"throughput-imdb-hf_torch-{name}"
+        for name in ("plain", "control-plain", "small", "factored")
     ]
     assert [len(list(group)) for _, group in itertools.groupby(s.comparison for s in speed)] == [
         4,
         4,
     ]
-    shapes = {spec.key.shape: spec.recipe for spec in plan.jobs if spec.key.question == "memory"}
+    shapes = {spec.key.change: spec.recipe for spec in plan.jobs if spec.key.question == "memory"}
     assert [shapes[name].batch_size for name in ("plain", "small", "factored")] == [16, 8, 16]
     twice = [
         spec.key.id
         for spec in plan.jobs
-        if spec.key.question == "memory" and spec.key.variant == "again"
+        if spec.key.question == "memory" and spec.key.role == "repeat"
     ]
-    assert twice == [f"memory-imdb-{name}-again-plain" for name in ("hf_torch", "hf_tf")]
+    assert twice == [f"memory-imdb-{name}-repeat-plain" for name in ("hf_torch", "hf_tf")]
     assert shapes["factored"].optimizer == "adafactor"
     others = [spec for spec in plan.jobs if spec.key.question in ("equivalence", "accuracy")]
-    assert others and not any(spec.key.shape for spec in others)
-    with pytest.raises(UserError, match="--recipe batch_size: .* has variants that set it"):
+    assert others and not any(spec.key.change for spec in others)
+    with pytest.raises(UserError, match="--recipe batch_size: .* has changes that set it"):
         make_plan(choice.model_copy(update={"recipe": {"batch_size": 4}}), named, TASKS, "")
 
 
 @pytest.mark.parametrize(
-    ("fields", "variants"),
-    [({"control": True}, {"framework", "bare"}), ({"noise_pair": True}, {"framework", "again"})],
+    ("fields", "changes"),
+    [
+        ({"control": True}, {"framework", "control"}),
+        ({"noise_pair": True}, {"framework", "repeat"}),
+    ],
 )
 def test_each_control_can_be_had_alone(
-    profile: Profile, fields: dict[str, bool], variants: set[str]
+    profile: Profile, fields: dict[str, bool], changes: set[str]
 ) -> None:
     plan = make_plan(Choice(), raced(profile, **fields), TASKS, "")
-    assert {spec.key.variant for spec in plan.jobs} == variants
+    assert {spec.key.role for spec in plan.jobs} == changes
 
 
 def test_what_a_question_fixes_in_the_recipe(profile: Profile) -> None:

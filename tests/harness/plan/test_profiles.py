@@ -48,16 +48,16 @@ def test_the_named_profiles_are_there() -> None:
         ("[tasks.imdb.recipe]\nlength = 'x'", ["tasks.imdb.recipe.length = 'x'"]),
         ("[tasks.imdb]\n[vary]\nprecision = ['fp32', 'fp9']", ["vary.precision = 'fp9'"]),
         ("[tasks.imdb]\n[throughput]\nwindow = 3", ["throughput.window", "windows"]),
-        ("[tasks.imdb]\n[variants.small]\nbatch = 8", ["variants.small.batch", "batch_size"]),
-        ("[tasks.imdb]\n[variants.plain]\nbatch_size = 8", ["variants.plain", "another name"]),
-        ("[tasks.imdb]\n[variants.'a b']\nbatch_size = 8", ["variants.a b"]),
+        ("[tasks.imdb]\n[changes.small]\nbatch = 8", ["changes.small.batch", "batch_size"]),
+        ("[tasks.imdb]\n[changes.plain]\nbatch_size = 8", ["changes.plain", "another name"]),
+        ("[tasks.imdb]\n[changes.'a b']\nbatch_size = 8", ["changes.a b"]),
         (
-            "[tasks.imdb]\n[recipe]\nbeta1 = 0.8\n[variants.factored]\noptimizer = 'adafactor'",
-            ["variants.factored", "beta1 is AdamW's"],
+            "[tasks.imdb]\n[recipe]\nbeta1 = 0.8\n[changes.factored]\noptimizer = 'adafactor'",
+            ["changes.factored", "beta1 is AdamW's"],
         ),
         (
-            "[tasks.imdb]\n[vary]\nlength = [8]\n[variants.small]\nbatch_size = 8",
-            ["vary and variants exclude each other"],
+            "[tasks.imdb]\n[vary]\nlength = [8]\n[changes.small]\nbatch_size = 8",
+            ["vary and changes exclude each other"],
         ),
         ("questions = ['speed']\n[tasks.imdb]", ["'speed'", "'throughput'"]),
         ("backends = ['hf_trch']\n[tasks.imdb]", ["hf_trch", "did you mean hf_torch"]),
@@ -123,3 +123,15 @@ def test_a_reduced_precision_is_traced_beside_fp32_only(tmp_path: Path) -> None:
     words = '["bf16", "fp32", "bf16"]'
     file.write_text(HEAD + f"[tasks.imdb]\n[equivalence]\nprecisions = {words}\n")
     assert load_profile(str(file)).equivalence.precisions == ["bf16", "fp32"]
+
+
+def test_the_old_key_of_named_changes_is_read(tmp_path, capsys):
+    path = tmp_path / "old.toml"
+    path.write_text(
+        'description = "old"\n[tasks.imdb]\n[variants.small]\nbatch_size = 8\n', encoding="utf-8"
+    )
+    assert load_profile(str(path)).changes == {"small": {"batch_size": 8}}
+    load_profile(str(path))
+    assert capsys.readouterr().err.splitlines() == [
+        "profile old.toml: [variants.NAME] is now [changes.NAME]: please rename it"
+    ]

@@ -303,7 +303,7 @@ def test_the_text_says_what_stands_behind_a_range(assumed: bool, said: str) -> N
 
 
 def test_a_baseline_goes_by_its_own_name() -> None:
-    made = prediction("keras_rnn", 64, checkpoint="none (tokenizer of minilm)")
+    made = prediction("keras_rnn", 64, checkpoint="minilm", tokenizer_only=True)
     assert sentence(made).startswith("Keras LSTM on the tokens of minilm, length 64, fp32: about ")
     assert sentence(prediction(length=64)).startswith("minilm, length 64, fp32, PyTorch")
 
