@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.jobs.process import Event, WorkerProcess
+from benchmarks.harness.jobs.events import Event
+from benchmarks.harness.jobs.process import WorkerProcess
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile

@@ -9,7 +9,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from benchmarks.harness.jobs.attempt import Ready
-from benchmarks.harness.jobs.process import Event
+from benchmarks.harness.jobs.events import (
+    Building,
+    EvaluationBegan,
+    Event,
+    LimitFound,
+    ProbeEnded,
+    Result,
+    TrainingProgress,
+    WindowEnded,
+    WorkerFailed,
+)
 from results.schema import JobKey
 
 PLAIN_SECONDS = 30.0  # between two plain lines of one job
@@ -55,26 +65,25 @@ class Display:
             self.say(f"throughput on {ready.job.key.task}: backends take turns")
 
     def watch(self, key: JobKey, event: Event) -> None:
-        """Takes any worker's event."""
-        kind = event["event"]
-        if kind == "building":
+        """Shows any worker's event."""
+        if isinstance(event, Building):
             self.say(f"{key.id}: building")
-        elif kind == "step" and "total" in event:
-            rate = event["step"] / max(1e-9, event["seconds"])
-            note = f"{rate:.2f} steps/s  loss {event['loss']:.4f}"
-            left = (event["total"] - event["step"]) / rate
-            self._advance(key.id, event["step"], event["total"], note, left)
-        elif kind == "evaluating":
-            self.say(f"{key.id}: evaluating {event['set']} ({event['examples']:,} examples)")
-        elif kind == "window":
-            rate = event["steps"] / event["worker_seconds"]
-            self._window(key.id, f"{rate:.2f} steps/s")
-        elif kind == "error":
-            self._end(key.id, f"{event['status']}: {event['reason']}")
-        elif kind == "result":
-            self._end(key.id, event.get("note", "done"))
-        elif kind == "probe":
-            self.say(f"{key.id}: {event['note']}")
+        elif isinstance(event, TrainingProgress):
+            rate = event.step / max(1e-9, event.seconds)
+            note = f"{rate:.2f} steps/s  loss {event.loss:.4f}"
+            self._advance(key.id, event.step, event.total, note, (event.total - event.step) / rate)
+        elif isinstance(event, EvaluationBegan):
+            self.say(f"{key.id}: evaluating {event.evaluation_set} ({event.examples:,} examples)")
+        elif isinstance(event, WindowEnded):
+            self._window(key.id, f"{event.steps / event.worker_seconds:.2f} steps/s")
+        elif isinstance(event, WorkerFailed):
+            self._end(key.id, f"{event.status}: {event.reason}")
+        elif isinstance(event, Result):
+            self._end(key.id, "done")
+        elif isinstance(event, LimitFound):
+            self._end(key.id, event.text)
+        elif isinstance(event, ProbeEnded):
+            self.say(f"{key.id}: {event.text}")
 
     def _advance(self, job: str, done: int, total: int, note: str, seconds_left: float) -> None:
         if self._live:

@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.harness.jobs.events import Event
 from benchmarks.harness.jobs.job import Job
-from benchmarks.harness.jobs.process import Event, WorkerEnded, WorkerProcess
+from benchmarks.harness.jobs.process import WorkerEnded, WorkerProcess
 from benchmarks.harness.machine import packages
 from benchmarks.harness.plan.plan import JobSpec
 from results.schema import (

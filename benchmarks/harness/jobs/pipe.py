@@ -1,39 +1,39 @@
-"""The worker's side of the pipe to its parent: events out, 'go' in.
+"""The worker's end of the pipe: it sends events to its parent and waits for commands.
 
-Frameworks print to standard output as they like; so the pipe is moved to a descriptor of its own
+Frameworks print to standard output as they like. So the pipe is moved to a descriptor of its own
 first, and descriptor 1 becomes standard error.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import sys
-from typing import Any
+
+from benchmarks.harness.jobs.events import COMMANDS, Command, Event, write_event
 
 
 class Pipe:
-    """To the parent: events out, 'go' in."""
-
     def __init__(self) -> None:
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
-        self._stopped = False
+        self._last: Command = "go"
 
-    def send(self, event: str, **fields: Any) -> None:
-        self._out.write(json.dumps({"event": event, **fields}) + "\n")
+    def send(self, event: Event) -> None:
+        self._out.write(write_event(event) + "\n")
         self._out.flush()
 
-    def wait_for_go(self) -> bool:
-        """True: take the next window; False: no further one is wanted, now or later."""
-        if not self._stopped:
+    def wait_for_command(self) -> Command:
+        """The parent's next command; after 'stop' it is 'stop' for ever.
+
+        Errors: SystemExit where the parent closed the pipe."""
+        if self._last != "stop":
             word = sys.stdin.readline().strip()
-            if word not in ("go", "stop"):
+            if word not in COMMANDS:
                 raise SystemExit("the parent closed the pipe")
-            self._stopped = word == "stop"
-        return not self._stopped
+            self._last = COMMANDS[word]
+        return self._last
 
 
 PR_SET_PDEATHSIG = 1  # prctl(2)

@@ -1,17 +1,15 @@
-"""The parent's side of a worker process.
+"""The parent's end of a worker process.
 
-A job never runs in the process that asks for it: TensorFlow keeps the GPU memory it once took, a
-failed allocation can leave a framework unusable, and on a CPU it can end the process outright.
-Lines of JSON cross the pipes: events come from the worker, and the words 'go' and 'stop' are sent
-to it. The worker has a session of its own, so that a Ctrl-C reaches only the parent, which then
-ends the worker and all that it started; should the parent itself be killed, the kernel ends the
-worker.
+A job never runs in the process that asks for it: TensorFlow keeps the GPU memory that it once took,
+a failed allocation can leave a framework unusable, and on a CPU it can end the process outright.
+Events come from the worker as lines of JSON; commands, one word each, are sent to it. The worker
+has a session of its own, so a Ctrl-C reaches only the parent, which then ends the worker and all
+that it started. If the parent itself is killed, the kernel ends the worker.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -20,21 +18,26 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, ClassVar, TypeVar
+
+from pydantic import ValidationError
 
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.events import Command, Event, WorkerFailed, read_event
 from benchmarks.harness.jobs.job import Job
 from results import store
 from results.schema import Status
 
-Event = dict[str, Any]
+EventKind = TypeVar("EventKind", bound=Event)
 STDERR_LINES = 12
 CLOSING_SECONDS = 60.0
+ROOT = Path(__file__).parents[3]  # where `benchmarks` can be imported
 
 
 class WorkerEnded(Exception):
-    """The worker gave no result: its status, one line of reason and its last stderr lines; and,
-    where there is one, the exception with its whole message, or the code that it ended with."""
+    """The worker gave no result: its status, one line of reason and its last lines on stderr.
+    `text` is the exception with its whole message, where there was one; `exit_code` is the code
+    that the process ended with, or the negative number of the signal that ended it."""
 
     def __init__(
         self,
@@ -47,8 +50,7 @@ class WorkerEnded(Exception):
     ) -> None:
         super().__init__(reason)
         self.status, self.reason, self.stderr_tail = status, reason, stderr_tail
-        self.text = text
-        self.exit_code = exit_code  # negative: the signal that ended it
+        self.text, self.exit_code = text, exit_code
 
 
 class WorkerProcess:
@@ -63,11 +65,11 @@ class WorkerProcess:
         watch: Callable[[Event], None],
         python: Path = Path(sys.executable),
     ) -> None:
-        """`folder` is the run's; `watch` is shown every event as it comes; `python` may be another
-        environment's."""
+        """`folder` is the run's. `watch` is shown every event as it comes. `python` may be another
+        environment's.
+
+        Errors: UserError where the job's files cannot be written."""
         self.job, self._watch = job, watch
-        self._deadline = time.monotonic() + job.time_limit_seconds
-        self._buffer = b""
         self._log = folder / "logs" / f"{job.key.id}.txt"
         job_file = folder / "jobs" / f"{job.key.id}.json"
         try:
@@ -77,7 +79,7 @@ class WorkerProcess:
             stderr = self._log.open("wb")
         except (OSError, store.StoreError) as error:
             raise UserError(
-                f"{error}; what was measured before is kept, and --resume goes on"
+                f"{error}; finished measurements are kept: continue with --resume {folder.name}"
             ) from None
         with stderr:
             self._process = subprocess.Popen(
@@ -87,8 +89,11 @@ class WorkerProcess:
                 stderr=stderr,
                 env={**os.environ, **job.environment},
                 start_new_session=True,
-                cwd=Path(__file__).parents[3],
+                cwd=ROOT,
             )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._commands: IO[bytes] = self._process.stdin
+        self._lines = _Lines(self._process.stdout, job.time_limit_seconds)
         self.alive.add(self._process.pid)
 
     @property
@@ -96,98 +101,88 @@ class WorkerProcess:
         return self._process.pid
 
     def go(self) -> None:
-        """Lets a worker that waits take its next window."""
-        self._say(b"go")
+        """Lets a worker that waits take its next window.
 
-    def stop(self) -> None:
-        """Tells a worker that waits that no further window is wanted."""
-        self._say(b"stop")
+        Errors: WorkerEnded where the worker is gone."""
+        self.send("go")
 
-    def _say(self, word: bytes) -> None:
-        assert self._process.stdin is not None
+    def send(self, command: Command) -> None:
+        """Sends a command to a worker that waits. A 'stop' to one that is gone is ignored.
+
+        Errors: WorkerEnded where the worker is gone."""
         try:
-            self._process.stdin.write(word + b"\n")
-            self._process.stdin.flush()
+            self._commands.write(command.encode() + b"\n")
+            self._commands.flush()
         except BrokenPipeError:
-            if word == b"go":
+            if command != "stop":
                 raise self._ended() from None
 
-    def expect(self, kind: str) -> Event:
-        """The next event of a kind; progress events on the way go to the watch.
+    def expect(self, kind: type[EventKind]) -> EventKind:
+        """The next event of a kind; the watch is shown all events on the way.
 
         Errors: WorkerEnded when the worker ends, fails or passes its time limit first."""
         while True:
             event = self._next()
             self._watch(event)
-            if event["event"] == "error":
+            if isinstance(event, WorkerFailed):
                 self.close()
-                raise WorkerEnded(
-                    event["status"], event["reason"], self.stderr_tail(), text=event.get("text")
-                )
-            if event["event"] == kind:
+                raise WorkerEnded(event.status, event.reason, self.stderr_tail(), text=event.text)
+            if isinstance(event, kind):
                 return event
 
     def _next(self) -> Event:
-        assert self._process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
-                left = self._deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):
-                    self.kill()
-                    limit = self.job.time_limit_seconds
-                    raise WorkerEnded(
-                        "timeout",
-                        f"passed its time limit of {limit:.0f} s and was "
-                        "ended; a profile's job_seconds sets it",
-                        self.stderr_tail(),
-                    )
-                chunk = os.read(self._process.stdout.fileno(), 1 << 16)
-                if not chunk:
-                    raise self._ended()
-                self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        event: Event = json.loads(line)
-        return event
+        try:
+            line = self._lines.read()
+        except TimeoutError:
+            self.kill()
+            raise WorkerEnded(
+                "timeout",
+                f"passed its time limit of {self.job.time_limit_seconds:.0f} s and was ended; set "
+                "job_seconds in the profile to allow more",
+                self.stderr_tail(),
+            ) from None
+        if not line:
+            raise self._ended()
+        try:
+            return read_event(line)
+        except ValidationError:
+            self.kill()
+            shown = line[:80].decode(errors="replace")
+            raise WorkerEnded(
+                "failed", f"the worker wrote a line that is no event: {shown!r}", self.stderr_tail()
+            ) from None
 
     def extend(self, seconds: float) -> None:
-        """Time spent waiting for other workers' turns does not count against this one's limit."""
-        self._deadline += seconds
+        """Adds to the time limit: waiting for other workers' turns does not count against it."""
+        self._lines.deadline += seconds
 
     def _ended(self) -> WorkerEnded:
-        """What an end without a result was."""
+        """The outcome of a worker that ended without a result."""
         code = self._process.wait()
-        if code < 0:
-            name = signal.Signals(-code).name
-            return WorkerEnded(
-                "killed",
-                f"the worker was ended by {name}"
-                + (" (perhaps for want of memory)" if -code == 9 else ""),
-                self.stderr_tail(),
-                exit_code=code,
-            )
-        return WorkerEnded(
-            "failed",
-            f"the worker ended without a result, exit code {code}",
-            self.stderr_tail(),
-            exit_code=code,
-        )
+        if code >= 0:
+            status: Status = "failed"
+            reason = f"the worker ended without a result, exit code {code}"
+        else:
+            status, reason = "killed", f"the worker was ended by {signal.Signals(-code).name}"
+            if -code == signal.SIGKILL:
+                reason += " (perhaps the system ran out of memory)"
+        return WorkerEnded(status, reason, self.stderr_tail(), exit_code=code)
 
     def stderr_tail(self) -> list[str]:
+        """The last lines that the worker wrote to standard error, without empty ones."""
         text = self._log.read_bytes()[-20_000:].decode("utf-8", errors="replace")
         return [line for line in text.splitlines() if line.strip()][-STDERR_LINES:]
 
     def close(self) -> None:
         """Waits for a worker that has given its result, and ends one that lingers."""
-        assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it may be gone already
-            self._process.stdin.close()
+            self._commands.close()
         try:
             self._process.wait(CLOSING_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
         self.alive.discard(self.pid)
-        self._process.stdout.close()
+        self._lines.close()
 
     def kill(self) -> None:
         """Ends the worker and all processes that it started."""
@@ -205,3 +200,29 @@ class WorkerProcess:
             self.close()
         else:
             self.kill()
+
+
+class _Lines:
+    """Lines from a pipe, until a deadline."""
+
+    def __init__(self, pipe: IO[bytes], seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self._pipe, self._buffer = pipe, b""
+
+    def read(self) -> bytes:
+        """The next line; empty at the pipe's end. Errors: TimeoutError at the deadline."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._pipe, selectors.EVENT_READ)
+            while b"\n" not in self._buffer:
+                left = self.deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    raise TimeoutError
+                chunk = os.read(self._pipe.fileno(), 1 << 16)
+                if not chunk:
+                    return b""
+                self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def close(self) -> None:
+        self._pipe.close()

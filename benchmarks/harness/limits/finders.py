@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
+from benchmarks.harness.jobs.events import Event, FinderResult, FinderTries
 from benchmarks.harness.jobs.job import FinderName
-from benchmarks.harness.jobs.process import Event, WorkerEnded
+from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.probe import Prober, failure_reason
 from results.schema import Finder
 
@@ -20,22 +20,21 @@ def run_finder(prober: Prober, name: FinderName) -> Finder:
     tried: list[int] = []
 
     def watch(event: Event) -> None:
-        if event["event"] == "trying":
-            tried.append(event["batch_size"])
+        if isinstance(event, FinderTries):
+            tried.append(event.batch_size)
 
     began = time.monotonic()
-    result: dict[str, Any]
     try:
         with prober.worker(job, watch) as worker:
-            result = worker.expect("result")
+            result = worker.expect(FinderResult)
     except WorkerEnded as ended:
         at = f"ended at batch {tried[-1]}" if tried else "ended before its first batch"
-        result = {"answer": None, "reason": f"{at}: {failure_reason(ended)}"}
+        result = FinderResult(answer=None, reason=f"{at}: {failure_reason(ended)}")
     prober.check_gpu()
     return Finder(
         name=name,
-        answer=result["answer"],
+        answer=result.answer,
         probes=len(tried),
         seconds=time.monotonic() - began,
-        reason=result["reason"],
+        reason=result.reason,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Ready, Watch, measurement_of
+from benchmarks.harness.jobs.events import ProbeEnded
 from benchmarks.harness.jobs.job import FINDER_NAMES, Job
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.finders import run_finder
@@ -171,4 +172,4 @@ class LimitJob:
         return {"limit": self._search.limit, "fails_at": self._search.fails_at}
 
     def _show(self, note: str) -> None:
-        self._watch(self._ready.job.key, {"event": "probe", "note": note})
+        self._watch(self._ready.job.key, ProbeEnded(text=note))

@@ -11,8 +11,9 @@ from typing import Any
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import outcomes
 from benchmarks.harness.jobs.attempt import Ready
+from benchmarks.harness.jobs.events import Event, FrameworkLoaded, ProbeResult, ProbeStepsDone
 from benchmarks.harness.jobs.job import FinderName, Job, LimitWork
-from benchmarks.harness.jobs.process import Event, WorkerEnded, WorkerProcess
+from benchmarks.harness.jobs.process import WorkerEnded, WorkerProcess
 from benchmarks.harness.machine import cgroup
 from benchmarks.harness.machine.budgets import Budget
 from benchmarks.harness.machine.nvml import compute_processes
@@ -64,9 +65,9 @@ class Prober:
         began = time.monotonic()
         peak, steps, reason = None, 0, None
         outcome: Outcome = "ok"
-        events: set[str] = set()
+        events: list[Event] = []
         try:
-            with self.worker(job, lambda event: events.add(event["event"])) as worker:
+            with self.worker(job, events.append) as worker:
                 peak, steps = self._steps(worker)
         except WorkerEnded as ended:
             if ended.status == "unsupported":
@@ -74,7 +75,8 @@ class Prober:
             outcome, reason = outcome_of(ended), failure_reason(ended)
             self.stderr_tail = ended.stderr_tail
             self.check_gpu()
-            if outcome in MEMORY_OUTCOMES and "loaded" not in events:
+            loaded = any(isinstance(event, FrameworkLoaded) for event in events)
+            if outcome in MEMORY_OUTCOMES and not loaded:
                 batch = 1
         return Probe(
             batch_size=batch,
@@ -88,14 +90,14 @@ class Prober:
     def _steps(self, worker: WorkerProcess) -> tuple[int | None, int]:
         """The peak in bytes of a worker that takes its steps, and their number."""
         with DataPeak(worker.pid) as data:
-            steps: int = worker.expect("stepped")["steps"]
+            steps = worker.expect(ProbeStepsDone).steps
         if self.device.kind == "gpu" and not compute_processes():
             self.note(PROCESSES_UNKNOWN)  # not even the worker is listed
         worker.go()
-        result = worker.expect("result")
-        self.effective = result["effective"]
+        result = worker.expect(ProbeResult)
+        self.effective = result.effective
         if self.device.kind == "gpu":
-            return result["allocated_bytes"], steps
+            return result.allocated_bytes, steps
         peak, counted = used_bytes(result, data.held)
         self.peaks_are_counts = self.peaks_are_counts or counted
         return peak, steps
@@ -154,11 +156,11 @@ class Prober:
             self.notes.append(text)
 
 
-def used_bytes(result: dict[str, Any], peak: Held) -> tuple[int, bool]:
+def used_bytes(result: ProbeResult, peak: Held) -> tuple[int, bool]:
     """The bytes that a CPU probe needed at its peak, from the worker's result and from what its
     process held, and whether they come from an allocator's count."""
-    allocated, before = result["allocated_bytes"], result["allocated_before_bytes"]
-    data: int | None = result["data_before_bytes"]
+    allocated, before = result.allocated_bytes, result.allocated_before_bytes
+    data = result.data_before_bytes
     if allocated is None or before is None or data is None:
         return peak.data, False
     return max(data - before + allocated, peak.resident), True

@@ -9,6 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.harness.jobs.attempt import Attempt
+from benchmarks.harness.jobs.events import (
+    ThroughputResult,
+    TrainingEnded,
+    WaitingForWindow,
+    WindowEnded,
+)
 from benchmarks.harness.jobs.process import WorkerProcess
 from benchmarks.harness.machine import load
 from benchmarks.harness.machine.nvml import GpuState, NoGpu, NvmlFailed, gpu_state
@@ -41,7 +47,7 @@ class SpeedJob:
 
     def start(self) -> None:
         """Until the first step and the warm-up windows are done."""
-        self.attempt.worker.expect("ready")
+        self.attempt.worker.expect(WaitingForWindow)
         for _ in range(self.attempt.ready.job.throughput.warmup_windows):
             self._warmup.append(self.window())
         self._idle_since = time.monotonic()
@@ -55,10 +61,9 @@ class SpeedJob:
         worker = self.attempt.worker
         began = time.perf_counter()
         worker.go()
-        event = worker.expect("window")
+        ended = worker.expect(WindowEnded)
         seconds = time.perf_counter() - began
-        fields = {name: value for name, value in event.items() if name != "event"}
-        return Window(seconds=seconds, round=self.round, **fields)
+        return Window(seconds=seconds, round=self.round, **ended.model_dump(exclude={"event"}))
 
     def mark(self) -> None:
         """Reads the machine's counters, outside of any window: call it before each window and
@@ -99,8 +104,8 @@ class SpeedJob:
     def warm_up_evaluation(self) -> None:
         """The first evaluation window may compile; it is kept apart."""
         if not self._evaluation_warmup:
-            self.attempt.worker.go()  # out of the training loop
-            self.attempt.worker.expect("training_done")
+            self.attempt.worker.send("evaluate")
+            self.attempt.worker.expect(TrainingEnded)
             self._evaluation_warmup.append(self.window())
 
     def evaluation_window(self) -> None:
@@ -131,21 +136,21 @@ class SpeedJob:
 
     def finish(self) -> Measurement:
         """Ends the worker, also one that still waits for windows that nobody asked for."""
-        self.attempt.worker.stop()
-        result = self.attempt.worker.expect("result")
+        self.attempt.worker.send("stop")
+        result = self.attempt.worker.expect(ThroughputResult)
         self.attempt.worker.close()
         throughput = Throughput(
-            build_seconds=result["build_seconds"],
-            first_step_seconds=result["first_step_seconds"],
+            build_seconds=result.build_seconds,
+            first_step_seconds=result.first_step_seconds,
             warmup=self._warmup,
             windows=self._windows,
             evaluation_warmup=self._evaluation_warmup,
             evaluation_windows=self._evaluation,
             race=self.race,
-            model_flops_per_token=result.get("model_flops_per_token"),
-            matmul_flops_per_second=result.get("matmul_flops_per_second"),
+            model_flops_per_token=result.model_flops_per_token,
+            matmul_flops_per_second=result.matmul_flops_per_second,
         )
-        return self.attempt.measurement("ok", throughput=throughput, effective=result["effective"])
+        return self.attempt.measurement("ok", throughput=throughput, effective=result.effective)
 
 
 def take_turns(

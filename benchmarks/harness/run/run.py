@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from benchmarks.harness.equivalence.certify import certify_run
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, Watch, excluded_measurement
+from benchmarks.harness.jobs.events import LimitFound, WorkerFailed
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.limit import LimitJob
 from benchmarks.harness.limits.probe import require_exclusive_gpu
@@ -27,7 +28,7 @@ from benchmarks.harness.run import environments
 from benchmarks.harness.run.folder import SETTLED
 from benchmarks.harness.run.prepare import Inputs, check_device, prepare
 from benchmarks.harness.run.race import SpeedJob, new_race, take_turns
-from benchmarks.harness.run.single import WHOLE_JOBS
+from benchmarks.harness.run.single import SINGLE_JOBS
 from results import store
 from results.schema import Certificate, Measurement, RunInfo
 
@@ -189,7 +190,7 @@ class Run:
         if ready.job.limit:
             return self._find_limit(ready, watch)
         with self.attempt(ready, watch) as attempt:
-            measurement = WHOLE_JOBS[ready.job.key.question](attempt)
+            measurement = SINGLE_JOBS[ready.job.key.question](attempt)
         self.record(measurement)
         return measurement
 
@@ -207,9 +208,9 @@ class Run:
         self.record(m)
         if m.status != "ok":
             reason = m.reason or ""
-            watch(m.job, {"event": "error", "status": m.status, "reason": reason})
+            watch(m.job, WorkerFailed(status=m.status, reason=reason))
             raise WorkerEnded(m.status, reason, m.stderr_tail)
-        watch(m.job, {"event": "result", "note": limit_text(m)})
+        watch(m.job, LimitFound(text=limit_text(m)))
         return m
 
     def run_race(

@@ -9,12 +9,13 @@ import importlib
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 from benchmarks.harness.data import examples
 from benchmarks.harness.data.examples import load_examples
+from benchmarks.harness.jobs.events import Building, FrameworkLoaded, Result, WorkerFailed
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe, die_with_parent
 from benchmarks.harness.machine import process_memory
@@ -29,7 +30,7 @@ from benchmarks.harness.worker import (
 from frameworks.contract import Session, Unsupported, Work
 
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
-PASSES = {
+PASSES: dict[str, Callable[[Job, Built, Pipe], Result]] = {
     "equivalence": equivalence.take,
     "throughput": throughput.take,
     "memory": memory.take,
@@ -46,7 +47,7 @@ def build(job: Job, pipe: Pipe) -> Built:
     if job.limit:
         train = examples.exactly(train, batch_limit.needed(job, job.limit))
     before = process_memory.reset_peak() if job.key.question == "memory" else None
-    pipe.send("building")
+    pipe.send(Building())
     began = time.perf_counter()
     work = Work(
         recipe=job.recipe,
@@ -66,7 +67,7 @@ def backend(job: Job, pipe: Pipe) -> ModuleType:
     module = importlib.import_module(f"frameworks.{job.key.backend}.train")
     if job.limit:
         batch_limit.bound(job.limit)
-    pipe.send("loaded")
+    pipe.send(FrameworkLoaded())
     return module
 
 
@@ -88,13 +89,12 @@ def main() -> int:
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         if job.limit and job.limit.finder:
-            pipe.send("result", **finders.take(job, backend(job, pipe), pipe))
+            pipe.send(finders.take(job, backend(job, pipe), pipe))
             return 0
         built = build(job, pipe)
-        figures = PASSES[job.key.question](job, built, pipe)
-        effective = built.session.effective()
+        result = PASSES[job.key.question](job, built, pipe)
     except Unsupported as error:
-        pipe.send("error", status="unsupported", reason=str(error))
+        pipe.send(WorkerFailed(status="unsupported", reason=str(error)))
         return 0
     except Exception as error:  # noqa: BLE001 - whatever it was, it is this job's outcome
         if job.limit:
@@ -102,16 +102,10 @@ def main() -> int:
         traceback.print_exc()
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
-        pipe.send(
-            "error",
-            status="failed",
-            reason=reason,
-            text="\n".join(map(said, chain(error)))[:MESSAGE_CHARACTERS],
-        )
+        text = "\n".join(map(said, chain(error)))[:MESSAGE_CHARACTERS]
+        pipe.send(WorkerFailed(status="failed", reason=reason, text=text))
         return 0
-    pipe.send(
-        "result", effective=effective.__dict__ | {"details": dict(effective.details)}, **figures
-    )
+    pipe.send(result)
     return 0
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.harness.data.examples import load_examples
+from benchmarks.harness.jobs.events import AccuracyResult, EvaluationBegan, TrainingProgress
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import training
@@ -55,7 +55,9 @@ class TrainingWatch:
             self._last_progress = now
             losses = self._session.curve().loss  # on the device until here: read once a second
             self._pipe.send(
-                "step", step=step, total=self._total, loss=losses[-1], seconds=self.training_seconds
+                TrainingProgress(
+                    step=step, total=self._total, loss=losses[-1], seconds=self.training_seconds
+                )
             )
         interval = self._recipe.evaluation_interval
         if interval and step % interval == 0 and step < self._total:
@@ -68,7 +70,7 @@ class TrainingWatch:
         training_seconds, began = self.training_seconds, time.perf_counter()
         logits, scores = {}, {}
         for name, examples in self._sets.items():
-            self._pipe.send("evaluating", set=name, examples=len(examples), step=step)
+            self._pipe.send(EvaluationBegan(evaluation_set=name, examples=len(examples), step=step))
             logits[name] = self._session.predict(examples, batch_size=self._recipe.batch_size)
             scores[name] = score(logits[name], examples.labels)
         self.evaluations.append(
@@ -90,7 +92,7 @@ class TrainingWatch:
         return self._sets[name].labels
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+def take(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
     session = built.session
     watch = TrainingWatch(job, session, pipe)
     training.run(job, session, watch)
@@ -116,7 +118,7 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
         evaluations=watch.evaluations,
         predictions_file=job.predictions.name,
     )
-    return {"accuracy": accuracy.model_dump()}
+    return AccuracyResult(accuracy=accuracy, effective=training.effective(session))
 
 
 def save_predictions(path: Path, logits: dict[str, np.ndarray], watch: TrainingWatch) -> None:

@@ -13,8 +13,8 @@ that the process held when training began; or what was resident, where other mem
 from __future__ import annotations
 
 from math import ceil
-from typing import Any
 
+from benchmarks.harness.jobs.events import ProbeResult, ProbeStepsDone
 from benchmarks.harness.jobs.job import Built, Job, LimitWork
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.machine import process_memory
@@ -52,22 +52,23 @@ def needed(job: Job, limit: LimitWork) -> int:
     return limit.steps * job.recipe.batch_size * accumulation
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+def take(job: Job, built: Built, pipe: Pipe) -> ProbeResult:
     assert job.limit is not None
     session = built.session
     session.reset_peak()
     begun, before = process_memory.held(), session.allocator().peak_allocated_bytes
     steps = take_steps(job, session)
     allocated = session.allocator().peak_allocated_bytes
-    pipe.send("stepped", steps=steps)
-    pipe.wait_for_go()  # the parent has read the peak of the data segment
+    pipe.send(ProbeStepsDone(steps=steps))
+    pipe.wait_for_command()  # the parent has read the peak of the data segment
     process_memory.unbound()  # reading settings back may copy all weights
-    return {
-        "steps": steps,
-        "allocated_bytes": allocated,
-        "allocated_before_bytes": before,
-        "data_before_bytes": begun.data if begun else None,
-    }
+    return ProbeResult(
+        steps=steps,
+        allocated_bytes=allocated,
+        allocated_before_bytes=before,
+        data_before_bytes=begun.data if begun else None,
+        effective=training.effective(session),
+    )
 
 
 def take_steps(job: Job, session: Session) -> int:

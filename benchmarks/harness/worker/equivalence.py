@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from benchmarks.harness.data.examples import load_examples, some
 from benchmarks.harness.equivalence.sketch import sketches
 from benchmarks.harness.equivalence.trace import Arrays, write_arrays
+from benchmarks.harness.jobs.events import TraceResult, TrainingProgress
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
-from benchmarks.harness.worker.training import Checked
+from benchmarks.harness.worker.training import Checked, effective
 from frameworks.contract import Examples, Feed, Session, learning_rate
 from results.schema import Trace
 
@@ -93,7 +93,7 @@ def step_examples(feed: Feed, steps: int) -> list[int]:
     return counts[:steps]
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+def take(job: Job, built: Built, pipe: Pipe) -> TraceResult:
     session, plan = built.session, job.equivalence
     evaluation = some(load_examples(next(iter(job.evaluations.values()))), plan.evaluation_examples)
     began = told = time.perf_counter()
@@ -104,13 +104,12 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
         now = time.perf_counter()
         if now - told > PROGRESS_SECONDS:
             told = now
-            pipe.send(
-                "step", step=step, total=total, loss=session.curve().loss[-1], seconds=now - began
-            )
+            loss = session.curve().loss[-1]
+            pipe.send(TrainingProgress(step=step, total=total, loss=loss, seconds=now - began))
 
     taken, arrays = trace(session, evaluation, keep_weights=plan.keep_weights, seen=seen)
     weights_file = write_arrays(job.predictions, arrays)
     taken = taken.model_copy(
         update={"arrays_file": job.predictions.name, "weights_file": weights_file}
     )
-    return {"trace": taken.model_dump()}
+    return TraceResult(trace=taken, effective=effective(session))

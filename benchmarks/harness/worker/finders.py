@@ -14,10 +14,10 @@ import gc
 import importlib
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
 from benchmarks.harness.data.examples import exactly, load_examples
 from benchmarks.harness.jobs import outcomes
+from benchmarks.harness.jobs.events import FinderResult, FinderTries
 from benchmarks.harness.jobs.job import FinderName, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.batch_sizes import grid
@@ -32,14 +32,14 @@ class NoAnswer(Exception):
     """A finder gave up; one line that says why."""
 
 
-def take(job: Job, backend: ModuleType, pipe: Pipe) -> dict[str, Any]:
+def take(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
     """The answer of the job's finder; every probe is told before it begins, because it may end
     this process."""
     assert job.limit is not None and job.limit.finder is not None
     examples, limit, finder = load_examples(job.train), job.limit, FINDERS[job.limit.finder]
 
     def trial(batch: int) -> None:
-        pipe.send("trying", batch_size=batch)
+        pipe.send(FinderTries(batch_size=batch))
         at = job.model_copy(update={"recipe": job.recipe.model_copy(update={"batch_size": batch})})
         session = backend.Session(
             Work(
@@ -52,9 +52,9 @@ def take(job: Job, backend: ModuleType, pipe: Pipe) -> dict[str, Any]:
         take_steps(at, session)
 
     try:
-        return {"answer": finder(trial, limit.highest), "reason": None}
+        return FinderResult(answer=finder(trial, limit.highest), reason=None)
     except NoAnswer as error:
-        return {"answer": None, "reason": str(error)}
+        return FinderResult(answer=None, reason=str(error))
 
 
 def accelerate(trial: Trial, highest: int) -> int:

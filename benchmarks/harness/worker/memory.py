@@ -9,13 +9,13 @@ more step tells the peak of each of its phases, where the framework runs a step 
 
 from __future__ import annotations
 
-from typing import Any
-
+from benchmarks.harness.jobs.events import MemoryResult, StepEnded
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.machine import process_memory
 from benchmarks.harness.worker import training
 from frameworks.contract import Session, StepPhase
+from results.schema import Gap, Memory
 
 
 class PhasePeaks:
@@ -49,49 +49,52 @@ class PhasePeaks:
 
 class MemoryWatch:
     """Counts executed steps, reads the peaks after the last one that counts, and has the phases
-    of the step after it told."""
+    of the step after it recorded."""
 
     def __init__(self, job: Job, built: Built, pipe: Pipe) -> None:
         self._last, self._built, self._pipe = job.memory.steps, built, pipe
         self.phases = PhasePeaks(built.session, built.before_model_bytes)
-        self.figures: dict[str, int | None] = {}
+        self.figures = Memory(steps=0)
 
     def begin(self) -> None:
         pass
 
     def step_end(self, step: int) -> bool:
-        self._pipe.send("step", step=step)
+        self._pipe.send(StepEnded(step=step))
         if step == self._last:
-            self.figures = {"steps": step, **read_peaks(self._built)}
+            self.figures = read_peaks(self._built, step)
             self.phases.listening = True
         return step > self._last or (step == self._last and not self.phases.told)
 
 
-def read_peaks(built: Built) -> dict[str, int | None]:
+def read_peaks(built: Built, steps: int) -> Memory:
     built.session.synchronize()
     allocator = built.session.allocator()
     peak, before = process_memory.peak(), built.before_model_bytes
-    return {
-        "peak_allocated_bytes": allocator.peak_allocated_bytes,
-        "peak_reserved_bytes": allocator.peak_reserved_bytes,
-        "allocator_retries": allocator.retries,
-        "allocator_out_of_memory_events": allocator.out_of_memory_events,
-        "peak_process_bytes": None if peak is None or before is None else peak - before,
-        "before_model_bytes": before,
-    }
+    return Memory(
+        steps=steps,
+        peak_allocated_bytes=allocator.peak_allocated_bytes,
+        peak_reserved_bytes=allocator.peak_reserved_bytes,
+        allocator_retries=allocator.retries,
+        allocator_out_of_memory_events=allocator.out_of_memory_events,
+        peak_process_bytes=None if peak is None or before is None else peak - before,
+        before_model_bytes=before,
+    )
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+def take(job: Job, built: Built, pipe: Pipe) -> MemoryResult:
     watch = MemoryWatch(job, built, pipe)
     built.session.reset_peak()
     training.run(job, built.session, watch)
-    gaps = {}
-    if watch.figures["peak_process_bytes"] is None:  # the kernel did not let the mark be reset
+    effective = training.effective(built.session)
+    memory = watch.figures.model_copy(update={"phase_peaks": watch.phases.peaks or None})
+    gaps: dict[str, Gap] = {}
+    if memory.peak_process_bytes is None:  # the kernel did not let the mark be reset
         gaps["peak_process_bytes"] = "unsupported"
     for name in ("peak_allocated_bytes", "peak_reserved_bytes"):
-        if watch.figures[name] is None:
-            on_gpu = built.session.effective().device.startswith("gpu")
+        if getattr(memory, name) is None:
+            on_gpu = str(effective["device"]).startswith("gpu")
             gaps[name] = "unsupported" if on_gpu else "no_gpu"
     if not watch.phases.peaks:
         gaps["phase_peaks"] = "unsupported"
-    return {"memory": watch.figures | {"phase_peaks": watch.phases.peaks or None}, "gaps": gaps}
+    return MemoryResult(memory=memory, gaps=gaps, effective=effective)

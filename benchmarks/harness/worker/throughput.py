@@ -13,9 +13,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from typing import Any
 
 from benchmarks.harness.data.examples import head, load_examples
+from benchmarks.harness.jobs.events import (
+    ThroughputResult,
+    TrainingEnded,
+    WaitingForWindow,
+    WindowEnded,
+)
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import flops, training
@@ -49,21 +54,21 @@ class WindowWatch:
         seconds = time.perf_counter() - self._began
         counted = count_steps(self._feed, self._window_start, step)
         self._windows_left -= 1
-        self._pipe.send("window", **window(seconds, step - self._window_start, counted))
+        self._pipe.send(window(seconds, step - self._window_start, counted))
         return self._wait(step) or self._windows_left == 0
 
     def _wait(self, step: int) -> bool:
-        self._pipe.send("ready", step=step)
-        stop = not self._pipe.wait_for_go()
+        self._pipe.send(WaitingForWindow(step=step))
+        ends = self._pipe.wait_for_command() != "go"
         self._window_start, self._began = step, time.perf_counter()
-        return stop
+        return ends
 
 
-def window(seconds: float, steps: int, counted: Counted) -> dict[str, Any]:
-    return {"worker_seconds": seconds, "steps": steps, **dataclasses.asdict(counted)}
+def window(seconds: float, steps: int, counted: Counted) -> WindowEnded:
+    return WindowEnded(worker_seconds=seconds, steps=steps, **dataclasses.asdict(counted))
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
+def take(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
     """Training windows, then evaluation windows; each sent as it ends."""
     session = built.session
     watch = WindowWatch(job, session, pipe)
@@ -75,18 +80,19 @@ def take(job: Job, built: Built, pipe: Pipe) -> dict[str, Any]:
     )
     counted = count_evaluation(examples, recipe)
     steps = -(-len(examples) // recipe.batch_size)
-    pipe.send("training_done")
-    while pipe.wait_for_go():
+    pipe.send(TrainingEnded())
+    while pipe.wait_for_command() == "go":
         began = time.perf_counter()
         session.predict(examples, batch_size=recipe.batch_size)
         session.synchronize()
-        pipe.send("window", **window(time.perf_counter() - began, steps, counted))
-    return {
-        "build_seconds": built.seconds,
-        "first_step_seconds": watch.first_step_seconds,
-        "model_flops_per_token": model_flops_per_token(job, session),
-        "matmul_flops_per_second": session.matmul_flops_per_second(),
-    }
+        pipe.send(window(time.perf_counter() - began, steps, counted))
+    return ThroughputResult(
+        build_seconds=built.seconds,
+        first_step_seconds=watch.first_step_seconds,
+        model_flops_per_token=model_flops_per_token(job, session),
+        matmul_flops_per_second=session.matmul_flops_per_second(),
+        effective=training.effective(session),
+    )
 
 
 def model_flops_per_token(job: Job, session: Session) -> float:

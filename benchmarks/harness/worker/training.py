@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+from typing import Any
+
 from benchmarks.harness.jobs.job import Job
 from frameworks.contract import Precision, Session, Watch
 
@@ -33,6 +36,12 @@ def check_precision(in_force: Precision, wanted: Precision) -> None:
             f"the recipe says precision {wanted!r}, but after the first step the framework runs "
             f"in {in_force!r}: another switch overrides it"
         )
+
+
+def effective(session: Session) -> dict[str, Any]:
+    """The settings in force, read back from the framework, as a measurement keeps them."""
+    settings = session.effective()
+    return asdict(replace(settings, details=dict(settings.details)))
 
 
 def run(job: Job, session: Session, watch: Watch) -> None:

@@ -8,22 +8,37 @@ import time
 from rich.console import Console
 
 from benchmarks.harness.cli.progress import Display, duration
+from benchmarks.harness.jobs.events import (
+    Building,
+    ThroughputResult,
+    TrainingProgress,
+    WindowEnded,
+    WorkerFailed,
+)
 from results.schema import JobKey
 
 KEY = JobKey(id="accuracy-imdb-hf_torch", backend="hf_torch", task="imdb", question="accuracy")
-STEP = {"event": "step", "step": 50, "total": 200, "seconds": 25.0, "loss": 0.5}
+STEP = TrainingProgress(step=50, total=200, seconds=25.0, loss=0.5)
+WINDOW = WindowEnded(steps=4, worker_seconds=2.0, examples=1, tokens=1, padded_tokens=1)
+RESULT = ThroughputResult(
+    build_seconds=1,
+    first_step_seconds=1,
+    model_flops_per_token=None,
+    matmul_flops_per_second=None,
+    effective={},
+)
 
 
 def shown(terminal: bool) -> str:
     output = io.StringIO()
     console = Console(file=output, force_terminal=terminal, width=150, soft_wrap=True)
     with Display(1, console) as display:
-        display.watch(KEY, {"event": "building"})
+        display.watch(KEY, Building())
         display.watch(KEY, STEP)
-        display.watch(KEY, STEP | {"step": 51})
+        display.watch(KEY, STEP.model_copy(update={"step": 51}))
         time.sleep(0.3 if terminal else 0)  # a live display is drawn ten times a second
-        display.watch(KEY, {"event": "window", "steps": 4, "worker_seconds": 2.0})
-        display.watch(KEY, {"event": "result"})
+        display.watch(KEY, WINDOW)
+        display.watch(KEY, RESULT)
     return output.getvalue()
 
 
@@ -44,7 +59,7 @@ def test_a_terminal_gets_a_live_display() -> None:
 def test_markup_in_names_is_shown_as_it_is() -> None:
     output = io.StringIO()
     with Display(1, Console(file=output, width=150)) as display:
-        display.watch(KEY, {"event": "error", "status": "failed", "reason": "[red]no[/red] memory"})
+        display.watch(KEY, WorkerFailed(status="failed", reason="[red]no[/red] memory"))
     assert "[red]no[/red] memory" in output.getvalue()
 
 

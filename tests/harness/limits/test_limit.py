@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Ready, here
+from benchmarks.harness.jobs.events import Event, FrameworkLoaded, ProbeResult, ProbeStepsDone
 from benchmarks.harness.jobs.job import Job, LimitWork, StartFile
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits import limit, probe
@@ -66,22 +66,24 @@ class Worker:
     def go(self) -> None:
         pass
 
-    def expect(self, kind: str) -> dict[str, Any]:
+    def expect(self, kind: type[Event]) -> Event:
         if len(self.began) == self.stopped_at:
             raise KeyboardInterrupt
         if self.libraries > self.room:
             raise WorkerEnded("failed", "no memory", [], text="MemoryError: libraries")
-        self.watch({"event": "loaded"})
+        self.watch(FrameworkLoaded())
         peak = FIXED + self.batch * self.each
         if peak > self.room:
             raise WorkerEnded("failed", "no memory", [], text="MemoryError: no memory")
-        return {
-            "steps": 3,
-            "effective": {},
-            "allocated_bytes": peak,
-            "allocated_before_bytes": 0,
-            "data_before_bytes": 0,
-        }
+        if kind is ProbeStepsDone:
+            return ProbeStepsDone(steps=3)
+        return ProbeResult(
+            steps=3,
+            effective={},
+            allocated_bytes=peak,
+            allocated_before_bytes=0,
+            data_before_bytes=0,
+        )
 
 
 class NoPeak:
@@ -299,7 +301,7 @@ def test_a_resumed_search_knows_that_its_peaks_are_counts(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
     """The line through counts is not followed as far."""
-    monkeypatch.setattr(probe, "used_bytes", lambda result, held: (result["allocated_bytes"], True))
+    monkeypatch.setattr(probe, "used_bytes", lambda result, held: (result.allocated_bytes, True))
     monkeypatch.setattr(worker, "each", MIB)
     taken = stopped(worker, 3, "1GiB")
     assert taken[0].batch_limit is not None and taken[0].batch_limit.peaks_are_counts
