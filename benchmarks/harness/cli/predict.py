@@ -22,7 +22,7 @@ from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.validation import explain, parse_overrides
 from benchmarks.harness.predict import check as predict_check
 from benchmarks.harness.predict import predictions, text
-from benchmarks.harness.predict.workload import Work
+from benchmarks.harness.predict.workload import Workload
 from benchmarks.harness.run.folder import run_folder
 from frameworks import contract
 from frameworks.contract import BACKENDS, Device, Recipe
@@ -56,7 +56,7 @@ def predict(options: argparse.Namespace, command: list[str]) -> Path:
     return kept(Path(options.results), found, command, device)
 
 
-def works_of(options: argparse.Namespace) -> list[Work]:
+def works_of(options: argparse.Namespace) -> list[Workload]:
     """Backends x devices x lengths."""
     backends = options.backend or list(BACKENDS)
     for backend in backends:
@@ -73,7 +73,7 @@ def works_of(options: argparse.Namespace) -> list[Work]:
         for length in dict.fromkeys(options.length or [None]):
             checkpoint, recipe = recipe_of(options, backend, length)
             found += [
-                Work(backend, checkpoint, device, options.phase, recipe)
+                Workload(backend, checkpoint, device, options.phase, recipe)
                 for device in devices_of(options, recipe)
             ]
     if not found:

@@ -21,7 +21,7 @@ from benchmarks.harness.predict.tracing import Refusal
 from benchmarks.harness.predict.workload import (
     FIELDS,
     Target,
-    Work,
+    Workload,
     of_memory,
     problems,
     started,
@@ -48,7 +48,7 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
         filter(None, (other_versions(m) for m, _, work in measured if work in taken))
     ):
         say(line)
-    found: dict[tuple[Work, str, int], PredictionCase] = {}
+    found: dict[tuple[Workload, str, int], PredictionCase] = {}
     for m, limit, work in measured:
         if work in taken:
             for case in _measured(m, limit, work, taken[work], say):
@@ -66,27 +66,27 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
     ]
 
 
-def work_of(m: Measurement) -> Work:
-    """The work of a limit's measurement."""
+def work_of(m: Measurement) -> Workload:
+    """The workload of a limit's measurement."""
     assert m.batch_limit is not None and m.checkpoint is not None
-    return Work(
+    return Workload(
         m.job.backend, m.checkpoint.name, m.device.kind, m.batch_limit.phase, of_memory(m.recipe)
     )
 
 
-def work_of_published(row: PublishedMemory) -> Work:
+def work_of_published(row: PublishedMemory) -> Workload:
     recipe = Recipe.model_validate(
         {"length": row.length, "precision": row.precision, "attention": row.attention}
     )
-    return Work(row.backend, row.checkpoint, "gpu", row.phase, recipe, row.published_step)
+    return Workload(row.backend, row.checkpoint, "gpu", row.phase, recipe, row.published_step)
 
 
-def _shape(work: Work) -> Work:
+def _shape(work: Workload) -> Workload:
     """Random weights take what those of the checkpoint of the same name take."""
     return replace(work, checkpoint=work.checkpoint.removeprefix("random:"))
 
 
-def case_name(work: Work) -> str:
+def case_name(work: Workload) -> str:
     """How calibration.toml names a case, the batch size left out."""
     recipe = work.recipe
     unusual = [
@@ -117,7 +117,7 @@ def other_versions(m: Measurement) -> str | None:
     return f"{m.job.backend} is traced with {'; '.join(other)}" if other else None
 
 
-def footprints(works: Sequence[Work], say: Say) -> dict[Work, Footprint]:
+def footprints(works: Sequence[Workload], say: Say) -> dict[Workload, Footprint]:
     """Of the works that can be traced here; of the others it is said why not."""
     found, missing = {}, not_here()
     for backend, why in missing.items():
@@ -145,7 +145,7 @@ def not_here() -> dict[str, str]:
     return {name: why for name in BACKENDS if (why := packages.missing(name))}
 
 
-def _about(work: Work) -> dict[str, Any]:
+def _about(work: Workload) -> dict[str, Any]:
     return {
         "backend": work.backend,
         "device": work.device,
@@ -161,7 +161,7 @@ def _about(work: Work) -> dict[str, Any]:
 
 
 def _measured(
-    m: Measurement, limit: BatchLimit, work: Work, footprint: Footprint, say: Say
+    m: Measurement, limit: BatchLimit, work: Workload, footprint: Footprint, say: Say
 ) -> Iterator[PredictionCase]:
     calibration = calibrations()[work.backend][work.device]
     footprint = footprint.on(m.device.compute_capability)
@@ -198,7 +198,9 @@ def _measured(
         )
 
 
-def _published(row: PublishedMemory, work: Work, footprint: Footprint) -> Iterator[PredictionCase]:
+def _published(
+    row: PublishedMemory, work: Workload, footprint: Footprint
+) -> Iterator[PredictionCase]:
     capability = gpu_types.gpu_type(row.gpu).compute_capability if row.gpu else None
     footprint, calibration = footprint.on(capability), calibrations()[row.backend][work.device]
     about = _about(work) | {

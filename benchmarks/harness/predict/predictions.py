@@ -12,13 +12,15 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.job import Job
 from benchmarks.harness.jobs.trace_request import Ask
 from benchmarks.harness.machine import gpu_types, packages
+from benchmarks.harness.predict import largest_batch
 from benchmarks.harness.predict.allocators.blocks import OutOfMemory
+from benchmarks.harness.predict.buffers import TRACED
 from benchmarks.harness.predict.calibration import Calibration, calibrations
-from benchmarks.harness.predict.footprint import TRACED, Footprint
+from benchmarks.harness.predict.footprint import Footprint
 from benchmarks.harness.predict.tracing import Refusal, footprints
 from benchmarks.harness.predict.workload import (
     Target,
-    Work,
+    Workload,
     lacks,
     of_memory,
     problems,
@@ -32,7 +34,7 @@ from results.schema import PredictedLimit, Prediction
 
 
 def predict(
-    works: Sequence[Work],
+    works: Sequence[Workload],
     label_names: Sequence[str],
     gpu_names: Sequence[str],
     sizes: Sequence[str],
@@ -94,7 +96,7 @@ def expectation(device: schema.Device, python: Path) -> Callable[[Job, int], sch
         found = _kept_footprint(job.key.backend, ask, python, job.time_limit_seconds)
         if isinstance(found, Refusal):
             raise UserError(found.reason)
-        limit = found.on(device.compute_capability).limit(budget_bytes)
+        limit = largest_batch.limit(found.on(device.compute_capability), budget_bytes)
         seconds = time.monotonic() - began
         return schema.Expected(limit=limit, source="predicted", seconds=seconds)
 
@@ -107,7 +109,7 @@ def _kept_footprint(backend: str, ask: Ask, python: Path, seconds: float) -> Foo
 
 
 def _prediction(
-    work: Work,
+    work: Workload,
     footprint: Footprint,
     wanted: Sequence[Target],
     gpu_names: Sequence[str],
@@ -158,13 +160,13 @@ def predicted_limit(
     its very bytes."""
     footprint = footprint.on(target.compute_capability)
     budget, error = target.budget_bytes, calibration.error
-    limit, worst = footprint.limit(budget), footprint.at_worst()
-    margins = (0.0, footprint.share_of_examples(error, budget))
+    limit, worst = largest_batch.limit(footprint, budget), footprint.at_worst()
+    margins = (0.0, largest_batch.share_of_examples(footprint, error, budget))
     return PredictedLimit(
         target=target.label,
         budget_bytes=budget,
         limit=limit,
-        low=min(limit, *(worst.limit(budget, margin) for margin in margins)),
-        high=max(limit, footprint.largest(budget / (1 - error))),
+        low=min(limit, *(largest_batch.limit(worst, budget, margin) for margin in margins)),
+        high=max(limit, largest_batch.largest(footprint, budget / (1 - error))),
         note=target.note,
     )

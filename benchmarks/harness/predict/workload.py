@@ -16,7 +16,8 @@ from benchmarks.harness.jobs.job import StartFile
 from benchmarks.harness.jobs.trace_request import Ask
 from benchmarks.harness.machine import budgets, gpu_types
 from benchmarks.harness.machine import device as device_machine
-from benchmarks.harness.predict.footprint import TRACED, Footprint
+from benchmarks.harness.predict.buffers import TRACED
+from benchmarks.harness.predict.footprint import Footprint
 from benchmarks.harness.predict.tracing import Refusal, footprints
 from frameworks.contract import Device, Phase, Recipe, Start
 from results import schema
@@ -36,7 +37,7 @@ FIELDS = (
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What is predicted, of one backend."""
 
     backend: str
@@ -62,7 +63,7 @@ class Target:
     compute_capability: str | None = None  # of a GPU type
 
 
-def targets(work: Work, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[Target]:
+def targets(work: Workload, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[Target]:
     """The sizes, and the GPU types that can do the work's precision.
 
     Errors: UserError for an unknown type or a wrong size."""
@@ -96,7 +97,7 @@ def lacks(row: gpu_types.GpuType, recipe: Recipe) -> str | None:
     return device_machine.lacks(device, recipe.precision)
 
 
-def _gpu_target(work: Work, name: str) -> Target:
+def _gpu_target(work: Workload, name: str) -> Target:
     room = gpu_types.room(name, budgets.framework_of(work.backend))
     return Target(name, room.bytes, room.note, gpu_types.gpu_type(name).compute_capability)
 
@@ -121,9 +122,11 @@ def started(
         yield starts
 
 
-def traced(works: Sequence[Work], starts: Mapping[str, Start]) -> dict[Work, Footprint | Refusal]:
+def traced(
+    works: Sequence[Workload], starts: Mapping[str, Start]
+) -> dict[Workload, Footprint | Refusal]:
     """Every work once, in order; a backend's all in one process."""
-    found: dict[Work, Footprint | Refusal] = {}
+    found: dict[Workload, Footprint | Refusal] = {}
     for backend in dict.fromkeys(work.backend for work in works):
         own = list(dict.fromkeys(work for work in works if work.backend == backend))
         asks = [ask_of(work, starts[work.checkpoint]) for work in own]
@@ -131,13 +134,13 @@ def traced(works: Sequence[Work], starts: Mapping[str, Start]) -> dict[Work, Foo
     return {work: found[work] for work in works}
 
 
-def problems(work: Work, start: Start) -> list[str]:
+def problems(work: Workload, start: Start) -> list[str]:
     """What the backend cannot honour on such a device."""
     package = importlib.import_module(f"frameworks.{work.backend}")
     return [str(problem) for problem in package.unsupported(work.recipe, start, work.device)]
 
 
-def ask_of(work: Work, start: Start) -> Ask:
+def ask_of(work: Workload, start: Start) -> Ask:
     return Ask(
         recipe=work.recipe,
         start=StartFile(**start.__dict__),

@@ -22,7 +22,7 @@ from benchmarks.harness.machine.budgets import (
 )
 from benchmarks.harness.machine.gpu_types import gpu_type, gpu_types
 from benchmarks.harness.machine.process_memory import DataPeak, held
-from benchmarks.harness.predict.workload import Work, targets
+from benchmarks.harness.predict.workload import Workload, targets
 from frameworks.contract import Recipe
 from results.schema import Device
 
@@ -108,7 +108,7 @@ def test_a_gpu_types_budget_on_a_bigger_gpu_and_on_itself() -> None:
 @pytest.mark.parametrize("name", list(gpu_types()))
 @pytest.mark.parametrize("backend", ["hf_torch", "hf_tf"])
 def test_a_limit_and_a_prediction_have_the_same_budget(name: str, backend: str) -> None:
-    work = Work(backend, "minilm", "gpu", "training", Recipe())
+    work = Workload(backend, "minilm", "gpu", "training", Recipe())
     (target,) = targets(work, [name], [])
     bigger = H100.model_copy(update={"memory_bytes": 1000 * GIB})
     found = find_budget(name, backend, bigger)

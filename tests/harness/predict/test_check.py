@@ -18,7 +18,7 @@ from benchmarks.harness.predict.allocators.blocks import MIB
 from benchmarks.harness.predict.calibration import Calibration, calibrations
 from benchmarks.harness.predict.check import case_name, cases, work_of, work_of_published
 from benchmarks.harness.predict.footprint import Footprint
-from benchmarks.harness.predict.workload import Work
+from benchmarks.harness.predict.workload import Workload
 from frameworks.contract import BACKENDS, Recipe
 from results import store
 from results.analysis.predictions import judged
@@ -56,7 +56,7 @@ def found_cases(
     """With a made-up step for every work."""
     said: Said = []
 
-    def footprints(works: Sequence[Work], say: Any) -> dict[Work, Footprint]:
+    def footprints(works: Sequence[Workload], say: Any) -> dict[Workload, Footprint]:
         return {work: footprint() for work in works}
 
     monkeypatch.setattr(check, "footprints", footprints)
@@ -66,7 +66,7 @@ def found_cases(
 
 def test_probes_and_limits_become_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     m = measured()
-    assert work_of(m) == Work("hf_torch", "minilm", "cpu", "training", Recipe(length=64))
+    assert work_of(m) == Workload("hf_torch", "minilm", "cpu", "training", Recipe(length=64))
     peak, limit = found_cases(monkeypatch, [m])[0]
     assert (peak.unit, peak.batch_size, peak.measured) == ("bytes", 6, 400 * MIB)
     assert peak.predicted == footprint().in_use(6, 4096 * MIB)
@@ -107,7 +107,7 @@ def test_a_fitted_case_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_fitted_case_has_the_form_of_a_case_name() -> None:
-    work = Work("hf_torch", "random:minilm", "cpu", "training", Recipe(attention="eager"))
+    work = Workload("hf_torch", "random:minilm", "cpu", "training", Recipe(attention="eager"))
     Calibration(allocator="malloc", error=0.1, how="made up", cases=(f"{case_name(work)} 6",))
     with pytest.raises(ValidationError, match="MiniLM 4x128"):
         Calibration(allocator="malloc", error=0.1, how="made up", cases=("MiniLM 4x128 fp32",))

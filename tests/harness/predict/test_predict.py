@@ -13,13 +13,14 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.job import StartFile
 from benchmarks.harness.jobs.trace_request import Answer, Ask, save
 from benchmarks.harness.machine.gpu_types import gpu_types
-from benchmarks.harness.predict import predictions, tracing
+from benchmarks.harness.predict import largest_batch, predictions, tracing
 from benchmarks.harness.predict.allocators.blocks import MIB
 from benchmarks.harness.predict.calibration import Calibration, calibrations
 from benchmarks.harness.predict.footprint import Footprint, Process
+from benchmarks.harness.predict.largest_batch import limit, share_of_examples
 from benchmarks.harness.predict.predictions import predicted_limit
 from benchmarks.harness.predict.text import sentence, text
-from benchmarks.harness.predict.workload import Target, Work, targets
+from benchmarks.harness.predict.workload import Target, Workload, targets
 from frameworks.contract import BACKENDS, Recipe, StepTrace
 from tests.harness.limits.test_limit import CPU, ready
 from tests.results.samples import prediction
@@ -48,7 +49,7 @@ def footprint(
 
 @pytest.mark.parametrize("batch", [1, 2, 6, 7, 100])
 def test_two_traces_give_the_buffers_at_any_batch_size(batch: int) -> None:
-    assert footprint().sizes(batch).tolist() == step(batch).bytes.tolist()
+    assert footprint().buffers.sizes(batch).tolist() == step(batch).bytes.tolist()
 
 
 def test_traces_that_differ_in_their_buffers_are_refused() -> None:
@@ -96,13 +97,13 @@ def test_on_a_gpu_tensorflow_has_one_region_of_its_budget(backend: str) -> None:
 @pytest.mark.parametrize("budget", [230, 231, 500, 1000, 4096])
 def test_the_limit_fits_and_the_next_batch_does_not(allocator: str, budget: int) -> None:
     made = footprint(allocator)
-    limit = made.limit(budget * MIB)
-    assert limit == 0 or made.fits(limit, budget * MIB)
-    assert not made.fits(limit + 1, budget * MIB)
+    found = limit(made, budget * MIB)
+    assert found == 0 or made.fits(found, budget * MIB)
+    assert not made.fits(found + 1, budget * MIB)
 
 
 def test_nothing_fits_below_the_weights() -> None:
-    assert footprint().limit(WEIGHTS) == 0
+    assert limit(footprint(), WEIGHTS) == 0
 
 
 @pytest.mark.parametrize("guess", [20, 90, 110, 150, 170, 400])
@@ -112,21 +113,21 @@ def test_a_size_that_fails_below_larger_ones_ends_the_limit(
     """As where an allocator turns to another kind of block from some size on."""
     made = footprint("malloc")
     monkeypatch.setattr(made, "fits", lambda batch, budget: batch <= 100 or 120 < batch <= 160)
-    monkeypatch.setattr(made, "_guess", lambda budget: guess)
-    assert made.limit(MIB) == 100
-    assert made.limit(MIB, 0.25) == 80
+    monkeypatch.setattr(largest_batch, "_guess", lambda footprint, budget: guess)
+    assert limit(made, MIB) == 100
+    assert limit(made, MIB, 0.25) == 80
 
 
 def test_the_process_counts_against_the_budget() -> None:
-    assert footprint().limit(2000 * MIB) > footprint(process=Process(500 * MIB)).limit(2000 * MIB)
+    assert limit(footprint(), 2000 * MIB) > limit(footprint(process=Process(500 * MIB)), 2000 * MIB)
 
 
 def test_a_limit_is_found_where_what_is_held_rises_in_leaps() -> None:
     """Regions of 256 MiB hold 4 examples as well as 16."""
     made = footprint("onednn_pool", each=MIB)
     assert made.peak(4).bytes == made.peak(16).bytes
-    limit = made.limit(600 * MIB)
-    assert made.fits(limit, 600 * MIB) and not made.fits(limit + 1, 600 * MIB)
+    found = limit(made, 600 * MIB)
+    assert made.fits(found, 600 * MIB) and not made.fits(found + 1, 600 * MIB)
 
 
 def test_what_is_in_use_is_less_than_what_is_held() -> None:
@@ -178,9 +179,9 @@ def test_a_promise_has_room_for_all_that_may_come_late() -> None:
     process = Process(5 * MIB, late_bytes=5 * MIB, more_bytes=15 * MIB)
     made = footprint("onednn_pool", process)
     assert made.at_worst().outside_bytes == 20 * MIB
-    assert made.at_worst().limit(budget) < 5 <= made.limit(budget)
+    assert limit(made.at_worst(), budget) < 5 <= limit(made, budget)
     told = predicted_limit(made, Target("470MiB", budget), made._calibration)
-    assert told.low <= made.at_worst().limit(budget) and told.limit == made.limit(budget)
+    assert told.low <= limit(made.at_worst(), budget) and told.limit == limit(made, budget)
     assert made.outside_bytes == 5 * MIB
 
 
@@ -208,7 +209,7 @@ def test_a_promise_fits_though_the_peak_be_higher_by_the_whole_error(budget: int
     """Of which all is in the examples: the weights are what they are."""
     made = footprint("cuda_cache")
     told = predicted_limit(made, Target("budget", budget * MIB), made._calibration)
-    assert told.limit == made.limit(budget * MIB)
+    assert told.limit == limit(made, budget * MIB)
     assert told.low <= told.limit <= told.high and told.low < told.high
     error = made._calibration.error
     assert made.peak(told.low).bytes * (1 + error) <= budget * MIB + EACH
@@ -219,8 +220,8 @@ def test_an_error_of_the_peak_is_a_larger_share_of_the_examples() -> None:
     """Half of the budget is weights: what holds the other half is off by twice the share."""
     made = footprint()
     constant = WEIGHTS + 4 * MIB
-    assert made.share_of_examples(0.03, 2 * constant) == pytest.approx(0.06)
-    assert made.share_of_examples(0.03, constant) > 1  # there is room for none
+    assert share_of_examples(made, 0.03, 2 * constant) == pytest.approx(0.06)
+    assert share_of_examples(made, 0.03, constant) > 1  # there is room for none
 
 
 def test_a_trace_that_takes_too_long_or_fails_is_told(tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_a_search_gets_the_predicted_limit_of_its_own_job(monkeypatch: pytest.Mo
     monkeypatch.setattr(predictions, "footprints", traced)
     expect = predictions.expectation(CPU, Path("python-of-the-backend"))
     found = [expect(ready("1GiB").job, budget * MIB) for budget in (500, 1000)]
-    assert [e.limit for e in found] == [footprint().limit(b * MIB) for b in (500, 1000)]
+    assert [e.limit for e in found] == [limit(footprint(), b * MIB) for b in (500, 1000)]
     assert {e.source for e in found} == {"predicted"} and all(e.seconds >= 0 for e in found)
     ((backend, ask, python, seconds),) = asked
     assert (backend, python, seconds) == ("hf_torch", Path("python-of-the-backend"), 10)
@@ -261,8 +262,8 @@ def test_a_step_that_cannot_be_traced_is_an_error(monkeypatch: pytest.MonkeyPatc
         predictions.expectation(CPU, Path("another-python"))(ready("1GiB").job, 2**30)
 
 
-def work(**fields) -> Work:
-    return Work("hf_torch", "minilm", "gpu", "training", Recipe(**fields))
+def work(**fields) -> Workload:
+    return Workload("hf_torch", "minilm", "gpu", "training", Recipe(**fields))
 
 
 def test_every_gpu_type_is_a_target() -> None:

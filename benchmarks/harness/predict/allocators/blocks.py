@@ -43,7 +43,7 @@ class Block:
     free: bool = False
 
 
-class Allocator(Protocol):
+class AllocatorModel(Protocol):
     @property
     def held_bytes(self) -> int:
         """Taken from the device or the system."""
@@ -71,7 +71,9 @@ class Replay:
     touched: np.ndarray
 
 
-def replay(order: Sequence[tuple[int, int]], sizes: np.ndarray, allocator: Allocator) -> Replay:
+def replay(
+    order: Sequence[tuple[int, int]], sizes: np.ndarray, allocator: AllocatorModel
+) -> Replay:
     """A trace's buffers through an allocator, in the order of `ordered`. Errors: OutOfMemory."""
     blocks: dict[int, Block] = {}
     after = np.zeros((3, order[-1][0] + 1), np.int64)
