@@ -43,6 +43,7 @@ def worker_is_running(run: Path) -> bool:
     return False
 
 
+@pytest.mark.smoke
 def test_a_run_measures_reports_and_says_so(tmp_path: Path, profile: Profile) -> None:
     backends = here("hf_torch", "hf_tf", "keras_rnn")
     code, output, errors = ftbench(

@@ -15,6 +15,8 @@ from results.schema import Measurement, Tuning
 from tests.results import samples
 from tests.results.samples import measurement
 
+pytestmark = pytest.mark.smoke
+
 MakeRun = Callable[..., Path]
 TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
 

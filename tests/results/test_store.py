@@ -16,6 +16,8 @@ from results import store
 from results.schema import Measurement
 from tests.results import samples
 
+pytestmark = pytest.mark.smoke
+
 A_JOB = samples.measurement("hf_torch", "imdb", "throughput", throughput=samples.throughput(1.0))
 
 # A file system that is full is an OSError in write(); a file size limit is one that a test can

@@ -16,6 +16,8 @@ from benchmarks.harness.data.tasks import custom_task, find_task
 from benchmarks.harness.data.texts import Texts
 from benchmarks.harness.errors import UserError
 
+pytestmark = pytest.mark.smoke
+
 IMDB, MNLI = find_task("imdb"), find_task("mnli")
 
 

@@ -26,6 +26,8 @@ from results.schema import Certificate, JobKey, Measurement, Side, Trace
 from results.store import read_certificates, write_measurement
 from tests.results.samples import CPU
 
+pytestmark = pytest.mark.smoke
+
 STEPS = 12
 RECIPE = {
     "precision": "fp32",

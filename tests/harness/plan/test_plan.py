@@ -16,6 +16,8 @@ from benchmarks.harness.run.prepare import check_device
 from frameworks.contract import precision
 from tests.results.samples import CPU
 
+pytestmark = pytest.mark.smoke
+
 TASKS = ["imdb", "mnli"]
 QUESTIONS = ["equivalence", "throughput", "memory", "accuracy"]
 

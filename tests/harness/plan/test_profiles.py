@@ -12,6 +12,8 @@ from benchmarks.harness.plan.sections import ThroughputPlan
 from benchmarks.harness.plan.validation import parse_overrides
 from results.analysis.statistics import FEWEST
 
+pytestmark = pytest.mark.smoke
+
 HEAD = 'description = "a test"\n'
 
 
