@@ -1,4 +1,4 @@
-"""Tokenised examples and the one order in which every backend takes them."""
+"""Tokenized examples and the one order in which every backend takes them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def batch_digest(batch: Mapping[str, np.ndarray]) -> str:
 
 @dataclass(frozen=True)
 class Examples:
-    """Tokenised examples, ragged: example i is `ids[offsets[i]:offsets[i + 1]]`."""
+    """Tokenized examples, ragged: example i is `ids[offsets[i]:offsets[i + 1]]`."""
 
     ids: np.ndarray  # int32 (tokens,)
     offsets: np.ndarray  # int64 (examples + 1,)

@@ -46,7 +46,7 @@ steps = {memory_steps}
 
 def here(*backends: str) -> list[str]:
     """Those of the backends that can run in this environment."""
-    found = [backend for backend in backends if packages.missing(backend) is None]
+    found = [backend for backend in backends if packages.missing_packages(backend) is None]
     if not found:
         pytest.skip(f"none of {', '.join(backends)} is installed")
     return found

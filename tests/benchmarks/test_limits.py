@@ -146,12 +146,12 @@ def test_an_ordinary_error_is_no_limit(
         tmp_path,
     )
     run = wait_for_run(tmp_path)
-    for file in (cache / "tokenised").glob("*.npz"):
+    for file in (cache / "tokenized").glob("*.npz"):
         file.write_bytes(b"no examples")
     code, output, errors = finish(process)
     assert code == 1 and run.is_dir()
     (m,) = measured(tmp_path).values()
-    assert m.status == "failed" and "at batch 4: UserError: tokenised data" in (m.reason or "")
+    assert m.status == "failed" and "at batch 4: UserError: tokenized data" in (m.reason or "")
     assert m.batch_limit is not None and m.batch_limit.limit is None
     assert [p.outcome for p in m.batch_limit.probes] == ["error"]
     assert m.stderr_tail

@@ -20,7 +20,7 @@ import pytest
 import safetensors.numpy
 
 from benchmarks.harness.equivalence.certificate import certify
-from benchmarks.harness.equivalence.checks import described
+from benchmarks.harness.equivalence.checks import describe
 from benchmarks.harness.equivalence.trace import Traced
 from frameworks import contract
 from frameworks.contract import Examples, Session, Start, Work
@@ -403,7 +403,7 @@ def caught(fault: str, reference: Traced, trace: Traced, check: str, step: int |
     certificate = certify(reference, trace)
     failed = next((c for c in certificate.checks if c.name == certificate.failed_first), None)
     print(
-        f"\n| {fault} | {described(failed) if failed else 'nothing'} | {certificate.likely_cause} |"
+        f"\n| {fault} | {describe(failed) if failed else 'nothing'} | {certificate.likely_cause} |"
     )
     assert not certificate.holds, fault
     assert failed is not None and failed.name == check, certificate.verdict

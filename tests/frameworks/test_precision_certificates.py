@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.harness.equivalence.certificate import certify
-from benchmarks.harness.equivalence.checks import described
+from benchmarks.harness.equivalence.checks import describe
 from benchmarks.harness.equivalence.trace import Traced
 from frameworks.contract import Session, Start, Work, lacks
 from results.schema import Certificate
@@ -137,7 +137,7 @@ def test_a_fault_in_the_backend_is_caught(
 
 def caught(fault: str, certificate: Certificate, check: str, step: int | None) -> None:
     failed = next((c for c in certificate.checks if c.name == certificate.failed_first), None)
-    print(f"\n| {fault} | {described(failed) if failed else 'nothing'} |")
+    print(f"\n| {fault} | {describe(failed) if failed else 'nothing'} |")
     assert not certificate.holds, fault
     assert failed is not None and failed.name == check, certificate.verdict
     assert step is None or failed.step == step, certificate.verdict

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, find_checkpoint
-from benchmarks.harness.checkpoints.tokenize import tokenise
+from benchmarks.harness.checkpoints.tokenize import tokenize_task
 from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.data.sources import load_data
 from benchmarks.harness.data.tasks import find_task
@@ -65,7 +65,7 @@ def our_batch(source: CheckpointSource, first: list[str], second: list[str] | No
     made = load_data(task, "embedded", train_examples=9, evaluation_examples=9, seed=1)
     texts = Texts(first, second, np.zeros(len(first), np.int32))
     data = TaskData(task, texts, {}, made.record)
-    examples = load_examples(tokenise(data, source, LENGTH).train)
+    examples = load_examples(tokenize_task(data, source, LENGTH).train)
     return examples.collate(np.arange(len(first)), Recipe(length=LENGTH))
 
 

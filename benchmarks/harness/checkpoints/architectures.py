@@ -1,7 +1,7 @@
 """The three architectures: their settings in config.json and the layout of their weights.
 
-The layout is the one that a sequence classification model of transformers has in its state
-dict, so that a file written after it loads with no name missing and none left over.
+The layout is that of the state dict of a transformers sequence classification model, so that a
+file written by it loads with no missing and no unexpected name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLASSES: dict[Architecture, str] = {
     "distilbert": "DistilBertForSequenceClassification",
     "gpt2": "GPT2ForSequenceClassification",
 }
-# What a checkpoint puts before its names once a head has been added.
+# The prefix of base weights in a checkpoint that has a head.
 PREFIXES: dict[Architecture, str] = {
     "bert": "bert.",
     "distilbert": "distilbert.",
@@ -31,17 +31,19 @@ PREFIXES: dict[Architecture, str] = {
 
 @dataclass(frozen=True)
 class Weight:
-    """One tensor of the layout, and how it is drawn where a checkpoint lacks it."""
+    """One tensor of the layout, and how it is drawn if a checkpoint does not have it."""
 
     name: str
     shape: tuple[int, ...]
-    deviation: float | None = None  # of a normal distribution about 0; None: `value` throughout
+    deviation: float | None = (
+        None  # of a normal distribution about 0; None: every element is `value`
+    )
     value: float = 0.0
-    head: bool = False  # not a part of the base model
+    head: bool = False  # not part of the base model
 
 
 def layout(architecture: Architecture, config: Config, label_count: int) -> list[Weight]:
-    """Every tensor of the classifier, under transformers' names, in the order of the model."""
+    """All tensors of the classifier, under transformers' names, in the order of the model."""
     weights = {"bert": _bert, "distilbert": _distilbert, "gpt2": _gpt2}[architecture]
     return list(weights(config, label_count))
 
@@ -133,7 +135,7 @@ def _gpt2(config: Config, label_count: int) -> Iterator[Weight]:
 
 
 def architecture_of(config: Config, where: str) -> Architecture:
-    """The architecture that a config.json names. Code that it points to is never run."""
+    """The architecture that a config.json names. Code that it refers to is never run."""
     kind = config.get("model_type")
     for known in CLASSES:
         if kind == known:
@@ -144,13 +146,13 @@ def architecture_of(config: Config, where: str) -> Architecture:
 
 
 def max_length(architecture: Architecture, config: Config) -> int:
-    """Tokens that the model has positions for."""
+    """The number of tokens that the model has positions for."""
     return int(config["n_positions" if architecture == "gpt2" else "max_position_embeddings"])
 
 
 def pad_id(architecture: Architecture, config: Config) -> int:
     """What short texts are filled up with: GPT-2 has no token for it and takes its end of text,
-    which no tokenised text contains."""
+    which no tokenized text contains."""
     if architecture == "gpt2":
         return int(config.get("eos_token_id", config["vocab_size"] - 1))
     return int(config.get("pad_token_id") or 0)

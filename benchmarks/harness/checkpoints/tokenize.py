@@ -1,7 +1,7 @@
-"""Tokenised examples, made once for all jobs and backends, kept by content.
+"""Tokenizes a task once for all jobs and backends, and caches the result by content.
 
-A file's name is the digest of all that decides what is in it: texts, labels, tokenizer files,
-architecture and length. Workers read it without a tokenizer.
+A file's name is the digest of everything that determines its content: texts, labels, tokenizer
+files, architecture and length. Workers read it without a tokenizer.
 """
 
 from __future__ import annotations
@@ -12,34 +12,36 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.checkpoints.cache import cache_folder, made_once
+from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, check_length
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer, tokenizer_digest
-from benchmarks.harness.data.examples import _is_good, _save
+from benchmarks.harness.data.examples import is_readable, save_examples
 from benchmarks.harness.data.texts import TaskData, Texts
 from benchmarks.harness.errors import UserError
 from frameworks.contract import Examples
 
-FORMAT = 1  # raise it whenever the same input gives other content
-_CHUNK = 2_000  # texts that are tokenised at a time, to bound memory
+FORMAT = 1  # increase it whenever the same input gives different content
+_CHUNK = 2_000  # texts tokenized at a time, to limit memory
 
 
 @dataclass(frozen=True)
 class Prepared:
+    """Paths of the tokenized examples of one task."""
+
     train: Path
     evaluations: dict[str, Path]  # by shown name
-    reused: bool  # all of it was there already
+    reused: bool  # everything was in the cache
 
 
-def tokenise(
+def tokenize_task(
     data: TaskData, checkpoint: CheckpointSource, length: int, cache: Path | None = None
 ) -> Prepared:
-    """Tokenises every set of `data` to at most `length` tokens, unless `cache` (default:
-    cache_folder()) has it. Raises UserError when the model has no room for `length`."""
+    """Tokenizes every set of `data` to at most `length` tokens, unless `cache` (default:
+    cache_folder()) has it. Raises UserError when the model has no positions for `length`."""
     check_length(checkpoint, length)
-    folder = (cache or cache_folder()) / "tokenised"
+    folder = (cache or cache_folder()) / "tokenized"
     tokenizer = tokenizer_digest(checkpoint.folder)
-    there = []
+    cached = []
 
     def prepare(texts: Texts) -> Path:
         about = f"{FORMAT} {checkpoint.architecture} {checkpoint.pad_id} {length} ".encode()
@@ -47,14 +49,14 @@ def tokenise(
         target = folder / f"{key[:40]}.npz"
 
         def make(path: Path) -> None:
-            _save(_encode(texts, checkpoint, length), path)
+            save_examples(_encode(texts, checkpoint, length), path)
 
-        there.append(made_once(target, make, _is_good))
+        cached.append(make_once(target, make, is_readable))
         return target
 
     train = prepare(data.train)
     evaluations = {name: prepare(texts) for name, texts in data.evaluations.items()}
-    return Prepared(train, evaluations, all(there))
+    return Prepared(train, evaluations, all(cached))
 
 
 def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples:
@@ -68,7 +70,9 @@ def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples
         for encoding in tokenizer.encode_batch_fast(inputs):
             ids.append(np.array(encoding.ids, np.int32))
             second_starts.append(len(encoding.ids) - sum(encoding.type_ids))
-    if checkpoint.architecture == "gpt2":  # adds no token of its own, so a text may have none
+    if (
+        checkpoint.architecture == "gpt2"
+    ):  # adds no special token, so a text may have no token at all
         blank = np.array(tokenizer.encode("\n").ids[:1], np.int32)
         second_starts = [
             at or (len(blank) if not len(row) else at)
@@ -91,12 +95,13 @@ def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples
 def _check_ids(ids: np.ndarray, checkpoint: CheckpointSource) -> None:
     if int(ids.max()) >= checkpoint.vocabulary_size:
         raise UserError(
-            f"checkpoint {checkpoint.name!r}: its tokenizer gives the token "
-            f"{int(ids.max())}, but its model knows {checkpoint.vocabulary_size:,} "
-            "tokens: the two do not belong together"
+            f"checkpoint {checkpoint.name!r}: its tokenizer produces token "
+            f"{int(ids.max())}, but its config.json has a vocabulary of "
+            f"{checkpoint.vocabulary_size:,}: use the tokenizer files that belong to the model"
         )
     if checkpoint.architecture == "gpt2" and np.any(ids == checkpoint.pad_id):
         raise UserError(
-            f"checkpoint {checkpoint.name!r}: its tokenizer gives the padding token "
-            f"{checkpoint.pad_id} inside a text"
+            f"checkpoint {checkpoint.name!r}: its tokenizer produces the padding token "
+            f"{checkpoint.pad_id} inside a text: set another eos_token_id or pad_token_id in "
+            "config.json"
         )

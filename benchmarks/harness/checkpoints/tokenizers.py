@@ -1,4 +1,4 @@
-"""Turns a checkpoint's tokenizer files into a tokenizer that gives what the model takes."""
+"""Loads the tokenizer of a checkpoint, with the special tokens that its architecture needs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from frameworks.contract import Architecture
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# The first of these sets that a folder has whole is its tokenizer.
+# The first of these sets that is complete in a folder is its tokenizer.
 FILE_SETS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
-# All files that bear on tokenisation or describe it.
+# All files that affect or describe tokenization.
 FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -28,7 +28,7 @@ _NEWLINE = "Ċ"  # how byte-level vocabularies write a line feed
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
-    """The files that decide the tokens; raises UserError when there are none."""
+    """The files that determine the tokens. Raises UserError if there are none."""
     for names in FILE_SETS:
         if all((folder / name).is_file() for name in names):
             config = folder / "tokenizer_config.json"
@@ -48,8 +48,8 @@ def tokenizer_digest(folder: Path) -> bytes:
 
 
 def load_tokenizer(folder: Path, architecture: Architecture, length: int) -> Tokenizer:
-    """A tokenizer that adds what the architecture needs and cuts to `length` tokens, the longer
-    text of a pair first.
+    """Loads a tokenizer that adds the special tokens of the architecture and truncates to `length`
+    tokens, the longer text of a pair first.
 
     BERT, DistilBERT: [CLS] a [SEP] b [SEP]. GPT-2: the bare tokens, a pair joined by a line feed.
     Raises UserError when a file is damaged.
@@ -73,7 +73,7 @@ def _word_piece(paths: list[Path]) -> Tokenizer:
     if paths[0].name == "tokenizer.json":
         return Tokenizer.from_file(str(paths[0]))
     if paths[0].name != "vocab.txt":
-        raise UserError(f"{str(paths[0])!r} is no WordPiece vocabulary")
+        raise UserError(f"{str(paths[0])!r} is not a WordPiece vocabulary")
     config = json.loads(paths[1].read_text("utf-8")) if len(paths) > 1 else {}
     tokenizer = Tokenizer(models.WordPiece.from_file(str(paths[0]), unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(
@@ -96,15 +96,15 @@ def _byte_level(paths: list[Path]) -> Tokenizer:
 
     if paths[0].name == "tokenizer.json":
         description = json.loads(paths[0].read_text("utf-8"))
-        # A text that spells the end-of-text token out is taken literally: the model reads the
-        # last token before the padding, which is made of that very token.
+        # A text that contains the end-of-text token literally is split into characters: the model
+        # reads the last token before the padding, and the padding is that same token.
         description["added_tokens"] = []
         tokenizer = Tokenizer.from_str(json.dumps(description))
     elif len(paths) == 2 and paths[0].name == "vocab.json":
         tokenizer = Tokenizer(models.BPE.from_file(str(paths[0]), str(paths[1])))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     else:
-        raise UserError(f"{str(paths[0])!r} is no byte-level vocabulary")
+        raise UserError(f"{str(paths[0])!r} is not a byte-level vocabulary")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A",
         pair=f"$A {_NEWLINE} $B:1",

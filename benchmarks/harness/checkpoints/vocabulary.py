@@ -1,7 +1,7 @@
-"""A small built-in vocabulary, so that random weights need nothing from outside.
+"""A small built-in vocabulary, so that random weights need no download.
 
-It has every printable ASCII character and the words of the generated texts, and is the same
-every time. It is for speed and memory only: other texts fall into single characters.
+It has every printable ASCII character and the words of the generated texts, and is always the
+same. It is for speed and memory only: other texts are split into single characters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.harness.data import generated
 from frameworks.contract import Architecture
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_SAMPLE = 600  # generated texts that show all words of the generator
+_SAMPLE = 600  # generated texts that contain all words of the generator
 _SPACE = "Ġ"  # how byte-level vocabularies write a space
 
 
@@ -49,13 +49,13 @@ def _byte_level() -> tuple[list[str], list[str]]:
     known = set(tokens)
     for word in _words():
         # A word after a space grows from the left, one letter a merge.
-        left = _SPACE
+        prefix = _SPACE
         for letter in word:
-            if left + letter not in known:
-                known.add(left + letter)
-                tokens.append(left + letter)
-                merges.append(f"{left} {letter}")
-            left += letter
+            if prefix + letter not in known:
+                known.add(prefix + letter)
+                tokens.append(prefix + letter)
+                merges.append(f"{prefix} {letter}")
+            prefix += letter
     return tokens, merges
 
 

@@ -1,5 +1,5 @@
-"""The complete weights that every backend starts from: a checkpoint's, and what it lacks drawn
-once by seed."""
+"""The complete weights that every backend starts from: those of a checkpoint, and missing ones
+drawn once by seed."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from frameworks.contract import Architecture
 
 Weights = dict[str, np.ndarray]
 
-# In checkpoints, but no weights of a classifier: heads of other tasks, and constant buffers that
-# older versions of transformers saved.
-_LEFT_OUT = re.compile(
+# Ignored weights of checkpoints: heads of other tasks, and constant buffers that older versions of
+# transformers saved.
+_IGNORED = re.compile(
     r"cls\.|vocab_|qa_outputs\.|lm_head\.|mc_head\.|multiple_choice_head\.|classifier\.|score\."
     r"|pre_classifier\.|pooler\.|embeddings\.position_ids$|h\.\d+\.attn\.(masked_)?bias$"
 )
 
 
 def read_weights(path: Path) -> Weights:
-    """The weights of a safetensors file as float32; raises UserError when it is damaged."""
+    """Reads the weights of a safetensors file as float32. Raises UserError if it is damaged."""
     try:
         tensors = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise UserError(f"weights file {str(path)!r} is damaged: {error}") from error
-    # Whole numbers are constant buffers (positions, masks), no weights.
+    # Integers are constant buffers (positions, masks), not weights.
     return {
         name: _float32(part["dtype"], part["data"]).reshape(part["shape"])
         for name, part in tensors
@@ -59,7 +59,7 @@ def complete_weights(
     where: str,
     random: bool = False,
 ) -> Weights:
-    """Weights of the classifier under transformers' names.
+    """The weights of the classifier under transformers' names.
 
     A base weight comes from `given`, and its absence is an error unless the whole model is
     `random`. A head that `given` has for a classifier of this many labels is kept whole, else it
@@ -75,13 +75,13 @@ def complete_weights(
         tensor = found.get(weight.name) if not weight.head or keep_head or pooler else None
         if tensor is None and not weight.head and not random:
             raise UserError(
-                f"checkpoint {where!r} lacks the weight {weight.name!r} that its "
-                "config.json calls for"
+                f"checkpoint {where!r} has no weight {weight.name!r}, which its "
+                "config.json requires: use the config.json that belongs to the weights"
             )
         if tensor is not None and tensor.shape != weight.shape:
             raise UserError(
                 f"checkpoint {where!r} has {weight.name!r} of shape {tensor.shape}, "
-                f"where its config.json calls for {weight.shape}"
+                f"but its config.json requires {weight.shape}: use the config.json that belongs to the weights"
             )
         complete[weight.name] = _draw(weight, generator) if tensor is None else tensor
     return complete
@@ -90,7 +90,7 @@ def complete_weights(
 def _by_full_name(
     given: Mapping[str, np.ndarray], plan: Iterable[Weight], prefix: str, where: str
 ) -> Weights:
-    """The given tensors that the plan names, under the plan's names."""
+    """The given tensors that are in the plan, under the plan's names."""
     names = {weight.name for weight in plan}
     found: Weights = {}
     for name, tensor in given.items():
@@ -100,10 +100,10 @@ def _by_full_name(
             name = prefix + name
         if name in names:
             found[name] = tensor
-        elif not _LEFT_OUT.match(name.removeprefix(prefix)):
+        elif not _IGNORED.match(name.removeprefix(prefix)):
             raise UserError(
                 f"checkpoint {where!r} has the weight {name!r}, which its config.json "
-                "does not describe"
+                "does not describe: use the config.json that belongs to the weights"
             )
     return found
 
@@ -125,12 +125,12 @@ def _draw(weight: Weight, generator: np.random.Generator) -> np.ndarray:
 
 
 def write_weights(weights: Weights, path: Path) -> None:
-    """Raises UserError where they cannot be written, as on a full disk."""
+    """Writes a safetensors file. Raises UserError if that fails, for example on a full disk."""
     try:
-        # transformers reads no file whose metadata does not name a format.
+        # transformers rejects a file whose metadata has no format.
         safetensors.numpy.save_file(weights, path, metadata={"format": "pt"})
     except safetensors.SafetensorError as error:
         raise UserError(
-            f"cannot write {path} ({error}): make room there, or name another folder "
-            "in FTBENCH_CACHE"
+            f"cannot write {path} ({error}): free some space there, or set FTBENCH_CACHE to "
+            "another folder"
         ) from error

@@ -15,7 +15,7 @@ from frameworks.contract import BACKENDS
 
 def listing() -> str:
     backends = {
-        name: f"{info.title}, {info.loop}: {packages.missing(name) or 'installed'}"
+        name: f"{info.title}, {info.loop}: {packages.missing_packages(name) or 'installed'}"
         for name, info in BACKENDS.items()
     }
     named_tasks = {

@@ -64,7 +64,7 @@ def works_of(options: argparse.Namespace) -> list[Workload]:
             raise unknown("backend", backend, BACKENDS)
     found = []
     for backend in backends:
-        missing = packages.missing(backend)
+        missing = packages.missing_packages(backend)
         if missing and options.backend:
             raise UserError(f"backend {backend}: {missing}")
         if missing:

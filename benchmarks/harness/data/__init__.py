@@ -1,1 +1,1 @@
-"""Texts, labels and tokenised examples, and where they come from."""
+"""Texts, labels and tokenized examples, and where they come from."""

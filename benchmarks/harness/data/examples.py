@@ -1,4 +1,4 @@
-"""Tokenised examples as files, and parts of them."""
+"""Tokenized examples as files, and parts of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from frameworks.contract import Examples
 
 
 def load_examples(path: Path) -> Examples:
-    """What `tokenise` wrote; raises UserError when the file is damaged."""
+    """Reads what `save_examples` wrote. Raises UserError when the file is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             examples = Examples(
@@ -25,13 +25,12 @@ def load_examples(path: Path) -> Examples:
             )
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"tokenised data {str(path)!r} is missing or damaged ({error}): run again "
-            "to make it anew"
+            f"tokenized data {str(path)!r} is missing or damaged ({error}): run again to rebuild it"
         ) from error
     return examples
 
 
-def _is_good(path: Path) -> bool:
+def is_readable(path: Path) -> bool:
     try:
         load_examples(path)
     except UserError:
@@ -39,7 +38,7 @@ def _is_good(path: Path) -> bool:
     return True
 
 
-def _save(examples: Examples, path: Path) -> None:
+def save_examples(examples: Examples, path: Path) -> None:
     with path.open("wb") as file:
         np.savez(
             file,
@@ -52,45 +51,33 @@ def _save(examples: Examples, path: Path) -> None:
         )
 
 
-def head(examples: Examples, count: int) -> Examples:
-    """The first examples, at most `count`."""
-    count = min(count, len(examples))
+def take(examples: Examples, indices: np.ndarray) -> Examples:
+    """The examples at `indices`, in that order; an index may occur more than once."""
+    rows = [examples.ids[examples.offsets[i] : examples.offsets[i + 1]] for i in indices]
     return Examples(
-        ids=examples.ids[: examples.offsets[count]],
-        offsets=examples.offsets[: count + 1],
-        second_starts=examples.second_starts[:count],
-        labels=examples.labels[:count],
+        ids=np.concatenate(rows) if rows else examples.ids[:0],
+        offsets=np.cumsum([0, *map(len, rows)]),
+        second_starts=examples.second_starts[indices],
+        labels=examples.labels[indices],
         pad_id=examples.pad_id,
         has_token_types=examples.has_token_types,
     )
 
 
-def some(examples: Examples, count: int) -> Examples:
+def take_first(examples: Examples, count: int) -> Examples:
+    """The first `count` examples, or all where there are fewer."""
+    return take(examples, np.arange(min(count, len(examples))))
+
+
+def take_spread(examples: Examples, count: int) -> Examples:
     """`count` examples, evenly spread over all, or all where there are fewer."""
     if count >= len(examples):
         return examples
-    chosen = np.arange(count) * len(examples) // count
-    rows = [examples.ids[examples.offsets[i] : examples.offsets[i + 1]] for i in chosen]
-    return Examples(
-        ids=np.concatenate(rows),
-        offsets=np.cumsum([0, *map(len, rows)]),
-        second_starts=examples.second_starts[chosen],
-        labels=examples.labels[chosen],
-        pad_id=examples.pad_id,
-        has_token_types=examples.has_token_types,
-    )
+    return take(examples, np.arange(count) * len(examples) // count)
 
 
-def exactly(examples: Examples, count: int) -> Examples:
-    """`count` examples: the first ones, or all of them again and again where there are fewer. A
-    limit may lie above the data set: memory does not ask whether examples differ."""
-    chosen = np.arange(count) % len(examples)
-    rows = [examples.ids[examples.offsets[i] : examples.offsets[i + 1]] for i in chosen]
-    return Examples(
-        ids=np.concatenate(rows),
-        offsets=np.cumsum([0, *map(len, rows)]),
-        second_starts=examples.second_starts[chosen],
-        labels=examples.labels[chosen],
-        pad_id=examples.pad_id,
-        has_token_types=examples.has_token_types,
-    )
+def take_repeated(examples: Examples, count: int) -> Examples:
+    """Exactly `count` examples: the first ones, repeated from the start where there are fewer.
+    A batch limit may exceed the data set, and memory does not depend on whether examples
+    differ."""
+    return take(examples, np.arange(count) % len(examples))

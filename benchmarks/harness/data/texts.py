@@ -1,4 +1,4 @@
-"""Texts and labels of a task, before tokenising."""
+"""Texts and labels of a task, before tokenizing."""
 
 from __future__ import annotations
 

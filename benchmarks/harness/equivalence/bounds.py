@@ -1,5 +1,5 @@
-"""What the certificate's checks allow: fixed bounds, and for a reduced precision those that a
-repeated run of one backend gives. docs/equivalence.md explains both."""
+"""The bounds of the certificate's checks: fixed ones, and for a reduced precision those derived
+from a repeated run of one backend. docs/equivalence.md explains both."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def derived(own: Sequence[Amounts]) -> Amounts:
     much its reduced run differs from its fp32 run; for 'labels' it is the share that differs.
 
     Of several backends the smallest difference counts: a fault in the reduced precision of one
-    makes its own two runs differ, and must not widen the bounds that are to catch it."""
+    backend makes its own two runs differ, and must not widen the bounds that should detect it."""
     return {
         name: _wide(name, min(amounts[name] for amounts in own)) if name in DERIVED else bound
         for name, bound in FIXED.items()
@@ -51,7 +51,7 @@ def derived(own: Sequence[Amounts]) -> Amounts:
 
 
 def _wide(name: str, difference: float) -> float:
-    """Never narrower than the fixed bound, and no wider where the repeat gave no number."""
+    """Never narrower than the fixed bound; equal to it if the repeat gave no number."""
     if not math.isfinite(difference):
         return FIXED[name]
     if name == "labels":

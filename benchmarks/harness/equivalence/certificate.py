@@ -1,8 +1,7 @@
-"""The certificate: two traces laid beside each other, and what they prove.
+"""The certificate: two traces compared, and what the comparison proves.
 
-Pure: nothing is read, written or trained here, so traces of other machines, environments and
-versions compare like those of one run. The bounds, and why they are what they are, stand in
-docs/equivalence.md.
+Pure: nothing is read, written or trained here, so traces from other machines, environments and
+versions are compared like those of one run. docs/equivalence.md gives the reasons for the bounds.
 """
 
 from __future__ import annotations
@@ -14,15 +13,14 @@ from benchmarks.harness.equivalence import bounds
 from benchmarks.harness.equivalence.bounds import FIXED, Amounts
 from benchmarks.harness.equivalence.checks import (
     clipped,
-    described,
+    describe,
     make_checks,
     same_batches,
     same_recipe,
-    step_differences,
-    tensors_agree,
 )
+from benchmarks.harness.equivalence.compare import step_differences, tensors_agree
+from benchmarks.harness.equivalence.count_sketch import EXEMPT
 from benchmarks.harness.equivalence.diagnosis import likely_cause
-from benchmarks.harness.equivalence.sketch import EXEMPT
 from benchmarks.harness.equivalence.trace import Traced
 from benchmarks.harness.errors import UserError
 from results.schema import Certificate, Check, Repeat
@@ -32,7 +30,7 @@ def certify(first: Traced, second: Traced, repeats: Sequence[Traced] = ()) -> Ce
     """The certificate of two traces of one task. Traces in a reduced precision need `repeats`:
     the fp32 trace of one of the backends or of both, from which the bounds are derived.
 
-    Errors: UserError where they are of different tasks, or the repeats are not theirs."""
+    Raises UserError when the traces are of different tasks or the repeats of another training."""
     if first.task != second.task:
         raise UserError(
             f"the traces are of different tasks, {first.task!r} and {second.task!r}: "
@@ -71,23 +69,23 @@ def certify(first: Traced, second: Traced, repeats: Sequence[Traced] = ()) -> Ce
 
 
 def reduced(first: Traced, second: Traced) -> str | None:
-    """The reduced precision that both traces are in; None where they are in fp32 or in two."""
+    """The reduced precision of both traces; None if they are in fp32 or in two precisions."""
     words = {str(traced.recipe.get("precision")) for traced in (first, second)}
     return words.pop() if len(words) == 1 and words != {"fp32"} else None
 
 
 def _allowed(first: Traced, second: Traced, repeats: Sequence[Traced]) -> Amounts:
-    """The bounds of all checks. Errors: UserError, see `certify`."""
+    """The bounds of all checks. Raises UserError, see `certify`."""
     precision = reduced(first, second)
     if precision and not repeats:
         raise UserError(
             f"the traces are in {precision}, whose bounds come from a repeated run: "
-            "name the fp32 trace of one of the two backends as well"
+            "add the fp32 trace of one of the two backends"
         )
     if repeats and not precision:
         raise UserError(
-            "only two traces in one reduced precision are held against a repeated "
-            "run: name two traces alone"
+            "a repeated run is used only with two traces in the same reduced precision: "
+            "give the two traces without it"
         )
     return (
         bounds.derived([_own(_repeated(first, second, repeat), repeat) for repeat in repeats])
@@ -97,16 +95,17 @@ def _allowed(first: Traced, second: Traced, repeats: Sequence[Traced]) -> Amount
 
 
 def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
-    """Whose fp32 trace it is. It must be of that recipe but for the precision, and start from the
-    weights and batches of one of the two, or its difference would be no rounding: of any of the
-    two, because where a fault changes them in one, the certificate has to tell. Errors: UserError.
+    """Finds the side that a repeat belongs to. Its recipe must equal that side's except for the
+    precision, and it must start from the weights and batches of either side; otherwise the
+    difference would not be rounding. Either side is accepted because, if a fault changes these in
+    one side, the certificate must report it. Raises UserError.
     """
     backend = repeat.side.backend
     side = next((t for t in (first, second) if t.side.backend == backend), None)
     if side is None:
         raise UserError(
             f"the repeated run is of {backend}, the traces are of "
-            f"{first.side.backend} and {second.side.backend}: name one of theirs"
+            f"{first.side.backend} and {second.side.backend}: give a repeat of one of them"
         )
     recipe = same_recipe({**side.recipe, "precision": "fp32"}, repeat.recipe)
     starts = [
@@ -119,33 +118,33 @@ def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
     failed = [check for check in (recipe, *starts[0]) if not check.passed]
     known = any(all(check.passed for check in start) for start in starts)
     if not recipe.passed or not known or side.task != repeat.task:
-        why = described(failed[0]) if failed else f"it is of {repeat.task}"
+        why = describe(failed[0]) if failed else f"it is of {repeat.task}"
         raise UserError(f"the repeated run of {backend} is not the same training in fp32: {why}")
     return side
 
 
 def _own(side: Traced, repeat: Traced) -> Amounts:
-    """By how much a backend's run in reduced precision differs from its own in fp32; infinite
-    where that is no number."""
+    """How much a backend's run in reduced precision differs from its own in fp32; infinite if a
+    difference is not a number."""
     found = {
         check.name: inf if check.worst is None else check.worst
         for check in make_checks(side, repeat, FIXED)
     }
-    # One more than was seen: no label that differs among a few examples does not mean none ever.
+    # One more than observed: no difference among a few examples does not rule out any.
     found["labels"] = 1 - found["labels"] + 1 / max(1, side.trace.evaluation_examples)
     return found
 
 
 def first_failure(checks: Sequence[Check]) -> Check | None:
-    """The check that fails at the earliest step; of one step, the one that is made first. What
-    has no step and stands before the training comes first, what stands after it last."""
+    """The check that fails at the earliest step; within a step, the one that runs first. Checks
+    without a step count as first if they precede training, else as last."""
     training = next(i for i, check in enumerate(checks) if check.name == "loss")
     failed = [(_when(check, i < training), i) for i, check in enumerate(checks) if not check.passed]
     return checks[min(failed)[1]] if failed else None
 
 
 def _when(check: Check, before: bool) -> float:
-    """The step at which a check fails; 0 before the training, as are the first step's batches."""
+    """The step at which a check fails; 0 before training, including the first step's batches."""
     if check.step is None:
         return 0 if before else inf
     return 0 if check.name == "batches" and check.step == 1 else check.step
@@ -163,5 +162,5 @@ def _verdict(traced: Traced, epochs: int, failed: Check | None, checks: Sequence
         own = f", {bounds.TIMES:g} times its own rounding" if loss.derived else ""
         return f"same work: proven to {bound}{own} over {steps} steps ({of})"
     if failed.kind == "some":  # nothing differs
-        return f"same work: not proven: {described(failed)} ({of})"
-    return f"not the same work: {described(failed)} ({of})"
+        return f"same work: not proven: {describe(failed)} ({of})"
+    return f"not the same work: {describe(failed)} ({of})"

@@ -1,4 +1,4 @@
-"""Certificates from files: of all traces of a run's folder, or of two that lie anywhere."""
+"""Certificates from files: of all traces in a run's folder, or of any two trace files."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from results.schema.job import comparison
 
 
 def certify_files(first: Path, second: Path, *repeats: Path) -> Certificate:
-    """The certificate of two traces; of two in a reduced precision with the fp32 trace of one of
-    the backends or of both.
+    """Compares two trace files. Two in a reduced precision also need the fp32 trace of one or both
+    backends.
 
-    Errors: UserError where one is no trace, or they do not belong together."""
+    Raises UserError when a file is not a trace, or when the traces do not belong together."""
     return certify(read_traced(first), read_traced(second), [read_traced(p) for p in repeats])
 
 
 def certify_run(folder: Path, measurements: Sequence[Measurement]) -> list[Certificate]:
-    """Makes and keeps one certificate for every two backends of a family that left a trace of
-    the same task, accumulation and precision, whichever call of the run took it. Two in a reduced
-    precision wait for an fp32 trace of one of them.
+    """Writes one certificate for every two backends of a family that recorded a trace of the same
+    task, accumulation and precision, in whichever call of the run. Two in a reduced precision
+    are skipped until one of them has an fp32 trace.
 
-    Errors: UserError where a trace's files are damaged or a certificate cannot be written."""
+    Raises UserError when a trace's files are damaged or a certificate cannot be written."""
     traces: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for m in measurements:
         info = BACKENDS.get(m.job.backend)
         if m.trace is not None and info is not None and info.certified_with:
             traces[comparison(m.job), info.certified_with].append(m)
     found = []
-    for (shape, _), taken in traces.items():
-        taken.sort(key=lambda m: list(BACKENDS).index(m.job.backend))
-        for first, second in itertools.combinations(taken, 2):
+    for (shape, _), recorded in traces.items():
+        recorded.sort(key=lambda m: list(BACKENDS).index(m.job.backend))
+        for first, second in itertools.combinations(recorded, 2):
             repeats = repeats_of((first, second), measurements)
             if not repeats and first.recipe["precision"] != "fp32":
                 continue
@@ -54,7 +54,7 @@ def certify_run(folder: Path, measurements: Sequence[Measurement]) -> list[Certi
 def repeats_of(
     pair: Sequence[Measurement], measurements: Sequence[Measurement]
 ) -> list[Measurement]:
-    """The fp32 traces of the same trainings as two in a reduced precision; none for fp32 itself,
+    """The fp32 traces of the same trainings as two in a reduced precision. Empty for fp32 itself,
     whose bounds are fixed."""
     wanted = [
         (m.job.backend, m.job.task, m.recipe | {"precision": "fp32"})
@@ -80,7 +80,7 @@ def _keep(folder: Path, name: str, certificate: Certificate) -> None:
 
 
 def of_job(certificates: Sequence[Certificate], key: JobKey, recipe: Recipe) -> list[Certificate]:
-    """Those that a job's trace is one side of."""
+    """The certificates in which a job's trace is one of the two sides."""
     return [
         c
         for c in certificates

@@ -10,7 +10,7 @@ from results.schema import Check
 
 
 def likely_cause(failed: Check, checks: Sequence[Check], traced: Traced) -> str:
-    """One line; `traced` is the first side's, for what happened at which step."""
+    """The likely cause in one line. `traced` is the first side's trace."""
     if failed.name in ("loss", "gradient norm"):
         return _at_a_step(failed, traced)
     if failed.name == "first update":
@@ -21,15 +21,14 @@ def likely_cause(failed: Check, checks: Sequence[Check], traced: Traced) -> str:
 _BY_CHECK = {
     "recipe": "two different recipes",
     "steps": "a training that ended early, or a trace of which a part is missing",
-    "batches": "the data: its order, its padding, or what tokens, types and labels it holds",
+    "batches": "the data: its order, padding, tokens, token types or labels",
     "starting weights": "the starting weights: another checkpoint, or a head from another seed",
-    "starting logits": "the model: what it makes of masks, token types and positions, or its "
-    "activation",
+    "starting logits": "the model: how it uses masks, token types and positions, or its activation",
     "learning rate": "the schedule: its warm-up or its decay",
     "weights": "a small difference in every update, such as another epsilon or decay",
-    "final logits": "small differences that add up, or what is switched off for prediction",
-    "labels": "small differences that add up, at examples on the border of two labels",
-    "clipping": "the recipe of the traces, and to no difference",
+    "final logits": "small differences that accumulate, or what is disabled for prediction",
+    "labels": "small differences that accumulate, at examples on the border of two labels",
+    "clipping": "the recipe of the traces; nothing differs",
 }
 
 
@@ -46,7 +45,7 @@ def _at_a_step(failed: Check, traced: Traced) -> str:
     limit = traced.recipe.get("max_gradient_norm") or float("inf")
     clipped = [s for s, norm in enumerate(trace.gradient_norm, 1) if norm > limit]
     if clipped and trace.update_step < clipped[0] < step:
-        return "the update: clipping, which was at work before it, or the optimizer's formula"
+        return "the update: clipping, which was active before it, or the optimizer's formula"
     return "the update: clipping, weight decay, or the optimizer's formula"
 
 
@@ -56,6 +55,6 @@ def _update(failed: Check, traced: Traced) -> str:
     clipped = any(n > limit for n in traced.trace.gradient_norm[: traced.trace.update_step])
     causes = ["epsilon", "weight decay"]
     if tensor and not takes_decay(tensor):
-        causes[1] = "weight decay where none belongs, such as here"
-    causes += ["clipping, which was at work by then"] * clipped
+        causes[1] = "weight decay on a weight that should have none, such as this one"
+    causes += ["clipping, which was active by then"] * clipped
     return f"the optimizer's update: {', '.join(causes[:-1])} or {causes[-1]}; the gradient agrees"

@@ -1,6 +1,6 @@
-"""A trace: all that one backend did in one training, small enough to be carried to another
-machine and laid beside another's. The figures by step stand in the measurement, logits and
-weights in arrays beside it."""
+"""A trace: everything that one backend did in one training, small enough to copy to another
+machine and compare there. Figures by step are in the measurement file; logits and weights are in
+arrays next to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Arrays:
-    """What a trace keeps beside its measurement. Sketches are by tensor, `weights` whole."""
+    """The arrays of a trace. Sketches are stored per tensor; `weights` are complete."""
 
     start_logits: np.ndarray  # float32 (examples, labels), before training
     end_logits: np.ndarray
@@ -35,7 +35,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Traced:
-    """A trace as it is compared."""
+    """A trace, loaded for comparison."""
 
     side: Side
     task: str
@@ -45,8 +45,8 @@ class Traced:
 
 
 def write_arrays(path: Path, arrays: Arrays) -> str | None:
-    """Writes the .npz and, where there are whole weights, a safetensors file beside it, whose
-    name it returns."""
+    """Writes the .npz file and, if the trace has complete weights, a safetensors file next to it.
+    Returns the name of the latter."""
     content: dict[str, np.ndarray] = {
         "start_logits": arrays.start_logits,
         "end_logits": arrays.end_logits,
@@ -64,9 +64,10 @@ def write_arrays(path: Path, arrays: Arrays) -> str | None:
 
 
 def read_traced(path: Path, measurement: Measurement | None = None) -> Traced:
-    """A trace from its measurement's file, with the arrays beside it.
+    """Reads a trace from its measurement file and the arrays next to it.
 
-    Errors: UserError where it is no trace, or one of its files is missing or damaged."""
+    Raises UserError when the file is not a trace, or when one of its files is missing or
+    damaged."""
     m = measurement or _read_measurement(path)
     if m.trace is None:
         outcome = (
@@ -75,8 +76,8 @@ def read_traced(path: Path, measurement: Measurement | None = None) -> Traced:
             else f"{m.status}: {m.reason}"
         )
         raise UserError(
-            f"{path} holds no trace ({outcome}); give the file of an equivalence "
-            "measurement that is ok"
+            f"{path} is not a trace ({outcome}); give the file of an equivalence "
+            "measurement with the status ok"
         )
     side = Side(
         backend=m.job.backend, device=m.device.name, versions=m.versions, started_at=m.started_at
@@ -89,12 +90,12 @@ def _read_measurement(path: Path) -> Measurement:
     try:
         return Measurement.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise UserError(f"trace {path} cannot be read: {error.strerror}") from None
+        raise UserError(f"trace {path} cannot be read ({error.strerror}): check the path") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise UserError(
-            f"trace {path} is no measurement of this version: {where}: {first['msg']}"
+            f"trace {path} was written by an incompatible version: {where}: {first['msg']}"
         ) from None
 
 
@@ -131,5 +132,5 @@ def _read_arrays(path: Path, trace: Trace) -> Arrays:
     ) as error:
         raise UserError(
             f"the trace's arrays in {path} are missing or damaged ({error}): copy "
-            "them beside the measurement, or take the trace again"
+            "them next to the measurement file, or record the trace again"
         ) from None

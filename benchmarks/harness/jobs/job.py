@@ -53,7 +53,7 @@ class Job(BaseModel):
     key: JobKey
     recipe: Recipe
     start: StartFile
-    train: Path  # tokenised examples
+    train: Path  # tokenized examples
     evaluations: dict[str, Path]
     environment: dict[str, str]
     time_limit_seconds: float

@@ -1,8 +1,8 @@
 """Budgets: the bytes that a job may use. '6GiB', a GPU type such as 'T4', or the whole device.
 
-On a CPU a budget bounds the worker's data segment, all that it maps to write into. On a GPU it
-bounds what the framework gives out to tensors; a GPU type's, or all that is free, is less its
-context and what TensorFlow leaves to the system: `gpus.room`.
+On a CPU a budget limits the worker's data segment: all memory that it maps to write into. On a
+GPU it limits what the framework allocates for tensors; for a GPU type or the whole device, the
+CUDA context and what TensorFlow reserves are subtracted first (`gpu_types.room`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.harness.machine import gpu_types, nvml, processor
 from frameworks.contract import BACKENDS
 from results.schema import Device
 
-DEVICE = "device"  # all that is free
+DEVICE = "device"  # all free memory
 UNITS = {
     "KiB": 2**10,
     "MiB": 2**20,
@@ -33,8 +33,8 @@ _SIZE = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
 class Budget:
     bytes: int
     emulated: bool = False  # less than the GPU has
-    bounds_framework: bool = False  # the framework is told to give out no more
-    note: str | None = None  # what of it rests on no reading
+    bounds_framework: bool = False  # the framework is configured to allocate no more
+    note: str | None = None  # which part of it is not measured
 
 
 def size_bytes(text: str) -> int | None:
@@ -44,20 +44,20 @@ def size_bytes(text: str) -> int | None:
 
 
 def check_label(label: str, whose: str) -> None:
-    """Errors: UserError for what is neither a size above 0, a GPU type nor 'device'; `whose` is
-    the option or the file."""
+    """Raises UserError for anything but a size above 0, a GPU type or 'device'. `whose` names the
+    option or the file."""
     size = size_bytes(label)
     if size is not None and size <= 0:
-        raise UserError(f"{whose} {label!r}: a budget is larger than 0")
+        raise UserError(f"{whose} {label!r}: a budget must be larger than 0")
     if size is None and label != DEVICE and label not in gpu_types.gpu_types():
         raise UserError(
-            f"{whose} {label!r}: write a size such as 6GiB, {DEVICE!r} for all that is "
-            f"free, or a GPU type: {', '.join(gpu_types.gpu_types())}"
+            f"{whose} {label!r}: use a size such as 6GiB, {DEVICE!r} for all free "
+            f"memory, or a GPU type: {', '.join(gpu_types.gpu_types())}"
         )
 
 
 def check_device(label: str, device: Device) -> None:
-    """Errors: UserError for a budget that the device does not have."""
+    """Raises UserError for a budget that exceeds the device."""
     size = size_bytes(label)
     if size is not None:
         if size > device.memory_bytes:
@@ -68,26 +68,27 @@ def check_device(label: str, device: Device) -> None:
         return
     if label == DEVICE:
         return
-    tell = f"`ftbench predict --gpu {label}` tells the limit without that GPU"
+    advice = f"`ftbench predict --gpu {label}` to estimate that GPU"
     if device.kind == "cpu":
         raise UserError(
-            f"--gpu {label}: this job runs on a CPU, and a CPU is no GPU's measure; "
-            f"give a size with --budget, or {tell}"
+            f"--gpu {label} needs a GPU, but this job runs on a CPU. Use --budget 6GiB to limit memory "
+            f"here, or {advice}."
         )
     wanted = gpu_types.gpu_type(label)
     if label != device.gpu_type and wanted.memory_bytes > device.memory_bytes:
         raise UserError(
-            f"--gpu {label}: it has {_gib(wanted.memory_bytes)} and {device.name} "
-            f"{_gib(device.memory_bytes)}: a larger GPU cannot be emulated; {tell}"
+            f"--gpu {label} has {_gib(wanted.memory_bytes)}, but {device.name} has only "
+            f"{_gib(device.memory_bytes)}, and a larger GPU cannot be emulated. Use a smaller type, "
+            f"or {advice}."
         )
 
 
 def find_budget(label: str, backend: str, device: Device) -> Budget:
-    """The bytes that a backend may use of this device under a budget that `check_device` let
-    through. The whole device is what is free of it now.
+    """The bytes that a backend may use of this device under a budget that `check_device` accepted.
+    The whole device means the memory that is free now.
 
-    On a GPU TensorFlow is always told its budget: then it takes one region of that size, whose
-    filling does not hang on how regions happen to double."""
+    On a GPU, TensorFlow always gets its budget: then it allocates one region of that size, and
+    the result does not depend on how regions happen to double."""
     size = size_bytes(label)
     if device.kind == "cpu":
         return Budget(processor.available_bytes() if size is None else size)
@@ -114,9 +115,9 @@ def framework_of(backend: str) -> gpu_types.Framework:
     return "torch" if BACKENDS[backend].extra == "torch" else "tensorflow"
 
 
-def rising(labels: list[str]) -> list[str]:
-    """Smallest first, the whole device last: what a search learns under one budget is where the
-    next one starts."""
+def sort_budgets(labels: list[str]) -> list[str]:
+    """Sorts budgets, smallest first and the whole device last: a search starts from the result
+    under the previous budget."""
 
     def size(label: str) -> float:
         known = float("inf") if label == DEVICE else size_bytes(label)

@@ -1,8 +1,8 @@
-"""Memory control groups: a backstop for one worker behind RLIMIT_DATA.
+"""Control groups: their folders, and a memory limit for one worker in addition to RLIMIT_DATA.
 
-RLIMIT_DATA counts no shared memory and no page tables. Where the kernel lets a group be made below
-one's own, its limit ends a worker that grows that way, before the machine runs out. It is a little
-higher than the budget, so that it never comes first. Many machines let only root do this.
+RLIMIT_DATA does not count shared memory and page tables. If the kernel allows a group below one's
+own, its limit ends a worker that grows that way, before the machine runs out. It is a little
+higher than the budget, so that RLIMIT_DATA applies first. Many machines allow this only to root.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 def group_folders(root: Path, controller: str) -> Iterator[Path]:
     """The folders of this process's control group and of all groups above it."""
-    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
+    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             top = root / "sys/fs/cgroup"
@@ -29,7 +29,7 @@ def group_folders(root: Path, controller: str) -> Iterator[Path]:
         yield from (top, *(f for f in (folder, *folder.parents) if top in f.parents))
 
 
-def _read(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
     try:
         return path.read_text().strip()
     except OSError:
@@ -47,25 +47,25 @@ _numbers = itertools.count()
 
 @contextlib.contextmanager
 def memory_group(budget_bytes: int, root: Path = Path("/")) -> Iterator[Path | None]:
-    """A new group's folder, removed at the end when its process is gone; None where none can be
-    made."""
+    """Creates a group and yields its folder, or None if it cannot be created. The folder is removed
+    at the end if its process has ended."""
     folder = _make(budget_bytes + SLACK_BYTES, root)
     try:
         yield folder
     finally:
         if folder is not None:
-            with contextlib.suppress(OSError):  # a process of it that lingers keeps it
+            with contextlib.suppress(OSError):  # a process that is still alive keeps it
                 folder.rmdir()
 
 
 def enter(folder: Path, pid: int) -> None:
-    """Puts a process into a group. What it took before is not counted."""
-    with contextlib.suppress(ProcessLookupError):  # it may have ended
+    """Moves a process into a group. Memory that it allocated before is not counted."""
+    with contextlib.suppress(ProcessLookupError):  # it has ended
         (folder / "cgroup.procs").write_text(str(pid))
 
 
 def _make(limit_bytes: int, root: Path) -> Path | None:
-    """Below this process's own group, so that the limits above still hold."""
+    """Creates a group below this process's own, so that the limits above still apply."""
     groups = [folder for folder in group_folders(root, "memory") if folder.is_dir()]
     if not groups:
         return None
@@ -75,7 +75,7 @@ def _make(limit_bytes: int, root: Path) -> Path | None:
     except OSError:
         return None
     for name in LIMIT_FILES:
-        with contextlib.suppress(OSError):  # of the other version, or not ours to set
+        with contextlib.suppress(OSError):  # of the other version, or no permission
             if (folder / name).exists():
                 (folder / name).write_text(str(limit_bytes))
                 return folder

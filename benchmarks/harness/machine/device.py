@@ -16,8 +16,8 @@ from results.schema import Device
 
 
 def describe(nvml: Any = pynvml) -> Device:
-    """The device of the run. A driver that does not answer is an error (`NvmlFailed`), not a
-    machine without a GPU."""
+    """Describes the device of the run. A driver that does not answer is an error (`NvmlFailed`),
+    not a machine without a GPU."""
     try:
         with gpu_handle(nvml) as handle:
             return _describe_gpu(nvml, handle)
@@ -45,18 +45,18 @@ def _describe_gpu(nvml: Any, handle: Any) -> Device:
     )
 
 
-def lacks(device: Device, precision: Precision) -> str | None:
-    """Why a device cannot compute in a precision; None when it can. Emulation does not count:
-    it is slower than fp32 and says nothing about the precision."""
+def unsupported_precision(device: Device, precision: Precision) -> str | None:
+    """The reason why a device does not support a precision; None if it does. Emulation does not
+    count: it is slower than fp32 and says nothing about the precision."""
     if device.kind == "cpu":
         return contract.lacks(precision, "cpu")
     if precision == "fp32":
         return None
-    return _gpu_lacks(device.compute_capability or "0.0", precision)
+    return _unsupported_on_gpu(device.compute_capability or "0.0", precision)
 
 
-def _gpu_lacks(compute_capability: str, precision: Precision) -> str | None:
-    needed = (7, 0) if precision == "fp16" else (8, 0)  # tensor cores that take it
+def _unsupported_on_gpu(compute_capability: str, precision: Precision) -> str | None:
+    needed = (7, 0) if precision == "fp16" else (8, 0)  # tensor cores that support it
     major, minor = (int(part) for part in compute_capability.split("."))
     if (major, minor) >= needed:
         return None
@@ -67,18 +67,18 @@ def _gpu_lacks(compute_capability: str, precision: Precision) -> str | None:
 
 
 def choose_device(word: str) -> Device:
-    """The device of a run: 'cpu' hides all GPUs from this process and its workers.
+    """Selects the device of a run. 'cpu' hides all GPUs from this process and its workers.
 
-    Errors: UserError for 'gpu' where there is none, and for a driver that does not answer."""
+    Raises UserError for 'gpu' without a GPU, and for a driver that does not answer."""
     if word == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
         device = describe()
     except NvmlFailed as error:
         raise UserError(
-            f"the GPU cannot be read ({error}); mend its driver, or hide it: "
-            "CUDA_VISIBLE_DEVICES= before the command"
+            f"the GPU cannot be read ({error}); repair its driver, or hide the GPU with "
+            "--device cpu"
         ) from None
     if word == "gpu" and device.kind != "gpu":
-        raise UserError("--device gpu: no NVIDIA GPU is visible; choose --device cpu or auto")
+        raise UserError("--device gpu: no NVIDIA GPU is visible; use --device cpu or --device auto")
     return device

@@ -1,4 +1,4 @@
-"""GPU types, read from gpus.toml: what fits into one, and how fast it can be at most."""
+"""GPU types from gpus.toml: their usable memory and peak speed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Framework = Literal["torch", "tensorflow"]
 
 # The total that NVML shows varies with driver and ECC; a MIG slice shows far less.
 MEMORY_TOLERANCE = 0.08
-# What TensorFlow leaves of a GPU to the system, by the first number of the compute capability; the
-# first and the last hold beyond too (`MinSystemMemory` of core/common_runtime/gpu/gpu_device.cc).
+# GPU memory that TensorFlow reserves for the system, by the major compute capability; the first
+# and the last value also apply beyond the range (`MinSystemMemory` of core/common_runtime/gpu/gpu_device.cc).
 TENSORFLOW_RESERVE_MIB = {6: 500, 7: 1050, 8: 1536, 9: 1800}
 
 
@@ -32,7 +32,7 @@ class Sources(BaseModel):
 
 
 class GpuType(BaseModel):
-    """One table of gpus.toml, which says what each figure means."""
+    """One table of gpus.toml, which documents each figure."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,21 +48,21 @@ class GpuType(BaseModel):
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes that a framework can give to tensors."""
+    """Bytes that a framework can allocate for tensors."""
 
     bytes: int
-    note: str | None = None  # what of it rests on no reading of this GPU
+    note: str | None = None  # which part of it is not measured on this GPU
 
 
 @cache
 def gpu_types() -> dict[str, GpuType]:
-    """All types by name, in the file's order."""
+    """All types by name, in the order of the file."""
     text = resources.files("benchmarks.harness.machine").joinpath("gpus.toml").read_text("utf-8")
     return {name: GpuType.model_validate(row) for name, row in tomllib.loads(text).items()}
 
 
 def gpu_type(name: str) -> GpuType:
-    """The type of that name; `UserError` with the nearest names where there is none."""
+    """Finds a type by name. Raises UserError with the nearest names for an unknown one."""
     types = gpu_types()
     if name not in types:
         raise unknown("GPU type", name, types)
@@ -70,24 +70,26 @@ def gpu_type(name: str) -> GpuType:
 
 
 def room(name: str, framework: Framework) -> Room:
-    """Of a type: what CUDA shows a process, less what `room_of` takes off. Where gpus.toml has no
-    reading, the least share of the total that it has one of.
+    """The room on a GPU type: the memory that CUDA shows a process, minus what `room_of` subtracts.
+    If gpus.toml has no measured value, the lowest measured share of the total is used.
 
-    Errors: UserError for an unknown type."""
+    Raises UserError for an unknown type."""
     row = gpu_type(name)
     if row.usable_bytes is not None:
         return room_of(row.usable_bytes, framework, name, row.compute_capability)
     share = min(r.usable_bytes / r.memory_bytes for r in gpu_types().values() if r.usable_bytes)
     found = room_of(int(row.memory_bytes * share), framework, name, row.compute_capability)
-    note = f"no reading of its usable memory: {share:.0%} of the total, the lowest share seen"
+    note = (
+        f"its usable memory was not measured: {share:.0%} of the total, the lowest measured share"
+    )
     return Room(found.bytes, "; ".join(filter(None, [note, found.note])))
 
 
 def room_of(
     free_bytes: int, framework: Framework, name: str | None, compute_capability: str
 ) -> Room:
-    """Of so many free bytes: less the CUDA context (of a type without a reading the largest one
-    that was seen) and, in TensorFlow, less what it leaves to the system."""
+    """The room in `free_bytes`: minus the CUDA context (for a type without a measured value, the
+    largest measured one) and, in TensorFlow, minus what it reserves for the system."""
     known = {n: row.context_bytes for n, row in gpu_types().items() if row.context_bytes}
     context = known.get(name or "", max(known.values()))
     reserve = 0
@@ -98,14 +100,14 @@ def room_of(
     note = (
         None
         if name in known
-        else ("no reading of its CUDA context: the largest one seen is taken off")
+        else ("its CUDA context was not measured: the largest measured one is subtracted")
     )
     return Room(free_bytes - context - reserve, note)
 
 
 def matching(device_name: str, memory_bytes: int) -> str | None:
-    """The type that a device is, by the name and the total memory that NVML gives; None where
-    it is none of them (another card, a variant with other figures, a slice of a card)."""
+    """Finds the type of a device by the name and total memory that NVML reports. None if no type
+    matches (another card, a variant with other figures, a slice of a card)."""
     bare = device_name.removeprefix("NVIDIA ").removeprefix("Tesla ")
     for name, row in gpu_types().items():
         off = abs(memory_bytes - row.memory_bytes) / row.memory_bytes

@@ -1,8 +1,8 @@
-"""The machine around a window: CPU time that the hypervisor or other processes took, and what
-held the GPU back.
+"""Load of the machine during a window: CPU time used by the hypervisor or other processes, and
+GPU throttling.
 
 A reading is cheap (well under a millisecond, even with a hundred threads in the worker) and is
-taken outside the window, at its ends. The kernel counts in ticks of 1/100 second, so a share over
+taken outside the window, at its start and end. The kernel counts in ticks of 1/100 second, so a share over
 a window of t seconds on n processors is good to about 1 / (100 t n). Shares are of all processor
 time of the machine, idle time included; in a container that is the whole machine.
 """
@@ -22,11 +22,11 @@ SHORTEST_WINDOW_TICKS = 10  # below this the ticks are too coarse for a share
 
 @dataclass(frozen=True)
 class Reading:
-    """Counters at one moment, in ticks since boot; None where the kernel hides them."""
+    """Counters at one moment, in ticks since boot; None if the kernel hides them."""
 
     total: int | None  # all processor time, idle included
-    busy: int | None  # spent by processes and the kernel, stolen time not included
-    stolen: int | None  # the hypervisor ran something else
+    busy: int | None  # used by processes and the kernel, without stolen time
+    stolen: int | None  # used by the hypervisor for something else
     own: int  # of `busy`: this process and the worker's whole tree
     one_minute_load: float | None
     gpu: GpuState | None = None
@@ -35,8 +35,8 @@ class Reading:
 def read(
     worker_pid: int | None = None, *, proc: Path = Path("/proc"), gpu: GpuState | None = None
 ) -> Reading:
-    """The counters now. `worker_pid` is the root of the worker's processes; one that has ended
-    counts no more. `gpu` is the GPU's state, taken at the same moment."""
+    """Reads the counters. `worker_pid` is the root of the worker's processes; a process that has
+    ended no longer counts. `gpu` is the GPU's state at the same moment."""
     total, busy, stolen = _machine_ticks(proc)
     own = _process_ticks(proc, os.getpid(), with_ended_children=False)
     for pid in _tree(proc, worker_pid) if worker_pid is not None else ():
@@ -49,9 +49,9 @@ def read(
 
 
 def between(before: Reading, after: Reading) -> Load:
-    """What other work took between two readings with the same worker alive at both. A share is
-    None where the kernel hides its counters or the time is too short to tell. A GPU is seen at
-    the two ends only: what held it back in between and had gone by the end is missed."""
+    """The load between two readings with the same worker alive at both. A share is None if the
+    kernel hides its counters or the time is too short. A GPU is read at the two ends only:
+    throttling that starts and stops in between is missed."""
     known: dict[str, Any] = {"one_minute_load": after.one_minute_load}
     if before.gpu is not None and after.gpu is not None:
         known |= _gpu_between(before.gpu, after.gpu)
@@ -68,7 +68,7 @@ def between(before: Reading, after: Reading) -> Load:
 
 
 def _gpu_between(before: GpuState, after: GpuState) -> dict[str, Any]:
-    """The schema's fields of a GPU: every reason and the most processes seen at either end."""
+    """The GPU's fields of `Load`: all reasons, and the larger number of processes at either end."""
     counts = [state.processes for state in (before, after) if state.processes is not None]
     return {
         "throttle_reasons": list(dict.fromkeys(before.throttle_reasons + after.throttle_reasons)),

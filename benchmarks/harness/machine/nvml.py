@@ -1,8 +1,7 @@
-"""The device of a run, as the parent sees it: through NVML where there is a GPU, from /proc and
-the control groups where there is none. Needs no framework.
+"""Reads a GPU through NVML, from the parent process and without a framework.
 
-No GPU was at hand when this was written: the NVML half is tested against a small stand-in that
-answers as NVML's documentation says. Functions take the NVML module as an argument for that.
+Functions take the NVML module as an argument, so that tests can pass a fake that answers as
+NVML's documentation says.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 
 import pynvml
 
-# Bits of NVML's clocks-event reasons (nvml.h); idleness is no disturbance and is left out.
+# Bits of NVML's clocks-event reasons (nvml.h); idleness is not a disturbance and is excluded.
 THROTTLE_REASONS = {
     0x002: "clocks set by an application",
     0x004: "power cap",
@@ -31,11 +30,11 @@ THROTTLE_REASONS = {
 
 
 class NoGpu(Exception):
-    """There is no NVIDIA driver, no GPU behind it, or CUDA_VISIBLE_DEVICES hides them all."""
+    """There is no NVIDIA driver, it has no GPU, or CUDA_VISIBLE_DEVICES hides all GPUs."""
 
 
 class NvmlFailed(Exception):
-    """There is a driver, and it did not answer."""
+    """There is a driver, but it did not answer."""
 
 
 @contextmanager
@@ -71,12 +70,12 @@ def _handle(nvml: Any, wanted: str) -> Any:
     if not wanted.isdigit():
         return nvml.nvmlDeviceGetHandleByUUID(wanted)
     if int(wanted) >= nvml.nvmlDeviceGetCount():
-        raise NoGpu(f"CUDA_VISIBLE_DEVICES names GPU {wanted}, which is not there")
+        raise NoGpu(f"CUDA_VISIBLE_DEVICES names GPU {wanted}, which does not exist")
     return nvml.nvmlDeviceGetHandleByIndex(int(wanted))
 
 
 def gpu_present(nvml: Any = pynvml) -> bool:
-    """Whether a worker will see a GPU; `NvmlFailed` where the driver does not answer."""
+    """Whether a worker will see a GPU. Raises `NvmlFailed` if the driver does not answer."""
     try:
         with gpu_handle(nvml):
             return True
@@ -91,18 +90,18 @@ def _text(value: str | bytes) -> str:
 
 @dataclass(frozen=True)
 class GpuState:
-    """A GPU at one moment, to tell whether a window was disturbed."""
+    """State of a GPU at one moment, to detect disturbed windows."""
 
     throttle_reasons: tuple[str, ...]
     sm_clock_mhz: int
     memory_clock_mhz: int
-    processes: int | None  # compute processes beside one's own; None where NVML lists none
+    processes: int | None  # other compute processes; None if NVML cannot list them
 
 
 def gpu_state(nvml: Any = pynvml, *, own_processes: int = 0) -> GpuState:
-    """Clocks, why they are held down, and how many compute processes there are beside one's own.
-    They are counted, not named: a container sees other process ids than NVML gives, and may see
-    none of the processes outside it. Raises `NoGpu` or `NvmlFailed`."""
+    """Reads clocks, throttle reasons and the number of other compute processes. Processes are
+    counted, not named: a container sees other process ids than NVML reports, and may see no
+    process outside it. Raises `NoGpu` or `NvmlFailed`."""
     with gpu_handle(nvml) as handle:
         bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
         processes = _process_count(nvml, handle)
@@ -122,15 +121,15 @@ def _process_count(nvml: Any, handle: Any) -> int | None:
 
 
 def free_bytes(nvml: Any = pynvml) -> int:
-    """Device memory that nobody holds now. Raises `NoGpu` or `NvmlFailed`."""
+    """Free device memory. Raises `NoGpu` or `NvmlFailed`."""
     with gpu_handle(nvml) as handle:
         return int(nvml.nvmlDeviceGetMemoryInfo(handle).free)
 
 
 def compute_processes(nvml: Any = pynvml) -> list[str] | None:
-    """Who computes on the GPU now, one text each: name, process id as NVML gives it (in a
-    container the host's) and memory where it is told. None where NVML may not list them; in a
-    container it may list none of those that there are. Raises `NoGpu` or `NvmlFailed`."""
+    """The compute processes on the GPU, one text each: name, process id as NVML reports it (in a
+    container the host's) and memory if known. None if NVML may not list them; in a container the
+    list may be empty although there are some. Raises `NoGpu` or `NvmlFailed`."""
     with gpu_handle(nvml) as handle:
         try:
             found = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
@@ -142,7 +141,7 @@ def compute_processes(nvml: Any = pynvml) -> list[str] | None:
 def _process_text(nvml: Any, process: Any) -> str:
     try:
         name = _text(nvml.nvmlSystemGetProcessName(process.pid))
-    except nvml.NVMLError:  # it lies outside the container, or has ended
+    except nvml.NVMLError:  # outside the container, or ended
         name = "a process"
     held = getattr(process, "usedGpuMemory", None)
     memory = f", {held / 2**30:.1f} GiB" if held is not None else ""
@@ -150,13 +149,13 @@ def _process_text(nvml: Any, process: Any) -> str:
 
 
 class DeviceMemory:
-    """What a job took of the whole GPU: NVML's device use at its peak, minus the use before.
+    """Peak memory of a job on the whole GPU: NVML's peak device use minus the use before.
 
-    Begin it before the worker starts and end it after the worker's last step; it samples from a
-    thread of the process that began it, never in the worker. It counts everything that the worker
-    holds, context and libraries included, and everything that anyone else takes meanwhile: the
-    figure holds on an exclusive GPU only, and `shared` tells when another compute process was
-    seen. A peak shorter than the interval between samples can be missed.
+    Enter it before the worker starts and leave it after the worker's last step. It samples from a
+    thread of this process, never in the worker. It counts everything that the worker holds,
+    context and libraries included, and everything that other processes allocate meanwhile: the
+    figure is valid on an exclusive GPU only, and `shared` is set when another compute process was
+    seen. A peak shorter than the sampling interval can be missed.
 
         with DeviceMemory() as memory:
             ...  # the worker runs
@@ -174,7 +173,7 @@ class DeviceMemory:
         self.shared = False
 
     def __enter__(self) -> DeviceMemory:
-        """Takes the use before; raises `NoGpu` or `NvmlFailed` where there is none to take."""
+        """Reads the use before. Raises `NoGpu` or `NvmlFailed`."""
         self._thread = threading.Thread(target=self._run, name="device-memory", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -194,7 +193,7 @@ class DeviceMemory:
 
     @property
     def peak_bytes(self) -> int:
-        """Peak above the use before; `NvmlFailed` when a sample could not be taken."""
+        """Peak above the use before. Raises `NvmlFailed` if a sample failed."""
         if self._error is not None:
             raise self._error
         return self._highest_bytes - self.used_before_bytes
@@ -204,7 +203,7 @@ class DeviceMemory:
             with gpu_handle(self._nvml) as handle:
                 self._sample(handle)
                 self.used_before_bytes = self._highest_bytes
-                # Nobody may be there before the worker, and only the worker afterwards.
+                # No process is expected before the worker starts, and only the worker afterwards.
                 self.shared = (_process_count(self._nvml, handle) or 0) > 0
                 self._ready.set()
                 while not self._stop.wait(self._interval_seconds):

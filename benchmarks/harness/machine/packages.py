@@ -1,4 +1,4 @@
-"""What is installed, told without importing it."""
+"""Installed packages and their versions, read without importing them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from frameworks.contract import BACKENDS
 
-# The same framework under another distribution name.
+# Other distribution names of the same framework.
 ALSO_KNOWN_AS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
 REPORTED = (
     "torch",
@@ -39,8 +39,8 @@ def version(distribution: str) -> str | None:
 
 
 def own_version() -> str:
-    """Which ftbench takes the figures: its version and, in a checkout, the commit, with
-    '+changes' where its files differ from it."""
+    """The version of ftbench and, in a checkout, the commit, with '+changes' if files differ from
+    it."""
     found = version("ftbench") or "not installed"
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
@@ -53,28 +53,29 @@ def own_version() -> str:
             text=True,
             check=True,
         )
-    except (OSError, subprocess.CalledProcessError):  # no git here, or a folder of another user's
+    except (OSError, subprocess.CalledProcessError):  # no git, or another user's folder
         return found
     return f"{found} at {done.stdout.strip()}"
 
 
-def missing(backend: str) -> str | None:
-    """Why a backend cannot run here, in a few words with the mend; None when it can."""
-    lacks = []
+def missing_packages(backend: str) -> str | None:
+    """The packages that a backend needs and that are not installed, and how to install them. None
+    if nothing is missing."""
+    problems = []
     for text in BACKENDS[backend].requirements:
         requirement = Requirement(text)
         found = version(requirement.name)
         if found is None:
-            lacks.append(f"{requirement.name} is not installed")
+            problems.append(f"{requirement.name} is not installed")
         elif not requirement.specifier.contains(found, prereleases=True):
-            lacks.append(f"{requirement.name} {found} is installed, needed is {text}")
-    if not lacks:
+            problems.append(f"{requirement.name} {found} is installed, but {text} is required")
+    if not problems:
         return None
-    return f"{'; '.join(lacks)} (pip install -e '.[{BACKENDS[backend].extra}]')"
+    return f"{'; '.join(problems)} (pip install -e '.[{BACKENDS[backend].extra}]')"
 
 
 def versions() -> dict[str, str]:
-    """Versions of all that can move a figure."""
+    """Versions of everything that can change a figure."""
     found = {name: version(name) for name in REPORTED if name not in ("tensorflow-cpu",)}
     return {
         "python": platform.python_version(),

@@ -1,4 +1,5 @@
-"""Peak resident memory of a process: the kernel's `VmHWM`, after a reset.
+"""Memory of a process: peak resident memory (the kernel's `VmHWM`, after a reset) and data
+segment.
 
 Counts resident pages, in bytes. Never `ru_maxrss`: it survives exec, so a worker would begin with
 its parent's peak. The mark can be reset by writing 5 to `clear_refs` (Linux 4.0 and later, for
@@ -18,9 +19,9 @@ RESET_HIGH_WATER_MARK = "5"  # proc(5), /proc/pid/clear_refs
 
 
 def reset_peak(pid: int | None = None) -> int | None:
-    """Starts the peak of a process (this one by default) anew and returns it, in bytes: its
-    resident memory now. None where the mark cannot be reset; `ProcessLookupError` where there is
-    no such process."""
+    """Resets the peak of a process (this one by default) and returns it, in bytes: its current
+    resident memory. None if the mark cannot be reset. Raises ProcessLookupError if there is no
+    such process."""
     folder = _folder(pid)
     try:
         (folder / "clear_refs").write_text(RESET_HIGH_WATER_MARK)
@@ -32,8 +33,8 @@ def reset_peak(pid: int | None = None) -> int | None:
 
 
 def peak(pid: int | None = None) -> int | None:
-    """Peak resident bytes since the last reset, or since the process began without one. None
-    where the kernel keeps no such mark; `ProcessLookupError` where there is no such process."""
+    """Peak resident bytes since the last reset, or since the process began. None if the kernel has
+    no such mark. Raises ProcessLookupError if there is no such process."""
     for line in (_folder(pid) / "status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024  # the file says kB and means KiB
@@ -51,8 +52,8 @@ INTERVAL_SECONDS = 0.005
 
 
 def bound(limit_bytes: int) -> None:
-    """Bounds this process's data segment; `unbound` takes it back. Errors: ValueError where a
-    harder limit holds already."""
+    """Limits this process's data segment; `unbound` removes the limit. Raises ValueError if a
+    lower hard limit exists."""
     resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, hard_limit()))
 
 
@@ -65,37 +66,37 @@ def hard_limit() -> int:
 
 
 class Held(NamedTuple):
-    """What a process holds at one moment, in bytes."""
+    """Memory of a process at one moment, in bytes."""
 
     data: int  # its data segment, resident or not
-    resident: int  # of all its memory that no file stands behind, the pages that it has touched
+    resident: int  # anonymous pages that it has touched
 
 
 def held(pid: int | None = None, proc: Path = Path("/proc")) -> Held | None:
-    """By this process unless another is named. None where it has ended."""
+    """Reads the memory of a process, this one by default. None if it has ended."""
     try:
         text = (proc / str(os.getpid() if pid is None else pid) / "status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = dict(line.split(":", 1) for line in text.splitlines())
-    if "VmData" not in fields:  # it has ended and is not yet waited for
+    if "VmData" not in fields:  # a zombie
         return None
     data, resident = (int(fields[name].split()[0]) * 1024 for name in ("VmData", "RssAnon"))
     return Held(data, resident)  # the file says kB and means KiB
 
 
 class DataPeak:
-    """Looks at a process from a thread of this one, from `with` to its end or the process's.
+    """Samples the memory of a process from a thread, until the `with` block or the process ends.
 
     with DataPeak(worker.pid) as peak:
-        ...  # the worker works
+        ...  # the worker runs
     peak.held
     """
 
     def __init__(self, pid: int, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._pid, self._interval_seconds = pid, interval_seconds
         self._stop = threading.Event()
-        self.held = Held(0, 0)  # each at its own highest
+        self.held = Held(0, 0)  # the maximum of each
 
     def __enter__(self) -> DataPeak:
         self._thread = threading.Thread(target=self._run, name="data-peak", daemon=True)

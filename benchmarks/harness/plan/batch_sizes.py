@@ -1,8 +1,8 @@
-"""The batch sizes that a limit is searched among."""
+"""The grid of batch sizes that a limit search uses."""
 
 from __future__ import annotations
 
-SINGLE_STEPS = 64  # up to here the grid holds every size
+SINGLE_STEPS = 64  # the grid has every size up to here
 
 
 def next_size(batch: int) -> int:
@@ -13,7 +13,7 @@ def next_size(batch: int) -> int:
 
 
 def grid(highest: int) -> list[int]:
-    """All sizes that are tried, rising, `highest` the last of them."""
+    """All sizes of the grid in ascending order, ending with `highest`."""
     sizes = [1]
     while sizes[-1] < highest:
         sizes.append(min(highest, next_size(sizes[-1])))

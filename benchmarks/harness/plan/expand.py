@@ -1,4 +1,4 @@
-"""The jobs that a profile and the command line ask for."""
+"""Expands a profile and the command line into the list of jobs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from results.schema.job import participant
 
 
 def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], command: str) -> Plan:
-    """The jobs of a profile under the command line's choices, in the order they are run:
-    question by question, so that all timing is over before the long trainings begin.
+    """Makes the plan of a run. Jobs are in the order in which they run: question by question, so
+    that all timing is finished before the long trainings begin.
 
-    Errors: UserError for a backend, task or question that is not known, and for a recipe that
-    is invalid once all its layers are put together."""
+    Raises UserError for an unknown backend, task or question, and for a recipe that is invalid
+    once its layers are combined."""
     backends = list(dict.fromkeys(choice.backends or profile.backends))
     for backend in backends:
         if backend not in BACKENDS:
@@ -69,8 +69,8 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         )
     if choice.batch_limit and all(spec.budget is None for spec in jobs):
         raise UserError(
-            "--budget, --gpu, --phase and --compare-finders say how a batch limit is "
-            "found: use `ftbench limit`, or add --question batch_limit"
+            "--budget, --gpu, --phase and --compare-finders apply to batch limits: "
+            "use `ftbench limit`, or add --question batch_limit"
         )
     sizes = {
         task: (profile.tasks[task].train_examples, profile.tasks[task].evaluation_examples)
@@ -101,7 +101,7 @@ def _jobs(
     choice: Choice, profile: Profile, backends: Sequence[str], tasks: Sequence[str]
 ) -> Iterator[JobSpec]:
     questions = [q for q in profile.questions if not choice.questions or q in choice.questions]
-    # A limit takes long, so no profile asks for it by default; anyone can by naming it.
+    # A limit takes long, so no profile includes it by default; --question adds it.
     if "batch_limit" in choice.questions and "batch_limit" not in questions:
         questions.append("batch_limit")
     for question, task in itertools.product(questions, tasks):
@@ -112,8 +112,8 @@ def _jobs(
             yield from _named_jobs(choice, profile, question, task, backends)
             continue
         combinations = list(_varied_values(question, profile, choice))
-        taking_part = list(_participants(question, profile, backends))
-        for varied, (backend, role) in itertools.product(combinations, taking_part):
+        participants = list(_participants(question, profile, backends))
+        for varied, (backend, role) in itertools.product(combinations, participants):
             recipe = profile.recipe_for(backend, task, varied, choice.recipe)
             label = "".join(f"-{field}_{value}" for field, value in varied.items())
             key = JobKey(
@@ -133,22 +133,22 @@ def _jobs(
 def _named_jobs(
     choice: Choice, profile: Profile, question: Question, task: str, backends: Sequence[str]
 ) -> Iterator[JobSpec]:
-    """A study of named changes, backend by backend: the changes of one backend take turns, because
-    each is compared with the same backend's plain recipe, which alone has controls. Its memory is taken
-    twice: the difference is the noise of what is saved."""
+    """A study of named changes, backend by backend: the changes of one backend race each other,
+    because each is compared with that backend's plain recipe. Only the plain recipe has controls,
+    and its memory is measured twice: the difference is the noise of the savings."""
     for name in (name for fields in profile.changes.values() for name in fields):
         if name in choice.recipe:
             raise UserError(
                 f"--recipe {name}: profile {choice.profile!r} has changes that set "
-                "it; leave it out, or change them in a profile of your own"
+                "it; omit it, or change them in a profile of your own"
             )
     changes: dict[str, Fields] = {PLAIN: {}} | profile.changes
     for one, (change, fields) in itertools.product(backends, changes.items()):
         recipe = profile.recipe_for(one, task, fields, choice.recipe)
-        taking_part = list(_participants(question, profile, [one]))
+        participants = list(_participants(question, profile, [one]))
         if question == "memory":
-            taking_part.append((one, "repeat"))
-        for backend, role in taking_part:
+            participants.append((one, "repeat"))
+        for backend, role in participants:
             if role != "framework" and change != PLAIN:
                 continue
             key = JobKey(
@@ -171,9 +171,9 @@ def _limit_jobs(
 ) -> Iterator[JobSpec]:
     """One search per budget and phase, the smallest budget first."""
     if "batch_size" in choice.recipe:
-        raise UserError("--recipe batch_size: it is what a batch limit searches for; leave it out")
+        raise UserError("--recipe batch_size: a batch limit searches for the batch size; omit it")
     plan = profile.batch_limit
-    labels = budgets.rising(plan.budgets or [budgets.DEVICE])
+    labels = budgets.sort_budgets(plan.budgets or [budgets.DEVICE])
     for varied, budget, phase, backend in itertools.product(
         _varied_values("batch_limit", profile, choice), labels, dict.fromkeys(plan.phases), backends
     ):
@@ -196,8 +196,8 @@ def _limit_jobs(
 
 
 def _varied_values(question: Question, profile: Profile, choice: Choice) -> Iterator[Fields]:
-    """The recipe fields that a question varies, with one set of values each. A field on the
-    command line replaces all values that the profile has for it."""
+    """The combinations of recipe fields that a question varies. A field on the command line
+    replaces all values that the profile has for it."""
     varied = {
         name: values
         for name, values in _varied(question, profile).items()
@@ -207,14 +207,14 @@ def _varied_values(question: Question, profile: Profile, choice: Choice) -> Iter
         dict(zip(varied, values, strict=True)) for values in itertools.product(*varied.values())
     ]
     yield from combinations
-    if question == "equivalence":  # a trace in fp32 has its name without the word
+    if question == "equivalence":  # the name of an fp32 trace omits the precision
         for precision in profile.equivalence.precisions:
             if precision != "fp32":
                 yield {**combinations[0], "precision": precision}
 
 
 def _varied(question: Question, profile: Profile) -> dict[str, list[Any]]:
-    """The recipe fields of which a question takes several values."""
+    """The recipe fields that a question varies, with their values."""
     if question == "accuracy":
         return {"seed": list(profile.accuracy.seeds)}
     if question == "equivalence":
@@ -227,27 +227,30 @@ def _varied(question: Question, profile: Profile) -> dict[str, list[Any]]:
 def _participants(
     question: Question, profile: Profile, backends: Sequence[str]
 ) -> Iterator[tuple[str, Role]]:
-    """Who takes turns, in order: every backend with its control right after it, and at the end
-    the first installed backend once more, as far from its first turn as any two can be."""
+    """The participants of a race, in order: every backend followed by its control, and at the end
+    the first installed backend again, as far from its first turn as possible."""
     races = question == "throughput"
-    if question == "equivalence":  # asked of those that train an architecture that another has
+    if question == "equivalence":  # only backends that share an architecture with another
         backends = [b for b in backends if BACKENDS[b].certified_with]
     for backend in backends:
         yield backend, "framework"
         if races and profile.throughput.control:
             yield backend, "control"
     if races and profile.throughput.noise_pair:
-        yield next((b for b in backends if packages.missing(b) is None), backends[0]), "repeat"
+        yield (
+            next((b for b in backends if packages.missing_packages(b) is None), backends[0]),
+            "repeat",
+        )
 
 
 def _for_question(recipe: Recipe, question: str, profile: Profile, varied: Fields) -> Recipe:
-    """What a question fixes in the recipe: how many steps, and full-length batches where memory
-    is read, so that its peak does not hang on which examples were drawn. A trace is taken without
-    chance and with everything at work that could be done in two ways."""
+    """Applies what a question fixes in the recipe: the number of steps, and full-length batches for
+    memory, so that the peak does not depend on which examples were drawn. Traces disable
+    randomness and enable every feature that backends could implement differently."""
     if question == "throughput":
         changes: Fields = {"steps": profile.throughput.training_steps}
     elif question == "memory":
-        # One more step than those whose peak is read, for the phases of a step.
+        # One more step than those whose peak is measured, for the phases of a step.
         changes = {"steps": profile.memory.steps + 1, "padding": "max"}
     elif question == "batch_limit":  # the search sets the batch size
         changes = {"steps": profile.batch_limit.steps, "padding": "max", "batch_size": 1}

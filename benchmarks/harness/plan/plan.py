@@ -1,4 +1,4 @@
-"""From a profile to the list of jobs. A job is one backend x task x question x change."""
+"""A plan: the list of jobs of a run. A job is one backend x task x question x change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from results.schema.job import comparison
 
 
 class JobSpec(BaseModel):
-    """What a job is, before anything is loaded for it."""
+    """The specification of a job, before anything is loaded for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,18 +35,19 @@ class JobSpec(BaseModel):
 
     @property
     def comparison(self) -> str:
-        """Jobs that take turns have one name for their group: those that differ in nothing but
-        the backend and its loop or, in a study of named changes, those of one backend."""
+        """The name of the group that a job races in: jobs that differ only in the backend and its
+        loop or, in a study of named changes, the jobs of one backend."""
         return comparison(self.key)
 
     @property
     def evaluates(self) -> bool:
-        """Whether evaluation is timed too: the other participants of a race predict alike."""
+        """Whether evaluation is timed too: the other participants of a race evaluate in the same
+        way."""
         return self.key.role == "framework"
 
 
 class Plan(BaseModel):
-    """All that a run does: kept as `plan.json`, so that a stopped run can go on."""
+    """Everything that a run does. Saved as `plan.json`, so that a stopped run can be resumed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,7 +71,7 @@ class Plan(BaseModel):
 
 
 class Choice(BaseModel):
-    """What the command line chose over the profile."""
+    """The choices of the command line, which override the profile."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,8 +1,8 @@
-"""Profiles: which work is measured. One TOML file each; a study is a profile that varies
+"""Profiles: which work is measured. Each is one TOML file; a study is a profile that varies
 something.
 
-A recipe is put together from the profile's `[recipe]`, the task's, the backend's, the varied
-fields and the command line, the later one winning field by field.
+A recipe combines the profile's `[recipe]`, the task's, the backend's, the varied fields and the
+command line; later ones override earlier ones field by field.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Profile(Section):
     description: str
     """One line for `ftbench list`."""
     checkpoint: str = "minilm"
-    """What all backends start from: a name, a folder, a hub id, or `random:SHAPE`."""
+    """The start of all backends: a name, a folder, a hub id, or `random:SHAPE`."""
     data: str = "embedded"
     """Source of the texts: `embedded` (generated), `hub`, or `dir:PATH`."""
     data_seed: Annotated[int, Field(ge=0)] = 42
-    """Seed of generated texts, of a subset of the examples, and of a split that the data lacks."""
+    """Seed of generated texts, of a subset of the examples, and of a split that the data does not have."""
     backends: list[str] = Field(default_factory=lambda: list(BACKENDS))
     """Backends to measure."""
     questions: list[Question] = ["equivalence", "throughput", "memory", "accuracy"]
@@ -67,7 +67,7 @@ class Profile(Section):
     """Named changes to the recipe, in `[changes.NAME]`; each is raced against the plain recipe.
     Excludes `vary`."""
     equivalence: EquivalencePlan = EquivalencePlan()
-    """What a trace is taken of, in `[equivalence]`."""
+    """The training that is traced, in `[equivalence]`."""
     throughput: ThroughputPlan = ThroughputPlan()
     """Windows and rounds, in `[throughput]`."""
     memory: MemoryPlan = MemoryPlan()
@@ -83,7 +83,7 @@ class Profile(Section):
         """The recipe of one backend on one task, with further layers on top (varied fields, seed,
         command line).
 
-        Errors: pydantic's ValidationError; `load_profile` has tried every layer of the file."""
+        Raises pydantic's ValidationError; `load_profile` has validated every layer of the file."""
         fields: Fields = {}
         below = (self.recipe, self.tasks[task].recipe, self.backend.get(backend, {}))
         for layer in (*below, *layers):
@@ -96,18 +96,18 @@ def profile_names() -> list[str]:
 
 
 def load_profile(name: str) -> Profile:
-    """A profile by name, or by the path of a TOML file.
+    """Loads a profile by name, or by the path of a TOML file.
 
-    Errors: UserError for an unknown name, a file that is not TOML, a field that is unknown or
-    has a wrong value, with file, field and what is allowed."""
+    Raises UserError for an unknown name, a file that is not TOML, and an unknown field or invalid
+    value, with file, field and what is allowed."""
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if name.endswith(".toml"):
             raise UserError(
-                f"profile file {name!r} is not there; give a name that "
-                "`ftbench list` shows or the path of a TOML file"
+                f"profile file {name!r} does not exist; use a name that "
+                "`ftbench list` shows, or the path of a TOML file"
             ) from None
         raise unknown("profile", name, profile_names()) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -142,11 +142,11 @@ def _check_layers(file: str, profile: Profile) -> None:
     for where, fields in layers:
         check_fields(fields, f"profile {file}", where)
     if profile.vary and profile.changes:
-        raise UserError(f"profile {file}: vary and changes exclude each other: keep one")
+        raise UserError(f"profile {file}: vary and changes cannot be combined: remove one")
     if PLAIN in profile.changes:
         raise UserError(
-            f"profile {file}: changes.{PLAIN}: every study has one already, that "
-            "changes nothing; choose another name"
+            f"profile {file}: changes.{PLAIN}: this name is reserved for the unchanged "
+            "recipe; choose another name"
         )
     tried: dict[str, Fields] = {"recipe": {}}
     tried |= {f"changes.{name}": f for name, f in profile.changes.items()}

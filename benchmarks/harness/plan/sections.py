@@ -1,4 +1,4 @@
-"""The sections of a profile and what each may say."""
+"""The sections of a profile and their fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a profile or an option, in one line."""
+"""Explains in one line what is wrong with a profile or an option."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from frameworks.contract import Recipe
 
 
 def check_fields(fields: Mapping[str, Any], whose: str, where: str) -> None:
-    """A part of a recipe, judged alone.
+    """Validates a part of a recipe on its own.
 
-    Errors: UserError naming `whose` file or option, the field and what is allowed."""
+    Raises UserError that names `whose` file or option, the field and the allowed values."""
     try:
         Recipe.model_validate(dict(fields))
     except ValidationError as error:
         alone = [detail for detail in error.errors() if detail["loc"]]
-        if alone:  # errors without a field come from fields in other layers
+        if alone:  # errors without a field depend on other layers
             raise UserError(f"{whose}: {explain(error, Recipe, where)}") from None
 
 
@@ -45,7 +45,7 @@ def parse_overrides(settings: Iterable[str]) -> Fields:
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str = "") -> str:
-    """All that is wrong, in one line: field, value and what is allowed."""
+    """All errors in one line: field, value and what is allowed."""
     return "; ".join(_explain_one(detail, model, where) for detail in error.errors())
 
 
@@ -58,13 +58,13 @@ def _explain_one(detail: ErrorDetails, model: type[BaseModel], where: str) -> st
         return f"unknown field {field}: {hint}"
     if detail["type"] == "missing":
         return f"{field} is missing"
-    if detail["type"] == "value_error":  # the fields together, each of which may be right
+    if detail["type"] == "value_error":  # fields that are valid alone but not together
         return f"{field}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
     return f"{field} = {detail['input']!r}: {detail['msg'].replace('Input should', 'must')}"
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Field names of the model that stands at `location` inside `model`."""
+    """Field names of the model at `location` inside `model`."""
     current: Any = model
     for part in location:
         field = getattr(current, "model_fields", {}).get(part)

@@ -142,7 +142,7 @@ def footprints(works: Sequence[Workload], say: Say) -> dict[Workload, Footprint]
 
 def not_here() -> dict[str, str]:
     """The backends that cannot be traced here, and why."""
-    return {name: why for name in BACKENDS if (why := packages.missing(name))}
+    return {name: why for name in BACKENDS if (why := packages.missing_packages(name))}
 
 
 def _about(work: Workload) -> dict[str, Any]:

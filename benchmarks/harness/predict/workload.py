@@ -94,7 +94,7 @@ def lacks(row: gpu_types.GpuType, recipe: Recipe) -> str | None:
         cores=1,
         compute_capability=row.compute_capability,
     )
-    return device_machine.lacks(device, recipe.precision)
+    return device_machine.unsupported_precision(device, recipe.precision)
 
 
 def _gpu_target(work: Workload, name: str) -> Target:

@@ -23,7 +23,7 @@ def lend(run: Path, backends: Iterable[str]) -> None:
     Errors: StoreError, or OSError where the folder cannot be made."""
     (run / FOLDER).mkdir(exist_ok=True)
     for backend in backends:
-        if packages.missing(backend) is None:
+        if packages.missing_packages(backend) is None:
             store.write_record(run / FOLDER / f"{backend}.json", here())
 
 

@@ -1,4 +1,4 @@
-"""From the plan to job files: data read, texts tokenised and starting weights made, each once.
+"""From the plan to job files: data read, texts tokenized and starting weights made, each once.
 
 All of it is done before the first job starts, so that bad input ends a run before it has begun.
 """
@@ -19,7 +19,7 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Environment, Excluded, Ready, here
 from benchmarks.harness.jobs.job import Job, LimitWork, StartFile
 from benchmarks.harness.machine import budgets, packages
-from benchmarks.harness.machine.device import lacks
+from benchmarks.harness.machine.device import unsupported_precision
 from benchmarks.harness.plan.plan import JobSpec, Plan
 from frameworks.contract import BACKENDS, Start
 from results.schema import PLAIN, Device
@@ -56,7 +56,7 @@ class Inputs:
 
     def texts(self, name: str, length: int) -> tokenize.Prepared:
         if (name, length) not in self._texts:
-            self._texts[name, length] = tokenize.tokenise(self.data(name), self.source, length)
+            self._texts[name, length] = tokenize.tokenize_task(self.data(name), self.source, length)
         return self._texts[name, length]
 
 
@@ -76,7 +76,7 @@ def prepare(
     own = here()
 
     def environment_of(spec: JobSpec) -> Environment:
-        missing = packages.missing(spec.key.backend)
+        missing = packages.missing_packages(spec.key.backend)
         return lent[spec.key.backend] if missing else own
 
     return {
@@ -92,7 +92,7 @@ def check_device(specs: Sequence[JobSpec], device: Device) -> None:
     for spec in specs:
         if spec.key.question == "equivalence" or spec.key.change not in (None, PLAIN):
             continue
-        why = lacks(device, spec.recipe.precision)
+        why = unsupported_precision(device, spec.recipe.precision)
         if why:
             raise UserError(
                 f"precision {spec.recipe.precision!r} on {device.name}: {why}; choose "
@@ -152,7 +152,7 @@ def exclude(
     checkpoints.check_length(source, spec.recipe.length)
     if spec.budget is not None:
         budgets.check_device(spec.budget, device)
-    missing = packages.missing(spec.key.backend)
+    missing = packages.missing_packages(spec.key.backend)
     if missing and (spec.key.question != "throughput" or spec.key.backend not in lent):
         return Excluded(spec, "not_installed", missing)
     pretrained = BACKENDS[spec.key.backend].pretrained
@@ -163,7 +163,7 @@ def exclude(
             "random weights: the accuracy would say nothing; choose a pretrained checkpoint",
         )
     problems = unsupported(spec, source, device.kind)
-    why = lacks(device, spec.recipe.precision)
+    why = unsupported_precision(device, spec.recipe.precision)
     if problems or why:
         return Excluded(spec, "unsupported", why or "; ".join(problems))
     return None

@@ -43,9 +43,9 @@ def build(job: Job, pipe: Pipe) -> Built:
     module = backend(job, pipe)
     train, traced = load_examples(job.train), job.key.question == "equivalence"
     if traced:
-        train = examples.some(train, job.equivalence.examples(job.recipe.accumulation))
+        train = examples.take_spread(train, job.equivalence.examples(job.recipe.accumulation))
     if job.limit:
-        train = examples.exactly(train, batch_limit.needed(job, job.limit))
+        train = examples.take_repeated(train, batch_limit.needed(job, job.limit))
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send(Building())
     began = time.perf_counter()

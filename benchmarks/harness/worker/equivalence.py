@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.harness.data.examples import load_examples, some
-from benchmarks.harness.equivalence.sketch import sketches
+from benchmarks.harness.data.examples import load_examples, take_spread
+from benchmarks.harness.equivalence.count_sketch import sketches
 from benchmarks.harness.equivalence.trace import Arrays, write_arrays
 from benchmarks.harness.jobs.events import TraceResult, TrainingProgress
 from benchmarks.harness.jobs.job import Built, Job
@@ -95,7 +95,9 @@ def step_examples(feed: Feed, steps: int) -> list[int]:
 
 def take(job: Job, built: Built, pipe: Pipe) -> TraceResult:
     session, plan = built.session, job.equivalence
-    evaluation = some(load_examples(next(iter(job.evaluations.values()))), plan.evaluation_examples)
+    evaluation = take_spread(
+        load_examples(next(iter(job.evaluations.values()))), plan.evaluation_examples
+    )
     began = told = time.perf_counter()
     total = session.work.feed.total_steps
 

@@ -15,7 +15,7 @@ import importlib
 from collections.abc import Callable
 from types import ModuleType
 
-from benchmarks.harness.data.examples import exactly, load_examples
+from benchmarks.harness.data.examples import load_examples, take_repeated
 from benchmarks.harness.jobs import outcomes
 from benchmarks.harness.jobs.events import FinderResult, FinderTries
 from benchmarks.harness.jobs.job import FinderName, Job
@@ -45,7 +45,7 @@ def take(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
             Work(
                 recipe=at.recipe,
                 start=job.start.start(),
-                train=exactly(examples, needed(at, limit)),
+                train=take_repeated(examples, needed(at, limit)),
                 memory_limit_bytes=limit.framework_bytes,
             )
         )

@@ -14,7 +14,7 @@ import dataclasses
 import json
 import time
 
-from benchmarks.harness.data.examples import head, load_examples
+from benchmarks.harness.data.examples import load_examples, take_first
 from benchmarks.harness.jobs.events import (
     ThroughputResult,
     TrainingEnded,
@@ -74,7 +74,7 @@ def take(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
     watch = WindowWatch(job, session, pipe)
     training.run(job, session, watch)
     plan, recipe = job.throughput, job.recipe
-    examples = head(
+    examples = take_first(
         load_examples(next(iter(job.evaluations.values()))),
         plan.evaluation_batches * recipe.batch_size,
     )

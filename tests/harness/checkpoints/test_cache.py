@@ -1,4 +1,4 @@
-"""Made once, whole, by one process; made anew when damaged."""
+"""A file is made once, completely, by one process, and made again when damaged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.checkpoints.cache import cache_folder, made_once
+from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.errors import UserError
 
 
@@ -28,17 +28,17 @@ def test_the_folder_can_be_named(monkeypatch, tmp_path):
     assert cache_folder().name == "ftbench"
 
 
-def test_a_thing_is_made_once(tmp_path):
+def test_a_thing_is_make_once(tmp_path):
     target = tmp_path / "deep" / "thing"
-    assert not made_once(target, write("a"), says("a"))
-    assert made_once(target, write("b"), says("a"))
+    assert not make_once(target, write("a"), says("a"))
+    assert make_once(target, write("b"), says("a"))
     assert target.read_text() == "a"
 
 
-def test_a_damaged_thing_is_made_anew(tmp_path):
+def test_a_damaged_thing_is_made_again(tmp_path):
     target = tmp_path / "thing"
     target.write_text("dam")
-    assert not made_once(target, write("good"), says("good"))
+    assert not make_once(target, write("good"), says("good"))
     assert target.read_text() == "good"
 
 
@@ -51,7 +51,7 @@ def test_a_folder_is_replaced_whole(tmp_path):
         path.mkdir()
         (path / "new").touch()
 
-    made_once(target, make, lambda path: (path / "new").exists())
+    make_once(target, make, lambda path: (path / "new").exists())
     assert [path.name for path in target.iterdir()] == ["new"]
 
 
@@ -61,7 +61,7 @@ def test_a_failure_leaves_nothing_half_made(tmp_path):
         raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
-        made_once(tmp_path / "thing", fail, says("x"))
+        make_once(tmp_path / "thing", fail, says("x"))
     assert [path.name for path in tmp_path.iterdir()] == [".thing.lock"]
 
 
@@ -73,13 +73,13 @@ def test_a_full_disk_is_told(tmp_path):
         Path("/dev/full").write_text("x" * 100_000)
 
     with pytest.raises(UserError, match="No space left on device.*FTBENCH_CACHE"):
-        made_once(tmp_path / "thing", fill, says("x"))
+        make_once(tmp_path / "thing", fill, says("x"))
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write .*FTBENCH_CACHE"):
-        made_once(tmp_path / "file" / "thing", write("x"), says("x"))
+        make_once(tmp_path / "file" / "thing", write("x"), says("x"))
 
 
 def _make_slowly(target: Path, log: Path) -> None:
@@ -90,7 +90,7 @@ def _make_slowly(target: Path, log: Path) -> None:
         time.sleep(0.5)
         path.write_text("half and half")
 
-    made_once(target, make, says("half and half"))
+    make_once(target, make, says("half and half"))
     assert target.read_text() == "half and half"
 
 

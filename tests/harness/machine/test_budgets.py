@@ -17,8 +17,8 @@ from benchmarks.harness.machine.budgets import (
     check_device,
     check_label,
     find_budget,
-    rising,
     size_bytes,
+    sort_budgets,
 )
 from benchmarks.harness.machine.gpu_types import gpu_type, gpu_types
 from benchmarks.harness.machine.process_memory import DataPeak, held
@@ -83,7 +83,10 @@ def test_what_the_device_does_not_have_is_told() -> None:
         check_device("17GiB", CPU)
     with pytest.raises(UserError, match="`ftbench predict --gpu T4`"):
         check_device("T4", CPU)
-    with pytest.raises(UserError, match="cannot be emulated; `ftbench predict --gpu A100-40`"):
+    with pytest.raises(
+        UserError,
+        match="cannot be emulated. Use a smaller type, or `ftbench predict --gpu A100-40`",
+    ):
         check_device("A100-40", T4)
 
 
@@ -130,7 +133,12 @@ def test_the_whole_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_smallest_first() -> None:
-    assert rising(["device", "8GiB", "T4", "900MiB", "8GiB"]) == ["900MiB", "8GiB", "T4", "device"]
+    assert sort_budgets(["device", "8GiB", "T4", "900MiB", "8GiB"]) == [
+        "900MiB",
+        "8GiB",
+        "T4",
+        "device",
+    ]
 
 
 def test_memory_left_of_a_group(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_a_gpu_that_is_lost_gives_no_figure():
 )
 def test_precisions_of_a_gpu(capability, precision, able):
     gpu = Device(kind="gpu", name="x", memory_bytes=1, cores=1, compute_capability=capability)
-    why = device.lacks(gpu, precision)
+    why = device.unsupported_precision(gpu, precision)
     assert (why is None) == able
     assert able or capability in why
 
@@ -236,7 +236,7 @@ def test_precisions_of_a_gpu(capability, precision, able):
 def test_precisions_of_a_processor(monkeypatch):
     cpu = Device(kind="cpu", name="x", memory_bytes=1, cores=1)
     monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"avx2", "avx512_bf16"}))
-    assert device.lacks(cpu, "fp32") is None
-    assert device.lacks(cpu, "bf16") is None
-    assert "emulate" in device.lacks(cpu, "fp16")
-    assert "NVIDIA" in device.lacks(cpu, "tf32")
+    assert device.unsupported_precision(cpu, "fp32") is None
+    assert device.unsupported_precision(cpu, "bf16") is None
+    assert "emulate" in device.unsupported_precision(cpu, "fp16")
+    assert "NVIDIA" in device.unsupported_precision(cpu, "tf32")

@@ -108,7 +108,9 @@ def raced(profile: Profile, **throughput: bool) -> Profile:
 def test_controls_stand_in_the_race_of_their_backend(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "missing", lambda b: None if b == "hf_tf" else "not here")
+    monkeypatch.setattr(
+        packages, "missing_packages", lambda b: None if b == "hf_tf" else "not here"
+    )
     choice = Choice(tasks=["imdb"], questions=["throughput", "memory"])
     plan = make_plan(choice, raced(profile, control=True, noise_pair=True), TASKS, "")
     first = [spec for spec in plan.jobs if spec.comparison == plan.jobs[0].comparison]

@@ -59,7 +59,7 @@ def test_the_named_profiles_are_there() -> None:
         ),
         (
             "[tasks.imdb]\n[vary]\nlength = [8]\n[changes.small]\nbatch_size = 8",
-            ["vary and changes exclude each other"],
+            ["vary and changes cannot be combined"],
         ),
         ("questions = ['speed']\n[tasks.imdb]", ["'speed'", "'throughput'"]),
         ("backends = ['hf_trch']\n[tasks.imdb]", ["hf_trch", "did you mean hf_torch"]),
@@ -84,7 +84,7 @@ def test_a_mistake_is_named(tmp_path: Path, content: str, parts: list[str]) -> N
 def test_an_unknown_profile_names_the_nearest() -> None:
     with pytest.raises(UserError, match="unknown profile 'quik': did you mean quick"):
         load_profile("quik")
-    with pytest.raises(UserError, match=r"nowhere\.toml.*not there"):
+    with pytest.raises(UserError, match=r"nowhere\.toml.*does not exist"):
         load_profile("nowhere.toml")
 
 

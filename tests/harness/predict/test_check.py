@@ -160,7 +160,9 @@ def test_a_check_keeps_the_cases_of_backends_that_are_not_here(
     new = [made_up(0.02)]
     folder = store.create_run(tmp_path, run_info())
     store.write_prediction_cases(folder, old)
-    monkeypatch.setattr(packages, "missing", lambda name: "gone" if name == "hf_tf" else None)
+    monkeypatch.setattr(
+        packages, "missing_packages", lambda name: "gone" if name == "hf_tf" else None
+    )
     monkeypatch.setattr(check, "cases", lambda measurements, say: list(new))
     assert main.main(["predict", "--check", str(folder)]) == 0
     assert store.read_prediction_cases(folder) == ([*new, old[0]], [])

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness.data.examples import head
+from benchmarks.harness.data.examples import take_first
 from benchmarks.harness.worker.counting import count_evaluation, count_steps
 from frameworks.contract import Examples, Feed, Recipe
 
@@ -61,6 +61,6 @@ def test_evaluation_counts_every_example_once() -> None:
 
 
 def test_head_cuts_whole_examples() -> None:
-    examples = head(make_examples([3, 9, 1]), 2)
+    examples = take_first(make_examples([3, 9, 1]), 2)
     assert (len(examples), len(examples.ids), list(examples.lengths)) == (2, 12, [3, 9])
-    assert len(head(examples, 99)) == 2
+    assert len(take_first(examples, 99)) == 2

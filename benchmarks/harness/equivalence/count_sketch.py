@@ -1,11 +1,11 @@
-"""Weights in small: what is needed to say by how much two copies of a tensor differ.
+"""A compact summary of weights, from which the difference of two copies can be estimated.
 
 Two traces from different machines are compared tensor by tensor, and a few hundred numbers per
-tensor are enough for that. A CountSketch (Charikar, Chen and Farach-Colton, "Finding frequent
+tensor suffice. A CountSketch (Charikar, Chen and Farach-Colton, "Finding frequent
 items in data streams", 2002) adds every element, under a random sign, to one of BUCKETS random
 sums. It is linear, so the difference of two sketches is the sketch of the difference, and the
 norm of a sketch is that of the tensor to within about sqrt(2 / BUCKETS), 9 %. Places and signs
-follow from the tensor's name alone, so every framework, version and machine draws the same ones.
+follow from the tensor's name alone, so every framework, version and machine uses the same ones.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-BUCKETS = 256  # a power of two; a tensor with fewer elements is kept as it is
+BUCKETS = 256  # a power of two; a tensor with fewer elements is stored unchanged
 _ALL_KEY = re.compile(r"(^|\.)(key|k_lin)\.bias$")
 _THIRD_KEY = re.compile(r"(^|\.)c_attn\.bias$")  # GPT-2's query, key and value in one
 EXEMPT = (
-    "the biases of attention's keys are left out: softmax ignores them, so their gradient is "
+    "the biases of attention's keys are excluded: softmax ignores them, so their gradient is "
     "nothing but rounding, which Adam scales up to full steps"
 )
 
@@ -39,7 +39,7 @@ def comparable(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def sketch(name: str, values: np.ndarray) -> np.ndarray:
-    """At most BUCKETS numbers, float64, that stand for a tensor's comparable elements."""
+    """At most BUCKETS numbers, float64, that represent a tensor's comparable elements."""
     flat = comparable(name, values).astype(np.float64)
     if len(flat) <= BUCKETS:
         return flat
@@ -52,12 +52,12 @@ def sketch(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def sketches(weights: Weights) -> dict[str, np.ndarray]:
-    """By tensor; those that are exempt as a whole are left out."""
+    """The sketch of every tensor. Tensors whose elements are all exempt are omitted."""
     found = {name: sketch(name, values) for name, values in weights.items()}
     return {name: values for name, values in found.items() if len(values)}
 
 
 def exact(weights: Weights) -> dict[str, np.ndarray]:
-    """The same with every comparable element."""
+    """Every comparable element of every tensor. Fully exempt tensors are omitted."""
     found = {name: comparable(name, values) for name, values in weights.items()}
     return {name: values.astype(np.float64) for name, values in found.items() if len(values)}
