@@ -1,8 +1,9 @@
 """What every backend fulfils. Imports no framework."""
 
-from frameworks.contract.backend import BACKENDS as BACKENDS
-from frameworks.contract.backend import BackendInfo as BackendInfo
+from frameworks.contract.backend import Backend as Backend
+from frameworks.contract.backend import MemoryModel as MemoryModel
 from frameworks.contract.backend import Unsupported as Unsupported
+from frameworks.contract.backend import backends as backends
 from frameworks.contract.feed import BUCKET as BUCKET
 from frameworks.contract.feed import GROUP_BATCHES as GROUP_BATCHES
 from frameworks.contract.feed import Batch as Batch

@@ -1,45 +1,104 @@
-"""What a backend says about itself."""
+"""What a backend says about itself, and the search for all backends. Imports no framework."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from frameworks.contract.recipe import Device, Recipe
+from frameworks.contract.session import Start
 
 
 class Unsupported(Exception):
     """A backend cannot honour one field of the recipe."""
 
-    def __init__(self, backend: str, name: str, value: object, why: str) -> None:
-        super().__init__(f"{backend} cannot do {name} = {value!r}: {why}")
-        self.backend, self.field, self.value, self.why = backend, name, value, why
+    def __init__(self, backend: str, name: str, value: object, reason: str) -> None:
+        super().__init__(f"{backend} cannot do {name} = {value!r}: {reason}")
+        self.backend, self.field, self.value, self.reason = backend, name, value, reason
 
 
 @dataclass(frozen=True)
-class BackendInfo:
+class MemoryModel:
+    """How a framework takes memory, and how it says that there is none left."""
+
+    # What it leaves of a GPU to the system: MiB by the first number of the compute capability; the
+    # first and the last entry hold beyond too. Empty: nothing.
+    reserve_mib: Mapping[int, int] = field(default_factory=dict)
+    takes_budget_at_once: bool = False  # of a GPU: always tell it how many bytes it may take
+    # Regular expressions for exceptions: the framework says that memory ran out ...
+    out_of_memory: tuple[str, ...] = ()
+    # ... or fails because memory ran out and says something else; letter case is ignored.
+    disguised_out_of_memory: tuple[str, ...] = ()
+
+    def reserve_bytes(self, compute_capability: str) -> int:
+        if not self.reserve_mib:
+            return 0
+        major = int(compute_capability.split(".")[0])
+        nearest = min(max(major, min(self.reserve_mib)), max(self.reserve_mib))
+        return self.reserve_mib[nearest] * 2**20
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to train the classifier: a framework and a loop that its users call.
+
+    `BACKENDS` in `frameworks/<folder>/__init__.py` lists those of a folder. A backend is predicted
+    if its folder has `step_trace.py` and `calibration.toml`."""
+
+    name: str  # as the command line and the results have it
     title: str
     loop: str  # what a user of this backend calls to train
+    package: str  # of its folder; `<package>.train.Session` trains
+    unsupported: Callable[[Recipe, Start, Device], list[Unsupported]]
     requirements: tuple[str, ...]  # what must be installed
     extra: str  # the optional dependency that installs it
-    pretrained: bool = True  # False: starts from no checkpoint, takes only its tokenizer
-    certified_with: str | None = None  # backends of one family train the same architecture
+    position: int = 100  # in lists, and in a race; equal ones are sorted by name
+    reported_packages: tuple[str, ...] = ()  # whose versions can change a figure
+    alternative_packages: Mapping[str, str] = field(
+        default_factory=dict
+    )  # the same under this name
+    family: str | None = None  # backends of one family train the same model and are certified
+    architecture: str | None = None  # of a model of its own; None: a checkpoint's
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables of its workers
+    thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS",)  # variables that set its threads
+    memory: MemoryModel = MemoryModel()
+    finders: tuple[str, ...] = ()  # functions in `finders.py`: its own ways to find a batch limit
+    weights_converter: str | None = None  # a module that turns pickled weights into safetensors
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it starts from a checkpoint's weights; otherwise it uses only the tokenizer."""
+        return self.architecture is None
+
+    @property
+    def folder(self) -> Path:
+        return Path(importlib.import_module(self.package).__path__[0])
 
 
-# The registry: a backend is one folder and one line here.
-BACKENDS: dict[str, BackendInfo] = {
-    "hf_torch": BackendInfo(
-        "PyTorch",
-        "Trainer.train()",
-        ("torch", "transformers>=4.53,<6", "accelerate"),
-        "torch",
-        certified_with="transformers",
-    ),
-    "hf_tf": BackendInfo(
-        "TensorFlow",
-        "Model.fit()",
-        ("tensorflow", "tf-keras", "transformers>=4.53,<4.55"),
-        "tf",
-        certified_with="transformers",
-    ),
-    "keras_rnn": BackendInfo(
-        "Keras LSTM", "Model.fit()", ("tensorflow", "keras>=3"), "tf", pretrained=False
-    ),
-}
+@cache
+def backends() -> dict[str, Backend]:
+    """Every backend by name: what the folders in `frameworks/` list that are neither the contract
+    nor begin with an underscore, and those in the folders that FTBENCH_BACKENDS names.
+
+    Errors: ImportError for a folder that lists none, or a name that two backends have."""
+    found: dict[str, Backend] = {}
+    for backend in sorted(_listed(), key=lambda backend: (backend.position, backend.name)):
+        if backend.name in found:
+            folders = f"{found[backend.name].package} and {backend.package}"
+            raise ImportError(f"backend {backend.name!r} is in two folders: {folders}")
+        found[backend.name] = backend
+    return found
+
+
+def _listed() -> Iterable[Backend]:
+    for module in pkgutil.iter_modules(importlib.import_module("frameworks").__path__):
+        if not module.ispkg or module.name == "contract" or module.name.startswith("_"):
+            continue
+        package = importlib.import_module(f"frameworks.{module.name}")
+        if not hasattr(package, "BACKENDS"):
+            raise ImportError(f"{package.__file__} lists no BACKENDS")
+        yield from package.BACKENDS

@@ -1,7 +1,8 @@
 """Transformers on TensorFlow, trained by `Model.fit()`. Imports no framework: the parent
 process asks `unsupported` here, a worker process uses `train.Session`."""
 
-from frameworks.contract import Device, Recipe, Start, Unsupported, lacks
+from frameworks._tensorflow.describe import ALTERNATIVE_PACKAGES, MEMORY, THREAD_VARIABLES
+from frameworks.contract import Backend, Device, Recipe, Start, Unsupported, lacks
 
 NAME = "hf_tf"
 
@@ -30,3 +31,23 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
         )
         found.append(Unsupported(NAME, "gradient_checkpointing", True, why))
     return found
+
+
+BACKENDS = (
+    Backend(
+        name=NAME,
+        title="TensorFlow",
+        loop="Model.fit()",
+        package=__name__,
+        unsupported=unsupported,
+        requirements=("tensorflow", "tf-keras", "transformers>=4.53,<4.55"),
+        extra="tf",
+        position=2,
+        reported_packages=("transformers", "tensorflow", "tf-keras"),
+        alternative_packages=ALTERNATIVE_PACKAGES,
+        family="transformers",
+        environment={"USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1"},
+        thread_variables=THREAD_VARIABLES,
+        memory=MEMORY,
+    ),
+)

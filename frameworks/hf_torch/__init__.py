@@ -5,7 +5,15 @@ from importlib.metadata import PackageNotFoundError, version
 
 from packaging.requirements import Requirement
 
-from frameworks.contract import Device, Recipe, Start, Unsupported, lacks
+from frameworks.contract import (
+    Backend,
+    Device,
+    MemoryModel,
+    Recipe,
+    Start,
+    Unsupported,
+    lacks,
+)
 
 NAME = "hf_torch"
 EIGHT_BIT = Requirement("bitsandbytes>=0.50,<0.51")  # from 0.50 on it computes on CPUs too
@@ -37,3 +45,30 @@ def lacks_eight_bit() -> str | None:
     if EIGHT_BIT.specifier.contains(installed):
         return None
     return f"{EIGHT_BIT.name} {installed} is installed, needed is {EIGHT_BIT} ({MEND})"
+
+
+BACKENDS = (
+    Backend(
+        name=NAME,
+        title="PyTorch",
+        loop="Trainer.train()",
+        package=__name__,
+        unsupported=unsupported,
+        requirements=("torch", "transformers>=4.53,<6", "accelerate"),
+        extra="torch",
+        position=1,
+        reported_packages=("torch", "transformers", "accelerate", "bitsandbytes"),
+        family="transformers",
+        environment={"USE_TF": "0"},  # transformers 4 imports TensorFlow where it finds it
+        memory=MemoryModel(
+            out_of_memory=(
+                r"\bOutOfMemoryError\b",
+                r"\bCUDA out of memory\b",
+                r"\bCUDA error: out of memory\b",
+                r"DefaultCPUAllocator: (can't allocate|not enough) memory",
+            ),
+        ),
+        finders=("accelerate",),
+        weights_converter=f"{__name__}.unpickle",
+    ),
+)

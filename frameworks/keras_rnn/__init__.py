@@ -1,12 +1,10 @@
 """A bidirectional LSTM in Keras 3 on TensorFlow, trained by `Model.fit()`. Imports no framework:
 the parent process asks `unsupported` here, a worker process uses `train.Session`."""
 
-import os
-
-from frameworks.contract import Device, Recipe, Start, Unsupported, lacks
+from frameworks._tensorflow.describe import ALTERNATIVE_PACKAGES, MEMORY, THREAD_VARIABLES
+from frameworks.contract import Backend, Device, Recipe, Start, Unsupported, lacks
 
 NAME = "keras_rnn"
-os.environ["KERAS_BACKEND"] = "tensorflow"  # before any module of this package imports Keras
 
 
 def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
@@ -27,3 +25,23 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
         why = "in a TensorFlow graph keras.RematScope cannot wrap layers that take a mask"
         found.append(Unsupported(NAME, "gradient_checkpointing", True, why))
     return found
+
+
+BACKENDS = (
+    Backend(
+        name=NAME,
+        title="Keras LSTM",
+        loop="Model.fit()",
+        package=__name__,
+        unsupported=unsupported,
+        requirements=("tensorflow", "keras>=3"),
+        extra="tf",
+        position=3,
+        reported_packages=("tensorflow", "keras"),
+        alternative_packages=ALTERNATIVE_PACKAGES,
+        architecture="lstm",
+        environment={"KERAS_BACKEND": "tensorflow"},
+        thread_variables=THREAD_VARIABLES,
+        memory=MEMORY,
+    ),
+)

@@ -104,7 +104,7 @@ def test_refusals_name_field_backend_and_reason(backend: str, starts: dict[str, 
         cases["fp16"] = Recipe(precision="fp16", length=16)
     for value, recipe in cases.items():
         (refusal,) = unsupported(backend, recipe, start)
-        assert refusal.backend == backend and refusal.value == value and refusal.why
+        assert refusal.backend == backend and refusal.value == value and refusal.reason
         with pytest.raises(type(refusal), match=f"{backend} cannot do precision"):
             new_session(backend, dataclasses.replace(make_work(start), recipe=recipe))
     assert not unsupported(backend, Recipe(length=16), start)

@@ -103,7 +103,7 @@ def test_what_keras_lacks_is_refused_by_name(starts: dict[str, Start]) -> None:
         for field, value in (("optimizer", "adamw_8bit"), ("gradient_checkpointing", True)):
             work = make_work(starts["bert"], **{field: value})
             (refusal,) = unsupported(backend, work.recipe, starts["bert"])
-            assert (refusal.backend, refusal.field) == (backend, field) and refusal.why
+            assert (refusal.backend, refusal.field) == (backend, field) and refusal.reason
     needed("hf_tf")
     with pytest.raises(Unsupported, match="hf_tf cannot do gradient_checkpointing = True"):
         new_session("hf_tf", make_work(starts["bert"], gradient_checkpointing=True))
@@ -118,7 +118,9 @@ def test_a_missing_eight_bit_optimizer_is_refused_with_the_mend(
     package = importlib.import_module("frameworks.hf_torch")
     monkeypatch.setattr(package, "EIGHT_BIT", Requirement(asked))
     (refusal,) = unsupported("hf_torch", Recipe(length=16, optimizer="adamw_8bit"), starts["bert"])
-    assert refusal.field == "optimizer" and word in refusal.why and "pip install" in refusal.why
+    assert (
+        refusal.field == "optimizer" and word in refusal.reason and "pip install" in refusal.reason
+    )
 
 
 @needs_eight_bit

@@ -27,7 +27,7 @@ from benchmarks.harness.checkpoints.tokenizers import (
 )
 from benchmarks.harness.checkpoints.vocabulary import write_vocabulary
 from benchmarks.harness.errors import UserError, unknown
-from frameworks.contract import BACKENDS, Architecture
+from frameworks.contract import Architecture, backends
 from results.schema import Checkpoint
 
 FORMAT = 1  # increase it whenever the same checkpoint gives a different start
@@ -229,7 +229,8 @@ def check_length(source: CheckpointSource, length: int) -> None:
 
 
 def checkpoint_record(source: CheckpointSource, backend: str) -> Checkpoint:
-    if BACKENDS[backend].pretrained:
+    own = backends()[backend].architecture
+    if own is None:
         return Checkpoint(
             name=source.name,
             architecture=source.architecture,
@@ -237,5 +238,5 @@ def checkpoint_record(source: CheckpointSource, backend: str) -> Checkpoint:
             random=source.random,
         )
     return Checkpoint(
-        name=source.name, architecture="lstm", sha256="", random=False, tokenizer_only=True
+        name=source.name, architecture=own, sha256="", random=False, tokenizer_only=True
     )

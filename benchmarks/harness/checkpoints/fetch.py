@@ -200,7 +200,8 @@ def unpickled_folder(folder: Path, name: str, *, allow_pickle: bool) -> Path:
 
 
 def _unpickle(source: Path, target: Path, name: str) -> None:
-    command = [sys.executable, "-m", "frameworks.hf_torch.unpickle", str(source), str(target)]
+    converters = filter(None, (b.weights_converter for b in contract.backends().values()))
+    command = [sys.executable, "-m", next(converters), str(source), str(target)]
     root = str(Path(contract.__file__).parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     done = subprocess.run(

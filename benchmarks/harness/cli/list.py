@@ -10,13 +10,13 @@ from benchmarks.harness.machine import packages
 from benchmarks.harness.machine.device import describe
 from benchmarks.harness.machine.nvml import NvmlFailed
 from benchmarks.harness.plan import profile
-from frameworks.contract import BACKENDS
+from frameworks import contract
 
 
 def listing() -> str:
     backends = {
         name: f"{info.title}, {info.loop}: {packages.missing_packages(name) or 'installed'}"
-        for name, info in BACKENDS.items()
+        for name, info in contract.backends().items()
     }
     named_tasks = {
         name: f"{tasks.find_task(name).title}: {', '.join(tasks.find_task(name).label_names)}"

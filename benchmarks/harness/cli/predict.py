@@ -25,7 +25,7 @@ from benchmarks.harness.predict import predictions, text
 from benchmarks.harness.predict.workload import Workload
 from benchmarks.harness.run.folder import run_folder
 from frameworks import contract
-from frameworks.contract import BACKENDS, Device, Recipe
+from frameworks.contract import Device, Recipe
 from results import schema, store
 from results.analysis.predictions import Errors, errors
 from results.schema import Measurement, Prediction, PredictionCase, RunInfo
@@ -58,12 +58,13 @@ def predict(options: argparse.Namespace, command: list[str]) -> Path:
 
 def works_of(options: argparse.Namespace) -> list[Workload]:
     """Backends x devices x lengths."""
-    backends = options.backend or list(BACKENDS)
-    for backend in backends:
-        if backend not in BACKENDS:
-            raise unknown("backend", backend, BACKENDS)
+    known = contract.backends()
+    chosen = options.backend or list(known)
+    for backend in chosen:
+        if backend not in known:
+            raise unknown("backend", backend, known)
     found = []
-    for backend in backends:
+    for backend in chosen:
         missing = packages.missing_packages(backend)
         if missing and options.backend:
             raise UserError(f"backend {backend}: {missing}")
@@ -77,7 +78,8 @@ def works_of(options: argparse.Namespace) -> list[Workload]:
                 for device in devices_of(options, recipe)
             ]
     if not found:
-        raise UserError("no backend is installed here: pip install -e '.[torch]'")
+        extra = known[chosen[0]].extra
+        raise UserError(f"no backend is installed here: pip install -e '.[{extra}]'")
     return found
 
 
@@ -189,7 +191,7 @@ def summary(cases: Sequence[PredictionCase]) -> str:
     was published under other conditions, do not count."""
     lines = []
     counted = [c for c in cases if not c.fitted and c.conditions is None]
-    groups = itertools.product(BACKENDS, ("cpu", "gpu"), UNITS, (True, False))
+    groups = itertools.product(contract.backends(), ("cpu", "gpu"), UNITS, (True, False))
     for backend, device, unit, measured in groups:
         own = [
             c

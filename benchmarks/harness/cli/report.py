@@ -33,9 +33,9 @@ def told(certificates: Sequence[Certificate]) -> int:
 
 
 def backend_titles() -> dict[str, str]:
-    from frameworks.contract import BACKENDS
+    from frameworks.contract import backends
 
-    return {name: info.title for name, info in BACKENDS.items()}
+    return {name: info.title for name, info in backends().items()}
 
 
 def render(folders: Sequence[Path], out: Path | None = None) -> ReportPaths:

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.equivalence.trace import Traced, read_traced
 from benchmarks.harness.errors import UserError
-from frameworks.contract import BACKENDS, Recipe
+from frameworks.contract import Recipe, backends
 from results import store
 from results.schema import Certificate, JobKey, Measurement
 from results.schema.job import comparison
@@ -32,12 +32,12 @@ def certify_run(folder: Path, measurements: Sequence[Measurement]) -> list[Certi
     Raises UserError when a trace's files are damaged or a certificate cannot be written."""
     traces: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for m in measurements:
-        info = BACKENDS.get(m.job.backend)
-        if m.trace is not None and info is not None and info.certified_with:
-            traces[comparison(m.job), info.certified_with].append(m)
+        info = backends().get(m.job.backend)
+        if m.trace is not None and info is not None and info.family:
+            traces[comparison(m.job), info.family].append(m)
     found = []
     for (shape, _), recorded in traces.items():
-        recorded.sort(key=lambda m: list(BACKENDS).index(m.job.backend))
+        recorded.sort(key=lambda m: list(backends()).index(m.job.backend))
         for first, second in itertools.combinations(recorded, 2):
             repeats = repeats_of((first, second), measurements)
             if not repeats and first.recipe["precision"] != "fp32":

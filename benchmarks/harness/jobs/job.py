@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.harness.plan.sections import EquivalencePlan, MemoryPlan, ThroughputPlan
-from frameworks.contract import Architecture, Recipe, Session, Start
+from frameworks.contract import Architecture, Recipe, Session, Start, backends
 from results.schema import JobKey, Phase
 
-# Other ways to find a batch limit, which are compared with the search; a worker runs them.
-FinderName = Literal["accelerate", "doubling"]
-FINDER_NAMES: tuple[FinderName, ...] = get_args(FinderName)
+DOUBLING = "doubling"
+
+
+def finder_names(backend: str) -> tuple[str, ...]:
+    """Other ways to find a batch limit, which are compared with the search and run in a worker:
+    those that the backend's users call, then doubling."""
+    return (*backends()[backend].finders, DOUBLING)
 
 
 class StartFile(BaseModel):
@@ -44,7 +47,7 @@ class LimitWork(BaseModel):
     compare_finders: bool
     data_bytes: int | None = None  # a CPU's budget: the worker bounds its own data segment
     framework_bytes: int | None = None  # a GPU's: the framework is told to give out no more
-    finder: FinderName | None = None  # search in the worker itself, in this way
+    finder: str | None = None  # search in the worker itself, in this way
 
 
 class Job(BaseModel):

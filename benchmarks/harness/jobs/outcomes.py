@@ -10,54 +10,31 @@ from __future__ import annotations
 
 import re
 import signal
+from functools import cache
 
+from frameworks.contract import backends
 from results.schema import Outcome
 
-# The framework, or Python, says that memory ran out.
-PLAIN = re.compile(
-    "|".join(
-        (
-            r"^MemoryError\b",
-            r"\b_?ArrayMemoryError\b",  # Python, NumPy
-            r"\bOutOfMemoryError\b",
-            r"\bCUDA out of memory\b",
-            r"\bCUDA error: out of memory\b",  # PyTorch
-            r"DefaultCPUAllocator: (can't allocate|not enough) memory",
-            r"\bResourceExhaustedError\b",
-            r"\bRESOURCE_EXHAUSTED\b",  # TensorFlow, XLA
-            r"\bOOM when allocating\b",
-            r"\bCUDA_ERROR_OUT_OF_MEMORY\b",
-        )
-    ),
-    re.MULTILINE,
-)
-# A library below it fails for want of memory and says something else.
-DISGUISED = re.compile(
-    "|".join(
-        (
-            r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)\b",
-            r"\bfailed to create cublas handle\b",
-            r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
-            r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
-            r"\bCUSOLVER_STATUS_ALLOC_FAILED\b",
-            r"\bcudaErrorMemoryAllocation\b",
-            r"\bFailed to (call|launch) (Then|Do|Cudnn)RNN\w*",
-            r"\bBlas \w*gemm\w* launch failed\b",
-            r"\bstd::bad_alloc\b",
-            r"\bstd::length_error\b",
-            r"\bfailed to allocate\b",
-            r"\bcould not (create|execute) a (primitive|memory)\b",  # oneDNN
-            r"^SystemError\b.*\bwith(out)? (setting )?(an )?exception\b",  # CPython itself
-            r"^EncodeError: Failed to serialize proto\b",  # protobuf, of TensorFlow's graph
-            r"\bcan't start new thread\b",
-            r"\bpthread_create\b.*\bfail",
-            r"\bThread creation .*failed\b",
-            r"\bCannot allocate memory\b",
-            r"\bfailed to map segment\b",
-            r"\bResource temporarily unavailable\b",
-        )
-    ),
-    re.IGNORECASE | re.MULTILINE,
+# Python or NumPy says that memory ran out; each backend adds what its framework says.
+PLAIN = (r"^MemoryError\b", r"\b_?ArrayMemoryError\b")
+# A library fails because memory ran out and says something else.
+DISGUISED = (
+    r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)\b",
+    r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
+    r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
+    r"\bCUSOLVER_STATUS_ALLOC_FAILED\b",
+    r"\bcudaErrorMemoryAllocation\b",
+    r"\bstd::bad_alloc\b",
+    r"\bstd::length_error\b",
+    r"\bfailed to allocate\b",
+    r"\bcould not (create|execute) a (primitive|memory)\b",  # oneDNN
+    r"^SystemError\b.*\bwith(out)? (setting )?(an )?exception\b",  # CPython itself
+    r"\bcan't start new thread\b",
+    r"\bpthread_create\b.*\bfail",
+    r"\bThread creation .*failed\b",
+    r"\bCannot allocate memory\b",
+    r"\bfailed to map segment\b",
+    r"\bResource temporarily unavailable\b",
 )
 LINE_CHARACTERS = 300
 # What ends a process that was refused memory and did not expect it.
@@ -67,9 +44,22 @@ SUDDEN = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.
 def of_exception(text: str) -> Outcome:
     """The outcome of a Python exception; `text` is its type's name and its whole message, and below
     it those of its causes."""
-    if PLAIN.search(text):
+    plain, disguised = _patterns()
+    if plain.search(text):
         return "oom"
-    return "disguised_oom" if DISGUISED.search(text) else "error"
+    return "disguised_oom" if disguised.search(text) else "error"
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """For memory that ran out, and for an error that hides it; of all backends."""
+    models = [backend.memory for backend in backends().values()]
+    plain = [*PLAIN, *(text for model in models for text in model.out_of_memory)]
+    disguised = [*DISGUISED, *(t for model in models for t in model.disguised_out_of_memory)]
+    return (
+        re.compile("|".join(dict.fromkeys(plain)), re.MULTILINE),
+        re.compile("|".join(dict.fromkeys(disguised)), re.IGNORECASE | re.MULTILINE),
+    )
 
 
 def telling_line(text: str) -> str:

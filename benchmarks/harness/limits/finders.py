@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from benchmarks.harness.jobs.events import Event, FinderResult, FinderTries
-from benchmarks.harness.jobs.job import FinderName
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.probe import Prober, failure_reason
 from results.schema import Finder
@@ -13,7 +12,7 @@ from results.schema import Finder
 TIME_LIMIT_PROBES = 6  # a finder gets the time limit of as many probes
 
 
-def run_finder(prober: Prober, name: FinderName) -> Finder:
+def run_finder(prober: Prober, name: str) -> Finder:
     """The finder's answer, or the reason why it gave none."""
     job = prober.job(f"finder_{name}", finder=name)
     job = job.model_copy(update={"time_limit_seconds": TIME_LIMIT_PROBES * job.time_limit_seconds})

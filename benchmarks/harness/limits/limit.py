@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Ready, Watch, measurement_of
 from benchmarks.harness.jobs.events import ProbeEnded
-from benchmarks.harness.jobs.job import FINDER_NAMES, Job
+from benchmarks.harness.jobs.job import Job, finder_names
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.finders import run_finder
 from benchmarks.harness.limits.prior import STOPPED, prior_of
@@ -123,7 +123,7 @@ class LimitJob:
 
     def _compare_finders(self) -> None:
         finished = {finder.name for finder in self._finders}
-        for name in FINDER_NAMES:
+        for name in finder_names(self._ready.job.key.backend):
             if name not in finished:
                 self._finders.append(run_finder(self._prober, name))
                 self._record(self._unfinished())

@@ -12,7 +12,7 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import outcomes
 from benchmarks.harness.jobs.attempt import Ready
 from benchmarks.harness.jobs.events import Event, FrameworkLoaded, ProbeResult, ProbeStepsDone
-from benchmarks.harness.jobs.job import FinderName, Job, LimitWork
+from benchmarks.harness.jobs.job import Job, LimitWork
 from benchmarks.harness.jobs.process import WorkerEnded, WorkerProcess
 from benchmarks.harness.machine import cgroup
 from benchmarks.harness.machine.budgets import Budget
@@ -122,7 +122,7 @@ class Prober:
         *,
         bounded: bool = True,
         batch_size: int = 1,
-        finder: FinderName | None = None,
+        finder: str | None = None,
     ) -> Job:
         """The job of one worker; `name` sets its files apart."""
         job, changes = self.ready.job, dict[str, Any](finder=finder)

@@ -2,7 +2,7 @@
 
 On a CPU a budget limits the worker's data segment: all memory that it maps to write into. On a
 GPU it limits what the framework allocates for tensors; for a GPU type or the whole device, the
-CUDA context and what TensorFlow reserves are subtracted first (`gpu_types.room`).
+CUDA context and what the framework reserves are subtracted first (`gpu_types.room`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import gpu_types, nvml, processor
-from frameworks.contract import BACKENDS
+from frameworks.contract import backends
 from results.schema import Device
 
 DEVICE = "device"  # all free memory
@@ -87,19 +87,18 @@ def find_budget(label: str, backend: str, device: Device) -> Budget:
     """The bytes that a backend may use of this device under a budget that `check_device` accepted.
     The whole device means the memory that is free now.
 
-    On a GPU, TensorFlow always gets its budget: then it allocates one region of that size, and
-    the result does not depend on how regions happen to double."""
+    On a GPU, a framework that takes its budget at once is always given it."""
     size = size_bytes(label)
     if device.kind == "cpu":
         return Budget(processor.available_bytes() if size is None else size)
     if size is not None:
         return Budget(size, emulated=True, bounds_framework=True)
-    framework = framework_of(backend)
+    memory = backends()[backend].memory
     room = (
-        gpu_types.room(label, framework)
+        gpu_types.room(label, memory)
         if label != DEVICE
         else gpu_types.room_of(
-            nvml.free_bytes(), framework, device.gpu_type, device.compute_capability or "0"
+            nvml.free_bytes(), memory, device.gpu_type, device.compute_capability or "0"
         )
     )
     emulated = label not in (DEVICE, device.gpu_type)
@@ -107,12 +106,8 @@ def find_budget(label: str, backend: str, device: Device) -> Budget:
         room.bytes,
         emulated=emulated,
         note=room.note,
-        bounds_framework=emulated or framework == "tensorflow",
+        bounds_framework=emulated or memory.takes_budget_at_once,
     )
-
-
-def framework_of(backend: str) -> gpu_types.Framework:
-    return "torch" if BACKENDS[backend].extra == "torch" else "tensorflow"
 
 
 def sort_budgets(labels: list[str]) -> list[str]:

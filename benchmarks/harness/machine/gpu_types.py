@@ -6,20 +6,14 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.harness.errors import unknown
-from frameworks.contract import Precision
-
-Framework = Literal["torch", "tensorflow"]
+from frameworks.contract import MemoryModel, Precision
 
 # The total that NVML shows varies with driver and ECC; a MIG slice shows far less.
 MEMORY_TOLERANCE = 0.08
-# GPU memory that TensorFlow reserves for the system, by the major compute capability; the first
-# and the last value also apply beyond the range (`MinSystemMemory` of core/common_runtime/gpu/gpu_device.cc).
-TENSORFLOW_RESERVE_MIB = {6: 500, 7: 1050, 8: 1536, 9: 1800}
 
 
 class Sources(BaseModel):
@@ -69,16 +63,16 @@ def gpu_type(name: str) -> GpuType:
     return types[name]
 
 
-def room(name: str, framework: Framework) -> Room:
+def room(name: str, memory: MemoryModel) -> Room:
     """The room on a GPU type: the memory that CUDA shows a process, minus what `room_of` subtracts.
     If gpus.toml has no measured value, the lowest measured share of the total is used.
 
     Raises UserError for an unknown type."""
     row = gpu_type(name)
     if row.usable_bytes is not None:
-        return room_of(row.usable_bytes, framework, name, row.compute_capability)
+        return room_of(row.usable_bytes, memory, name, row.compute_capability)
     share = min(r.usable_bytes / r.memory_bytes for r in gpu_types().values() if r.usable_bytes)
-    found = room_of(int(row.memory_bytes * share), framework, name, row.compute_capability)
+    found = room_of(int(row.memory_bytes * share), memory, name, row.compute_capability)
     note = (
         f"its usable memory was not measured: {share:.0%} of the total, the lowest measured share"
     )
@@ -86,23 +80,18 @@ def room(name: str, framework: Framework) -> Room:
 
 
 def room_of(
-    free_bytes: int, framework: Framework, name: str | None, compute_capability: str
+    free_bytes: int, memory: MemoryModel, name: str | None, compute_capability: str
 ) -> Room:
     """The room in `free_bytes`: minus the CUDA context (for a type without a measured value, the
-    largest measured one) and, in TensorFlow, minus what it reserves for the system."""
+    largest measured one) and minus what the framework reserves for the system."""
     known = {n: row.context_bytes for n, row in gpu_types().items() if row.context_bytes}
     context = known.get(name or "", max(known.values()))
-    reserve = 0
-    if framework == "tensorflow":
-        major = int(compute_capability.split(".")[0])
-        nearest = min(max(major, min(TENSORFLOW_RESERVE_MIB)), max(TENSORFLOW_RESERVE_MIB))
-        reserve = TENSORFLOW_RESERVE_MIB[nearest] * 2**20
     note = (
         None
         if name in known
         else ("its CUDA context was not measured: the largest measured one is subtracted")
     )
-    return Room(free_bytes - context - reserve, note)
+    return Room(free_bytes - context - memory.reserve_bytes(compute_capability), note)
 
 
 def matching(device_name: str, memory_bytes: int) -> str | None:

@@ -9,28 +9,15 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from frameworks.contract import BACKENDS
+from frameworks.contract import backends
 
-# Other distribution names of the same framework.
-ALSO_KNOWN_AS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
-REPORTED = (
-    "torch",
-    "transformers",
-    "accelerate",
-    "bitsandbytes",
-    "tensorflow",
-    "tensorflow-cpu",
-    "tf-keras",
-    "keras",
-    "tokenizers",
-    "safetensors",
-    "numpy",
-    "ftbench",
-)
+REPORTED = ("tokenizers", "safetensors", "numpy", "ftbench")  # after those of the backends
 
 
 def version(distribution: str) -> str | None:
-    for name in ALSO_KNOWN_AS.get(distribution, (distribution,)):
+    """The installed version, or that of the same package under another name."""
+    others = (backend.alternative_packages.get(distribution) for backend in backends().values())
+    for name in dict.fromkeys((distribution, *filter(None, others))):
         try:
             return metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -62,7 +49,7 @@ def missing_packages(backend: str) -> str | None:
     """The packages that a backend needs and that are not installed, and how to install them. None
     if nothing is missing."""
     problems = []
-    for text in BACKENDS[backend].requirements:
+    for text in backends()[backend].requirements:
         requirement = Requirement(text)
         found = version(requirement.name)
         if found is None:
@@ -71,12 +58,13 @@ def missing_packages(backend: str) -> str | None:
             problems.append(f"{requirement.name} {found} is installed, but {text} is required")
     if not problems:
         return None
-    return f"{'; '.join(problems)} (pip install -e '.[{BACKENDS[backend].extra}]')"
+    return f"{'; '.join(problems)} (pip install -e '.[{backends()[backend].extra}]')"
 
 
 def versions() -> dict[str, str]:
     """Versions of everything that can change a figure."""
-    found = {name: version(name) for name in REPORTED if name not in ("tensorflow-cpu",)}
+    of_backends = [name for backend in backends().values() for name in backend.reported_packages]
+    found = {name: version(name) for name in (*of_backends, *REPORTED)}
     return {
         "python": platform.python_version(),
         **{name: text for name, text in found.items() if text is not None},

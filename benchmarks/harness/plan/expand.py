@@ -17,7 +17,8 @@ from benchmarks.harness.plan.sections import (
     Fields,
 )
 from benchmarks.harness.plan.validation import explain
-from frameworks.contract import BACKENDS, Recipe
+from frameworks import contract
+from frameworks.contract import Recipe
 from results.schema import PLAIN, JobKey, Question, Role
 from results.schema.job import participant
 
@@ -30,8 +31,8 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
     once its layers are combined."""
     backends = list(dict.fromkeys(choice.backends or profile.backends))
     for backend in backends:
-        if backend not in BACKENDS:
-            raise unknown("backend", backend, BACKENDS)
+        if backend not in contract.backends():
+            raise unknown("backend", backend, contract.backends())
     tasks = list(dict.fromkeys(choice.tasks or profile.tasks))
     if choice.custom_task:
         name = str(choice.custom_task["name"])
@@ -231,7 +232,7 @@ def _participants(
     the first installed backend again, as far from its first turn as possible."""
     races = question == "throughput"
     if question == "equivalence":  # only backends that share an architecture with another
-        backends = [b for b in backends if BACKENDS[b].certified_with]
+        backends = [b for b in backends if contract.backends()[b].family]
     for backend in backends:
         yield backend, "framework"
         if races and profile.throughput.control:

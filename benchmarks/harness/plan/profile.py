@@ -32,7 +32,8 @@ from benchmarks.harness.plan.sections import (
     TuningPlan,
 )
 from benchmarks.harness.plan.validation import check_fields, explain
-from frameworks.contract import BACKENDS, Recipe
+from frameworks import contract
+from frameworks.contract import Recipe
 from results.schema import PLAIN, Question
 
 FOLDER = Path(__file__).parents[2] / "profiles"
@@ -47,7 +48,7 @@ class Profile(Section):
     """Source of the texts: `embedded` (generated), `hub`, or `dir:PATH`."""
     data_seed: Annotated[int, Field(ge=0)] = 42
     """Seed of generated texts, of a subset of the examples, and of a split that the data does not have."""
-    backends: list[str] = Field(default_factory=lambda: list(BACKENDS))
+    backends: list[str] = Field(default_factory=lambda: list(contract.backends()))
     """Backends to measure."""
     questions: list[Question] = ["equivalence", "throughput", "memory", "accuracy"]
     """Questions to answer."""
@@ -129,9 +130,10 @@ def _say_once(line: str) -> None:
 
 
 def _check_layers(file: str, profile: Profile) -> None:
+    known = contract.backends()
     for backend in (*profile.backends, *profile.backend, *profile.environment):
-        if backend not in BACKENDS:
-            raise UserError(f"profile {file}: {unknown('backend', backend, BACKENDS)}")
+        if backend not in known:
+            raise UserError(f"profile {file}: {unknown('backend', backend, known)}")
     layers = [("recipe", profile.recipe)]
     layers += [(f"tasks.{task}.recipe", choice.recipe) for task, choice in profile.tasks.items()]
     layers += [(f"backend.{backend}", fields) for backend, fields in profile.backend.items()]

@@ -10,7 +10,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from benchmarks.harness.machine import budgets, gpu_types, packages
+from benchmarks.harness.machine import gpu_types, packages
 from benchmarks.harness.plan.batch_sizes import grid
 from benchmarks.harness.predict.allocators.blocks import OutOfMemory
 from benchmarks.harness.predict.calibration import calibrations
@@ -27,7 +27,7 @@ from benchmarks.harness.predict.workload import (
     started,
     traced,
 )
-from frameworks.contract import BACKENDS, Recipe
+from frameworks.contract import Recipe, backends
 from results.analysis.limits import setting
 from results.analysis.reference import PublishedMemory, published_memory
 from results.schema import BatchLimit, Measurement, PredictedLimit, PredictionCase
@@ -103,7 +103,7 @@ def case_name(work: Workload) -> str:
 def versions_of(backend: str) -> dict[str, str]:
     """Of the backend's packages, as they are installed here."""
     here = packages.versions()
-    names = [Requirement(text).name for text in BACKENDS[backend].requirements]
+    names = [Requirement(text).name for text in backends()[backend].requirements]
     return {name: here[name] for name in names if name in here}
 
 
@@ -142,7 +142,7 @@ def footprints(works: Sequence[Workload], say: Say) -> dict[Workload, Footprint]
 
 def not_here() -> dict[str, str]:
     """The backends that cannot be traced here, and why."""
-    return {name: why for name in BACKENDS if (why := packages.missing_packages(name))}
+    return {name: why for name in backends() if (why := packages.missing_packages(name))}
 
 
 def _about(work: Workload) -> dict[str, Any]:
@@ -267,4 +267,4 @@ def _limit_case(
 
 
 def gpu_budget(row: PublishedMemory) -> int:
-    return gpu_types.room(row.gpu or "", budgets.framework_of(row.backend)).bytes
+    return gpu_types.room(row.gpu or "", backends()[row.backend].memory).bytes

@@ -28,7 +28,7 @@ from benchmarks.harness.predict.workload import (
     targets,
     traced,
 )
-from frameworks.contract import BACKENDS, Start
+from frameworks.contract import Start, backends
 from results import schema
 from results.schema import PredictedLimit, Prediction
 
@@ -123,18 +123,18 @@ def _prediction(
         peak = footprint.peak(size)
     except OutOfMemory:
         raise UserError(
-            f"batch_size {size}: {BACKENDS[work.backend].title} on a CPU would take "
+            f"batch_size {size}: {backends()[work.backend].title} on a CPU would take "
             "more than this machine can lay out; choose a smaller one"
         ) from None
-    calibration = calibrations()[work.backend][work.device]
+    backend, calibration = backends()[work.backend], calibrations()[work.backend][work.device]
     error = calibration.error
     return Prediction(
         backend=work.backend,
         phase=work.phase,
         device=work.device,
         checkpoint=work.checkpoint,
-        tokenizer_only=not BACKENDS[work.backend].pretrained,
-        architecture=start.architecture if BACKENDS[work.backend].pretrained else "lstm",
+        tokenizer_only=not backend.pretrained,
+        architecture=backend.architecture or start.architecture,
         recipe=work.recipe.model_dump(),
         parts=peak.parts,
         peak_bytes=peak.bytes,

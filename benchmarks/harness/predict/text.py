@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.harness.machine import budgets
-from frameworks.contract import BACKENDS, Device
+from frameworks.contract import Device, backends
 from results.schema import Prediction
 
 GIB = 2**30
@@ -48,10 +48,10 @@ def _at(target: str, device: Device) -> str:
 
 def _subject(p: Prediction) -> str:
     """'bert-base, length 512, fp32, PyTorch'; 'Keras LSTM on the tokens of minilm, ...'"""
-    title = BACKENDS[p.backend].title
+    title = backends()[p.backend].title
     words = [f"length {p.recipe['length']}", str(p.recipe["precision"])]
     words += ["evaluation"] * (p.phase == "evaluation")
-    if BACKENDS[p.backend].pretrained:
+    if backends()[p.backend].pretrained:
         return ", ".join([p.checkpoint, *words, title])
     return ", ".join([f"{title} on the tokens of {p.checkpoint}", *words])
 

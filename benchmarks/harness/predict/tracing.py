@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.trace_request import Answer, Ask, Request, load
 from benchmarks.harness.predict.calibration import calibrations
 from benchmarks.harness.predict.footprint import Footprint, Process
-from benchmarks.harness.run.prepare import environment
-from frameworks.contract import BACKENDS
+from frameworks.contract import Device, backends
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,30 @@ def footprints(
     another environment, `seconds` is the time that it may take.
 
     Errors: UserError where the worker fails."""
-    title = BACKENDS[backend].title
+    reasons = [not_predicted(backend, ask.device) for ask in asks]
+    able = [ask for ask, reason in zip(asks, reasons, strict=True) if reason is None]
+    traced = iter(_traced(backend, able, python, seconds) if able else [])
+    return [next(traced) if reason is None else Refusal(reason) for reason in reasons]
+
+
+def not_predicted(backend: str, device: Device) -> str | None:
+    """Why a backend is not predicted on such a device; None where it can be."""
+    about = backends()[backend]
+    if not (about.folder / "step_trace.py").is_file():
+        return f"{about.title} is not predicted: its folder has no step_trace.py"
+    if device not in calibrations().get(backend, {}):
+        return (
+            f"{about.title} on a {device.upper()} is not predicted: its folder has no "
+            f"calibration.toml with a table [{device}]"
+        )
+    return None
+
+
+def _traced(
+    backend: str, asks: Sequence[Ask], python: Path, seconds: float | None
+) -> list[Footprint | Refusal]:
+    """Errors: UserError where the worker fails."""
+    title = backends()[backend].title
     with tempfile.TemporaryDirectory(prefix="ftbench-") as name:
         folder = Path(name)
         request = folder / "request.json"
@@ -43,7 +66,7 @@ def footprints(
         try:
             done = subprocess.run(
                 [python, "-m", "benchmarks.harness.worker.step_trace", str(request), str(folder)],
-                env={**os.environ, **environment(backend, "cpu")},
+                env={**os.environ, **worker_environment(backend, "cpu")},
                 cwd=Path(__file__).parents[3],
                 capture_output=True,
                 text=True,

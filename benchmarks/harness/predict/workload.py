@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from benchmarks.harness.machine import device as device_machine
 from benchmarks.harness.predict.buffers import TRACED
 from benchmarks.harness.predict.footprint import Footprint
 from benchmarks.harness.predict.tracing import Refusal, footprints
-from frameworks.contract import Device, Phase, Recipe, Start
+from frameworks.contract import Device, Phase, Recipe, Start, backends
 from results import schema
 
 # The fields that move memory; works that differ in others are traced once.
@@ -98,7 +97,7 @@ def lacks(row: gpu_types.GpuType, recipe: Recipe) -> str | None:
 
 
 def _gpu_target(work: Workload, name: str) -> Target:
-    room = gpu_types.room(name, budgets.framework_of(work.backend))
+    room = gpu_types.room(name, backends()[work.backend].memory)
     return Target(name, room.bytes, room.note, gpu_types.gpu_type(name).compute_capability)
 
 
@@ -136,8 +135,8 @@ def traced(
 
 def problems(work: Workload, start: Start) -> list[str]:
     """What the backend cannot honour on such a device."""
-    package = importlib.import_module(f"frameworks.{work.backend}")
-    return [str(problem) for problem in package.unsupported(work.recipe, start, work.device)]
+    found = backends()[work.backend].unsupported(work.recipe, start, work.device)
+    return [str(problem) for problem in found]
 
 
 def ask_of(work: Workload, start: Start) -> Ask:

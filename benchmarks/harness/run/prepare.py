@@ -5,7 +5,6 @@ All of it is done before the first job starts, so that bad input ends a run befo
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,11 +16,13 @@ from benchmarks.harness.data import sources, tasks
 from benchmarks.harness.data import texts as texts_data
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Environment, Excluded, Ready, here
+from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.job import Job, LimitWork, StartFile
 from benchmarks.harness.machine import budgets, packages
 from benchmarks.harness.machine.device import unsupported_precision
 from benchmarks.harness.plan.plan import JobSpec, Plan
-from frameworks.contract import BACKENDS, Start
+from frameworks.contract import Device as DeviceKind
+from frameworks.contract import Start, backends
 from results.schema import PLAIN, Device
 
 
@@ -113,7 +114,7 @@ def _ready(
         start=StartFile(**start.__dict__),
         train=texts.train,
         evaluations=texts.evaluations,
-        environment=environment(key.backend, device.kind) | spec.environment,
+        environment=worker_environment(key.backend, device.kind) | spec.environment,
         time_limit_seconds=plan.job_seconds,
         equivalence=plan.equivalence,
         throughput=plan.throughput,
@@ -155,7 +156,7 @@ def exclude(
     missing = packages.missing_packages(spec.key.backend)
     if missing and (spec.key.question != "throughput" or spec.key.backend not in lent):
         return Excluded(spec, "not_installed", missing)
-    pretrained = BACKENDS[spec.key.backend].pretrained
+    pretrained = backends()[spec.key.backend].pretrained
     if source.random and pretrained and spec.key.question == "accuracy":
         return Excluded(
             spec,
@@ -169,7 +170,9 @@ def exclude(
     return None
 
 
-def unsupported(spec: JobSpec, source: checkpoints.CheckpointSource, device: str) -> list[str]:
+def unsupported(
+    spec: JobSpec, source: checkpoints.CheckpointSource, device: DeviceKind
+) -> list[str]:
     """What the backend itself says that it cannot honour; its package imports no framework."""
     start = Start(
         folder=source.folder,
@@ -178,25 +181,5 @@ def unsupported(spec: JobSpec, source: checkpoints.CheckpointSource, device: str
         vocabulary_size=source.vocabulary_size,
         max_length=source.max_length,
     )
-    package = importlib.import_module(f"frameworks.{spec.key.backend}")
-    return [str(problem) for problem in package.unsupported(spec.recipe, start, device)]
-
-
-def environment(backend: str, device: str) -> dict[str, str]:
-    """Variables that the worker gets on top of its parent's."""
-    variables = {
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONHASHSEED": "0",
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-    }  # NVML counts in this order
-    if device == "cpu":
-        variables["CUDA_VISIBLE_DEVICES"] = ""
-    if backend == "hf_torch":
-        variables["USE_TF"] = "0"  # transformers 4 imports TensorFlow where it finds it
-    elif backend == "hf_tf":
-        variables |= {"USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1"}
-    else:
-        variables["KERAS_BACKEND"] = "tensorflow"
-    return variables
+    found = backends()[spec.key.backend].unsupported(spec.recipe, start, device)
+    return [str(problem) for problem in found]

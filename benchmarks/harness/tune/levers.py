@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.harness.plan.sections import Fields
@@ -73,7 +74,7 @@ class Candidate:
         )
 
 
-def levers(recipe: Recipe, device: Device) -> list[Lever]:
+def levers(recipe: Recipe, device: Device, thread_variables: Sequence[str]) -> list[Lever]:
     """Everything that could make the recipe faster and leaves the learning signal as it is: the
     examples of an optimizer step stay the same number. What a backend or a device cannot do is
     told by them, not here."""
@@ -104,7 +105,7 @@ def levers(recipe: Recipe, device: Device) -> list[Lever]:
         found += [
             Lever(
                 f"{count} of {device.cores} threads",
-                environment={"OMP_NUM_THREADS": str(count), "TF_NUM_INTRAOP_THREADS": str(count)},
+                environment={name: str(count) for name in thread_variables},
             )
             for count in (device.cores // 2, device.cores)
         ]

@@ -20,10 +20,10 @@ from typing import Any
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Excluded, Ready, Watch, excluded_measurement
+from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.plan import JobSpec, Plan
 from benchmarks.harness.run.folder import SETTLED
-from benchmarks.harness.run.prepare import environment
 from benchmarks.harness.run.race import SpeedJob
 from benchmarks.harness.run.run import Run
 from benchmarks.harness.tune.judge import (
@@ -38,6 +38,7 @@ from benchmarks.harness.tune.judge import (
 )
 from benchmarks.harness.tune.levers import Candidate, Lever, levers
 from benchmarks.harness.tune.trial import Race, ends, plain_word
+from frameworks.contract import backends
 from results.analysis.statistics import FEWEST
 from results.schema import (
     JobKey,
@@ -124,7 +125,8 @@ class Tuner:
         """Levers that gain by themselves, the largest gain first."""
         gains = []
         in_force = (noise.sides[0].effective or {}).get("attention")
-        for lever in levers(self._plain.recipe, self.run.device):
+        variables = backends()[self._plain.key.backend].thread_variables
+        for lever in levers(self._plain.recipe, self.run.device, variables):
             if in_force and lever.fields == {"attention": in_force}:
                 continue  # what the framework does anyway
             race = self._race(lever.name, PLAIN, Candidate((lever,)))
@@ -272,7 +274,7 @@ class Tuner:
         """The measurements that there are of this very work, in its order; also those of before a
         stop, after which another way may lead to the same name."""
         done = {m.job.id: m for m in self.run.measurements()}
-        around = environment(self._plain.key.backend, self.run.device.kind)
+        around = worker_environment(self._plain.key.backend, self.run.device.kind)
         return [
             m
             for spec in specs

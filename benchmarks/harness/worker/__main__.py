@@ -27,7 +27,7 @@ from benchmarks.harness.worker import (
     memory,
     throughput,
 )
-from frameworks.contract import Session, Unsupported, Work
+from frameworks.contract import Session, Unsupported, Work, backends
 
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
 PASSES: dict[str, Callable[[Job, Built, Pipe], Result]] = {
@@ -64,7 +64,7 @@ def build(job: Job, pipe: Pipe) -> Built:
 def backend(job: Job, pipe: Pipe) -> ModuleType:
     """The backend, loaded, and with it a CPU's budget in force. Not before: a library that is
     refused memory while it is loaded may say anything, end the process or hang."""
-    module = importlib.import_module(f"frameworks.{job.key.backend}.train")
+    module = importlib.import_module(f"{backends()[job.key.backend].package}.train")
     if job.limit:
         batch_limit.bound(job.limit)
     pipe.send(FrameworkLoaded())

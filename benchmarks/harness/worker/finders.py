@@ -1,9 +1,8 @@
 """Other ways to a batch limit, each in one process on the same work under the same budget, so that
 they can be held against the search.
 
-* `accelerate` - accelerate's own `find_executable_batch_size`, as a user calls it: it begins at
-  128 and takes nine tenths after every failure that it recognises.
-* `doubling` - 1, 2, 4 ... up to the first failure, then halving on the grid of the search.
+* `doubling` - 1, 2, 4 ... up to the first failure, then halving on the grid of the search;
+* those that a backend's users call, in the `finders.py` of its folder.
 
 A probe builds a session anew and takes the same steps; nothing is left out for a finder's sake.
 """
@@ -18,25 +17,22 @@ from types import ModuleType
 from benchmarks.harness.data.examples import load_examples, take_repeated
 from benchmarks.harness.jobs import outcomes
 from benchmarks.harness.jobs.events import FinderResult, FinderTries
-from benchmarks.harness.jobs.job import FinderName, Job
+from benchmarks.harness.jobs.job import DOUBLING, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.batch_sizes import grid
 from benchmarks.harness.worker.batch_limit import needed, take_steps
-from frameworks.contract import Work
+from frameworks.contract import Work, backends
 from results.schema import MEMORY_OUTCOMES
 
 Trial = Callable[[int], None]  # trains at a batch size, or raises whatever training raises
-
-
-class NoAnswer(Exception):
-    """A finder gave up; one line that says why."""
 
 
 def take(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
     """The answer of the job's finder; every probe is told before it begins, because it may end
     this process."""
     assert job.limit is not None and job.limit.finder is not None
-    examples, limit, finder = load_examples(job.train), job.limit, FINDERS[job.limit.finder]
+    examples, limit = load_examples(job.train), job.limit
+    finder = _find_finder(job.key.backend, job.limit.finder)
 
     def trial(batch: int) -> None:
         pipe.send(FinderTries(batch_size=batch))
@@ -51,26 +47,15 @@ def take(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
         )
         take_steps(at, session)
 
-    try:
-        return FinderResult(answer=finder(trial, limit.highest), reason=None)
-    except NoAnswer as error:
-        return FinderResult(answer=None, reason=str(error))
+    return FinderResult(answer=finder(trial, limit.highest), reason=None)
 
 
-def accelerate(trial: Trial, highest: int) -> int:
-    """Errors: NoAnswer where accelerate is not installed."""
-    try:
-        utils = importlib.import_module("accelerate.utils")
-    except ImportError as error:
-        raise NoAnswer(f"accelerate cannot be imported: {error}") from None
-
-    @utils.find_executable_batch_size  # type: ignore[untyped-decorator]
-    def train(batch_size: int) -> int:
-        trial(batch_size)
-        return batch_size
-
-    answer: int = train()
-    return answer
+def _find_finder(backend: str, name: str) -> Callable[[Trial, int], int]:
+    if name == DOUBLING:
+        return doubling
+    module = importlib.import_module(f"{backends()[backend].package}.finders")
+    finder: Callable[[Trial, int], int] = getattr(module, name)
+    return finder
 
 
 def doubling(trial: Trial, highest: int) -> int:
@@ -101,9 +86,3 @@ def _fits(trial: Trial, batch: int) -> bool:
     finally:
         gc.collect()
     return True
-
-
-FINDERS: dict[FinderName, Callable[[Trial, int], int]] = {
-    "accelerate": accelerate,
-    "doubling": doubling,
-}

@@ -15,14 +15,14 @@ from pathlib import Path
 from benchmarks.harness.jobs import pipe
 from benchmarks.harness.jobs.trace_request import Answer, Ask, Request, save
 from benchmarks.harness.machine import process_memory
-from frameworks.contract import StepTrace, Unsupported
+from frameworks.contract import StepTrace, Unsupported, backends
 
 
 def main() -> int:
     pipe.die_with_parent()
     request = Request.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(sys.argv[2])
-    importlib.import_module(f"frameworks.{request.backend}.train")
+    importlib.import_module(f"{backends()[request.backend].package}.train")
     begun = process_memory.held()
     assert begun is not None  # it is this process
     refusals = {}
@@ -40,12 +40,13 @@ def main() -> int:
 def _trace(backend: str, ask: Ask, batch_size: int) -> StepTrace:
     """Raises `Unsupported` for what the backend cannot follow."""
     start = ask.start.start()
+    package = backends()[backend].package
     trace: StepTrace
     if ask.published_step is None:
-        own = importlib.import_module(f"frameworks.{backend}.step_trace")
+        own = importlib.import_module(f"{package}.step_trace")
         trace = own.step_trace(ask.recipe, start, batch_size, ask.device, ask.phase)
     else:
-        published = importlib.import_module(f"frameworks.{backend}.published_steps")
+        published = importlib.import_module(f"{package}.published_steps")
         trace = published.step_trace(ask.published_step, ask.recipe, start, batch_size, ask.device)
     return trace
 

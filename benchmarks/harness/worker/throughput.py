@@ -25,7 +25,7 @@ from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import flops, training
 from benchmarks.harness.worker.counting import Counted, count_evaluation, count_steps
-from frameworks.contract import BACKENDS, Feed, Session
+from frameworks.contract import Feed, Session, backends
 
 
 class WindowWatch:
@@ -98,7 +98,7 @@ def take(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
 def model_flops_per_token(job: Job, session: Session) -> float:
     """Training FLOPs per real token, at the length that the mean token's sequence has: padding
     is no work of the model's, so it lowers MFU."""
-    if not BACKENDS[job.key.backend].pretrained:
+    if not backends()[job.key.backend].pretrained:
         sizes = session.effective()
         return flops.recurrent(sizes.parameters - sizes.embedding_parameters)
     lengths = session.work.train.lengths.astype(float)

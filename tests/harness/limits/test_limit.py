@@ -263,7 +263,7 @@ def test_a_resumed_search_keeps_its_expectation(
 def test_a_comparison_of_finders_uses_no_earlier_measurement(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
-    monkeypatch.setattr(limit, "FINDER_NAMES", ())
+    monkeypatch.setattr(limit, "finder_names", lambda backend: ())
     taken: list[Measurement] = []
     search("1GiB", CPU, taken)
     worker.began = []

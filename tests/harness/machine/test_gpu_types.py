@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import gpu_types
+from frameworks.contract import MemoryModel, backends
 
 MIB = 1024**2
 
@@ -41,19 +42,19 @@ def test_figures_of_a_type_hold_together(name):
 )
 def test_tensorflow_leaves_its_own_reserve(capability, mib):
     of_torch, of_tf = (
-        gpu_types.room_of(30 * 1024 * MIB, framework, "T4", capability)
-        for framework in ("torch", "tensorflow")
+        gpu_types.room_of(30 * 1024 * MIB, memory, "T4", capability)
+        for memory in (backends()[name].memory for name in ("hf_torch", "hf_tf"))
     )
     assert of_torch.bytes - of_tf.bytes == mib * MIB
 
 
 def test_the_context_is_always_taken_off():
     t4, h100, h200 = map(gpu_types.gpu_type, ("T4", "H100", "H200"))
-    assert gpu_types.room("T4", "torch") == gpu_types.Room(t4.usable_bytes - t4.context_bytes)
+    assert gpu_types.room("T4", MemoryModel()) == gpu_types.Room(t4.usable_bytes - t4.context_bytes)
     largest = 512 * MIB
-    room = gpu_types.room("H100", "torch")
+    room = gpu_types.room("H100", MemoryModel())
     assert room.bytes == h100.usable_bytes - largest and "CUDA context" in room.note
-    room = gpu_types.room("H200", "torch")
+    room = gpu_types.room("H200", MemoryModel())
     assert 0.95 * h200.memory_bytes < room.bytes < h200.memory_bytes - largest
     assert "usable memory" in room.note and "CUDA context" in room.note
 

@@ -21,7 +21,7 @@ from benchmarks.harness.predict.largest_batch import limit, share_of_examples
 from benchmarks.harness.predict.predictions import predicted_limit
 from benchmarks.harness.predict.text import sentence, text
 from benchmarks.harness.predict.workload import Target, Workload, targets
-from frameworks.contract import BACKENDS, Recipe, StepTrace
+from frameworks.contract import Recipe, StepTrace, backends
 from tests.harness.limits.test_limit import CPU, ready
 from tests.results.samples import prediction
 
@@ -291,7 +291,7 @@ def test_a_wrong_budget_is_named(label: str, said: str) -> None:
 
 
 def test_every_backend_is_calibrated_for_both_kinds_of_device() -> None:
-    assert set(calibrations()) == set(BACKENDS)
+    assert set(calibrations()) == set(backends())
     for kinds in calibrations().values():
         assert set(kinds) == {"cpu", "gpu"}
 

@@ -15,13 +15,14 @@ from results.report.sections.tuning import plain_words
 from results.schema import Device, Window
 
 CPU = Device(kind="cpu", name="a processor", memory_bytes=1, cores=2)
+THREADS = ("OMP_NUM_THREADS",)
 BF16, BUCKETS = Lever("bf16", {"precision": "bf16"}), Lever("buckets", {"padding": "buckets"})
 COMPILED = Lever("compiled", {"compile": True})
 
 
 def test_levers_change_something_and_keep_the_examples_of_a_step() -> None:
     plain = Recipe(batch_size=8, accumulation=2, padding="longest")
-    found = levers(plain, CPU)
+    found = levers(plain, CPU, THREADS)
     assert len({lever.name for lever in found}) == len(found)
     assert "padding to the longest" not in {lever.name for lever in found}
     for lever in found:
@@ -34,11 +35,13 @@ def test_levers_change_something_and_keep_the_examples_of_a_step() -> None:
 
 def test_fewer_threads_and_all_are_tried_where_there_are_two() -> None:
     counts = [
-        lever.environment["OMP_NUM_THREADS"] for lever in levers(Recipe(), CPU) if lever.environment
+        lever.environment["OMP_NUM_THREADS"]
+        for lever in levers(Recipe(), CPU, THREADS)
+        if lever.environment
     ]
     assert counts == ["1", "2"]
     single = CPU.model_copy(update={"cores": 1})
-    assert not any(lever.environment for lever in levers(Recipe(), single))
+    assert not any(lever.environment for lever in levers(Recipe(), single, THREADS))
 
 
 def test_levers_of_the_same_field_are_not_put_together() -> None:

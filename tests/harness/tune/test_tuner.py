@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.jobs.attempt import Excluded
+from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice, JobSpec, Plan
 from benchmarks.harness.plan.profile import load_profile
-from benchmarks.harness.run.prepare import environment
 from benchmarks.harness.tune import tuner
 from benchmarks.harness.tune.profile import profile_text
 from benchmarks.harness.tune.tuner import NoWinner, Tuner, plan_for
@@ -85,7 +85,7 @@ class Machine:
             spec.key.question,
             job=spec.key,
             recipe=spec.recipe.model_dump(),
-            environment=environment("hf_torch", "cpu") | spec.environment,
+            environment=worker_environment("hf_torch", "cpu") | spec.environment,
             **fields,
         )
         return self.kept[spec.key.id]
@@ -162,7 +162,7 @@ def rate(spec: JobSpec, round_: int) -> float:
 
 @pytest.fixture
 def two_levers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuner, "levers", lambda recipe, device: [BUCKETS, BF16])
+    monkeypatch.setattr(tuner, "levers", lambda recipe, device, variables: [BUCKETS, BF16])
 
 
 def tuned(machine: Any) -> Tuning:
