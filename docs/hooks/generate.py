@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from benchmarks.harness.cli.options import OPTIONS
 from benchmarks.harness.cli.parser import make_parser
@@ -75,20 +76,28 @@ def profile_keys() -> str:
 def fields_table(model: type[BaseModel], leave_out: Iterable[str] = ()) -> str:
     """One row per field of a model: name, allowed values, default and meaning."""
     schema, meanings = model.model_json_schema(), field_docstrings(model)
-    rows = []
-    for name, field in model.model_fields.items():
-        if name in leave_out:
-            continue
-        default = (
-            "required"
-            if field.is_required()
-            else f"`{toml(field.get_default(call_default_factory=True))}`"
-        )
-        allowed = allowed_values(schema["properties"][name], schema.get("$defs", {}))
-        rows.append(
-            [f"`{name}`", allowed, default.replace("`none`", "none"), meanings.get(name, "")]
-        )
+    definitions = schema.get("$defs", {})
+    rows = [
+        [
+            f"`{name}`",
+            allowed_values(schema["properties"][name], definitions),
+            default_text(field),
+            meanings[name],
+        ]
+        for name, field in model.model_fields.items()
+        if name not in leave_out
+    ]
     return table(["key", "allowed", "default", "meaning"], rows)
+
+
+def default_text(field: FieldInfo) -> str:
+    """A field's default as it is written in a profile, or a word for it."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value in ([], {}):
+        return "none" if value is None else "empty"
+    return f"`{toml(value)}`"
 
 
 def allowed_values(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -120,8 +129,6 @@ def bounds(schema: dict[str, Any]) -> list[str]:
 
 def toml(value: object) -> str:
     """A value as it is written in a profile."""
-    if value is None:
-        return "none"
     if isinstance(value, float):
         return re.sub(r"e-0?", "e-", f"{value:g}") if value < 1e-3 else repr(value)
     return json.dumps(value)
