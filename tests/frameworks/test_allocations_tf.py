@@ -63,13 +63,14 @@ def test_weights_and_optimizer_are_all_there_at_the_end(
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_only_sizes_depend_on_the_batch(backend: str, starts: dict[str, Start]) -> None:
     """Two traces tell every other batch size."""
-    two, three, six = (trace(backend, starts["bert"], size) for size in (2, 3, 6))
-    for other in (three, six):
+    two, three, large = (trace(backend, starts["bert"], size) for size in (2, 3, 32))
+    for other in (three, large):
         assert np.array_equal(two.taken, other.taken)
         assert np.array_equal(two.given_back, other.given_back)
         assert two.parts == other.parts
-    assert np.array_equal(two.bytes + 4 * (three.bytes - two.bytes), six.bytes)
-    assert peak(six) > peak(two)
+    assert np.array_equal(two.bytes + 30 * (three.bytes - two.bytes), large.bytes)
+    # With 16 threads or more, the peak of a small batch lies in the update, whatever its size.
+    assert peak(large) > peak(two)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "gpt2"])
