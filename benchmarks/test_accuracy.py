@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.harness.plan.plan import JobSpec
-from results.schema import Measurement
+from results.schema import Accuracy, Measurement
 
 QUESTION = "accuracy"
 
@@ -15,5 +15,4 @@ QUESTION = "accuracy"
 def test_accuracy(job: JobSpec, measure: Callable[[], Measurement], benchmark: Any) -> None:
     benchmark.group = job.comparison
     measurement = benchmark.pedantic(measure, rounds=1, iterations=1)
-    assert measurement.accuracy is not None
-    benchmark.extra_info.update(measurement.accuracy.model_dump(exclude={"curve"}))
+    benchmark.extra_info.update(measurement.require(Accuracy).model_dump(exclude={"curve"}))

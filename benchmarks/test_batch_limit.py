@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.harness.plan.plan import JobSpec
-from results.schema import Measurement
+from results.schema import BatchLimit, Measurement
 
 QUESTION = "batch_limit"
 
@@ -15,5 +15,6 @@ QUESTION = "batch_limit"
 def test_batch_limit(job: JobSpec, measure: Callable[[], Measurement], benchmark: Any) -> None:
     benchmark.group = job.comparison
     measurement = benchmark.pedantic(measure, rounds=1, iterations=1)
-    assert measurement.batch_limit is not None
-    benchmark.extra_info.update(measurement.batch_limit.model_dump(exclude={"probes", "finders"}))
+    benchmark.extra_info.update(
+        measurement.require(BatchLimit).model_dump(exclude={"probes", "finders"})
+    )

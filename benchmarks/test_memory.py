@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.harness.plan.plan import JobSpec
-from results.schema import Measurement
+from results.schema import Measurement, Memory
 
 QUESTION = "memory"
 
@@ -15,5 +15,4 @@ QUESTION = "memory"
 def test_memory(job: JobSpec, measure: Callable[[], Measurement], benchmark: Any) -> None:
     benchmark.group = job.comparison
     measurement = benchmark.pedantic(measure, rounds=1, iterations=1)
-    assert measurement.memory is not None
-    benchmark.extra_info.update(measurement.memory.model_dump())
+    benchmark.extra_info.update(measurement.require(Memory).model_dump())

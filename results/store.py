@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from results.schema import (
+    READABLE_VERSIONS,
     SCHEMA_VERSION,
     Certificate,
     Measurement,
@@ -124,6 +125,13 @@ def read_run(folder: Path) -> tuple[RunInfo | None, list[Measurement], list[str]
         elif m is not None:
             measurements.append(m)
     return info, measurements, problems
+
+
+def is_of_earlier_version(folder: Path) -> bool:
+    """Whether the run was written in an earlier schema version."""
+    raw = _read_json(folder / RUN_FILE, [])
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    return version in READABLE_VERSIONS and version != SCHEMA_VERSION
 
 
 def write_certificate(folder: Path, name: str, certificate: Certificate) -> Path:
@@ -283,11 +291,10 @@ def _validated(where: str, raw: object, kind: type[R], problems: list[str]) -> R
     if (
         "schema_version" in kind.model_fields
         and isinstance(raw, dict)
-        and version != SCHEMA_VERSION
+        and version not in READABLE_VERSIONS
     ):
-        problems.append(
-            f"{where}: schema version {version!r} is not known here (known: {SCHEMA_VERSION})"
-        )
+        known = " and ".join(map(str, READABLE_VERSIONS))
+        problems.append(f"{where}: schema version {version!r} is not known here (known: {known})")
         return None
     try:
         return kind.model_validate(raw)

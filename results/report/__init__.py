@@ -34,6 +34,7 @@ from results.report.writers import html, markdown
 from results.report.writers.terminal import text_table
 from results.schema import Certificate, Measurement, Tuning
 from results.store import (
+    is_of_earlier_version,
     read_certificates,
     read_prediction_cases,
     read_predictions,
@@ -146,4 +147,5 @@ def _run(folder: Path, name: str) -> Run:
         told,
         cases,
         read_tuning(folder),
+        is_of_earlier_version(folder),
     )

@@ -35,6 +35,7 @@ class Run:
     predictions: Sequence[Prediction] = ()
     cases: Sequence[PredictionCase] = ()  # predictions held against what was found
     tuning: Tuning | None = None
+    of_earlier_version: bool = False  # its files were converted when they were read
 
     @property
     def taken(self) -> list[Taken]:

@@ -10,6 +10,7 @@ from results.schema.equivalence import Repeat as Repeat
 from results.schema.equivalence import Side as Side
 from results.schema.equivalence import Trace as Trace
 from results.schema.job import PLAIN as PLAIN
+from results.schema.job import READABLE_VERSIONS as READABLE_VERSIONS
 from results.schema.job import SCHEMA_VERSION as SCHEMA_VERSION
 from results.schema.job import Checkpoint as Checkpoint
 from results.schema.job import Data as Data
@@ -30,6 +31,7 @@ from results.schema.limits import Outcome as Outcome
 from results.schema.limits import Phase as Phase
 from results.schema.limits import Probe as Probe
 from results.schema.measurement import Measurement as Measurement
+from results.schema.measurement import Payload as Payload
 from results.schema.measurement import RunInfo as RunInfo
 from results.schema.memory import Memory as Memory
 from results.schema.prediction import PredictedLimit as PredictedLimit

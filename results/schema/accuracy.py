@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from results.schema.job import Record
 
 
@@ -28,6 +30,7 @@ class EvaluationPoint(Record):
 
 
 class Accuracy(Record):
+    question: Literal["accuracy"] = "accuracy"
     seed: int
     steps: int
     examples: int  # taken part in training

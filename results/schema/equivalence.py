@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import model_validator
-
-from results.schema.job import Record
+from results.schema.job import Record, Versioned
 
 
 class Trace(Record):
     """One training, step by step, for another backend's to be laid beside: lists hold one entry
     per optimizer step, in order."""
 
+    question: Literal["equivalence"] = "equivalence"
     steps: int
     steps_per_epoch: int
     update_step: int  # the first, from 1, whose learning rate is above 0
@@ -58,10 +57,9 @@ class Repeat(Record):
     times: float  # a bound over the largest difference between a backend's own two runs
 
 
-class Certificate(Record):
+class Certificate(Versioned):
     """Two traces laid beside each other: `certificates/*.json` of a run's folder."""
 
-    schema_version: Literal[1] = 1
     task: str
     first: Side
     second: Side
@@ -79,12 +77,10 @@ class Certificate(Record):
     loss_differences: list[float]  # absolute, one per step
     repeat: Repeat | None = None  # None: all bounds are fixed ones
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_old_name(cls, raw: Any) -> Any:
-        """Schema version 1 calls the likely cause 'points_to'."""
-        if not isinstance(raw, dict) or "points_to" not in raw:
-            return raw
+    def from_version_1(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        """The likely cause was called 'points_to'."""
         fields = dict(raw)
-        fields["likely_cause"] = fields.pop("points_to")
+        if "points_to" in fields:
+            fields["likely_cause"] = fields.pop("points_to")
         return fields

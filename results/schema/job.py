@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
 
 Question = Literal["equivalence", "throughput", "memory", "batch_limit", "accuracy"]
@@ -36,6 +37,24 @@ Gap = Literal["no_gpu", "unsupported", "failed", "not_run"]
 class Record(BaseModel):
     # A diverged loss is written as "NaN": JSON has no such number, and null would not be read.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Versioned(Record):
+    """A record that is a file of its own. Files of earlier schema versions are converted when they
+    are read; files are written in today's version only."""
+
+    schema_version: Literal[2] = 2
+
+    @model_validator(mode="before")
+    @classmethod
+    def _convert(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or raw.get("schema_version") != 1:
+            return raw
+        return {**cls.from_version_1(raw), "schema_version": SCHEMA_VERSION}
+
+    @classmethod
+    def from_version_1(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        return raw
 
 
 PLAIN = "plain"  # the change that changes nothing: every study of changes has it
@@ -114,16 +133,16 @@ class Checkpoint(Record):
     @model_validator(mode="before")
     @classmethod
     def _from_old_name(cls, raw: Any) -> Any:
-        return split_old_checkpoint(raw, "name")
+        return split_old_checkpoint(raw, "name") if isinstance(raw, dict) else raw
 
 
 _OLD_START, _OLD_END = "none (tokenizer of ", ")"
 
 
-def split_old_checkpoint(raw: Any, field: str) -> Any:
+def split_old_checkpoint(raw: dict[str, Any], field: str) -> dict[str, Any]:
     """Sets `tokenizer_only` in a record of schema version 1, which keeps that fact in the
     checkpoint's name: 'none (tokenizer of minilm)'."""
-    name = raw.get(field) if isinstance(raw, dict) else None
+    name = raw.get(field)
     if not isinstance(name, str) or "tokenizer_only" in raw:
         return raw
     if not (name.startswith(_OLD_START) and name.endswith(_OLD_END)):

@@ -56,6 +56,7 @@ class Expected(Record):
 class BatchLimit(Record):
     """The largest batch that trains (or predicts) within a budget, proven from both sides."""
 
+    question: Literal["batch_limit"] = "batch_limit"
     phase: Phase
     budget: str  # as it was asked for: '6GiB', 'T4', 'device'
     budget_bytes: int

@@ -1,25 +1,37 @@
-"""One measurement: one job's outcome, its figures or why there are none.
+"""One measurement: one job's outcome, with its payload or the reason why there is none.
 
-Units stand in the field names. A figure that could not be taken is None, and `gaps` says why
-under the figure's name; it is never 0.
+Field names end in their units. A figure that could not be measured is None, never 0, and `gaps`
+holds the reason under the figure's name.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
 from results.schema.accuracy import Accuracy
 from results.schema.equivalence import Trace
-from results.schema.job import Checkpoint, Data, Device, Gap, JobKey, Record, Status
+from results.schema.job import Checkpoint, Data, Device, Gap, JobKey, Status, Versioned
 from results.schema.limits import BatchLimit
 from results.schema.memory import Memory
 from results.schema.speed import Throughput
 
+Payload = Annotated[
+    Throughput | Memory | BatchLimit | Accuracy | Trace, Field(discriminator="question")
+]
+P = TypeVar("P", Throughput, Memory, BatchLimit, Accuracy, Trace)
+# Schema version 1 keeps the payload under its own name, in one of five fields.
+OLD_PAYLOADS = {
+    "throughput": "throughput",
+    "memory": "memory",
+    "batch_limit": "batch_limit",
+    "accuracy": "accuracy",
+    "trace": "equivalence",
+}
 
-class Measurement(Record):
-    schema_version: Literal[1] = 1
+
+class Measurement(Versioned):
     job: JobKey
     status: Status
     reason: str | None = None  # one line, whenever status is not 'ok'
@@ -34,17 +46,55 @@ class Measurement(Record):
     environment: dict[str, str] = Field(default_factory=dict)  # variables set for the worker
     effective: dict[str, Any] | None = None  # settings read back from the framework
     gaps: dict[str, Gap] = Field(default_factory=dict)  # why a figure is None
-    throughput: Throughput | None = None
-    memory: Memory | None = None
-    batch_limit: BatchLimit | None = None
-    accuracy: Accuracy | None = None
-    trace: Trace | None = None
+    payload: Payload | None = None  # what the job measured; None: nothing, see status and reason
+
+    @classmethod
+    def from_version_1(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        fields = dict(raw)
+        old = {name: fields.pop(name) for name in OLD_PAYLOADS if name in fields}
+        found = {OLD_PAYLOADS[name]: value for name, value in old.items() if value is not None}
+        if len(found) > 1:
+            raise ValueError(f"more than one payload: {', '.join(found)}")
+        for question, value in found.items():
+            fields["payload"] = (
+                {**value, "question": question} if isinstance(value, dict) else value
+            )
+        return fields
+
+    def payload_as(self, kind: type[P]) -> P | None:
+        """The payload where it is of that kind."""
+        return self.payload if isinstance(self.payload, kind) else None
+
+    def require(self, kind: type[P]) -> P:
+        """The payload of that kind. Errors: ValueError where the measurement has none."""
+        if not isinstance(self.payload, kind):
+            raise ValueError(f"{self.job.id} has no {kind.__name__}: {self.reason or self.status}")
+        return self.payload
+
+    @property
+    def throughput(self) -> Throughput | None:
+        return self.payload_as(Throughput)
+
+    @property
+    def memory(self) -> Memory | None:
+        return self.payload_as(Memory)
+
+    @property
+    def batch_limit(self) -> BatchLimit | None:
+        return self.payload_as(BatchLimit)
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        return self.payload_as(Accuracy)
+
+    @property
+    def trace(self) -> Trace | None:
+        return self.payload_as(Trace)
 
 
-class RunInfo(Record):
+class RunInfo(Versioned):
     """One call on one machine: `run.json` of a run's folder."""
 
-    schema_version: Literal[1] = 1
     run: str
     profile: str
     command: str  # takes the same figures again

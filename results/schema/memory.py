@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from results.schema.job import Record
 
 
 class Memory(Record):
     """A pass of its own, never timed."""
 
+    question: Literal["memory"] = "memory"
     steps: int
     peak_allocated_bytes: int | None = None
     peak_reserved_bytes: int | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from results.schema.job import Record, split_old_checkpoint
+from results.schema.job import Record, Versioned, split_old_checkpoint
 from results.schema.limits import Phase
 
 
@@ -19,10 +19,9 @@ class PredictedLimit(Record):
     note: str | None = None  # what the budget rests on, where no reading of it is at hand
 
 
-class Prediction(Record):
+class Prediction(Versioned):
     """The memory that training is expected to take, told without training."""
 
-    schema_version: Literal[1] = 1
     backend: str
     phase: Phase
     device: Literal["cpu", "gpu"]  # whose allocator was followed
@@ -40,9 +39,8 @@ class Prediction(Record):
     left_out: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_old_name(cls, raw: Any) -> Any:
+    def from_version_1(cls, raw: dict[str, Any]) -> dict[str, Any]:
         return split_old_checkpoint(raw, "checkpoint")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from results.schema.job import Record
@@ -32,6 +34,7 @@ class Window(Record):
 
 
 class Throughput(Record):
+    question: Literal["throughput"] = "throughput"
     build_seconds: float  # model, optimizer and data built
     first_step_seconds: float  # from train()'s call to the end of step 1, compilation included
     warmup: list[Window]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from results.schema.job import Record
+from results.schema.job import Record, Versioned
 
 
 class TuningStep(Record):
@@ -48,10 +48,9 @@ class TuningAccuracy(Record):
     verdict: Verdict
 
 
-class Tuning(Record):
+class Tuning(Versioned):
     """The fastest recipe found for one backend on one task: `tuning.json` of a run's folder."""
 
-    schema_version: Literal[1] = 1
     backend: str
     task: str
     plain_recipe: dict[str, Any]

@@ -93,6 +93,9 @@ def measurement(backend: str, task: str, question: Question, **changes: Any) -> 
     suffix = changes.pop("suffix", "")
     role: Role = changes.pop("role", "framework")
     suffix = suffix if role == "framework" else f"-{role}{suffix}"
+    for kind in ("throughput", "memory", "batch_limit", "accuracy", "trace"):
+        if kind in changes:
+            changes["payload"] = changes.pop(kind)
     fields: dict[str, Any] = {
         "job": JobKey(
             id=f"{question}-{task}-{backend}{suffix}",

@@ -24,7 +24,7 @@ from results.analysis.groups import Comparison, Taken
 from results.analysis.speed import SpeedRow, disturbances, rate, speed_ratio
 from results.analysis.statistics import Estimate, Interval
 from results.report import render, table
-from results.schema import Measurement, Role
+from results.schema import Measurement, Role, Throughput
 from tests.results import samples
 from tests.results.samples import measurement, window
 
@@ -163,7 +163,7 @@ def test_steps_of_other_work_race_by_samples(fields: dict[str, int]) -> None:
     assert half.throughput
     windows = [w.model_copy(update={"examples": w.examples // 2}) for w in half.throughput.windows]
     half = half.model_copy(
-        update={"throughput": half.throughput.model_copy(update={"windows": windows})}
+        update={"payload": half.throughput.model_copy(update={"windows": windows})}
     )
     second, first = speeds(timed("hf_tf", [1.0] * 6), half)
     assert told_apart(first, second, {PLACE: 1.05}) == pytest.approx(1.1)
@@ -278,9 +278,7 @@ def test_what_was_not_raced_together_has_no_ratio_and_no_winner(
 ) -> None:
     """As two environments leave it that add to one run, one after the other."""
     first = [
-        m.model_copy(
-            update={"throughput": m.throughput and m.throughput.model_copy(update={"race": "one"})}
-        )
+        m.model_copy(update={"payload": m.require(Throughput).model_copy(update={"race": "one"})})
         for m in (RACE[1], timed("hf_torch", [1.0] * 6, "repeat"))
     ]
     second = timed("hf_tf", [2.0] * 6, race="two")
@@ -334,9 +332,7 @@ def test_disturbed_evaluation_and_controls_are_flagged_with_their_reason(
     busy = [window(3.0, i, other_busy_share=0.5 if i == 2 else 0.0) for i in range(6)]
     own, again = timed("hf_tf", [1.0] * 6), timed("hf_tf", [1.0] * 6, "repeat")
     own, again = (
-        m.model_copy(
-            update={"throughput": m.throughput and m.throughput.model_copy(update={field: busy})}
-        )
+        m.model_copy(update={"payload": m.require(Throughput).model_copy(update={field: busy})})
         for m, field in ((own, "evaluation_windows"), (again, "windows"))
     )
     markdown = report(make_run, [own, again])

@@ -81,8 +81,7 @@ def measurements() -> list[Measurement]:
         m.model_copy(
             update={
                 "status": "unsupported",
-                "memory": None,
-                "throughput": None,
+                "payload": None,
                 "reason": "hf_tf cannot do gradient_checkpointing = True: why",
             }
         )
@@ -122,8 +121,9 @@ def test_a_cost_is_told_only_where_it_can_be_told_from_noise() -> None:
     apart = [
         m.model_copy(
             update={
-                "throughput": m.throughput
-                and m.throughput.model_copy(update={"race": m.job.change})
+                "payload": m.throughput.model_copy(update={"race": m.job.change})
+                if m.throughput
+                else m.payload
             }
         )
         for m in study("hf_torch")
@@ -185,7 +185,7 @@ def test_no_saving_is_told_that_two_takes_of_the_plain_recipe_differ_by(make_run
     assert rows["hf_torch", "checkpointing"][2] == "0.75"
     assert "| mnli | hf_torch again" not in text and "how far two takes" not in text
     (torch,) = studies(
-        viewed(once + [again[0].model_copy(update={"memory": samples.memory(GIB)})]).taken
+        viewed(once + [again[0].model_copy(update={"payload": samples.memory(GIB)})]).taken
     )
     assert sentence(torch, 1.02) == ""
 
@@ -198,7 +198,7 @@ def test_no_study_no_section(make_run: MakeRun) -> None:
 
 def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
     more = [
-        m.model_copy(update={"memory": samples.memory(3 * GIB)})
+        m.model_copy(update={"payload": samples.memory(3 * GIB)})
         if m.job.change != "plain" and m.memory
         else m
         for m in study("hf_torch")

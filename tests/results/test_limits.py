@@ -204,7 +204,7 @@ def test_ends_of_a_search_that_are_no_bracket(
 def test_a_row_without_a_search_says_why(make_run: MakeRun) -> None:
     refused = limit_measurement("hf_tf").model_copy(
         update={
-            "batch_limit": None,
+            "payload": None,
             "status": "not_installed",
             "reason": "tensorflow is missing",
             "checkpoint": None,

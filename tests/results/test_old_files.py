@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from results.schema import Certificate, Checkpoint, JobKey, comparison
+from results import store
+from results.report import render
+from results.schema import Accuracy, Certificate, Checkpoint, JobKey, Measurement, comparison
+from tests.results import samples
 from tests.results.test_equivalence import certificate
 
 KEY = {"backend": "hf_torch", "task": "imdb", "question": "throughput"}
@@ -48,7 +56,53 @@ def test_a_tokenizer_in_a_name_is_a_field() -> None:
 
 
 def test_a_certificate_points_to_its_likely_cause() -> None:
-    old = certificate().model_dump()
+    old = certificate().model_dump() | {"schema_version": 1}
     old["points_to"] = "the schedule"
     del old["likely_cause"]
     assert Certificate.model_validate(old).likely_cause == "the schedule"
+
+
+def as_version_1(m: Measurement) -> dict[str, Any]:
+    raw = m.model_dump(mode="json") | {"schema_version": 1}
+    raw["job"]["variant"] = raw["job"].pop("role")
+    raw["job"]["shape"] = raw["job"].pop("change")
+    raw |= dict.fromkeys(("throughput", "memory", "batch_limit", "accuracy", "trace"))
+    payload = raw.pop("payload")
+    question = payload.pop("question")
+    return raw | {"trace" if question == "equivalence" else question: payload}
+
+
+def test_each_payload_of_version_1_is_read() -> None:
+    for m in [*samples.sample_measurements(), samples.limit_measurement()]:
+        if m.payload:
+            assert Measurement.model_validate(as_version_1(m)) == m
+            assert Measurement.model_validate_json(m.model_dump_json()) == m
+
+
+def test_a_file_with_two_payloads_is_damaged() -> None:
+    first, second = samples.sample_measurements()[:2]
+    raw = as_version_1(first)
+    raw["memory"] = samples.memory(5).model_dump(mode="json")
+    with pytest.raises(ValueError, match="more than one payload"):
+        Measurement.model_validate(raw)
+
+
+def test_a_payload_that_is_not_there_is_named() -> None:
+    m = samples.measurement("hf_tf", "imdb", "memory", memory=samples.memory(5))
+    assert m.memory and m.accuracy is None
+    with pytest.raises(ValueError, match="memory-imdb-hf_tf has no Accuracy"):
+        m.require(Accuracy)
+
+
+def test_the_report_says_once_that_results_are_old(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    m = samples.measurement("hf_tf", "imdb", "memory", memory=samples.memory(5 * 2**30))
+    folder = make_run([m])
+    new = render([folder], out=tmp_path).markdown.read_text("utf-8")
+    (folder / f"{m.job.id}.json").write_text(json.dumps(as_version_1(m)), "utf-8")
+    info = json.loads((folder / store.RUN_FILE).read_text("utf-8"))
+    (folder / store.RUN_FILE).write_text(json.dumps(info | {"schema_version": 1}), "utf-8")
+    old = render([folder], out=tmp_path).markdown.read_text("utf-8")
+    assert "earlier version" not in new and old.count("earlier version") == 1
+    assert "5.00" in old

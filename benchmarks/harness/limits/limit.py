@@ -156,7 +156,7 @@ class LimitJob:
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
             effective=prober.effective,
-            batch_limit=limit,
+            payload=limit,
             stderr_tail=[] if status == "ok" else prober.stderr_tail,
         )
 

@@ -150,7 +150,7 @@ class SpeedJob:
             model_flops_per_token=result.model_flops_per_token,
             matmul_flops_per_second=result.matmul_flops_per_second,
         )
-        return self.attempt.measurement("ok", throughput=throughput, effective=result.effective)
+        return self.attempt.measurement("ok", payload=throughput, effective=result.effective)
 
 
 def take_turns(

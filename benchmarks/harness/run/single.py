@@ -26,7 +26,7 @@ def run_memory(attempt: Attempt) -> Measurement:
     attempt.worker.close()
     return attempt.measurement(
         "ok",
-        memory=result.memory.model_copy(update={"peak_device_bytes": device_bytes}),
+        payload=result.memory.model_copy(update={"peak_device_bytes": device_bytes}),
         gaps=result.gaps | gaps,
         effective=result.effective,
     )
@@ -35,13 +35,13 @@ def run_memory(attempt: Attempt) -> Measurement:
 def run_accuracy(attempt: Attempt) -> Measurement:
     result = attempt.worker.expect(AccuracyResult)
     attempt.worker.close()
-    return attempt.measurement("ok", accuracy=result.accuracy, effective=result.effective)
+    return attempt.measurement("ok", payload=result.accuracy, effective=result.effective)
 
 
 def run_trace(attempt: Attempt) -> Measurement:
     result = attempt.worker.expect(TraceResult)
     attempt.worker.close()
-    return attempt.measurement("ok", trace=result.trace, effective=result.effective)
+    return attempt.measurement("ok", payload=result.trace, effective=result.effective)
 
 
 SINGLE_JOBS = {"equivalence": run_trace, "memory": run_memory, "accuracy": run_accuracy}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.analysis.compare import Row
-from results.report.document import Block, Cell, Column, Details, Section, Table
+from results.report.document import Block, Cell, Column, Details, Paragraph, Section, Table
 from results.report.provenance import checkpoint_text, commands, device_text
 from results.report.sections.overview import a_measurement
 from results.report.view import View
@@ -35,6 +35,11 @@ def section(view: View) -> Section:
             ],
         )
     ]
+    old = [run.name for run in view.runs if run.of_earlier_version]
+    if old:
+        which = f" ({', '.join(old)})" if view.several_runs else ""
+        text = f"Written by an earlier version of ftbench and converted when read{which}."
+        blocks.append(Paragraph(text, "small"))
     blocks += commands(view.runs)
     blocks += [
         Details(f"Settings: {view.head(rows[0].comparison)}", [_settings(view, rows)])

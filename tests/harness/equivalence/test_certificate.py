@@ -569,7 +569,7 @@ def kept(folder: Path, backend: str, traced: Traced, label: str = "") -> Path:
             seconds=1,
             recipe=dict(traced.recipe),
             device=CPU,
-            trace=trace,
+            payload=trace,
         ),
     )
 
@@ -623,7 +623,7 @@ def test_a_trace_that_is_none_is_told(tmp_path: Path) -> None:
         read_traced(path)
     m = Measurement.model_validate_json(path.read_text())
     write_measurement(
-        tmp_path, m.model_copy(update={"trace": None, "status": "failed", "reason": "it broke"})
+        tmp_path, m.model_copy(update={"payload": None, "status": "failed", "reason": "it broke"})
     )
     with pytest.raises(UserError, match="is not a trace .failed: it broke"):
         read_traced(path)

@@ -110,7 +110,7 @@ class Machine:
             else:
                 self._record(
                     spec,
-                    throughput=Throughput(
+                    payload=Throughput(
                         build_seconds=1,
                         first_step_seconds=1,
                         warmup=[],
@@ -139,7 +139,7 @@ def trained(
     score = Score(examples=EXAMPLES, accuracy=abs(right) / EXAMPLES, macro_f1=0.5, loss=1.0)
     return record(
         spec,
-        accuracy=samples.accuracy("imdb", 0.9, 1.0, spec.recipe.seed).model_copy(
+        payload=samples.accuracy("imdb", 0.9, 1.0, spec.recipe.seed).model_copy(
             update={"scores": {"test": score}}
         ),
     )
@@ -391,7 +391,7 @@ def test_a_race_is_taken_again_unless_it_is_of_this_very_work(tmp_path: Path, pl
     for changed in (
         {"recipe": machine.kept[name].recipe | {"padding": "longest"}},
         {"environment": {}},
-        {"throughput": timed.model_copy(update={"race": "another"})},
+        {"payload": timed.model_copy(update={"race": "another"})},
         {"status": "failed"},
     ):
         kept = machine.kept | {name: machine.kept[name].model_copy(update=changed)}
