@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
 import inspect
 import json
 import re
@@ -32,7 +33,7 @@ from benchmarks.harness.plan.sections import (
     ThroughputPlan,
     TuningPlan,
 )
-from frameworks.contract import Recipe
+from frameworks.contract import Backend, MemoryModel, Recipe, Session
 
 ROOT = Path(__file__).parents[2]
 MARKER = re.compile(r"<!-- generated: ([\w-]+) -->\n?")
@@ -134,7 +135,7 @@ def toml(value: object) -> str:
     return json.dumps(value)
 
 
-def field_docstrings(model: type[BaseModel]) -> dict[str, str]:
+def field_docstrings(model: type) -> dict[str, str]:
     """The docstring below each field of a class that has one."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(body, ast.ClassDef)
@@ -145,6 +146,35 @@ def field_docstrings(model: type[BaseModel]) -> dict[str, str]:
         if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             found[statement.target.id] = " ".join(str(following.value.value).split())
     return found
+
+
+def descriptor_fields() -> str:
+    """What a backend says about itself: the fields of `Backend` and of `MemoryModel`."""
+    parts = []
+    for model in (Backend, MemoryModel):
+        meanings = field_docstrings(model)
+        rows = [
+            [f"`{field.name}`", "required" if is_required(field) else "", meanings[field.name]]
+            for field in dataclasses.fields(model)
+        ]
+        parts += [f"`{model.__name__}`:", table(["field", "", "meaning"], rows)]
+    return "\n\n".join(parts)
+
+
+def is_required(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
+
+
+def session_methods() -> str:
+    """What a backend's session does: the abstract methods in the order of the class."""
+    rows = []
+    for name, method in vars(Session).items():
+        if name in Session.__abstractmethods__:
+            parameters = list(inspect.signature(method).parameters)[1:]
+            text = " ".join(inspect.cleandoc(method.__doc__ or "").split())
+            rows.append([f"`{name}({', '.join(parameters)})`", text])
+    return table(["method", "meaning"], rows)
 
 
 def class_docstring(model: type[BaseModel]) -> str:
@@ -223,6 +253,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "profile-keys": profile_keys,
     "commands": commands,
     "shared-options": shared_options,
+    "backend-descriptor": descriptor_fields,
+    "session-methods": session_methods,
     "changelog": page_of_repository("CHANGELOG.md"),
     "contributing": page_of_repository("CONTRIBUTING.md"),
 }

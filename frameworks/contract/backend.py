@@ -25,14 +25,16 @@ class Unsupported(Exception):
 class MemoryModel:
     """How a framework takes memory, and how it says that there is none left."""
 
-    # What it leaves of a GPU to the system: MiB by the first number of the compute capability; the
-    # first and the last entry hold beyond too. Empty: nothing.
     reserve_mib: Mapping[int, int] = field(default_factory=dict)
-    takes_budget_at_once: bool = False  # of a GPU: always tell it how many bytes it may take
-    # Regular expressions for exceptions: the framework says that memory ran out ...
+    """What it leaves of a GPU to the system: MiB by the first number of the compute capability.
+    The first and the last entry also hold beyond; empty: nothing."""
+    takes_budget_at_once: bool = False
+    """On a GPU it is always given a limit, because it then takes one region of that size."""
     out_of_memory: tuple[str, ...] = ()
-    # ... or fails because memory ran out and says something else; letter case is ignored.
+    """Regular expressions for exceptions that say that memory ran out."""
     disguised_out_of_memory: tuple[str, ...] = ()
+    """Regular expressions for exceptions that have this cause and say something else. Letter case
+    is ignored."""
 
     def reserve_bytes(self, compute_capability: str) -> int:
         if not self.reserve_mib:
@@ -49,25 +51,40 @@ class Backend:
     `BACKENDS` in `frameworks/<folder>/__init__.py` lists those of a folder. A backend is predicted
     if its folder has `step_trace.py` and `calibration.toml`."""
 
-    name: str  # as the command line and the results have it
+    name: str
+    """Name on the command line and in results."""
     title: str
-    loop: str  # what a user of this backend calls to train
-    package: str  # of its folder; `<package>.train.Session` trains
+    """Name in reports."""
+    loop: str
+    """What its users call to train."""
+    package: str
+    """Package of its folder, `__name__`. `<package>.train.Session` trains."""
     unsupported: Callable[[Recipe, Start, Device], list[Unsupported]]
-    requirements: tuple[str, ...]  # what must be installed
-    extra: str  # the optional dependency that installs it
-    position: int = 100  # in lists, and in a race; equal ones are sorted by name
-    reported_packages: tuple[str, ...] = ()  # whose versions can change a figure
-    alternative_packages: Mapping[str, str] = field(
-        default_factory=dict
-    )  # the same under this name
-    family: str | None = None  # backends of one family train the same model and are certified
-    architecture: str | None = None  # of a model of its own; None: a checkpoint's
-    environment: Mapping[str, str] = field(default_factory=dict)  # variables of its workers
-    thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS",)  # variables that set its threads
+    """Returns the recipe fields that it cannot honour, each with the reason."""
+    requirements: tuple[str, ...]
+    """Packages that must be installed."""
+    extra: str
+    """The optional dependency that installs them."""
+    position: int = 100
+    """Place in lists and in a race. Equal ones are sorted by name."""
+    reported_packages: tuple[str, ...] = ()
+    """Packages whose versions can change a figure."""
+    alternative_packages: Mapping[str, str] = field(default_factory=dict)
+    """Another name under which a package may be installed."""
+    family: str | None = None
+    """Backends of one family train the same model, so certificates compare them."""
+    architecture: str | None = None
+    """Its own model; none: the checkpoint's model."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of its workers."""
+    thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS",)
+    """Environment variables that set its number of threads."""
     memory: MemoryModel = MemoryModel()
-    finders: tuple[str, ...] = ()  # functions in `finders.py`: its own ways to find a batch limit
-    weights_converter: str | None = None  # a module that turns pickled weights into safetensors
+    """How its framework takes memory."""
+    finders: tuple[str, ...] = ()
+    """Functions in `finders.py`: its own ways to find a batch limit."""
+    weights_converter: str | None = None
+    """A module that turns pickled weights into safetensors."""
 
     @property
     def pretrained(self) -> bool:
