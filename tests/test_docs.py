@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.data.tasks import Task
+from benchmarks.harness.machine.gpu_types import GpuType
+from benchmarks.harness.plan.profile import load_profile
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Options of other programs that the pages mention.
@@ -123,6 +127,29 @@ def test_every_profile_is_explained():
     text = (ROOT / "docs" / "profiles.md").read_text("utf-8")
     for path in (ROOT / "benchmarks" / "profiles").glob("*.toml"):
         assert f"| `{path.stem}` |" in text
+
+
+def toml_of(page):
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    return re.findall(r"^```toml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_examples_of_files_are_valid(tmp_path):
+    profile = tmp_path / "my.toml"
+    profile.write_text(toml_of("profiles.md")[0], encoding="utf-8")
+    assert load_profile(str(profile)).description
+    (task,) = toml_of("add-a-task.md")
+    Task.model_validate(tomllib.loads(task))
+    (gpu,) = toml_of("add-a-gpu-type.md")
+    for table in tomllib.loads(gpu).values():
+        GpuType.model_validate(table)
+
+
+def test_every_room_is_explained():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for path in (ROOT / "benchmarks" / "harness").iterdir():
+        if (path / "__init__.py").exists():
+            assert f"| `{path.name}/` |" in text
 
 
 def test_the_readme_is_one_page():
