@@ -1,86 +1,104 @@
-"""Options and fixtures. The jobs of the chosen profile become the parameters of the tests."""
+"""Options and fixtures of `pytest benchmarks`. The jobs of the chosen profile become the parameters
+of the tests; they run as they do under `ftbench run`."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.harness.cli.options import add_options, planned
-from benchmarks.harness.cli.report import FAILURES, backend_titles, render
+from benchmarks.harness.cli.report import backend_titles, problems, render
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, excluded_measurement
+from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.plan import JobSpec
-from benchmarks.harness.run.race import SpeedJob, new_race
+from benchmarks.harness.run.folder import RunFolder
+from benchmarks.harness.run.participant import Participant, TrainingIsOver
+from benchmarks.harness.run.race import Race
 from benchmarks.harness.run.run import Run
 from results.report import table
-from results.schema import Measurement
-from results.schema.job import comparison
+from results.schema import Measurement, Phase
 
-RUN = pytest.StashKey[Run]()
-EVALUATION = "evaluation"  # marks a test that only the jobs take that evaluate too
+FOLDER = pytest.StashKey[RunFolder]()
+EVALUATION = "evaluation"  # marks a test for jobs that evaluate: controls and repeats do not
 JOIN = "FTBENCH_JOIN"  # set: all environments that one parent process calls share a run
+Turn = Callable[[Phase], AbstractContextManager[Participant]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    add_options(parser.getgroup("ftbench").addoption)
+    try:
+        add_options(parser.getgroup("ftbench").addoption)
+    except ValueError as error:  # the only way in which pytest says so
+        raise pytest.UsageError(
+            f"ftbench: another pytest plugin uses one of ftbench's options ({error}): switch it "
+            "off with -p no:NAME, or use `ftbench run`"
+        ) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{EVALUATION}: only for jobs that evaluate too")
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        raise pytest.UsageError(
+            "ftbench: -n: benchmarks that run at the same time disturb each other: leave -n out"
+        )
     try:
         plan = planned(config.getoption, ["pytest", *map(str, config.invocation_params.args)])
-        make = Run.join if os.environ.get(JOIN) else Run.new
-        config.stash[RUN] = make(Path(config.getoption("results")), plan)
+        make = RunFolder.shared if os.environ.get(JOIN) else RunFolder.new
+        config.stash[FOLDER] = make(Path(config.getoption("results")), plan)
     except UserError as error:
         pytest.exit(f"ftbench: {error}", returncode=2)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`job` takes every job of the module's question; `round` goes round by round through all
-    jobs of a comparison, so that backends take turns."""
+    """`job` is every job of the module's question. With `round_`, every job comes once a round."""
     if "job" not in metafunc.fixturenames:
         return
-    plan = metafunc.config.stash[RUN].plan
+    plan = metafunc.config.stash[FOLDER].plan
     jobs = [spec for spec in plan.jobs if spec.key.question == metafunc.module.QUESTION]
     if metafunc.definition.get_closest_marker(EVALUATION):
         jobs = [spec for spec in jobs if spec.evaluates]
+    names = {spec.key.id: spec.key.id.removeprefix(f"{spec.key.question}-") for spec in jobs}
     if "round_" not in metafunc.fixturenames:
-        metafunc.parametrize("job", jobs, ids=[_name(spec) for spec in jobs])
+        metafunc.parametrize("job", jobs, ids=list(names.values()))
         return
-    turns = [
-        (spec, round_)
-        for comparison in dict.fromkeys(spec.comparison for spec in jobs)
-        for round_ in range(plan.throughput.rounds)
-        for spec in jobs
-        if spec.comparison == comparison
-    ]
-    ids = [f"{_name(spec)}-round{round_ + 1}" for spec, round_ in turns]
+    turns = [(spec, round_) for spec in jobs for round_ in range(plan.throughput.rounds)]
+    ids = [f"{names[spec.key.id]}-round{round_ + 1}" for spec, round_ in turns]
     metafunc.parametrize(("job", "round_"), turns, ids=ids)
 
 
-def _name(spec: JobSpec) -> str:
-    return spec.key.id.removeprefix(f"{spec.key.question}-")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keeps the jobs of a comparison together, so that only its workers live at one time; the
-    questions stay in the plan's order, all timing before the long trainings."""
-    if RUN not in config.stash:
-        return
-    jobs = config.stash[RUN].plan.jobs
-    place = {
-        comparison: index
-        for index, comparison in enumerate(dict.fromkeys(spec.comparison for spec in jobs))
-    }
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # A question that the profile does not ask leaves its test without a job.
-    items[:] = [item for item in items if "job" not in item.fixturenames or job_of(item)]
-    items.sort(key=lambda item: place[spec.comparison] if (spec := job_of(item)) else -1)
+    items[:] = [
+        item for item in items if job_of(item) or "job" not in getattr(item, "fixturenames", ())
+    ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Orders the selected tests, after every plugin that shuffles them: comparisons as in the plan,
+    so that only the workers of one live at a time; in a race training before evaluation, and the
+    participants in turns, round by round."""
+    if FOLDER not in session.config.stash:
+        return
+    jobs = session.config.stash[FOLDER].plan.jobs
+    comparisons = {spec.comparison: i for i, spec in reversed(list(enumerate(jobs)))}
+    places = {spec.key.id: i for i, spec in enumerate(jobs)}
+
+    def place(item: pytest.Item) -> tuple[int, ...]:
+        job = job_of(item)
+        if job is None:
+            return (-1,)
+        evaluation = item.get_closest_marker(EVALUATION) is not None
+        return comparisons[job.comparison], evaluation, round_of(item), places[job.key.id]
+
+    session.items.sort(key=place)
 
 
 def job_of(item: pytest.Item) -> JobSpec | None:
@@ -89,138 +107,134 @@ def job_of(item: pytest.Item) -> JobSpec | None:
     return job if isinstance(job, JobSpec) else None
 
 
+def round_of(item: pytest.Item) -> int:
+    callspec = getattr(item, "callspec", None)
+    return int(callspec.params.get("round_", 0)) if callspec else 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """pytest-benchmark skips a test only after its fixtures were made, which here start workers."""
+    option = item.config.option
+    skipped = getattr(option, "benchmark_skip", False) and not option.benchmark_only
+    if skipped and job_of(item) is not None:
+        pytest.skip("--benchmark-skip")
+
+
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest) -> Run:
-    """The run, its folder made and the input of all selected jobs prepared."""
-    the_run = request.config.stash[RUN]
-    selected = {spec.key.id: spec for item in request.session.items if (spec := job_of(item))}
+def folder(request: pytest.FixtureRequest) -> RunFolder:
+    """The run's folder."""
+    return request.config.stash[FOLDER]
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest, folder: RunFolder) -> Run:
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    say: Callable[[str], None] = reporter.write_line if reporter else print
+    return Run(folder, reporter.write_line if reporter else print, lambda key, event: None)
+
+
+@pytest.fixture(scope="session")
+def prepared(
+    request: pytest.FixtureRequest, run: Run, folder: RunFolder
+) -> dict[str, Ready | Excluded]:
+    """All selected jobs by id, their input read and checked, and the run's folder made."""
+    selected = {spec.key.id: spec for item in request.session.items if (spec := job_of(item))}
     try:
-        the_run.prepare(list(selected.values()), say)
-        the_run.create()
+        jobs = run.prepare(list(selected.values()))
+        folder.create()
     except UserError as error:
         pytest.exit(f"ftbench: {error}", returncode=2)
-    return the_run
+    return jobs
 
 
 @pytest.fixture
-def ready(run: Run, job: JobSpec) -> Ready:
-    """The prepared job; a test of one that cannot run here is skipped with the reason."""
-    outcome = run.prepared[job.key.id]
+def ready(prepared: dict[str, Ready | Excluded], folder: RunFolder, job: JobSpec) -> Ready:
+    """The prepared job. If it cannot run here, the test is skipped with the reason."""
+    outcome = prepared[job.key.id]
     if isinstance(outcome, Excluded):
-        run.record(excluded_measurement(outcome, run.device))
+        folder.record(excluded_measurement(outcome, folder.device))
         pytest.skip(f"{outcome.status}: {outcome.reason}")
     return outcome
 
 
 @pytest.fixture
 def measure(run: Run, ready: Ready) -> Callable[[], Measurement]:
-    """Runs an equivalence, memory or accuracy job; a worker that gives no result fails the test."""
+    """Runs the job and records its measurement, which the report is made from."""
 
-    def whole() -> Measurement:
-        try:
-            return run.run_whole(ready, ignore)
-        except WorkerEnded as error:
-            fail(error)
+    def measured() -> Measurement:
+        with outcome_of_test():
+            return run.measure(ready)
 
-    return whole
-
-
-def ignore(key: Any, event: Any) -> None:
-    """pytest says which test runs; the events in between are not shown."""
-
-
-def fail(error: WorkerEnded) -> Any:
-    if error.status == "unsupported":
-        pytest.skip(f"{error.status}: {error.reason}")
-    tail = "\n".join(error.stderr_tail)
-    pytest.fail(f"{error.status}: {error.reason}\n{tail}", pytrace=False)
-
-
-class Racers:
-    """The throughput jobs whose workers live now, and those that have ended early."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._races: defaultdict[str, str] = defaultdict(new_race)  # by comparison
-        self._live: dict[str, SpeedJob] = {}
-        self._ended: dict[str, WorkerEnded] = {}
-
-    def get(self, ready: Ready) -> SpeedJob:
-        """The job's worker, started and warmed up by the first test that asks for it."""
-        name = ready.job.key.id
-        if name in self._ended:
-            fail(self._ended[name])
-        if name not in self._live:
-            attempt = Attempt(ready, self._run.folder, self._run.device, ignore)
-            self._live[name] = SpeedJob(attempt, self._races[comparison(ready.job.key)])
-            self.guarded(name, self._live[name].start)
-        return self._live[name]
-
-    def guarded(self, name: str, action: Callable[[], Any]) -> Any:
-        """What a worker that ends meanwhile leaves behind is its outcome."""
-        try:
-            return action()
-        except WorkerEnded as error:
-            self._run.record(self._live.pop(name).attempt.ended(error))
-            self._ended[name] = error
-            fail(error)
-
-    def finish(self, name: str) -> None:
-        if name in self._live:
-            measurement = self.guarded(name, self._live[name].finish)
-            del self._live[name]
-            self._run.record(measurement)
-
-    def stop_all(self) -> None:
-        """After a Ctrl-C: what still runs is recorded as interrupted."""
-        for job in self._live.values():
-            self._run.record(job.attempt.interrupted())
-            job.attempt.worker.kill()
-        self._live.clear()
+    return measured
 
 
 @pytest.fixture(scope="session")
-def racers(run: Run) -> Iterator[Racers]:
-    racers = Racers(run)
-    try:
-        yield racers
-    finally:
-        racers.stop_all()
+def races(request: pytest.FixtureRequest, folder: RunFolder) -> Iterator[defaultdict[str, Race]]:
+    """The race of each comparison. Workers that nobody ended, as after `-x`, are ended here."""
+    races: defaultdict[str, Race] = defaultdict(lambda: Race(folder, lambda key, event: None))
+    yield races
+    for race in races.values():
+        if request.session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            race.stop()
+        race.finish_all()
 
 
 @pytest.fixture
-def windows(
-    request: pytest.FixtureRequest, racers: Racers, ready: Ready, job: JobSpec, round_: int
-) -> Iterator[Callable[[Callable[[SpeedJob], Any]], Any]]:
-    """Gives the job's turn of this round; after the job's last selected test it is finished."""
-    speed = racers.get(ready)
-    speed.begin_turn(round_)
-    yield lambda action: racers.guarded(job.key.id, lambda: action(speed))
-    last = [item for item in request.session.items if job_of(item) == job][-1]
-    if last is request.node:
-        racers.finish(job.key.id)
+def turn(
+    request: pytest.FixtureRequest,
+    races: defaultdict[str, Race],
+    ready: Ready,
+    job: JobSpec,
+    round_: int,
+) -> Iterator[Turn]:
+    """The job's turn in this round. After its last selected test the job's measurement is recorded,
+    however many windows were selected."""
+    race = races[job.comparison]
+
+    @contextlib.contextmanager
+    def take(phase: Phase) -> Iterator[Participant]:
+        with outcome_of_test(), race.turn(ready, round_, phase) as participant:
+            yield participant
+
+    yield take
+    items = request.session.items
+    if not any(job_of(item) == job for item in items[items.index(request.node) + 1 :]):
+        with outcome_of_test():
+            race.finish(ready)
+
+
+@contextlib.contextmanager
+def outcome_of_test() -> Iterator[None]:
+    """A worker that gives no result fails the test; what a backend does not support skips it."""
+    try:
+        yield
+    except TrainingIsOver as error:
+        pytest.skip(str(error))
+    except WorkerEnded as error:
+        if error.status == "unsupported":
+            pytest.skip(f"{error.status}: {error.reason}")
+        tail = "\n".join(error.stderr_tail)
+        pytest.fail(f"{error.status}: {error.reason}\n{tail}", pytrace=False)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The comparison table and the path of the report, after pytest-benchmark's own table."""
-    the_run = config.stash.get(RUN, None)
-    measurements = the_run.measurements() if the_run else []
-    if the_run is None or not measurements:
+    folder = config.stash.get(FOLDER, None)
+    measurements = folder.measurements() if folder else []
+    if folder is None or not measurements or config.option.collectonly:
         return
-    certificates = the_run.certify()
-    paths = render([the_run.folder])
+    certificates = folder.certificates()
+    paths = render([folder.path])
     terminalreporter.section("ftbench")
     terminalreporter.write_line(table(measurements, backend_titles(), certificates))
-    for m in measurements:
-        if m.status in FAILURES:
-            terminalreporter.write_line(f"{m.job.id}: {m.status}: {m.reason}")
+    for line in problems(measurements, certificates):
+        terminalreporter.write_line(line)
     terminalreporter.write_line(f"report: {paths.html}")
     terminalreporter.write_line(f"        {paths.markdown}")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: Any) -> None:
-    if RUN in config.stash:
-        machine_info["ftbench_device"] = config.stash[RUN].device.model_dump()
+    if FOLDER in config.stash:
+        machine_info["ftbench_device"] = config.stash[FOLDER].device.model_dump()

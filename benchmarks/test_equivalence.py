@@ -11,18 +11,18 @@ import pytest
 
 from benchmarks.harness.equivalence.certify import of_job
 from benchmarks.harness.plan.plan import JobSpec
-from benchmarks.harness.run.run import Run
+from benchmarks.harness.run.folder import RunFolder
 from results.schema import Measurement
 
 QUESTION = "equivalence"
 
 
 def test_equivalence(
-    job: JobSpec, run: Run, measure: Callable[[], Measurement], benchmark: Any
+    job: JobSpec, folder: RunFolder, measure: Callable[[], Measurement], benchmark: Any
 ) -> None:
     benchmark.group = job.comparison
     benchmark.pedantic(measure, rounds=1, iterations=1)
-    certificates = of_job(run.certify(), job.key, job.recipe)
+    certificates = of_job(folder.certificates(), job.key, job.recipe)
     benchmark.extra_info["certificates"] = [c.verdict for c in certificates]
     for certificate in certificates:
         if not certificate.holds:

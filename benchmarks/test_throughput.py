@@ -1,51 +1,49 @@
 """How fast? Optimizer steps per second inside the framework's own training loop, and evaluation.
 
-Each round of a test is one window: k optimizer steps of a live `Trainer.train()` or
-`Model.fit()`, from 'go' to the device's synchronised end, on pytest-benchmark's clock. The
-participants of a comparison take turns round by round, so that a machine that slows down slows
-all: the backends, each backend's barest loop as its control, and one backend a second time, whose
-difference from itself is the noise.
+A test is one participant's turn in one round of a race. Its rounds, in pytest-benchmark's words,
+are windows: k optimizer steps of a live `Trainer.train()` or `Model.fit()`, from 'go' to the
+device's synchronised end, on pytest-benchmark's clock. Taking part are the backends, each backend's
+barest loop as its control, and one backend a second time, whose difference from itself is the
+noise. They take turns round by round, so that a machine that slows down slows all of them.
+
+`turn` records the windows in the run's folder, from which the report is made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
 from benchmarks.harness.plan.plan import JobSpec
-from benchmarks.harness.run.race import SpeedJob
-from benchmarks.harness.run.run import Run
+from benchmarks.harness.run.folder import RunFolder
+from benchmarks.harness.run.participant import Participant
+from results.schema import Phase
 
 QUESTION = "throughput"
-Turn = Callable[[Callable[[SpeedJob], Any]], Any]
+Turn = Callable[[Phase], AbstractContextManager[Participant]]
 
 
-def test_training_speed(job: JobSpec, round_: int, run: Run, windows: Turn, benchmark: Any) -> None:
+def test_training_speed(
+    job: JobSpec, round_: int, folder: RunFolder, turn: Turn, benchmark: Any
+) -> None:
     benchmark.group = f"training: {job.comparison}"
-    rounds = run.plan.throughput.windows
-
-    def take(speed: SpeedJob) -> dict[str, Any]:
-        benchmark.pedantic(speed.training_window, setup=speed.mark, rounds=rounds)
-        speed.end_turn()
-        speed.retime(list(benchmark.stats.stats.data))
-        return speed.figures()
-
-    benchmark.extra_info.update(windows(take))
+    with turn("training") as participant:
+        windows = folder.plan.throughput.windows
+        benchmark.pedantic(participant.window, setup=participant.mark, rounds=windows)
+        if benchmark.stats:  # not with --benchmark-disable
+            participant.use_times(benchmark.stats.stats.data)
+        benchmark.extra_info.update(participant.rates())
 
 
 @pytest.mark.evaluation
 def test_evaluation_speed(
-    job: JobSpec, round_: int, run: Run, windows: Turn, benchmark: Any
+    job: JobSpec, round_: int, folder: RunFolder, turn: Turn, benchmark: Any
 ) -> None:
     benchmark.group = f"evaluation: {job.comparison}"
-    rounds = run.plan.throughput.evaluation_windows
-
-    def take(speed: SpeedJob) -> dict[str, Any]:
-        speed.warm_up_evaluation()
-        benchmark.pedantic(speed.evaluation_window, setup=speed.mark, rounds=rounds)
-        speed.end_turn()
-        return speed.figures()
-
-    benchmark.extra_info.update(windows(take))
+    with turn("evaluation") as participant:
+        windows = folder.plan.throughput.evaluation_windows
+        benchmark.pedantic(participant.window, setup=participant.mark, rounds=windows)
+        benchmark.extra_info.update(participant.rates())

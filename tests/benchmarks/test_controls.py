@@ -14,13 +14,15 @@ from tests.benchmarks.conftest import finish, ftbench, here, measured, start
 
 Profile = Callable[..., Path]
 TRACK = """
-from benchmarks.harness import cli, runner
-take = runner.SpeedJob.training_window
-def told(self):
-    print("TURN", self.attempt.ready.job.key.id, self.round)
-    take(self)
-runner.SpeedJob.training_window = told
-cli.main({arguments!r})
+from benchmarks.harness.cli import main
+from benchmarks.harness.run.participant import Participant
+window = Participant.window
+def printed(self):
+    if self.phase == "training":
+        print("TURN", self.attempt.ready.job.key.id, self.round)
+    window(self)
+Participant.window = printed
+main.main({arguments!r})
 """
 
 
@@ -120,8 +122,8 @@ def test_a_framework_that_runs_in_another_precision_fails_with_the_reason(
         f"""
 import os, sys
 os.environ["PYTHONPATH"] = {str(tmp_path)!r}
-from benchmarks.harness import cli
-sys.exit(cli.main(["run", "--profile", {str(file)!r}, "--results", {str(tmp_path)!r}]))
+from benchmarks.harness.cli.main import main
+sys.exit(main(["run", "--profile", {str(file)!r}, "--results", {str(tmp_path)!r}]))
 """,
     )
     code, _, errors = finish(process)

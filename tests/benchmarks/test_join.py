@@ -17,7 +17,7 @@ from benchmarks.harness.machine import packages as installed
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
-from benchmarks.harness.run.run import Run
+from benchmarks.harness.run.folder import RunFolder
 from results.schema import RunInfo
 from results.store import read_run, runs
 from tests.benchmarks.conftest import ROOT, here
@@ -130,7 +130,7 @@ def test_another_environment_never_unmeasures(tmp_path: Path, profile: Callable[
     """What one environment measured stays when the next one lacks the framework."""
     file = profile(["hf_torch"], questions=("memory",))
     plan = make_plan(Choice(profile=str(file)), load_profile(str(file)), ["imdb"], "")
-    run = Run.new(tmp_path, plan)
+    run = RunFolder.new(tmp_path, plan)
     run.create()
     (spec,) = plan.jobs
     absent = excluded_measurement(

@@ -15,6 +15,7 @@ from benchmarks.harness.jobs.process import WorkerProcess
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.run import Run
 from benchmarks.harness.tune import tuner as tuning
 from benchmarks.harness.tune.levers import Lever
@@ -121,7 +122,7 @@ def test_trainings_that_are_killed(
     )
     asked = load_profile(str(file)).model_copy(update={"questions": ["accuracy"]})
     plan = tuning.plan_for(make_plan(choice, asked, ["imdb"], "ftbench tune"), print)
-    run = Run.new(tmp_path, plan)
+    run = RunFolder.new(tmp_path, plan)
     run.create()
 
     def tuned(doomed: str | None) -> Tuning:
@@ -130,7 +131,7 @@ def test_trainings_that_are_killed(
                 (worker,) = WorkerProcess.alive
                 os.kill(worker, signal.SIGKILL)
 
-        return tuning.Tuner(run, print, watch).tune()
+        return tuning.Tuner(Run(run, print, watch), print).tune()
 
     with pytest.raises(tuning.NoWinner, match="training gave no accuracy to hold: killed"):
         tuned("plain")
@@ -155,12 +156,13 @@ def tune(*arguments: str) -> tuple[int, str, str]:
             "-c",
             f"""
 import sys
-from benchmarks.harness import cli, tune
-every = tune.levers
-tune.levers = lambda recipe, device: [
+from benchmarks.harness.cli import main
+from benchmarks.harness.tune import tuner
+every = tuner.levers
+tuner.levers = lambda recipe, device: [
     lever for lever in every(recipe, device)
     if lever.name in ("tf32", "half the batch, accumulated")]
-sys.exit(cli.main(["tune", *{arguments!r}]))
+sys.exit(main.main(["tune", *{arguments!r}]))
 """,
         )
     )

@@ -13,7 +13,8 @@ from benchmarks.harness.jobs.attempt import Attempt, Ready
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
-from benchmarks.harness.run.race import SpeedJob
+from benchmarks.harness.run.folder import RunFolder
+from benchmarks.harness.run.participant import Participant
 from benchmarks.harness.run.run import Run
 from tests.benchmarks.conftest import here
 
@@ -26,13 +27,12 @@ def test_a_participant_rests_after_its_last_windows(
 ) -> None:
     file = profile(here(backend), questions=("throughput",))
     plan = make_plan(Choice(profile=str(file)), load_profile(str(file)), ["imdb"], "")
-    run = Run.new(tmp_path, plan)
-    run.prepare(plan.jobs, print)
-    run.create()
-    (ready,) = run.prepared.values()
+    folder = RunFolder.new(tmp_path, plan)
+    (ready,) = Run(folder, print, lambda key, event: None).prepare(plan.jobs).values()
+    folder.create()
     assert isinstance(ready, Ready)
-    with Attempt(ready, run.folder, run.device, lambda key, event: None) as attempt:
-        job = SpeedJob(attempt, "a race")
+    with Attempt(ready, folder.path, folder.device, lambda key, event: None) as attempt:
+        job = Participant(attempt, "a race")
         worker = psutil.Process(attempt.worker.pid)
 
         def spent() -> float:
@@ -42,12 +42,11 @@ def test_a_participant_rests_after_its_last_windows(
             return float(sum(worker.cpu_times()[:2]) - before)
 
         job.start()
-        for _ in range(plan.throughput.rounds * plan.throughput.windows):
-            job.training_window()
+        for round_ in range(plan.throughput.rounds):
+            job.take_turn(round_, "training")
         assert spent() < RESTS
-        job.warm_up_evaluation()
-        for _ in range(plan.throughput.rounds * plan.throughput.evaluation_windows):
-            job.evaluation_window()
+        for round_ in range(plan.throughput.rounds):
+            job.take_turn(round_, "evaluation")
         assert spent() < RESTS
         m = job.finish()
     assert m.throughput and len(m.throughput.windows) == 4

@@ -22,14 +22,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.harness.run.path import RunFolder
+
 from benchmarks.harness.data.tasks import task_names
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs.attempt import Attempt, Ready
+from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.validation import parse_overrides
-from benchmarks.harness.run.race import SpeedJob, take_turns
+from benchmarks.harness.run.participant import Participant
 from benchmarks.harness.run.run import Run
 from results.analysis.statistics import median, paired_ratio
 
@@ -68,11 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = read_options(arguments)
     with tempfile.TemporaryDirectory(prefix="ftbench-overhead-") as folder:
         try:
-            run = prepared(options, Path(folder))
+            run, jobs = prepared(options, Path(folder))
         except UserError as error:
             print(f"overhead: {error}", file=sys.stderr)
             return 2
-        for ready in run.prepared.values():
+        for ready in jobs:
             if isinstance(ready, Ready):
                 compare(run, ready, options.pairs)
             else:
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def prepared(options: argparse.Namespace, folder: Path) -> Run:
+def prepared(options: argparse.Namespace, folder: Path) -> tuple[RunFolder, list[Ready | Excluded]]:
     """The throughput jobs alone, without controls."""
     asked = parse_overrides(options.recipe)
     fixed = sorted(asked.keys() & FIXED.keys())
@@ -98,13 +100,13 @@ def prepared(options: argparse.Namespace, folder: Path) -> Run:
     profile = load_profile(choice.profile)
     alone = profile.throughput.model_copy(update={"control": False, "noise_pair": False})
     plan = make_plan(choice, profile.model_copy(update={"throughput": alone}), task_names(), "")
-    run = Run.new(folder, plan)
-    run.prepare(plan.jobs, print)
+    run = RunFolder.new(folder, plan)
+    jobs = Run(run, print, lambda key, event: None).prepare(plan.jobs)
     run.create()
-    return run
+    return run, list(jobs.values())
 
 
-def compare(run: Run, ready: Ready, pairs: int) -> None:
+def compare(run: RunFolder, ready: Ready, pairs: int) -> None:
     """Takes the pairs, the first of a pair in turns, and prints what they say."""
     rates: dict[str, list[float]] = {"script": [], "job": []}
     for pair in range(pairs):
@@ -125,10 +127,10 @@ def compare(run: Run, ready: Ready, pairs: int) -> None:
     print(f"{ready.job.key.id}: ftbench / script = {ratio.value:.4f}{interval}, {pairs} pairs")
 
 
-def script_rates(run: Run, ready: Ready) -> list[float]:
+def script_rates(run: RunFolder, ready: Ready) -> list[float]:
     """Steps per second of every window of the plain script, by its own clock."""
     job, plan = ready.job, ready.job.throughput
-    recipe = run.folder / "recipe.json"
+    recipe = run.path / "recipe.json"
     recipe.write_text(job.recipe.model_dump_json())
     done = subprocess.run(
         [
@@ -142,7 +144,7 @@ def script_rates(run: Run, ready: Ready) -> list[float]:
             "--every",
             str(plan.steps_per_window),
         ],
-        cwd=run.folder,
+        cwd=run.path,
         env={**os.environ, **job.environment},
         capture_output=True,
         text=True,
@@ -153,12 +155,13 @@ def script_rates(run: Run, ready: Ready) -> list[float]:
     return rates
 
 
-def job_rates(run: Run, ready: Ready) -> list[float]:
+def job_rates(run: RunFolder, ready: Ready) -> list[float]:
     """The same of ftbench's job, by the parent's clock, as it is measured in every run."""
-    with Attempt(ready, run.folder, run.device, lambda key, event: None) as attempt:
-        job, plan = SpeedJob(attempt, ""), ready.job.throughput
+    with Attempt(ready, run.path, run.device, lambda key, event: None) as attempt:
+        job = Participant(attempt, "")
         job.start()
-        take_turns(lambda turn: turn(job), plan.rounds, plan.windows, SpeedJob.training_window)
+        for round_ in range(ready.job.throughput.rounds):
+            job.take_turn(round_, "training")
         throughput = job.finish().throughput
     assert throughput is not None
     return [window.steps / window.seconds for window in throughput.windows]

@@ -32,6 +32,7 @@ from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.validation import parse_overrides
+from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.run import Run
 from frameworks.contract import Work
 from results.analysis.statistics import median
@@ -88,9 +89,8 @@ def prepared(options: argparse.Namespace, folder: Path) -> Job:
     )
     plan = make_plan(choice, load_profile(choice.profile), task_names(), "")
     plan = plan.model_copy(update={"jobs": plan.jobs[:1]})
-    run = Run.new(folder, plan)
-    run.prepare(plan.jobs, print)
-    (ready,) = run.prepared.values()
+    run = Run(RunFolder.new(folder, plan), print, lambda key, event: None)
+    (ready,) = run.prepare(plan.jobs).values()
     if not isinstance(ready, Ready):
         raise UserError(f"{ready.status}: {ready.reason}")
     return ready.job.model_copy(

@@ -6,20 +6,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.harness.cli.report import FAILURES, render, told
+from benchmarks.harness.cli.report import FAILURES, print_certificates, render
 from benchmarks.harness.cli.run import execute, planned
 
 
 def certify(options: argparse.Namespace, command: list[str]) -> int:
-    """Certificates of two files, or of a profile's work."""
+    """Compares two traces in files, or records and compares those of a profile."""
     from benchmarks.harness.equivalence.certify import certify_files
     from benchmarks.harness.errors import UserError
 
     if len(options.traces) not in (0, 2, 3, 4):
         raise UserError(
-            f"certify takes two traces or none, not {len(options.traces)}: name two "
-            "files (and their fp32 traces where they are in a reduced precision), or "
-            "choose a profile whose traces are taken"
+            f"ftbench certify takes two traces or none, not {len(options.traces)}: name two files "
+            "(and, if they are in bf16, fp16 or tf32, the fp32 trace of one or of both), or none "
+            "to record the traces of a profile"
         )
     if options.traces:
         from benchmarks.harness.cli.options import given
@@ -27,20 +27,24 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
         extra = given(vars(options))
         if extra:
             raise UserError(
-                f"{', '.join(extra)} say what to run; two traces are only compared: leave them out"
+                f"{', '.join(extra)}: traces in files are only compared, nothing is run: leave "
+                "these options out"
             )
-        return told([certify_files(*map(Path, options.traces))])
-    from benchmarks.harness.run.run import Run
+        same = print_certificates([certify_files(*map(Path, options.traces))])
+        return 0 if same else 1
+    from benchmarks.harness.run.folder import RunFolder
 
     if options.question:
-        raise UserError("--question does not go with certify, which asks equivalence only")
-    the_run = Run.new(Path(options.results), planned(options, command, "equivalence"))
-    execute(the_run)
-    certificates, measurements = the_run.certify(), the_run.measurements()
-    paths = render([the_run.folder])
-    code = max(told(certificates), int(any(m.status in FAILURES for m in measurements)))
+        raise UserError("--question: `ftbench certify` only answers equivalence: leave it out")
+    folder = RunFolder.new(Path(options.results), planned(options, command, "equivalence"))
+    execute(folder)
+    certificates, measurements = folder.certificates(), folder.measurements()
+    paths = render([folder.path])
+    same = print_certificates(certificates)
     for m in measurements:
-        outcome = str(the_run.folder / f"{m.job.id}.json") if m.trace else m.reason
-        print(f"{m.job.id}: {outcome}", file=sys.stdout if m.trace else sys.stderr)
+        if m.trace:
+            print(f"{m.job.id}: {folder.path / m.job.id}.json")
+        else:
+            print(f"{m.job.id}: {m.status}: {m.reason}", file=sys.stderr)
     print(f"report: {paths.html}")
-    return code
+    return 0 if same and not any(m.status in FAILURES for m in measurements) else 1

@@ -12,14 +12,14 @@ from benchmarks.harness.cli.run import execute, planned
 def limit(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.errors import UserError
     from benchmarks.harness.limits.text import limit_text
-    from benchmarks.harness.run.run import Run
+    from benchmarks.harness.run.folder import RunFolder
 
     if options.question:
-        raise UserError("--question does not go with limit, which asks batch_limit only")
-    the_run = Run.new(Path(options.results), planned(options, command, "batch_limit"))
-    execute(the_run)
-    measurements = the_run.measurements()
-    paths = render([the_run.folder])
+        raise UserError("--question: `ftbench limit` only answers batch_limit: leave it out")
+    folder = RunFolder.new(Path(options.results), planned(options, command, "batch_limit"))
+    execute(folder)
+    measurements = folder.measurements()
+    paths = render([folder.path])
     for m in measurements:
         print(f"{m.job.id}: {limit_text(m)}")
     print(f"report: {paths.html}\n        {paths.markdown}")

@@ -9,80 +9,90 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from benchmarks.harness.cli.report import summary
+from benchmarks.harness.cli.report import print_summary
 
 if TYPE_CHECKING:
     from benchmarks.harness.plan.plan import Plan
-    from benchmarks.harness.run.run import Run
+    from benchmarks.harness.run.folder import RunFolder
     from results.schema import Question
 
 
 class Stopped(KeyboardInterrupt):
-    """A run was stopped that can go on; its name."""
+    """The run with this name was stopped and can be resumed."""
 
 
 def run(options: argparse.Namespace, command: list[str]) -> int:
-    from benchmarks.harness.run.run import Run
+    from benchmarks.harness.run.folder import RunFolder
 
-    the_run = (
-        stopped_run(options)
-        if options.resume
-        else Run.new(Path(options.results), planned(options, command))
-    )
-    execute(the_run)
-    return summary(the_run)
+    if options.resume:
+        folder = resumed_folder(options)
+    else:
+        folder = RunFolder.new(Path(options.results), planned(options, command))
+    execute(folder)
+    return print_summary(folder)
 
 
-def stopped_run(options: argparse.Namespace) -> Run:
-    """The run that goes on. Errors: UserError for options that would change it, and for a tuning
-    that is resumed as a run, or the other way round."""
+def resumed_folder(options: argparse.Namespace) -> RunFolder:
+    """The run that `--resume` names.
+
+    Errors: UserError for options that would change it, and for a tuning that is resumed with
+    `ftbench run`, or the other way round."""
     from benchmarks.harness.cli.options import given
     from benchmarks.harness.errors import UserError
-    from benchmarks.harness.run.run import Run
+    from benchmarks.harness.run.folder import RunFolder
 
     extra = [flag for flag in given(vars(options)) if flag != "--results"]
     if extra:
-        raise UserError(f"{', '.join(extra)} cannot change a run that goes on: leave them out")
-    the_run = Run.resume(Path(options.results), options.resume)
-    made_by = "tune" if the_run.plan.command.startswith("ftbench tune ") else "run"
-    if made_by != options.command:
         raise UserError(
-            f"{the_run.folder.name} was made by another command: "
-            f"`ftbench {made_by} --resume {the_run.folder.name}` goes on with it"
+            f"{', '.join(extra)}: a resumed run keeps its own options: leave out all but "
+            "--resume and --results"
         )
-    return the_run
+    folder = RunFolder.resume(Path(options.results), options.resume)
+    made_by = "tune" if folder.plan.command.startswith("ftbench tune ") else "run"
+    if made_by != options.command:
+        name = folder.path.name
+        raise UserError(
+            f"--resume {name}: this run was started by `ftbench {made_by}`: resume it with "
+            f"`ftbench {made_by} --resume {name}`"
+        )
+    return folder
 
 
 def planned(
     options: argparse.Namespace, command: list[str], question: Question | None = None
 ) -> Plan:
-    """The plan that the parsed options make."""
+    """The plan that the options describe; with `question`, for that question alone."""
     from benchmarks.harness.cli.options import planned
 
     return planned(vars(options).__getitem__, command, question)
 
 
-def execute(the_run: Run) -> None:
-    """All that is still to do in a run, with a progress display."""
+def execute(folder: RunFolder) -> None:
+    """Runs all pending jobs of a run, with a progress display."""
     from benchmarks.harness.cli.progress import Display
+    from benchmarks.harness.run.run import Run
 
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    pending = the_run.pending()
+    treat_sigterm_as_interrupt()
+    pending = folder.pending()
     with Display(len(pending)) as display:
-        the_run.prepare(pending, display.say)
-        the_run.create()
-        with goes_on(the_run):
-            the_run.execute(display.watch, display.begin)
+        run = Run(folder, display.say, display.watch)
+        prepared = run.prepare(pending)
+        folder.create()
+        with resumable(folder):
+            run.execute(prepared, display.begin)
 
 
 @contextlib.contextmanager
-def goes_on(the_run: Run) -> Iterator[None]:
-    """Errors: Stopped for a Ctrl-C, by which time the run's folder is there."""
+def resumable(folder: RunFolder) -> Iterator[None]:
+    """Errors: Stopped for a Ctrl-C, in place of KeyboardInterrupt."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Stopped(the_run.folder.name) from None
+        raise Stopped(folder.path.name) from None
 
 
-def _as_interrupt(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
+def treat_sigterm_as_interrupt() -> None:
+    def interrupt(number: int, frame: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

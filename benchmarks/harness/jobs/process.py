@@ -117,10 +117,11 @@ class WorkerProcess:
             if command != "stop":
                 raise self._ended() from None
 
-    def expect(self, kind: type[EventKind]) -> EventKind:
+    def expect(self, kind: type[EventKind], but_not: type[Event] | None = None) -> EventKind:
         """The next event of a kind; the watch is shown all events on the way.
 
-        Errors: WorkerEnded when the worker ends, fails or passes its time limit first."""
+        Errors: WorkerEnded when the worker ends, fails or passes its time limit first, or sends an
+        event of the kind `but_not`, after which the awaited one cannot come."""
         while True:
             event = self._next()
             self._watch(event)
@@ -129,6 +130,13 @@ class WorkerProcess:
                 raise WorkerEnded(event.status, event.reason, self.stderr_tail(), text=event.text)
             if isinstance(event, kind):
                 return event
+            if but_not is not None and isinstance(event, but_not):
+                self.kill()
+                raise WorkerEnded(
+                    "failed",
+                    f"the worker has no {kind.__name__} to come: it sent {event.event!r}",
+                    self.stderr_tail(),
+                )
 
     def _next(self) -> Event:
         try:
@@ -177,12 +185,9 @@ class WorkerProcess:
         """Waits for a worker that has given its result, and ends one that lingers."""
         with contextlib.suppress(BrokenPipeError):  # it may be gone already
             self._commands.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(CLOSING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self.alive.discard(self.pid)
-        self._lines.close()
+        self.kill()
 
     def kill(self) -> None:
         """Ends the worker and all processes that it started."""
@@ -191,6 +196,9 @@ class WorkerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self.alive.discard(self.pid)
+        with contextlib.suppress(OSError):
+            self._commands.close()
+        self._lines.close()
 
     def __enter__(self) -> WorkerProcess:
         return self

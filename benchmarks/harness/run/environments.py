@@ -1,6 +1,7 @@
-"""Environments that add to one run, as one call of tox makes them: each says what it can run, and
-those that join later borrow its workers for their races. So backends whose libraries exclude each
-other take turns in one race all the same.
+"""Environments that share one run, as one call of tox makes them.
+
+Each records what it can run. One that comes later starts the earlier ones' workers for its races,
+so that backends whose libraries exclude each other are timed in one interleaved race.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from benchmarks.harness.jobs.attempt import Environment, here
 from benchmarks.harness.machine import packages
 from results import store
 
-FOLDER = "environments"  # inside a run's; what lies there names this machine's own paths
+FOLDER = "environments"  # inside a run's folder; its files name paths of this machine
 
 
-def lend(run: Path, backends: Iterable[str]) -> None:
-    """Tells those who join the run later what this environment can run.
+def share_environment(run: Path, backends: Iterable[str]) -> None:
+    """Records, for environments that join the run later, which backends this one can run.
 
     Errors: StoreError, or OSError where the folder cannot be made."""
     (run / FOLDER).mkdir(exist_ok=True)
@@ -27,9 +28,9 @@ def lend(run: Path, backends: Iterable[str]) -> None:
             store.write_record(run / FOLDER / f"{backend}.json", here())
 
 
-def lent(run: Path) -> dict[str, Environment]:
-    """By backend, the environments that joined a run before and are still there. One whose file
-    is damaged lends nothing."""
+def shared_environments(run: Path) -> dict[str, Environment]:
+    """The environments that joined the run earlier and still exist, by backend. Damaged files are
+    skipped."""
     found = {}
     for path in sorted((run / FOLDER).glob("*.json")):
         try:

@@ -1,18 +1,151 @@
-"""The folder of a run."""
+"""The folder of a run: its plan, its measurements, and what is still to be measured."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.harness.errors import UserError, unknown
-from results import store
+import psutil
+from pydantic import ValidationError
 
-# What a resumed run does not do again. What failed, was killed or hung is tried once more.
+from benchmarks.harness.equivalence.certify import certify_run
+from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.machine import packages
+from benchmarks.harness.machine.device import choose_device
+from benchmarks.harness.plan.plan import JobSpec, Plan
+from benchmarks.harness.run.environments import share_environment
+from benchmarks.harness.run.prepare import check_device
+from results import store
+from results.schema import Certificate, Measurement, RunInfo
+
+# What a resumed run does not repeat. Jobs that failed, were killed or timed out are tried again.
 SETTLED = {"ok", "unsupported", "not_installed", "refused"}
 
 
+class RunFolder:
+    """One run on disk. The folder itself is made by `create`, after the input was checked, so that
+    bad input leaves nothing behind."""
+
+    def __init__(self, path: Path, plan: Plan) -> None:
+        # Absolute: workers, which are given this path, run in another working directory.
+        self.path, self.plan = path.absolute(), plan
+        self.device = choose_device(plan.device)
+        self._shared = False
+
+    @classmethod
+    def new(cls, root: Path, plan: Plan, name: str | None = None) -> RunFolder:
+        """Errors: UserError for a device that is missing or lacks a precision of the plan."""
+        name = name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{plan.profile}"
+        folder = cls(root / "runs" / name, plan)
+        check_device(plan.jobs, folder.device)
+        return folder
+
+    @classmethod
+    def shared(cls, root: Path, plan: Plan) -> RunFolder:
+        """The one run of all environments that a single parent process calls, such as one call of
+        tox. It is named after that process and made by whichever environment comes first."""
+        parent = psutil.Process(os.getppid())
+        began = datetime.fromtimestamp(parent.create_time(), UTC)
+        folder = cls.new(root, plan, f"{began:%Y%m%d-%H%M%S}-{plan.profile}-{parent.pid}")
+        folder._shared = True
+        return folder
+
+    @classmethod
+    def resume(cls, root: Path, name: str) -> RunFolder:
+        """An earlier run, by its name or as 'last'.
+
+        Errors: UserError where there is no such run or its plan cannot be read."""
+        known = {
+            path.name: path for path in store.runs(root) if (path / store.PLAN_FILE).is_file()
+        }  # a prediction has no plan
+        if name == "last" and known:
+            name = list(known)[-1]
+        if name not in known:
+            raise unknown("run", name, known) if known else no_run(root)
+        file = known[name] / store.PLAN_FILE
+        try:
+            plan = Plan.model_validate_json(file.read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            raise UserError(
+                f"--resume {name}: {file} cannot be read ({str(error).splitlines()[0]}): "
+                "start a new run"
+            ) from None
+        return cls(known[name], plan)
+
+    def create(self) -> None:
+        """Makes the folder with run.json and plan.json, unless it exists. A run that several
+        environments share records what this one can run.
+
+        Errors: UserError when the folder cannot be written."""
+        try:
+            if not self.path.is_dir():
+                store.create_run(self.path.parents[1], self._info(), self.plan)
+            if self._shared:
+                share_environment(self.path, {spec.key.backend for spec in self.plan.jobs})
+        except (store.StoreError, OSError) as error:
+            raise UserError(f"{error}; choose another folder with --results") from None
+
+    def _info(self) -> RunInfo:
+        return RunInfo(
+            run=self.path.name,
+            profile=self.plan.profile,
+            command=self.plan.command,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            ftbench_version=packages.own_version(),
+            device=self.device,
+        )
+
+    def measurements(self) -> list[Measurement]:
+        return store.read_run(self.path)[1] if self.path.is_dir() else []
+
+    def certificates(self) -> list[Certificate]:
+        """Compares all traces that the run has by now, also those of other environments."""
+        return certify_run(self.path, self.measurements())
+
+    def pending(self) -> list[JobSpec]:
+        """The jobs that are still to be done. A race is repeated as a whole if one of its jobs is
+        not done: timed alone, that job could not be compared with the others."""
+        return pending_jobs(self.plan, {m.job.id: m.status for m in self.measurements()})
+
+    def record(self, measurement: Measurement) -> None:
+        """Writes a measurement. One that says that a framework is not installed, or that a race was
+        stopped, never replaces an earlier one.
+
+        Errors: UserError when it cannot be written, such as on a full disk."""
+        path = self.path / f"{measurement.job.id}.json"
+        stopped = (measurement.status, measurement.job.question) == ("interrupted", "throughput")
+        if path.exists() and (stopped or measurement.status == "not_installed"):
+            return
+        try:
+            store.write_measurement(self.path, measurement)
+        except store.StoreError as error:
+            raise UserError(
+                f"{error}; finished measurements are kept: continue with "
+                f"`ftbench run --resume {self.path.name}`"
+            ) from None
+
+
+def pending_jobs(plan: Plan, status: Mapping[str, str]) -> list[JobSpec]:
+    """See `RunFolder.pending`; `status` holds the measured jobs' by id."""
+    undone = {spec.key.id for spec in plan.jobs if status.get(spec.key.id) not in SETTLED}
+    races = {
+        spec.comparison
+        for spec in plan.jobs
+        if spec.key.id in undone and spec.key.question == "throughput"
+    }
+    return [
+        spec
+        for spec in plan.jobs
+        if spec.key.id in undone or (spec.comparison in races and status[spec.key.id] == "ok")
+    ]
+
+
 def run_folder(root: Path, name: str) -> Path:
-    """Of a run below `root`, or of a run's folder anywhere. Errors: UserError for neither."""
+    """The folder of a run below `root`, by its name, or of a run anywhere, by its path.
+
+    Errors: UserError for neither."""
     known = {path.name: path for path in store.runs(root)}
     if name in known:
         return known[name]
@@ -20,7 +153,11 @@ def run_folder(root: Path, name: str) -> Path:
         return Path(name)
     if not known:
         raise UserError(
-            f"{name}: no run's folder, it has no {store.RUN_FILE}; and there is no run "
-            f"in {root / 'runs'}"
+            f"{name}: not a run's folder (it has no {store.RUN_FILE}), and there are no runs in "
+            f"{root / 'runs'}"
         )
     raise unknown("run", name, known)
+
+
+def no_run(root: Path) -> UserError:
+    return UserError(f"there are no runs in {root / 'runs'}: choose another folder with --results")

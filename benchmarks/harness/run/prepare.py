@@ -67,18 +67,18 @@ def prepare(
     specs: Sequence[JobSpec],
     folder: Path,
     device: Device,
-    lent: Mapping[str, Environment],
+    shared: Mapping[str, Environment],
 ) -> dict[str, Ready | Excluded]:
-    """Job files' content by job id; `folder` is the run's, `lent` the environments that other
-    backends may be run in.
+    """Job files' content by job id; `folder` is the run's, `shared` the environments of other
+    backends.
 
     Errors: UserError for everything that is wrong with checkpoint, data or recipe."""
-    excluded = {spec.key.id: exclude(spec, inputs.source, device, lent) for spec in specs}
+    excluded = {spec.key.id: exclude(spec, inputs.source, device, shared) for spec in specs}
     own = here()
 
     def environment_of(spec: JobSpec) -> Environment:
         missing = packages.missing_packages(spec.key.backend)
-        return lent[spec.key.backend] if missing else own
+        return shared[spec.key.backend] if missing else own
 
     return {
         spec.key.id: excluded[spec.key.id]
@@ -144,17 +144,17 @@ def exclude(
     spec: JobSpec,
     source: checkpoints.CheckpointSource,
     device: Device,
-    lent: Mapping[str, Environment],
+    shared: Mapping[str, Environment],
 ) -> Excluded | None:
-    """Why a job is not run, told before anything is loaded. Only races borrow: whatever else a
-    lender was asked for, it has measured itself.
+    """Why a job is not run, found before anything is loaded. Only races use other
+    environments' workers: whatever else they were asked for, they have measured themselves.
 
     Errors: UserError for a length beyond the model's, or a budget beyond the device's."""
     checkpoints.check_length(source, spec.recipe.length)
     if spec.budget is not None:
         budgets.check_device(spec.budget, device)
     missing = packages.missing_packages(spec.key.backend)
-    if missing and (spec.key.question != "throughput" or spec.key.backend not in lent):
+    if missing and (spec.key.question != "throughput" or spec.key.backend not in shared):
         return Excluded(spec, "not_installed", missing)
     pretrained = backends()[spec.key.backend].pretrained
     if source.random and pretrained and spec.key.question == "accuracy":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.run.race import SpeedJob
+from benchmarks.harness.run.participant import Participant
 from results.analysis.statistics import Estimate, Interval, mean_difference, ratio_of_totals
 from results.schema import Measurement, Throughput, TuningAccuracy, Verdict, Window
 
@@ -42,12 +42,12 @@ def slower_in_every_round(first: Sequence[Window], second: Sequence[Window]) -> 
     )
 
 
-def left(racing: Sequence[SpeedJob]) -> bool:
+def left(racing: Sequence[Participant]) -> bool:
     """Whether one of two has left the race."""
     return len(racing) < 2
 
 
-def lost(racing: Sequence[SpeedJob]) -> bool:
+def lost(racing: Sequence[Participant]) -> bool:
     """Whether the second of two has lost by now, or one of them has left."""
     return left(racing) or slower_in_every_round(*(job.windows for job in racing))
 

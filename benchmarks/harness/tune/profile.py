@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.harness.plan.plan import Plan
-from benchmarks.harness.run.run import Run
+from benchmarks.harness.run.folder import RunFolder
 from results import store
 from results.schema import Tuning
 
 
-def keep(run: Run, tuning: Tuning) -> Path:
+def keep(folder: RunFolder, tuning: Tuning) -> Path:
     """Writes tuning.json and tuned.toml into the run's folder; the profile's path."""
-    store.write_record(run.folder / store.TUNING_FILE, tuning)
-    path = run.folder / "tuned.toml"
-    store.write_text(path, profile_text(tuning, run.plan))
+    store.write_record(folder.path / store.TUNING_FILE, tuning)
+    path = folder.path / "tuned.toml"
+    store.write_text(path, profile_text(tuning, folder.plan))
     return path
 
 

@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs.attempt import Excluded, Ready, Watch, excluded_measurement
+from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.plan import JobSpec, Plan
 from benchmarks.harness.run.folder import SETTLED
-from benchmarks.harness.run.race import SpeedJob
+from benchmarks.harness.run.participant import Participant
 from benchmarks.harness.run.run import Run
 from benchmarks.harness.tune.judge import (
     compare_accuracy,
@@ -70,9 +70,9 @@ def plan_for(plan: Plan, say: Callable[[str], None]) -> Plan:
 class Tuner:
     """One backend on one task, in a run of its own."""
 
-    def __init__(self, run: Run, say: Callable[[str], None], watch: Watch) -> None:
-        self.run, self._say, self._watch = run, say, watch
-        self._plain = run.plan.jobs[0]
+    def __init__(self, run: Run, say: Callable[[str], None]) -> None:
+        self.run, self.folder, self._say = run, run.folder, say
+        self._plain = run.folder.plan.jobs[0]
         self._races, self._floor = 0, 0.0
         self._steps: list[TuningStep] = []
         self._dropped: list[TuningDropped] = []
@@ -126,7 +126,7 @@ class Tuner:
         gains = []
         in_force = (noise.sides[0].effective or {}).get("attention")
         variables = backends()[self._plain.key.backend].thread_variables
-        for lever in levers(self._plain.recipe, self.run.device, variables):
+        for lever in levers(self._plain.recipe, self.folder.device, variables):
             if in_force and lever.fields == {"attention": in_force}:
                 continue  # what the framework does anyway
             race = self._race(lever.name, PLAIN, Candidate((lever,)))
@@ -187,7 +187,7 @@ class Tuner:
         if tuned[-1].status != "ok":
             return None, f"its training gave no accuracy: {tuned[-1].status}: {tuned[-1].reason}"
         found = compare_accuracy(
-            self.run.folder, plain, tuned, self.run.plan.tuning.accuracy_margin
+            self.folder.path, plain, tuned, self.folder.plan.tuning.accuracy_margin
         )
         if found.verdict == "does_not_hold":
             return found, (
@@ -199,7 +199,7 @@ class Tuner:
     def _trained(self, candidate: Candidate) -> list[Measurement]:
         """A candidate's trainings, one per seed, up to the first that does not end well."""
         found: list[Measurement] = []
-        for plain in self.run.plan.jobs:
+        for plain in self.folder.plan.jobs:
             suffix = f"-tuned_{len(candidate.levers)}" if candidate.levers else ""
             spec = self._spec(plain, "accuracy", plain.key.id + suffix, candidate)
             found.append(self._train(spec))
@@ -213,9 +213,9 @@ class Tuner:
             return taken[0]
         ready, excluded = self._prepared([spec])
         if excluded:
-            return excluded_measurement(excluded, self.run.device)
+            return excluded_measurement(excluded, self.folder.device)
         with contextlib.suppress(WorkerEnded):  # recorded
-            self.run.run_whole(ready[0], self._watch)
+            self.run.measure(ready[0])
         return self._taken([spec])[0]
 
     def _race(
@@ -223,7 +223,7 @@ class Tuner:
         label: str,
         first: Candidate,
         second: Candidate,
-        decided: Callable[[Sequence[SpeedJob]], bool] = lost,
+        decided: Callable[[Sequence[Participant]], bool] = lost,
     ) -> Race:
         self._races += 1
         slug = f"{self._races:02}_{plain_word(label)}"
@@ -239,7 +239,7 @@ class Tuner:
             ready, excluded = self._prepared(specs)
             if excluded:
                 return Race(reason=f"{excluded.status}: {excluded.reason}")
-            self.run.run_race(ready, self._watch, decided)
+            self.run.race(ready, decided)
             taken = self._taken(specs)
         race = Race(tuple(taken))
         if len(race.speeds) < 2:
@@ -247,7 +247,7 @@ class Tuner:
             whose = "" if failed is taken[1] else "what it raced against "
             return Race(race.sides, reason=f"{whose}{failed.status}: {failed.reason}")
         windows = [speed.windows for speed in race.speeds]
-        ended_early = len(rounds(windows[0])) < self.run.plan.throughput.rounds
+        ended_early = len(rounds(windows[0])) < self.folder.plan.throughput.rounds
         return Race(
             race.sides, speed_ratio(*windows), "slower in every round" if ended_early else None
         )
@@ -273,8 +273,8 @@ class Tuner:
     def _taken(self, specs: Sequence[JobSpec]) -> list[Measurement]:
         """The measurements that there are of this very work, in its order; also those of before a
         stop, after which another way may lead to the same name."""
-        done = {m.job.id: m for m in self.run.measurements()}
-        around = worker_environment(self._plain.key.backend, self.run.device.kind)
+        done = {m.job.id: m for m in self.folder.measurements()}
+        around = worker_environment(self._plain.key.backend, self.folder.device.kind)
         return [
             m
             for spec in specs
@@ -291,7 +291,7 @@ class Tuner:
             "throughput",
             f"throughput-{key.task}-{key.backend}-{label}",
             candidate,
-            steps=self.run.plan.throughput.training_steps,
+            steps=self.folder.plan.throughput.training_steps,
             evaluation_interval=0,
             keep_best=None,
         )
@@ -307,10 +307,8 @@ class Tuner:
 
     def _prepared(self, specs: list[JobSpec]) -> tuple[list[Ready], Excluded | None]:
         """Jobs to run, or the one of them that cannot run here."""
-        self.run.prepare(specs, self._say)
         ready = []
-        for spec in specs:
-            outcome = self.run.prepared[spec.key.id]
+        for outcome in self.run.prepare(specs).values():
             if isinstance(outcome, Excluded):
                 return [], outcome
             ready.append(outcome)

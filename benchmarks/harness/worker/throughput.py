@@ -29,12 +29,11 @@ from frameworks.contract import Feed, Session, backends
 
 
 class WindowWatch:
-    """Times windows of `k` steps; after the last one it asks the loop to stop."""
+    """Times windows of `k` steps. The loop goes on for as long as the parent asks for windows."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._plan, self._session, self._pipe = job.throughput, session, pipe
         self._feed = Feed(session.work.train, job.recipe)
-        self._windows_left = self._plan.warmup_windows + self._plan.rounds * self._plan.windows
         self._window_start = 0  # executed steps when the window began
         self.called = time.perf_counter()  # when the loop was called
         self._began = self.called
@@ -53,9 +52,8 @@ class WindowWatch:
         self._session.synchronize()
         seconds = time.perf_counter() - self._began
         counted = count_steps(self._feed, self._window_start, step)
-        self._windows_left -= 1
         self._pipe.send(window(seconds, step - self._window_start, counted))
-        return self._wait(step) or self._windows_left == 0
+        return self._wait(step)
 
     def _wait(self, step: int) -> bool:
         self._pipe.send(WaitingForWindow(step=step))

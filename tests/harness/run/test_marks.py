@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.harness.jobs.process import WorkerProcess
 from benchmarks.harness.machine import nvml as devices
-from benchmarks.harness.run import race, single
+from benchmarks.harness.run import participant
 from results.schema import Device, Load, Window
 from tests.harness.machine.test_nvml import BrokenDriver, Nvml, NvmlError, WithoutDriver
 
@@ -24,23 +24,25 @@ def _every_gpu_visible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WorkerProcess, "alive", {1, 2})  # a race of two
 
 
-def racing(monkeypatch: pytest.MonkeyPatch, device: Device, nvml: object) -> race.SpeedJob:
+def racing(
+    monkeypatch: pytest.MonkeyPatch, device: Device, nvml: object
+) -> participant.Participant:
     def asked(own_processes: int) -> devices.GpuState:
         return devices.gpu_state(nvml, own_processes=own_processes)
 
-    monkeypatch.setattr(single, "gpu_state", asked)
+    monkeypatch.setattr(participant, "gpu_state", asked)
     attempt = SimpleNamespace(device=device, worker=SimpleNamespace(pid=os.getpid()))
-    job = race.SpeedJob(attempt, "a race")  # type: ignore[arg-type]
+    job = participant.Participant(attempt, "a race")  # type: ignore[arg-type]
     monkeypatch.setattr(
         job,
-        "window",
+        "_take_window",
         lambda: Window(seconds=1, worker_seconds=1, steps=1, examples=1, tokens=1, padded_tokens=1),
     )
     return job
 
 
-def loads(job: race.SpeedJob) -> list[Load]:
-    return [window.load for window in job._windows]
+def loads(job: participant.Participant) -> list[Load]:
+    return [window.load for window in job.windows]
 
 
 def test_each_window_has_its_own_two_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +52,7 @@ def test_each_window_has_its_own_two_ends(monkeypatch: pytest.MonkeyPatch) -> No
     for reasons, processes in ((0, 2), (0x4, 2), (0, 3)):  # before each window
         nvml.reasons, nvml.processes = reasons, [object()] * processes
         job.mark()
-        job.training_window()
+        job.window()
     nvml.reasons, nvml.processes = 0, [object()] * 2
     job.end_turn()
     assert [load.throttle_reasons for load in loads(job)] == [["power cap"], ["power cap"], []]
@@ -64,7 +66,7 @@ def test_a_driver_that_does_not_tell_leaves_the_fields_empty(
 ) -> None:
     job = racing(monkeypatch, GPU, nvml)
     job.mark()
-    job.training_window()
+    job.window()
     job.end_turn()
     assert [(x.throttle_reasons, x.gpu_processes) for x in loads(job)] == [(None, None)]
 
@@ -76,6 +78,6 @@ def test_without_a_gpu_nvml_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> Non
 
     job = racing(monkeypatch, CPU, Untouchable())
     job.mark()
-    job.training_window()
+    job.window()
     job.end_turn()
     assert loads(job)[0].throttle_reasons is None

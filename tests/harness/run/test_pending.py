@@ -10,7 +10,7 @@ import pytest
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice, JobSpec
 from benchmarks.harness.plan.profile import load_profile
-from benchmarks.harness.run.run import Run
+from benchmarks.harness.run.folder import RunFolder
 from results.schema import Measurement, Status
 from tests.results import samples
 
@@ -42,13 +42,15 @@ def measured(spec: JobSpec, status: Status) -> Measurement:
 
 
 @pytest.fixture
-def run_with(tmp_path: Path) -> Callable[[Statuses], Run]:
+def run_with(tmp_path: Path) -> Callable[[Statuses], RunFolder]:
     """A run in which all jobs are measured, with the given statuses or as 'ok'."""
 
-    def make(statuses: Statuses) -> Run:
+    def make(statuses: Statuses) -> RunFolder:
         file = tmp_path / "mine.toml"
         file.write_text(PROFILE)
-        run = Run.new(tmp_path, make_plan(Choice(), load_profile(str(file)), ["imdb", "mnli"], ""))
+        run = RunFolder.new(
+            tmp_path, make_plan(Choice(), load_profile(str(file)), ["imdb", "mnli"], "")
+        )
         run.create()
         for spec in run.plan.jobs:
             run.record(measured(spec, statuses.get(spec.key.id, "ok")))
@@ -82,18 +84,20 @@ def run_with(tmp_path: Path) -> Callable[[Statuses], Run]:
     ],
 )
 def test_a_race_is_taken_again_as_a_whole(
-    run_with: Callable[[Statuses], Run], statuses: Statuses, pending: list[str]
+    run_with: Callable[[Statuses], RunFolder], statuses: Statuses, pending: list[str]
 ) -> None:
     assert [spec.key.id for spec in run_with(statuses).pending()] == pending
 
 
-def test_what_was_never_measured_is_pending(run_with: Callable[[Statuses], Run]) -> None:
+def test_what_was_never_measured_is_pending(run_with: Callable[[Statuses], RunFolder]) -> None:
     run = run_with({})
-    (run.folder / "throughput-imdb-hf_tf.json").unlink()
+    (run.path / "throughput-imdb-hf_tf.json").unlink()
     assert len(run.pending()) == 3
 
 
-def test_a_race_that_is_stopped_again_loses_no_figures(run_with: Callable[[Statuses], Run]) -> None:
+def test_a_race_that_is_stopped_again_loses_no_figures(
+    run_with: Callable[[Statuses], RunFolder],
+) -> None:
     run = run_with({"throughput-imdb-hf_tf": "killed"})
     for spec in run.pending():
         run.record(measured(spec, "interrupted"))

@@ -57,17 +57,21 @@ class Machine:
     """A run whose races and trainings come out as it is told. `speed` gives a recipe's rate in a
     round, or why its worker ends."""
 
-    folder: Path
+    path: Path
     plan: Plan
     speed: Callable[[JobSpec, int], float | str]
     right: Callable[[JobSpec], Right] = lambda spec: 900
     device: Device = CPU
-    prepared: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Measurement] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
 
-    def prepare(self, specs: Sequence[JobSpec], say: Callable[[str], None]) -> None:
-        self.prepared = {
+    @property
+    def folder(self) -> Machine:
+        """It is its own run's folder."""
+        return self
+
+    def prepare(self, specs: Sequence[JobSpec]) -> dict[str, Any]:
+        return {
             spec.key.id: Excluded(spec, "refused", "random weights")
             if spec.key.question == "accuracy" and self.right(spec) == "refused"
             else spec
@@ -90,9 +94,7 @@ class Machine:
         )
         return self.kept[spec.key.id]
 
-    def run_race(
-        self, specs: Sequence[JobSpec], watch: object, decided: Callable[[Any], bool]
-    ) -> None:
+    def race(self, specs: Sequence[JobSpec], decided: Callable[[Any], bool]) -> None:
         rates: list[list[Any]] = [[], []]
         for round_ in range(self.plan.throughput.rounds):
             for side, spec in zip(rates, specs, strict=True):
@@ -119,12 +121,12 @@ class Machine:
                     ),
                 )
 
-    def run_whole(self, spec: JobSpec, watch: object) -> Measurement:
+    def measure(self, spec: JobSpec) -> Measurement:
         right = self.right(spec)
         if isinstance(right, str):
             self._record(spec, status=right, reason="no memory")
             raise WorkerEnded("killed", "no memory", [])
-        return trained(self.folder, right, self._record, spec)
+        return trained(self.path, right, self._record, spec)
 
 
 def trained(
@@ -166,8 +168,8 @@ def two_levers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tuned(machine: Any) -> Tuning:
-    machine.folder.mkdir(exist_ok=True)
-    return Tuner(machine, lambda text: None, lambda key, event: None).tune()
+    machine.path.mkdir(exist_ok=True)
+    return Tuner(machine, lambda text: None).tune()
 
 
 pytestmark = pytest.mark.usefixtures("two_levers")

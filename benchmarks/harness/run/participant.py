@@ -1,0 +1,163 @@
+"""One participant of a race: a worker that trains for a window when it is told to."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+
+from benchmarks.harness.jobs.attempt import Attempt
+from benchmarks.harness.jobs.events import (
+    ThroughputResult,
+    TrainingEnded,
+    WaitingForWindow,
+    WindowEnded,
+)
+from benchmarks.harness.jobs.process import WorkerProcess
+from benchmarks.harness.machine import load
+from benchmarks.harness.machine.nvml import GpuState, NoGpu, NvmlFailed, gpu_state
+from results.schema import Measurement, Phase, Throughput, Window
+
+
+class TrainingIsOver(Exception):
+    """A training window was asked for after the first evaluation window."""
+
+
+class Participant:
+    """A throughput job's worker. It lives from `start` to `finish`. Between windows it waits inside
+    its framework's training loop and uses no processor time."""
+
+    def __init__(self, attempt: Attempt, race: str) -> None:
+        self.attempt, self.race, self.round = attempt, race, 0
+        self.phase: Phase = "training"
+        self._warmup: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
+        self._windows: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
+        self._load = LoadMeter(attempt)
+        self._idle_since: float | None = None
+
+    def start(self) -> None:
+        """Waits until the first step and the warm-up windows are done."""
+        self.attempt.worker.expect(WaitingForWindow)
+        for _ in range(self.attempt.ready.job.throughput.warmup_windows):
+            self._warmup["training"].append(self._take_window())
+        self._idle_since = time.monotonic()
+
+    def begin_turn(self, round_: int, phase: Phase) -> None:
+        """Errors: TrainingIsOver for training after evaluation."""
+        if phase == "training" and self.phase == "evaluation":
+            raise TrainingIsOver("the training loop ended when the first evaluation window began")
+        if self._idle_since is not None:
+            self.attempt.worker.extend(time.monotonic() - self._idle_since)
+            self._idle_since = None
+        self.round = round_
+        if phase != self.phase:
+            self.phase = phase
+            self.attempt.worker.send("evaluate")
+            self.attempt.worker.expect(TrainingEnded)
+            self._warmup["evaluation"].append(self._take_window())  # it may compile
+
+    def end_turn(self) -> None:
+        """The other participants' turns count neither as this one's load nor as its time."""
+        self._load.mark()
+        self._load.pause()
+        self._idle_since = time.monotonic()
+
+    def take_turn(self, round_: int, phase: Phase) -> None:
+        """All windows of one round."""
+        plan = self.attempt.ready.job.throughput
+        self.begin_turn(round_, phase)
+        for _ in range(plan.windows if phase == "training" else plan.evaluation_windows):
+            self.mark()
+            self.window()
+        self.end_turn()
+
+    def mark(self) -> None:
+        """Reads the machine's load. Call it before each window."""
+        self._load.mark()
+
+    def window(self) -> None:
+        """One window, from 'go' to its synchronised end, by this process's clock."""
+        windows = self._windows[self.phase]
+        windows.append(self._take_window())
+        self._load.measure_last_of(windows)
+
+    def _take_window(self) -> Window:
+        worker = self.attempt.worker
+        began = time.perf_counter()
+        worker.go()
+        ended = worker.expect(WindowEnded, but_not=TrainingEnded)
+        seconds = time.perf_counter() - began
+        return Window(seconds=seconds, round=self.round, **ended.model_dump(exclude={"event"}))
+
+    def use_times(self, seconds: Sequence[float]) -> None:
+        """Puts another clock's readings into the last training windows."""
+        windows = self._windows["training"]
+        windows[-len(seconds) :] = [
+            window.model_copy(update={"seconds": value})
+            for window, value in zip(windows[-len(seconds) :], seconds, strict=True)
+        ]
+
+    @property
+    def windows(self) -> list[Window]:
+        """The training windows so far."""
+        return list(self._windows["training"])
+
+    def rates(self) -> dict[str, float]:
+        """Median steps, examples and tokens per second of this round."""
+        windows = [w for w in self._windows[self.phase] if w.round == self.round]
+        return {
+            f"{unit}_per_second": statistics.median(getattr(w, unit) / w.seconds for w in windows)
+            for unit in ("steps", "examples", "tokens")
+        }
+
+    def finish(self) -> Measurement:
+        """Ends the worker, however many windows it took."""
+        self.attempt.worker.send("stop")
+        result = self.attempt.worker.expect(ThroughputResult)
+        self.attempt.worker.close()
+        throughput = Throughput(
+            build_seconds=result.build_seconds,
+            first_step_seconds=result.first_step_seconds,
+            warmup=self._warmup["training"],
+            windows=self._windows["training"],
+            evaluation_warmup=self._warmup["evaluation"],
+            evaluation_windows=self._windows["evaluation"],
+            race=self.race,
+            model_flops_per_token=result.model_flops_per_token,
+            matmul_flops_per_second=result.matmul_flops_per_second,
+        )
+        return self.attempt.measurement("ok", payload=throughput, effective=result.effective)
+
+
+class LoadMeter:
+    """Reads the machine's counters outside of windows, and adds to each window what changed between
+    the readings on either side of it."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._last: load.Reading | None = None
+        self._windows: list[Window] | None = None  # whose last window has no load yet
+
+    def measure_last_of(self, windows: list[Window]) -> None:
+        self._windows = windows
+
+    def mark(self) -> None:
+        reading = load.read(self._attempt.worker.pid, gpu=self._gpu())
+        if self._last is not None and self._windows:
+            measured = load.between(self._last, reading)
+            self._windows[-1] = self._windows[-1].model_copy(update={"load": measured})
+        self._last, self._windows = reading, None
+
+    def pause(self) -> None:
+        """The next window begins after another reading."""
+        self._last = None
+
+    def _gpu(self) -> GpuState | None:
+        """None on a CPU, and where the driver does not tell: such a window is not flagged, and
+        its fields stay empty."""
+        if self._attempt.device.kind == "cpu":
+            return None
+        try:
+            return gpu_state(own_processes=len(WorkerProcess.alive))
+        except (NoGpu, NvmlFailed):
+            return None
