@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from results.analysis.groups import Group, _gaps
@@ -14,6 +14,7 @@ from results.analysis.statistics import (
     paired_ratio,
     per_round,
     quartiles,
+    ratio_of_totals,
 )
 from results.schema import Gap, Throughput, Window
 
@@ -34,7 +35,7 @@ class Rate:
     """Windows of one kind, training or evaluation, as rates."""
 
     windows: tuple[float, ...]  # steps per second, one per window
-    examples: tuple[float, ...]  # examples per second, likewise
+    timed: tuple[Window, ...]  # the windows themselves
     turns: tuple[Turn, ...]  # in which each of them was taken
     median: float  # steps per second
     quartiles: tuple[float, float]
@@ -97,15 +98,16 @@ def speed_rows(group: Group) -> list[SpeedRow]:
     ]
 
 
-def rate(windows: Sequence[Window], races: Sequence[str | None]) -> Rate:
-    """Rates of `windows`, each taken in the race beside it; the order is theirs."""
+def rate(windows: Sequence[Window], races: Sequence[str | None] | None = None) -> Rate:
+    """Rates of `windows`, in their order; `races` names the race of each."""
+    races = races or [None] * len(windows)
     steps_per_second = [w.steps / w.seconds for w in windows]
     examples_per_second = [w.examples / w.seconds for w in windows]
     turns = [(race, w.round) for race, w in zip(races, windows, strict=True)]
     tokens, padded = sum(w.tokens for w in windows), sum(w.padded_tokens for w in windows)
     return Rate(
         windows=tuple(steps_per_second),
-        examples=tuple(examples_per_second),
+        timed=tuple(windows),
         turns=tuple(turns),
         median=median(steps_per_second),
         quartiles=quartiles(steps_per_second),
@@ -138,20 +140,46 @@ def disturbances(window: Window) -> list[str]:
 
 
 def speed_ratio(first: Rate, second: Rate) -> Estimate | None:
-    """How many times as fast `first` is, in examples, from windows of the same race, round and
-    place; None when they share no round of a race."""
-    pairs: list[tuple[float, float, Turn]] = []
-    for turn in dict.fromkeys(turn for turn in first.turns if turn in second.turns):
-        of_turn = [
-            [value for value, t in zip(one.examples, one.turns, strict=True) if t == turn]
-            for one in (first, second)
-        ]
-        # A round that was cut short pairs what it has.
-        pairs += [(a, b, turn) for a, b in zip(*of_turn, strict=False)]
+    """How many times as fast `first` is, in examples per second, from pairs of windows: those of the
+    same race, round and place. None where there is no pair.
+
+    Where both windows of every pair processed the same number of tokens, as backends do that train
+    on the same batches, this is the median ratio of the pairs. Where they did not, as with batches
+    sorted by length, a pair is no like with like: then it is the ratio of the totals, all examples
+    over all seconds."""
+    pairs = _pairs(first, second)
     if not pairs:
         return None
-    ours, theirs, turns = zip(*pairs, strict=True)
-    return paired_ratio(ours, theirs, turns)
+    if all(a.tokens == b.tokens for _, a, b in pairs):
+        return paired_ratio(
+            [a.examples / a.seconds for _, a, _ in pairs],
+            [b.examples / b.seconds for _, _, b in pairs],
+            [turn for turn, _, _ in pairs],
+        )
+    ours, theirs = _totals((turn, a) for turn, a, _ in pairs), _totals((t, b) for t, _, b in pairs)
+    return ratio_of_totals(ours, theirs)
+
+
+def _pairs(first: Rate, second: Rate) -> list[tuple[Turn, Window, Window]]:
+    found = []
+    for turn in dict.fromkeys(turn for turn in first.turns if turn in second.turns):
+        ours, theirs = (
+            [window for window, own in zip(one.timed, one.turns, strict=True) if own == turn]
+            for one in (first, second)
+        )
+        # Of a round that was cut short, the windows that both have.
+        found += [(turn, a, b) for a, b in zip(ours, theirs, strict=False)]
+    return found
+
+
+def _totals(windows: Iterable[tuple[Turn, Window]]) -> list[tuple[float, float]]:
+    """Examples and seconds of every round."""
+    found: dict[Turn, list[Window]] = {}
+    for turn, window in windows:
+        found.setdefault(turn, []).append(window)
+    return [
+        (sum(w.examples for w in same), sum(w.seconds for w in same)) for same in found.values()
+    ]
 
 
 def _mfu(timed: Sequence[Throughput], tokens_per_second: float) -> float | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from results.analysis import statistics as s
 
@@ -174,6 +176,21 @@ def test_mcnemar_of_an_even_split_says_nothing(a: int) -> None:
     assert s.mcnemar(a, a) == 1.0
 
 
+@given(st.integers(0, 600), st.integers(0, 600))
+def test_mcnemar_is_the_exact_sum(a: int, b: int) -> None:
+    tail = sum(math.comb(a + b, k) for k in range(min(a, b) + 1))
+    exact = float(min(Fraction(1), Fraction(2 * tail, 2 ** (a + b))))
+    assert s.mcnemar(a, b) == pytest.approx(exact, rel=1e-9, abs=1e-300)
+
+
+@given(st.integers(1, 20_000), st.floats(0, 1))
+def test_wilson_is_scipys(total: int, share: float) -> None:
+    correct = round(share * total)
+    other = binomtest(correct, total).proportion_ci(method="wilson")
+    own = s.wilson(correct, total)
+    assert (own.low, own.high) == pytest.approx((other.low, other.high), abs=1e-9)
+
+
 def test_mcnemar_known_values() -> None:
     assert s.mcnemar(0, 6) == pytest.approx(2 / 64)
     assert s.mcnemar(1, 9) == pytest.approx(2 * 11 / 1024)
@@ -200,12 +217,14 @@ def test_student_t_known_values() -> None:
         (120, 1.980),
     ):
         assert s.student_t(degrees) == pytest.approx(quantile, abs=1.5e-3)
+    assert s.student_t(1) == pytest.approx(math.tan(math.pi * 0.475), rel=1e-9)
+    assert s.student_t(2) == pytest.approx(0.95 * math.sqrt(2 / (1 - 0.95**2)), rel=1e-9)
 
 
 def test_mean_over_three_seeds() -> None:
     estimate = s.mean_estimate([0.90, 0.91, 0.92])
     assert estimate.value == pytest.approx(0.91) and estimate.interval
-    assert estimate.interval.width / 2 == pytest.approx(4.3027 * 0.01 / math.sqrt(3))
+    assert estimate.interval.width / 2 == pytest.approx(4.302652729911275 * 0.01 / math.sqrt(3))
 
 
 def test_macro_f1_by_hand() -> None:

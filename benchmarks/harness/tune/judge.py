@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness.run.participant import Participant
-from results.analysis.statistics import Estimate, Interval, mean_difference, ratio_of_totals
+from results.analysis.speed import rate, speed_ratio
+from results.analysis.statistics import Estimate, Interval, mean_difference
 from results.schema import Measurement, Throughput, TuningAccuracy, Verdict, Window
 
 EARLIEST = 3  # rounds of a race before it may end
@@ -27,10 +28,9 @@ def rounds(windows: Sequence[Window]) -> list[tuple[float, float]]:
     ]
 
 
-def speed_ratio(first: Sequence[Window], second: Sequence[Window]) -> Estimate:
-    """Examples per second of the second over the first's, rounds in pairs. Totals, because the work
-    of a window varies where batches are of similar lengths."""
-    return ratio_of_totals(rounds(second), rounds(first))
+def gain_of(first: Sequence[Window], second: Sequence[Window]) -> Estimate | None:
+    """How many times as fast the second is in a race of the two, as the report says it."""
+    return speed_ratio(rate(second), rate(first))
 
 
 def slower_in_every_round(first: Sequence[Window], second: Sequence[Window]) -> bool:

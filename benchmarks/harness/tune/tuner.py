@@ -30,11 +30,11 @@ from benchmarks.harness.tune.judge import (
     compare_accuracy,
     counts,
     floor,
+    gain_of,
     left,
     lost,
     matmul_share,
     rounds,
-    speed_ratio,
 )
 from benchmarks.harness.tune.levers import Candidate, Lever, levers
 from benchmarks.harness.tune.trial import Race, ends, plain_word
@@ -248,9 +248,7 @@ class Tuner:
             return Race(race.sides, reason=f"{whose}{failed.status}: {failed.reason}")
         windows = [speed.windows for speed in race.speeds]
         ended_early = len(rounds(windows[0])) < self.folder.plan.throughput.rounds
-        return Race(
-            race.sides, speed_ratio(*windows), "slower in every round" if ended_early else None
-        )
+        return Race(race.sides, gain_of(*windows), "slower in every round" if ended_early else None)
 
     def _note(self, name: str, against: str, race: Race, may_stay: bool = True) -> bool:
         """Keeps what a race showed; whether its gain counts."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from results.schema import Score
+from results.scores import confusion, macro_f1
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> Score:
     """Accuracy, macro F1 and mean cross entropy (natural logarithm) of logits
     (examples, classes) against labels (examples,).
 
-    Macro F1 is the unweighted mean over all classes; a class that is neither there nor
+    Macro F1 is the unweighted mean over all classes; a class that neither occurs nor is
     predicted counts as 0.
 
     Errors: ValueError where the shapes do not fit or a logit is not finite."""
@@ -23,16 +24,9 @@ def score(logits: np.ndarray, labels: np.ndarray) -> Score:
     return Score(
         examples=len(labels),
         accuracy=float((predicted == labels).mean()),
-        macro_f1=macro_f1(predicted, labels, logits.shape[1]),
+        macro_f1=float(macro_f1(confusion(labels, predicted, logits.shape[1]))),
         loss=cross_entropy(logits, labels),
     )
-
-
-def macro_f1(predicted: np.ndarray, labels: np.ndarray, classes: int) -> float:
-    both = np.bincount(labels[predicted == labels], minlength=classes)
-    claimed = np.bincount(predicted, minlength=classes)
-    present = np.bincount(labels, minlength=classes)
-    return float(np.mean(2 * both / np.maximum(1, claimed + present)))
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -98,10 +98,10 @@ def test_a_gain_is_of_totals_where_the_work_of_windows_differs() -> None:
     second = [
         w
         for i, rate in enumerate([20.0] * 8 + [1.0] * 2)
-        for w in (windows(rate)[0].model_copy(update={"round": i}),) * 2
+        for w in (windows(rate)[0].model_copy(update={"round": i, "tokens": 7}),) * 2
     ]
-    gain = judge.speed_ratio(first, second)
-    assert gain.value == pytest.approx(100 / (8 * 5 + 2 * 100))
+    gain = judge.gain_of(first, second)
+    assert gain and gain.value == pytest.approx(100 / (8 * 5 + 2 * 100))
     assert gain.interval and gain.interval.high > gain.value > gain.interval.low
 
 
