@@ -200,7 +200,7 @@ def test_attentions_products_are_looked_at_too() -> None:
         env=variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     coarse, bits = told.stdout.split()

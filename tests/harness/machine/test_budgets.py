@@ -172,7 +172,7 @@ CHILD = """
 import sys, time
 def take(mib):
     block = bytearray(mib * 2**20)
-    time.sleep(0.05)
+    time.sleep(0.3)  # many samples, on a busy machine too
 take(200)
 print("taken", flush=True)
 sys.stdin.readline()
