@@ -5,10 +5,34 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_REASON = 300  # characters of another library's message that are shown
+
 
 class UserError(Exception):
     """Invalid input. The message is one line: what is wrong, the offending value, and how to fix
     it. The command exits with code 2."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """One line without control characters, whatever file or library a text came from."""
+    line = " ".join(text.split("\n"))
+    return (
+        line if line.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in line)
+    )
+
+
+def _escaped(character: str) -> str:
+    return " " if character in "\t\r" else character.encode("unicode_escape").decode("ascii")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of another library's message, or the kind of error if it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = lines[0] if lines else type(error).__name__
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
 
 
 def unknown(kind: str, value: str, known: Iterable[str]) -> UserError:

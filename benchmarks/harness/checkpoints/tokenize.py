@@ -7,20 +7,31 @@ files, architecture and length. Workers read it without a tokenizer.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, check_length
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer, tokenizer_digest
-from benchmarks.harness.data.examples import is_readable, save_examples
+from benchmarks.harness.data.examples import (
+    count_truncated,
+    is_readable,
+    load_examples,
+    save_examples,
+)
 from benchmarks.harness.data.texts import TaskData, Texts
-from benchmarks.harness.errors import UserError
+from benchmarks.harness.errors import UserError, first_line, printable
 from frameworks.contract import Examples
 
-FORMAT = 1  # increase it whenever the same input gives different content
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+FORMAT = 2  # increase it whenever the same input gives different content
+SHOWN_CLASSES = 8  # in the summary of the data
 _CHUNK = 2_000  # texts tokenized at a time, to limit memory
 
 
@@ -49,7 +60,7 @@ def tokenize_task(
         target = folder / f"{key[:40]}.npz"
 
         def make(path: Path) -> None:
-            save_examples(_encode(texts, checkpoint, length), path)
+            save_examples(*_encode(texts, checkpoint, length), path)
 
         cached.append(make_once(target, make, is_readable))
         return target
@@ -59,20 +70,21 @@ def tokenize_task(
     return Prepared(train, evaluations, all(cached))
 
 
-def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples:
+def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> tuple[Examples, int]:
+    """The examples, and how many of them were cut to `length`."""
     tokenizer = load_tokenizer(checkpoint.folder, checkpoint.architecture, length)
     ids: list[np.ndarray] = []
+    truncated = 0
     second_starts: list[int] = []
     for start in range(0, len(texts), _CHUNK):
         first = texts.first[start : start + _CHUNK]
         second = texts.second[start : start + _CHUNK] if texts.second is not None else None
         inputs = first if second is None else list(zip(first, second, strict=True))
-        for encoding in tokenizer.encode_batch_fast(inputs):
+        for encoding in _encode_batch(tokenizer, inputs, checkpoint):
+            truncated += bool(encoding.overflowing)
             ids.append(np.array(encoding.ids, np.int32))
             second_starts.append(len(encoding.ids) - sum(encoding.type_ids))
-    if (
-        checkpoint.architecture == "gpt2"
-    ):  # adds no special token, so a text may have no token at all
+    if checkpoint.architecture == "gpt2":  # without special tokens, a text may have no token
         blank = np.array(tokenizer.encode("\n").ids[:1], np.int32)
         second_starts = [
             at or (len(blank) if not len(row) else at)
@@ -82,13 +94,45 @@ def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> Examples
     flat = np.concatenate(ids)
     _check_ids(flat, checkpoint)
     lengths = np.array([len(row) for row in ids], np.int64)
-    return Examples(
+    examples = Examples(
         ids=flat,
         offsets=np.concatenate([[0], np.cumsum(lengths)]),
         second_starts=np.array(second_starts, np.int32),
         labels=texts.labels.astype(np.int32),
         pad_id=checkpoint.pad_id,
         has_token_types=checkpoint.architecture == "bert",
+    )
+    return examples, truncated
+
+
+def _encode_batch(
+    tokenizer: Tokenizer, inputs: Sequence[Any], checkpoint: CheckpointSource
+) -> list[Encoding]:
+    try:
+        return tokenizer.encode_batch_fast(inputs)
+    except Exception as error:  # the library raises nothing narrower
+        raise UserError(
+            f"checkpoint {checkpoint.name!r}: its tokenizer fails: {first_line(error)}"
+        ) from error
+
+
+def describe_data(data: TaskData, prepared: Prepared, length: int) -> str:
+    """One line about the data of a task: rows, classes with counts, tokens, truncation."""
+    examples = load_examples(prepared.train)
+    lengths = np.diff(examples.offsets)
+    names, counts = data.task.label_names, np.bincount(examples.labels)
+    classes = [f"{name} {count:,}" for name, count in zip(names, counts.tolist(), strict=False)]
+    more = f" and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
+    sets = {"training": prepared.train} | prepared.evaluations
+    truncated = sum(count_truncated(path) for path in sets.values())
+    rows = {"training": len(data.train)} | {n: len(t) for n, t in data.evaluations.items()}
+    total = sum(rows.values())
+    return printable(
+        f"{data.task.title}: {total:,} rows ("
+        + ", ".join(f"{count:,} {name}" for name, count in rows.items())
+        + f"), {len(names)} classes ({', '.join(classes[:SHOWN_CLASSES])}{more}), median "
+        f"{int(np.median(lengths))} and at most {int(lengths.max())} tokens, "
+        f"{truncated / total:.1%} truncated at {length}"
     )
 
 

@@ -139,9 +139,17 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     (
         "--dataset",
         {
-            "metavar": "FILE",
-            "help": "your own task: a CSV, JSONL or parquet file, or a "
-            "hub id; needs --text-column and --label-column",
+            "metavar": "PATH",
+            "help": "your own task: a CSV, TSV, JSON, JSON Lines or parquet file (or .gz of it), "
+            "a folder with train and test parts, or a hub id; needs --text-column and "
+            "--label-column",
+        },
+    ),
+    (
+        "--evaluation-dataset",
+        {
+            "metavar": "PATH",
+            "help": "the file to evaluate on; without it, a part of --dataset is split off",
         },
     ),
     ("--text-column", {"metavar": "COLUMN", "help": "its text"}),
@@ -273,10 +281,16 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
                     f"--dataset {get('dataset')}: --{name}-column is missing; name "
                     f"the column that holds the {name}"
                 )
-        custom = {"path_or_hub_id": get("dataset"), **columns}
+        custom = {
+            "path_or_hub_id": get("dataset"),
+            **columns,
+            "evaluation": get("evaluation_dataset"),
+        }
         custom["name"] = tasks.custom_task(**custom).name
-    elif any(columns.values()):
-        raise UserError("--text-column, --second-column and --label-column go with --dataset")
+    elif any(columns.values()) or get("evaluation_dataset"):
+        raise UserError(
+            "--text-column, --second-column, --label-column and --evaluation-dataset need --dataset"
+        )
     if custom and get("task"):
         raise UserError("--task and --dataset exclude each other: --dataset is the task")
     return Choice(

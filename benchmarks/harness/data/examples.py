@@ -33,12 +33,14 @@ def load_examples(path: Path) -> Examples:
 def is_readable(path: Path) -> bool:
     try:
         load_examples(path)
-    except UserError:
+        count_truncated(path)
+    except (UserError, KeyError):  # damaged, or written by an older version
         return False
     return True
 
 
-def save_examples(examples: Examples, path: Path) -> None:
+def save_examples(examples: Examples, truncated: int, path: Path) -> None:
+    """Writes tokenized examples, and how many of them were cut to the length."""
     with path.open("wb") as file:
         np.savez(
             file,
@@ -48,7 +50,14 @@ def save_examples(examples: Examples, path: Path) -> None:
             labels=examples.labels,
             pad_id=examples.pad_id,
             has_token_types=examples.has_token_types,
+            truncated=truncated,
         )
+
+
+def count_truncated(path: Path) -> int:
+    """How many of the examples that `save_examples` wrote were cut to the length."""
+    with np.load(path, allow_pickle=False) as file:
+        return int(file["truncated"])
 
 
 def take(examples: Examples, indices: np.ndarray) -> Examples:

@@ -1,15 +1,15 @@
-"""What a report says about the data of a job."""
+"""The record of the data of a job, for its measurement."""
 
 from __future__ import annotations
 
 import hashlib
 
-from benchmarks.harness.data.texts import Texts, _Found
+from benchmarks.harness.data.texts import Found, Texts
 from results.schema import Data
 
 
-def _record(
-    found: _Found, kind: str, train: Texts, evaluations: dict[str, Texts], seed: int
+def make_record(
+    found: Found, kind: str, train: Texts, evaluations: dict[str, Texts], seed: int
 ) -> Data:
     task = found.task
     digest = hashlib.sha256()
@@ -37,7 +37,7 @@ def _record(
 
 
 def _description(
-    found: _Found, generated: bool, train: Texts, evaluations: dict[str, Texts], seed: int
+    found: Found, generated: bool, train: Texts, evaluations: dict[str, Texts], seed: int
 ) -> str:
     task = found.task
     if generated:

@@ -23,6 +23,12 @@ class Texts:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def keys(self) -> list[tuple[str, ...]]:
+        """What each example consists of, without its label."""
+        if self.second is None:
+            return [(text,) for text in self.first]
+        return list(zip(self.first, self.second, strict=True))
+
     def take(self, indices: Sequence[int] | np.ndarray) -> Texts:
         second = None if self.second is None else [self.second[i] for i in indices]
         return Texts([self.first[i] for i in indices], second, self.labels[indices])
@@ -54,7 +60,7 @@ class TaskData:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """All examples that a source has, before a subset is drawn."""
 
     task: Task

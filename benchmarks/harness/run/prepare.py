@@ -53,11 +53,15 @@ class Inputs:
                 evaluation_examples=evaluation_examples,
                 seed=plan.data_seed,
             )
+            for note in self._data[name].record.notes:
+                self._say(f"note on the data: {note}")
         return self._data[name]
 
     def texts(self, name: str, length: int) -> tokenize.Prepared:
         if (name, length) not in self._texts:
-            self._texts[name, length] = tokenize.tokenize_task(self.data(name), self.source, length)
+            data = self.data(name)
+            self._texts[name, length] = tokenize.tokenize_task(data, self.source, length)
+            self._say(tokenize.describe_data(data, self._texts[name, length], length))
         return self._texts[name, length]
 
 

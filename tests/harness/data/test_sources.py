@@ -149,14 +149,14 @@ def test_a_label_that_no_training_example_has_is_noted(tmp_path):
     assert notes == ["no training pair has the label 'contradiction'"]
 
 
-def test_a_missing_or_empty_folder_is_told(tmp_path):
-    with refused("data folder '.*nowhere' is not there"):
+def test_a_missing_or_empty_folder_is_reported(tmp_path):
+    with refused("data folder '.*nowhere' does not exist"):
         load(IMDB, f"dir:{tmp_path / 'nowhere'}")
-    with refused("has neither imdb/train.parquet nor train.parquet; .* holds: nothing"):
+    with refused("has neither imdb/train.parquet nor train.parquet; .* contains: nothing"):
         load(IMDB, f"dir:{tmp_path}")
     (tmp_path / "imdb").mkdir()
     (tmp_path / "imdb" / "other.txt").touch()
-    with refused("holds: other.txt"):
+    with refused("contains: other.txt"):
         load(IMDB, f"dir:{tmp_path}")
 
 
@@ -165,23 +165,32 @@ def test_a_missing_or_empty_folder_is_told(tmp_path):
     [
         (
             {"label": [0, 2] * 5},
-            "column 'label' of .*train.parquet has the label 2 in row 1, outside "
-            "the task's labels: 0, 1",
+            "column 'label' of .*train.parquet.: 5 rows have the label '2', outside the task's "
+            "labels: 0, 1: row 2, row 4, row 6 and 2 more; rows are counted from 1",
         ),
-        ({"label": [0, -1] * 5}, "label -1.*hidden.*take a set that has labels"),
+        ({"label": [0, -1] * 5}, "label -1.*hidden.*use a set that has labels"),
         (
             {"label": [1] * 10},
-            "all 10 rows of .*train.parquet have the label 1: nothing can be learned",
+            "all 10 rows of .*train.parquet. have the label '1': at least two different labels",
         ),
-        ({"label": [0.5, 1.0] * 5}, "has the label 0.5 in row 0; labels are all integers"),
-        ({"label": [0, None] * 5}, "has no label in row 1"),
-        ({"label": ["good", "bad"] * 5}, "has the label 'good' in row 0, outside"),
-        ({"text": [None, "a"] * 5}, "column 'text' of .*train.parquet has nothing in row 0"),
-        ({"text": list(range(10))}, "column 'text' of .* has a int in row 0, where a text must be"),
+        (
+            {"label": [0.5, 1.0] * 5},
+            "10 rows have the label '0.5' of type float: row 1, .*labels are all integers or all",
+        ),
+        (
+            {"label": [0, None] * 5},
+            "5 rows have no label: row 2, row 4, row 6 and 2 more; rows are counted from 1",
+        ),
+        ({"label": ["good", "bad"] * 5}, "10 rows have the label 'good', 'bad', outside"),
+        (
+            {"text": [None, "a"] * 5},
+            "column 'text' of .*train.parquet.: 5 rows have no text: row 1, row 3",
+        ),
+        ({"text": list(range(10))}, "column 'text' of .*: 10 rows have a value of type int: row 1"),
         ({"text": [], "label": pa.array([], pa.int64())}, "has no rows"),
     ],
 )
-def test_bad_columns_are_told(tmp_path, replaced, message):
+def test_bad_columns_are_reported(tmp_path, replaced, message):
     write_imdb(tmp_path, **replaced)
     with refused(message):
         load(IMDB, f"dir:{tmp_path}")
@@ -192,15 +201,15 @@ def test_labels_by_name_are_read(tmp_path):
     assert load(IMDB, f"dir:{tmp_path}").train.labels.tolist() == [1, 0] * 5
 
 
-def test_a_missing_column_is_told_with_those_there_are(tmp_path):
+def test_a_missing_column_is_reported_with_those_there_are(tmp_path):
     write_imdb(tmp_path)
     write_parquet(tmp_path / "test.parquet", review=["a"], stars=[1], label=[1])
-    with refused("column 'text' is not in .*test.parquet; its columns: review, stars, label"):
+    with refused("column 'text' is not in .*test.parquet.; its columns: review, stars, label"):
         load(IMDB, f"dir:{tmp_path}")
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 no parquet", None])
-def test_a_damaged_parquet_is_told(tmp_path, content):
+def test_a_damaged_parquet_is_reported(tmp_path, content):
     write_imdb(tmp_path)
     path = tmp_path / "train.parquet"
     path.write_bytes(path.read_bytes()[:-50] if content is None else content)
@@ -211,21 +220,21 @@ def test_a_damaged_parquet_is_told(tmp_path, content):
 @pytest.mark.parametrize(
     "counts, message",
     [
-        ({"train": 11}, "asked for 11 training reviews of IMDb, there are 10"),
-        ({"evaluation": 7}, "asked for 7 test reviews of IMDb, there are 6"),
-        ({"train": 0}, "train_examples is 0: at least 1"),
-        ({"evaluation": -1}, "evaluation_examples is -1: at least 1"),
-        ({"train": 1}, "all have one label: take more"),
+        ({"train": 11}, "11 training reviews of IMDb requested, but there are only 10"),
+        ({"evaluation": 7}, "7 test reviews of IMDb requested, but there are only 6"),
+        ({"train": 0}, "train_examples is 0: use at least 1"),
+        ({"evaluation": -1}, "evaluation_examples is -1: use at least 1"),
+        ({"train": 1}, "all have one label: use more examples"),
     ],
 )
-def test_impossible_counts_are_told(tmp_path, counts, message):
+def test_impossible_counts_are_reported(tmp_path, counts, message):
     write_imdb(tmp_path)
     with refused(message):
         load(IMDB, f"dir:{tmp_path}", **counts)
 
 
 @pytest.mark.parametrize("source", ["hubb", "embeded", "dir", "hub:x", ""])
-def test_an_unknown_source_is_told(source):
+def test_an_unknown_source_is_reported(source):
     with refused("unknown data source"):
         load(IMDB, source)
 
@@ -337,29 +346,50 @@ def test_csv_keeps_texts_as_they_stand(tmp_path):
 @pytest.mark.parametrize(
     "name, content, message",
     [
-        ("x.csv", "t,l\na,0\nb\n", "cannot read '.*x.csv' as csv: .*"),
-        ("x.csv", "", "cannot read '.*x.csv' as csv: "),
+        ("x.csv", "t,l\na,0\nb\n", r"1 row has not the 2 fields of the first line: line 3 \(1\)"),
+        ("x.csv", "", "x.csv' is empty"),
         ("x.csv", "t,l\n", "has no rows"),
-        ("x.csv", "a,b\n1,2\n", "column 't' is not in .*x.csv; its columns: a, b"),
-        ("x.csv", b"t,l\n\xff\xfe,0\nb,1\n", "cannot read '.*x.csv' as csv: "),
-        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": \n', "x.jsonl' line 2 is no JSON"),
-        ("x.jsonl", '{"t": "a", "l": 0}\n[1]\n', "x.jsonl' line 2 is no JSON object"),
+        ("x.csv", "a,b\n1,2\n", "column 't' is not in .*x.csv.; its columns: a, b"),
+        ("x.csv", b"t,l\n\xff\xfe,0\nb,1\n", r"not UTF-8 \(byte 0xff on line 2\): save"),
+        (
+            "x.jsonl",
+            '{"t": "a", "l": 0}\n{"t": \n',
+            "x.jsonl' has 1 line that is not valid JSON: line 2",
+        ),
+        (
+            "x.jsonl",
+            '{"t": "a", "l": 0}\n[1]\n',
+            "x.jsonl' has 1 value that is not a JSON object: line 2",
+        ),
         (
             "x.jsonl",
             '{"t": "a", "l": 0}\n{"l": 1}\n',
-            "column 't' is not in .*line 2; its columns: l",
+            "1 row has no column 't': line 2",
         ),
-        ("x.jsonl", '{"t": 5, "l": 0}\n{"t": "b", "l": 1}\n', "has a int in row 0"),
+        (
+            "x.jsonl",
+            '{"t": 5, "l": 0}\n{"t": "b", "l": 1}\n',
+            r"1 row has a value of type int: row 1 .line 1.",
+        ),
         ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": "x"}\n', "labels are all integers or all"),
-        ("x.jsonl", '{"t": "\\ud800", "l": 0}\n{"t": "b", "l": 1}\n', "broken Unicode in row 0"),
-        ("x.jsonl", b'{"t": "\xff", "l": 0}\n', "cannot read '.*x.jsonl' as jsonl"),
+        (
+            "x.jsonl",
+            '{"t": "\\ud800", "l": 0}\n{"t": "b", "l": 1}\n',
+            r"broken Unicode .*: row 1 .line 1.",
+        ),
+        ("x.jsonl", b'{"t": "\xff", "l": 0}\n', "not UTF-8 .byte 0xff on line 1"),
         ("x.jsonl", "", "has no rows"),
         ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 0}\n', "all 2 rows of .* have the label"),
-        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 1}\n', "a single row with the label '0'"),
-        ("x.jsonl", '{"t": "a", "l": -1}\n{"t": "b", "l": 1}\n', "label -1"),
+        (
+            "x.jsonl",
+            '{"t": "a", "l": 0}\n{"t": "b", "l": 1}\n',
+            "2 labels have a single row: '0' in row 1",
+        ),
+        ("x.jsonl", '{"t": "a", "l": -1}\n{"t": "b", "l": 1}\n', "labels have a single row: '-1'"),
+        ("x.jsonl", '{"t": "a", "l": -1}\n{"t": "b", "l": -1}\n', "label -1.*hidden"),
     ],
 )
-def test_bad_files_are_told(tmp_path, name, content, message):
+def test_bad_files_are_reported(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with refused(message):
@@ -368,7 +398,7 @@ def test_bad_files_are_told(tmp_path, name, content, message):
 
 def test_an_own_task_takes_no_other_source(tmp_path):
     task = own(write_rows(tmp_path / "x.csv", ROWS))
-    with refused(r"task 'x' has its own data \(file\): leave out the data source 'embedded'"):
+    with refused(r"task 'x' has its own data \(file\): omit --data embedded"):
         load(task, "embedded")
 
 

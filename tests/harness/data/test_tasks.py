@@ -60,10 +60,10 @@ def test_a_hub_id_becomes_a_task():
 @pytest.mark.parametrize(
     "where, message",
     [
-        ("missing.csv", "is not there"),
-        ("folder/missing.parquet", "is not there"),
-        ("not a hub id", "neither a .csv"),
-        ("http://example.org/x", "neither a .csv"),
+        ("missing.csv", "does not exist"),
+        ("folder/missing.parquet", "does not exist"),
+        ("not a hub id", "neither a file .*nor a hub id"),
+        ("http://example.org/x", "neither a file .*nor a hub id"),
     ],
 )
 def test_what_is_neither_file_nor_hub_id_is_refused(where, message):
@@ -74,7 +74,7 @@ def test_what_is_neither_file_nor_hub_id_is_refused(where, message):
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "x.xlsx"
     path.touch()
-    with pytest.raises(UserError, match="'x.xlsx' is no .csv, .jsonl, .parquet file"):
+    with pytest.raises(UserError, match="'x.xlsx' has an unsupported type: use .csv"):
         custom_task(str(path), text="t", second=None, label="l")
 
 

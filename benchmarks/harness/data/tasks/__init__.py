@@ -1,7 +1,8 @@
-"""The tasks: data sets and their labels. Adding one is one TOML file in this folder."""
+"""The tasks: data sets and their labels. A task is one TOML file in this folder."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from functools import cache
@@ -10,15 +11,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmarks.harness.data.readers import file_type, types_text
 from benchmarks.harness.errors import UserError, unknown
 
-FILE_TYPES = (".csv", ".jsonl", ".parquet")
+LONGEST_NAME = 48  # characters; names are parts of file names
 # owner/name, then a configuration and a revision if any
 _HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@([\w.-]+))?")
 
 
 class Task(BaseModel):
-    """A data set, where its texts and labels stand in it, and what its labels are called."""
+    """A data set: where its texts and labels are, and the names of its labels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +30,8 @@ class Task(BaseModel):
     hub_id: str | None = None
     hub_config: str | None = None
     hub_revision: str | None = None  # a commit
-    file: Path | None = None  # of a custom task in a local file
+    file: Path | None = None  # of a custom task: a local file or folder
+    evaluation_file: Path | None = None  # of a custom task: its evaluation part
     text_column: str
     second_column: str | None = None
     label_column: str
@@ -71,38 +74,37 @@ def find_task(name: str) -> Task:
 
 
 def custom_task(
-    path_or_hub_id: str, *, text: str, second: str | None, label: str, name: str | None = None
+    path_or_hub_id: str,
+    *,
+    text: str,
+    second: str | None,
+    label: str,
+    name: str | None = None,
+    evaluation: str | None = None,
 ) -> Task:
-    """The user's own task: a CSV, JSONL or parquet file, or a hub id ('owner/name', with
-    ':configuration' where it has several and '@revision' to pin it), and its columns' names.
-    Its label names and evaluation sets are known once it is loaded."""
+    """The user's own task: a file, a folder, or a hub id ('owner/name', with ':configuration' if
+    it has several and '@revision' to pin it), and the names of its columns. `evaluation` is a
+    file or folder with the examples to evaluate on. Label names and evaluation sets are known
+    once the data is loaded."""
     if not text or not label or text == label or second in (text, label):
         raise UserError(
             f"text column {text!r}, second {second!r} and label {label!r} of task "
             f"{path_or_hub_id!r} must be named and differ"
         )
-    path = Path(path_or_hub_id)
     common: dict[str, Any] = {
         "text_column": text,
         "second_column": second,
         "label_column": label,
         "custom": True,
         "item": "example" if second is None else "pair",
+        "evaluation_file": _data_path(evaluation) if evaluation else None,
     }
-    if path.suffix.lower() in FILE_TYPES or path.is_file():
-        if path.suffix.lower() not in FILE_TYPES:
-            raise UserError(f"task file {path.name!r} is no {', '.join(FILE_TYPES)} file")
-        if not path.is_file():
-            raise UserError(f"task file {str(path)!r} is not there")
-        return Task(
-            name=_plain(name or path.stem), title=name or path.stem, file=path.absolute(), **common
-        )
+    path = user_path(path_or_hub_id)
     hub = _HUB_ID.fullmatch(path_or_hub_id)
-    if not hub:
-        raise UserError(
-            f"task {path_or_hub_id!r} is neither a {', '.join(FILE_TYPES)} file nor a "
-            "hub id (owner/name)"
-        )
+    if file_type(path) or _exists(path) or not hub:
+        title = name or _stem(path)
+        file = _data_path(path_or_hub_id)
+        return Task(name=_plain(title), title=title, file=file, **common)
     hub_id, configuration, revision = hub.groups()
     return Task(
         name=_plain(name or hub_id),
@@ -114,7 +116,47 @@ def custom_task(
     )
 
 
+def user_path(text: str) -> Path:
+    """A path as typed, with '~' expanded where that is possible."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no such user, or no home folder
+        raise UserError(
+            f"path {text!r}: there is no home folder for it; write it in full"
+        ) from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder without permission
+        return False
+
+
+def _data_path(text: str) -> Path:
+    """Errors: UserError for what is neither a folder nor a file of a supported type."""
+    path = user_path(text)
+    if not _exists(path):
+        if file_type(path):
+            raise UserError(f"data file {text!r} does not exist")
+        raise UserError(
+            f"{text!r} is neither a file ({types_text()}), nor a folder, nor a hub id (owner/name)"
+        )
+    if not path.is_dir() and file_type(path) is None:
+        raise UserError(f"data file {path.name!r} has an unsupported type: use {types_text()}")
+    return path.absolute()
+
+
+def _stem(path: Path) -> str:
+    kind = file_type(path)
+    name = path.absolute().name
+    return name[: name.lower().rindex(kind)] if kind else name
+
+
 def _plain(name: str) -> str:
-    """A name that may stand in a file name and on a command line."""
+    """A short name that is safe in file names and on a command line."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "task"
+    if len(plain) > LONGEST_NAME:
+        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        plain = f"{plain[: LONGEST_NAME - 9].rstrip('-')}-{digest}"
     return f"my-{plain}" if plain in _tasks() else plain

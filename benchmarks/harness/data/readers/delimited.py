@@ -1,0 +1,140 @@
+"""CSV and TSV: every value stays as written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+
+from benchmarks.harness.data.readers.content import decode
+from benchmarks.harness.data.readers.rows import Rows, first_few, require_columns
+from benchmarks.harness.errors import UserError
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_EXCEL_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # Excel's own way to name a separator
+
+Records = list[tuple[int, list[str]]]  # the line on which a record begins, and its fields
+
+
+def read_csv(content: bytes, where: str, columns: Sequence[str]) -> Rows:
+    return _read(content, where, columns, tuple(SEPARATORS))
+
+
+def read_tsv(content: bytes, where: str, columns: Sequence[str]) -> Rows:
+    return _read(content, where, columns, ("\t", ",", ";", "|"))
+
+
+def _read(content: bytes, where: str, columns: Sequence[str], separators: Sequence[str]) -> Rows:
+    text = decode(content, where)
+    if not text.strip():
+        raise UserError(f"{where} is empty: its first line must name the columns")
+    excel = _EXCEL_LINE.match(text)
+    if excel:
+        text, separators = "\n" + text[excel.end() :], (excel[1],)
+    separator = _find_separator(text, columns, separators)
+    notes: list[str] = []
+    if separator != ",":
+        notes.append(f"fields are separated by {SEPARATORS.get(separator, repr(separator))}")
+    try:
+        records = _records(text, separator, where)
+        literal = separator == "\t" and _spans_lines(records)
+    except UserError:
+        if separator != "\t":
+            raise
+        literal = True
+    if literal:  # many TSV files do not quote; a quotation mark is then part of the text
+        plain = _unquoted(text)
+        if len({len(fields) for _, fields in plain}) == 1:
+            records = plain
+            notes.append("quotation marks are read as part of the text")
+        else:
+            records = _records(text, separator, where)
+    header, rows = records[0][1], records[1:]
+    require_columns(columns, header, where)
+    _check_widths(header, rows, where)
+    notes += _line_notes(text, records, where)
+    at = {name: header.index(name) for name in columns}
+    return Rows(
+        {name: [fields[i] for _, fields in rows] for name, i in at.items()},
+        where,
+        lines=[line for line, _ in rows],
+        notes=tuple(notes),
+    )
+
+
+def _find_separator(text: str, columns: Sequence[str], separators: Sequence[str]) -> str:
+    """The separator under which the first line has the wanted columns, else the one under which
+    it has most."""
+    header = next(line for line in io.StringIO(text, newline="") if line.strip())
+    headers = {}
+    for separator in separators:
+        try:
+            headers[separator] = next(csv.reader([header], delimiter=separator))
+        except csv.Error:
+            headers[separator] = [header]
+    fitting = [s for s in separators if set(columns) <= set(headers[s])]
+    return max(fitting or separators, key=lambda s: len(headers[s]))
+
+
+def _records(text: str, separator: str, where: str) -> Records:
+    csv.field_size_limit(max(len(text), 2**17))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    found: Records = []
+    begins = 1
+    try:
+        for fields in reader:
+            if fields:  # a blank line has none
+                found.append((begins, fields))
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            reason = "has a quotation mark that is never closed"
+        else:
+            reason = "has a character between a closing quotation mark and the next separator"
+        raise UserError(
+            f"{where}: the row that begins on line {begins} {reason}: put the field in quotation "
+            'marks and double those inside it ("")'
+        ) from None
+    return found
+
+
+def _unquoted(text: str) -> Records:
+    lines = enumerate(io.StringIO(text, newline=None), 1)
+    return [(i, line.rstrip("\n").split("\t")) for i, line in lines if line.strip("\n")]
+
+
+def _spans_lines(records: Records) -> bool:
+    return any("\n" in field or "\r" in field for _, fields in records for field in fields)
+
+
+def _check_widths(header: Sequence[str], rows: Records, where: str) -> None:
+    wrong = [(line, len(fields)) for line, fields in rows if len(fields) != len(header)]
+    if wrong:
+        shown = first_few([f"line {line} ({count})" for line, count in wrong])
+        many = f"{len(wrong):,} rows have" if len(wrong) > 1 else "1 row has"
+        raise UserError(
+            f"{where}: {many} not the {len(header)} fields of the first line: {shown}: put fields "
+            "that contain the separator in quotation marks"
+        )
+
+
+def _line_notes(text: str, records: Records, where: str) -> list[str]:
+    """What of the file is not one row on one line."""
+    notes = []
+    long = [
+        (line, line + sum(len(field.splitlines()) - 1 for field in fields if field))
+        for line, fields in records
+        if any("\n" in field or "\r" in field for field in fields)
+    ]
+    if long:
+        first, last = long[0]
+        are = "rows run" if len(long) > 1 else "row runs"
+        notes.append(
+            f"{len(long):,} {are} over several lines, the first from line {first} to {last}: "
+            "check its quotation marks if that is not meant"
+        )
+    blank = sum(not line.strip("\r\n") for line in io.StringIO(text.rstrip("\r\n"), newline=""))
+    if blank and not long:
+        notes.append(f"{blank:,} blank line{'s' * (blank > 1)} skipped")
+    return notes
