@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.cli.options import add_options, planned
+from benchmarks.harness.cli.choices import plan_from_options
+from benchmarks.harness.cli.options import add_options
 from benchmarks.harness.cli.report import backend_titles, problems, render
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
@@ -49,7 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
             "ftbench: -n: benchmarks that run at the same time disturb each other: leave -n out"
         )
     try:
-        plan = planned(config.getoption, ["pytest", *map(str, config.invocation_params.args)])
+        command = ["pytest", *map(str, config.invocation_params.args)]
+        plan = plan_from_options(config.getoption, command)
         make = RunFolder.shared if os.environ.get(JOIN) else RunFolder.new
         config.stash[FOLDER] = make(Path(config.getoption("results")), plan)
     except UserError as error:

@@ -22,9 +22,9 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
             "to record the traces of a profile"
         )
     if options.traces:
-        from benchmarks.harness.cli.options import given
+        from benchmarks.harness.cli.choices import changed_options
 
-        extra = given(vars(options))
+        extra = changed_options(vars(options))
         if extra:
             raise UserError(
                 f"{', '.join(extra)}: traces in files are only compared, nothing is run: leave "

@@ -1,40 +1,92 @@
 """The command line: `ftbench run`, `limit`, `predict`, `certify`, `tune`, `list`, `report`.
 
-Exit codes: 0 all jobs gave their figures or are excluded with a reason; 1 a job failed, was
-killed or hung, a certificate does not hold, or tuning has no plain recipe to judge by; 2 bad input;
-130 stopped by Ctrl-C. Only the parsing is imported at the start, so that `--help` answers at once.
+`parser.EXIT_CODES` lists the exit codes. Only the parsing is imported at the start, so that `--help`
+answers at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
+import traceback
+from pathlib import Path
 
 from benchmarks.harness.cli.certify import certify
 from benchmarks.harness.cli.limit import limit
+from benchmarks.harness.cli.parser import make_parser
 from benchmarks.harness.cli.report import render, report
-from benchmarks.harness.cli.run import Stopped, run
+from benchmarks.harness.cli.run import Crashed, Stopped, run
+from benchmarks.harness.cli.streams import protect_streams
 from benchmarks.harness.cli.tune import tune
+from benchmarks.harness.errors import UserError
+
+UNEXPECTED = 3  # exit code
 
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    from benchmarks.harness.cli.parser import make_parser
-    from benchmarks.harness.errors import UserError
-
+    protect_streams()
     options = make_parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options, ["ftbench", *arguments])
     except UserError as error:
-        print(f"ftbench: {error}", file=sys.stderr)
+        print(f"ftbench: {printable(str(error))}", file=sys.stderr)
         return 2
-    except Stopped as run:
-        command = "tune" if options.command == "tune" else "run"
-        print(f"ftbench: stopped; `ftbench {command} --resume {run}` goes on", file=sys.stderr)
+    except Stopped as stopped:
+        print(f"ftbench: stopped; to continue: {resume_command(options, stopped)}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
         print("ftbench: stopped", file=sys.stderr)
         return 130
+    except Crashed as crashed:
+        details = write_details(crashed.__cause__ or crashed, crashed.folder)
+        print(
+            f"ftbench: {unexpected(crashed.__cause__ or crashed)} (details: {details}); finished "
+            f"measurements are kept; to continue: {resume_command(options, crashed.folder.name)}",
+            file=sys.stderr,
+        )
+        return UNEXPECTED
+    except Exception as error:  # noqa: BLE001 - nothing reaches the user as a traceback
+        details = write_details(error, Path(options_results(options)))
+        print(f"ftbench: {unexpected(error)} (details: {details})", file=sys.stderr)
+        return UNEXPECTED
+
+
+def resume_command(options: argparse.Namespace, run: object) -> str:
+    command = "tune" if options.command == "tune" else "run"
+    return f"ftbench {command} --resume {run}"
+
+
+def options_results(options: argparse.Namespace) -> str:
+    return str(getattr(options, "results", None) or ".")
+
+
+def unexpected(error: BaseException) -> str:
+    """An unexpected error in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"unexpected error: {printable(text)[:200]}"
+
+
+def printable(text: str) -> str:
+    """The text without line breaks and control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def write_details(error: BaseException, folder: Path) -> Path | str:
+    """Writes the traceback into the folder, or a temporary one; the file, or why there is none."""
+    text = "".join(traceback.format_exception(error))
+    for place in (folder, Path(tempfile.gettempdir())):
+        file = place / f"ftbench-error-{os.getpid()}.txt"
+        if place.is_dir():
+            try:
+                file.write_text(text, encoding="utf-8", errors="backslashreplace")
+            except OSError:
+                continue
+            return file
+    return "they could not be written to a file"
 
 
 def predict(options: argparse.Namespace, command: list[str]) -> int:

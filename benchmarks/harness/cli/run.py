@@ -21,6 +21,14 @@ class Stopped(KeyboardInterrupt):
     """The run with this name was stopped and can be resumed."""
 
 
+class Crashed(Exception):
+    """An unexpected error, its cause, ended the run in this folder. It can be resumed."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
+        self.folder = folder
+
+
 def run(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.run.folder import RunFolder
 
@@ -37,11 +45,11 @@ def resumed_folder(options: argparse.Namespace) -> RunFolder:
 
     Errors: UserError for options that would change it, and for a tuning that is resumed with
     `ftbench run`, or the other way round."""
-    from benchmarks.harness.cli.options import given
+    from benchmarks.harness.cli.choices import changed_options
     from benchmarks.harness.errors import UserError
     from benchmarks.harness.run.folder import RunFolder
 
-    extra = [flag for flag in given(vars(options)) if flag != "--results"]
+    extra = [flag for flag in changed_options(vars(options)) if flag != "--results"]
     if extra:
         raise UserError(
             f"{', '.join(extra)}: a resumed run keeps its own options: leave out all but "
@@ -62,9 +70,9 @@ def planned(
     options: argparse.Namespace, command: list[str], question: Question | None = None
 ) -> Plan:
     """The plan that the options describe; with `question`, for that question alone."""
-    from benchmarks.harness.cli.options import planned
+    from benchmarks.harness.cli.choices import plan_from_options
 
-    return planned(vars(options).__getitem__, command, question)
+    return plan_from_options(vars(options).__getitem__, command, question)
 
 
 def execute(folder: RunFolder) -> None:
@@ -72,7 +80,7 @@ def execute(folder: RunFolder) -> None:
     from benchmarks.harness.cli.progress import Display
     from benchmarks.harness.run.run import Run
 
-    treat_sigterm_as_interrupt()
+    handle_signals()
     pending = folder.pending()
     with Display(len(pending)) as display:
         run = Run(folder, display.say, display.watch)
@@ -84,15 +92,24 @@ def execute(folder: RunFolder) -> None:
 
 @contextlib.contextmanager
 def resumable(folder: RunFolder) -> Iterator[None]:
-    """Errors: Stopped for a Ctrl-C, in place of KeyboardInterrupt."""
+    """Errors: Stopped for a Ctrl-C, and Crashed for an unexpected error."""
+    from benchmarks.harness.errors import UserError
+
     try:
         yield
     except KeyboardInterrupt:
         raise Stopped(folder.path.name) from None
+    except UserError:
+        raise
+    except Exception as error:
+        raise Crashed(folder.path) from error
 
 
-def treat_sigterm_as_interrupt() -> None:
+def handle_signals() -> None:
+    """SIGTERM stops a run as Ctrl-C does. It goes on when its terminal is closed."""
+
     def interrupt(number: int, frame: Any) -> NoReturn:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from benchmarks.harness.cli.report import render
 from benchmarks.harness.cli.run import (
+    handle_signals,
     planned,
     resumable,
     resumed_folder,
-    treat_sigterm_as_interrupt,
 )
 
 
@@ -23,7 +23,7 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.tune.profile import keep
     from results.report import tuning_text
 
-    treat_sigterm_as_interrupt()
+    handle_signals()
     if options.resume:
         folder = resumed_folder(options)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ from benchmarks.harness.run.prepare import check_device
 from results import store
 from results.schema import Certificate, Measurement, RunInfo
 
+LONGEST_JOB = 150  # characters; files of a job add to its name, and systems allow 255
+LONGEST_PROFILE = 60
+SAFE_NAME = re.compile(r"[A-Za-z0-9_=+,@-][A-Za-z0-9_=+,.@-]*")
 # What a resumed run does not repeat. Jobs that failed, were killed or timed out are tried again.
 SETTLED = {"ok", "unsupported", "not_installed", "refused"}
 
@@ -36,10 +40,12 @@ class RunFolder:
 
     @classmethod
     def new(cls, root: Path, plan: Plan, name: str | None = None) -> RunFolder:
-        """Errors: UserError for a device that is missing or lacks a precision of the plan."""
-        name = name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{plan.profile}"
+        """Errors: UserError for a device that is missing or lacks a precision of the plan, and for
+        a job whose name cannot be a file name."""
+        name = name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{file_name_part(plan.profile)}"
         folder = cls(root / "runs" / name, plan)
         check_device(plan.jobs, folder.device)
+        check_job_names(plan)
         return folder
 
     @classmethod
@@ -48,7 +54,8 @@ class RunFolder:
         tox. It is named after that process and made by whichever environment comes first."""
         parent = psutil.Process(os.getppid())
         began = datetime.fromtimestamp(parent.create_time(), UTC)
-        folder = cls.new(root, plan, f"{began:%Y%m%d-%H%M%S}-{plan.profile}-{parent.pid}")
+        name = f"{began:%Y%m%d-%H%M%S}-{file_name_part(plan.profile)}-{parent.pid}"
+        folder = cls.new(root, plan, name)
         folder._shared = True
         return folder
 
@@ -125,6 +132,30 @@ class RunFolder:
                 f"{error}; finished measurements are kept: continue with "
                 f"`ftbench run --resume {self.path.name}`"
             ) from None
+
+
+def file_name_part(text: str) -> str:
+    """The text as a short part of a file name: letters, digits, '.', '_' and '-'."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:LONGEST_PROFILE].strip("-.") or "profile"
+
+
+def check_job_names(plan: Plan) -> None:
+    """A job's files are named after it, so its name is checked before anything is measured.
+
+    Errors: UserError for a name that is too long or unsafe."""
+    for spec in plan.jobs:
+        name = spec.key.id
+        if len(name) > LONGEST_JOB:
+            raise UserError(
+                f"job name {name[:40]!r}... has {len(name)} characters, at most {LONGEST_JOB} are "
+                f"possible: shorten the name of task {spec.key.task[:40]!r} or of the profile's "
+                "changes"
+            )
+        if not SAFE_NAME.fullmatch(name):
+            raise UserError(
+                f"job name {name!r} cannot be a file name: use letters, digits, '-', '_', '=', "
+                "'+', ',', '@' and '.' (not first) in the names of tasks and changes"
+            )
 
 
 def pending_jobs(plan: Plan, status: Mapping[str, str]) -> list[JobSpec]:

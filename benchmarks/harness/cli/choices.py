@@ -1,0 +1,109 @@
+"""What the options ask for: option values become a choice and a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.harness.cli.options import OPTIONS, QUESTIONS
+from benchmarks.harness.data import tasks
+from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.machine import budgets, gpu_types
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice, Plan, command_line
+from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.plan.sections import Fields
+from benchmarks.harness.plan.validation import parse_overrides
+from results.schema import Question
+
+
+def changed_options(values: Mapping[str, Any]) -> list[str]:
+    """The options that are not at their defaults; `values` holds them by name."""
+    defaults = {
+        flag: settings.get("default", False if "action" in settings else None)
+        for flag, settings in OPTIONS
+    }
+    return [
+        flag
+        for flag, default in defaults.items()
+        if values[flag.removeprefix("--").replace("-", "_")] != default
+    ]
+
+
+def read_choice(get: Callable[[str], Any]) -> Choice:
+    """The choice that the options describe; `get` gives an option by its name.
+
+    Errors: UserError for options that do not fit together or hold a wrong value."""
+    for question in get("question"):
+        if question not in QUESTIONS:
+            raise unknown("question", question, QUESTIONS)
+    columns = {name: get(f"{name}_column") for name in ("text", "second", "label")}
+    custom = None
+    if get("dataset"):
+        for name in ("text", "label"):
+            if columns[name] is None:
+                raise UserError(
+                    f"--dataset {get('dataset')}: add --{name}-column with the name of the column "
+                    f"that holds the {name}"
+                )
+        custom = {
+            "path_or_hub_id": get("dataset"),
+            **columns,
+            "evaluation": get("evaluation_dataset"),
+        }
+        custom["name"] = tasks.custom_task(**custom).name
+    elif any(columns.values()) or get("evaluation_dataset"):
+        raise UserError(
+            "--text-column, --second-column, --label-column and --evaluation-dataset need "
+            "--dataset: add it, or leave them out"
+        )
+    if custom and get("task"):
+        raise UserError(
+            f"--task {get('task')[0]}: --dataset is a task of its own: leave out one of the two"
+        )
+    return Choice(
+        profile=get("profile"),
+        backends=get("backend"),
+        tasks=get("task"),
+        questions=get("question"),
+        data=get("data"),
+        checkpoint=get("checkpoint"),
+        device=get("device"),
+        recipe=parse_overrides(get("recipe")),
+        allow_pickle=get("allow_pickle"),
+        custom_task=custom,
+        batch_limit=_limit_choice(get),
+    )
+
+
+def _limit_choice(get: Callable[[str], Any]) -> Fields:
+    """The options of the profile's section [batch_limit]. Errors: UserError for a wrong budget."""
+    for size in get("budget"):
+        if budgets.size_bytes(size) is None and size != budgets.DEVICE:
+            raise UserError(
+                f"--budget {size!r}: use a size such as 6GiB, or {budgets.DEVICE!r} for all free "
+                "memory; name a GPU type with --gpu"
+            )
+        budgets.check_label(size, "--budget")
+    for name in get("gpu"):
+        gpu_types.gpu_type(name)
+    chosen = {
+        "budgets": [*get("budget"), *get("gpu")],
+        "phases": get("phase"),
+        "compare_finders": get("compare_finders"),
+    }
+    return {name: value for name, value in chosen.items() if value}
+
+
+def plan_from_options(
+    get: Callable[[str], Any], command: Sequence[str], question: Question | None = None
+) -> Plan:
+    """The plan that the options describe; `get` gives an option by its name, `command` is the whole
+    command line. With `question` the plan is for that question alone, whatever the profile says.
+
+    Errors: UserError for whatever is wrong with options, profile or recipe."""
+    choice = read_choice(get)
+    profile = load_profile(choice.profile)
+    if question:
+        profile = profile.model_copy(update={"questions": [question]})
+    return make_plan(choice, profile, tasks.task_names(), command_line(command))

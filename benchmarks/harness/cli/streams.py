@@ -1,0 +1,65 @@
+"""Standard streams that never end the work: closed pipes, full devices, terminals that vanish, and
+locales that cannot show a character."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+
+
+class _Tolerant(io.RawIOBase):
+    """Writes to a file descriptor. Once that fails, everything else is dropped."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: object) -> int:
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]
+        try:
+            return os.write(self._descriptor, view)
+        except OSError as error:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._descriptor)
+            os.close(null)
+            if error.errno not in (errno.EPIPE, errno.EIO) and self._descriptor == 1:
+                print(f"ftbench: cannot write the output: {error.strerror}", file=sys.stderr)
+            return len(view)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        return True
+
+
+def protect_streams() -> None:
+    """Makes standard output and standard error tolerant, and opens those that are closed. Streams
+    that a caller has replaced, as pytest does, stay as they are."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # else the next file that is opened would become this stream
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _protected(1)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _protected(2)
+
+
+def _protected(descriptor: int) -> io.TextIOWrapper:
+    current = sys.stdout if descriptor == 1 else sys.stderr
+    with contextlib.suppress(OSError, AttributeError):
+        current.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Tolerant(descriptor)),
+        encoding=getattr(current, "encoding", None) or "utf-8",
+        errors="backslashreplace",
+        line_buffering=True,
+    )
