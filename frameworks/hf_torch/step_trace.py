@@ -347,12 +347,28 @@ def _in_fp32(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tenso
     return wide
 
 
+def _cross_entropy(
+    input: torch.Tensor,
+    target: torch.Tensor,
+    *args: Any,
+    label_smoothing: float = 0.0,
+    **kwargs: Any,
+) -> torch.Tensor:
+    """CUDA's autocast has no rule for this function, only for the two that it calls: log_softmax,
+    which keeps the logits' type because it is called with it, and the loss, whose input is cast to
+    fp32. On a CPU, autocast casts the logits first. Nothing here smooths labels."""
+    if not torch.is_autocast_enabled("cpu"):
+        return _real_cross_entropy(input, target, *args, label_smoothing=label_smoothing, **kwargs)
+    return functional.nll_loss(torch.log_softmax(input, 1, input.dtype), target, *args, **kwargs)
+
+
+_real_cross_entropy = functional.cross_entropy
 CUDA_FUNCTIONS: dict[tuple[Any, str], Callable[..., Any]] = {
     (functional, "dropout"): _dropout,
     (functional, "scaled_dot_product_attention"): _attention,
     (functional, "layer_norm"): _in_fp32(functional.layer_norm),
     (functional, "softmax"): _in_fp32(functional.softmax),
     (functional, "log_softmax"): _in_fp32(functional.log_softmax),
-    (functional, "cross_entropy"): _in_fp32(functional.cross_entropy),
+    (functional, "cross_entropy"): _cross_entropy,
     (torch, "pow"): _in_fp32(torch.pow),
 }

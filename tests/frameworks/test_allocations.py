@@ -170,6 +170,25 @@ def test_a_published_step_has_its_own_weights_and_no_optimizer(starts: dict[str,
     assert not (parts == "optimizer").any() and kept(made, "gradients") > 0
 
 
+@pytest.mark.parametrize(
+    ("precision", "bytes_per_logit"), [("fp32", 4 + 4 + 4 + 4), ("fp16", 2 + 2 + 4 + 4)]
+)
+def test_a_language_models_loss_takes_the_types_of_cudas_autocast(
+    starts: dict[str, Start], precision: str, bytes_per_logit: int
+) -> None:
+    """At its peak, in the backward pass: in fp16 the logits and their log-softmax, in fp32 the copy
+    of this for the loss and the copy's gradient; in fp32 the softmax's gradient comes last."""
+    start, batch = starts["bert"], 64
+    made = published_steps.step_trace(
+        "masked language model", recipe(precision=precision), start, batch, "gpu"
+    )
+    logits = batch * LENGTH * start.vocabulary_size
+    large = np.isin(made.bytes, [2 * logits, 4 * logits]) & (np.array(made.parts) != "weights")
+    assert large.any()
+    alive = (made.taken <= live(made).argmax()) & (made.given_back > live(made).argmax())
+    assert made.bytes[alive & large].sum() == bytes_per_logit * logits
+
+
 def test_no_weights_are_needed(starts: dict[str, Start], tmp_path: Path) -> None:
     start = starts["bert"]
     (tmp_path / "config.json").write_bytes((start.folder / "config.json").read_bytes())

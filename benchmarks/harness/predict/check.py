@@ -208,7 +208,7 @@ def _published(
         "source": row.source,
         "conditions": row.conditions,
     }
-    budget = row.budget_bytes or gpu_budget(row)
+    budget = row.budget_bytes or (gpu_budget(row) if row.gpu else 0)
     over = row.over_batch_size
     for batch, peak in row.peaks.items():
         if over is None:

@@ -185,16 +185,31 @@ def test_figures_published_under_other_conditions_do_not_count() -> None:
     assert "1 that were published under other conditions" in told
 
 
-def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with() -> None:
-    """Of BERT on an A100, over that at batch 8."""
+@pytest.mark.parametrize(
+    ("gpu", "precision", "batches"),
+    [
+        ("A100-80", "fp32", [(32, 8), (64, 8), (80, 8)]),
+        ("H100", "fp16", [(batch, 16) for batch in (24, 40, 48, 64, 104, 136)]),
+    ],
+)
+def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with(
+    gpu: str, precision: str, batches: list[tuple[int, int]]
+) -> None:
+    """Of BERT, over the peak at the smallest batch. In fp16, the loss is all in the types of CUDA's
+    autocast: with those of a CPU's the prediction was 7 % too high."""
     pytest.importorskip("torch")
-    row = next(row for row in published_memory() if row.over_batch_size and row.precision == "fp32")
+    row = next(
+        row
+        for row in published_memory()
+        if row.over_batch_size and (row.gpu, row.precision) == (gpu, precision)
+    )
     work = work_of_published(row)
     taken = check.footprints([work], pytest.fail)
     found = list(check._published(row, work, taken[work]))
-    assert [(c.batch_size, c.over_batch_size) for c in found] == [(32, 8), (64, 8), (80, 8)]
+    assert [(c.batch_size, c.over_batch_size) for c in found] == batches
     for c in found:
-        assert c.predicted == pytest.approx(c.measured, rel=0.005), c.batch_size
+        segment = 20 * MIB  # of the allocator
+        assert c.predicted == pytest.approx(c.measured, rel=0.005, abs=1.1 * segment), c.batch_size
         assert "masked language model" in c.setting and c.conditions is None
 
 
