@@ -21,8 +21,8 @@ from frameworks.contract.precision import PROCESSOR_FLAGS as PROCESSOR_FLAGS
 from frameworks.contract.precision import SIZE as SIZE
 from frameworks.contract.precision import Product as Product
 from frameworks.contract.precision import factors as factors
-from frameworks.contract.precision import lacks as lacks
 from frameworks.contract.precision import processor_flags as processor_flags
+from frameworks.contract.precision import unsupported_precision as unsupported_precision
 from frameworks.contract.recipe import DROPOUT_FIELDS as DROPOUT_FIELDS
 from frameworks.contract.recipe import Architecture as Architecture
 from frameworks.contract.recipe import Device as Device
@@ -34,13 +34,13 @@ from frameworks.contract.recipe import learning_rate as learning_rate
 from frameworks.contract.recipe import warmup_steps as warmup_steps
 from frameworks.contract.session import MATMUL_REPEATS as MATMUL_REPEATS
 from frameworks.contract.session import MATMUL_SIZE as MATMUL_SIZE
-from frameworks.contract.session import Allocator as Allocator
+from frameworks.contract.session import AllocatorCounters as AllocatorCounters
 from frameworks.contract.session import Curve as Curve
 from frameworks.contract.session import Effective as Effective
 from frameworks.contract.session import Session as Session
+from frameworks.contract.session import SessionSpec as SessionSpec
 from frameworks.contract.session import Start as Start
 from frameworks.contract.session import Watch as Watch
-from frameworks.contract.session import Work as Work
 from frameworks.contract.session import matmul_rate as matmul_rate
 from frameworks.contract.step_trace import Part as Part
 from frameworks.contract.step_trace import StepPhase as StepPhase

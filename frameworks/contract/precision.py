@@ -30,7 +30,7 @@ ONEDNN_FORBIDS = {
 }
 
 
-def lacks(precision: Precision, device: Device) -> str | None:
+def unsupported_precision(device: Device, precision: Precision) -> str | None:
     """Why a device cannot train in a precision; None where it can, or only it can tell."""
     if device == "gpu" or precision == "fp32":
         return None

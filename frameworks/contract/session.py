@@ -42,7 +42,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Work:
+class SessionSpec:
     """What a backend is asked to do."""
 
     recipe: Recipe
@@ -78,7 +78,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Allocator:
+class AllocatorCounters:
     """What the framework's device allocator says; None where it keeps no such counter."""
 
     peak_allocated_bytes: int | None = None
@@ -105,8 +105,8 @@ class Effective:
 class Session(ABC):
     """One model under training in one framework; built once, in a worker process."""
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, spec: SessionSpec) -> None:
+        self.spec = spec
 
     @abstractmethod
     def train(self, watch: Watch) -> None:
@@ -162,7 +162,7 @@ class Session(ABC):
         """Starts the allocator's peaks anew."""
 
     @abstractmethod
-    def allocator(self) -> Allocator:
+    def allocator(self) -> AllocatorCounters:
         """The allocator's peaks since the last reset."""
 
 

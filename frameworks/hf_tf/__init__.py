@@ -2,7 +2,7 @@
 process asks `unsupported` here, a worker process uses `train.Session`."""
 
 from frameworks._tensorflow.describe import ALTERNATIVE_PACKAGES, MEMORY, THREAD_VARIABLES
-from frameworks.contract import Backend, Device, Recipe, Start, Unsupported, lacks
+from frameworks.contract import Backend, Device, Recipe, Start, Unsupported, unsupported_precision
 
 NAME = "hf_tf"
 
@@ -10,7 +10,7 @@ NAME = "hf_tf"
 def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
     """Every field that this backend cannot honour on this device; empty when it honours all."""
     found = []
-    if why := lacks(recipe.precision, device):
+    if why := unsupported_precision(device, recipe.precision):
         found.append(Unsupported(NAME, "precision", recipe.precision, why))
     elif recipe.precision == "fp16" and recipe.accumulation > 1:
         why = "with fp16 Keras judges and drops single batches, not whole steps"

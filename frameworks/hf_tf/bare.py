@@ -33,8 +33,8 @@ def train(
     train_batch: tf.types.experimental.PolymorphicFunction, recording: Recording, watch: Watch
 ) -> None:
     """The feed's optimizer steps, to their end or to a stop."""
-    feed, work = recording.work.feed, recording.work
-    dataset = data.training_dataset(feed, recording.batch if work.hash_batches else None)
+    feed, spec = recording.spec.feed, recording.spec
+    dataset = data.training_dataset(feed, recording.batch if spec.hash_batches else None)
     watch.begin()
     # Traced once for all widths, as `fit` does it: by the batches' own shapes it would be traced
     # anew for every width that comes along.

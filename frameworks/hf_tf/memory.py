@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from frameworks.contract import Allocator
+from frameworks.contract import AllocatorCounters
 
 
 def synchronize() -> None:
@@ -28,10 +28,10 @@ def reset_peak() -> None:
     tf.config.experimental.reset_memory_stats(_name())
 
 
-def allocator() -> Allocator:
+def allocator() -> AllocatorCounters:
     """The peak since the last reset, in bytes."""
     peak = tf.config.experimental.get_memory_info(_name())["peak"]
-    return Allocator(peak_allocated_bytes=peak or None)  # 0 where the CPU's keeps no count
+    return AllocatorCounters(peak_allocated_bytes=peak or None)  # 0 where the CPU's keeps no count
 
 
 def _name() -> str:

@@ -14,7 +14,7 @@ from transformers.modeling_tf_pytorch_utils import (
     convert_tf_weight_name_to_pt_weight_name,
 )
 
-from frameworks.contract import DROPOUT_FIELDS, Device, Work
+from frameworks.contract import DROPOUT_FIELDS, Device, SessionSpec
 from frameworks.hf_tf import memory
 
 
@@ -28,36 +28,36 @@ def device() -> Device:
     return "gpu" if gpus else "cpu"
 
 
-def build(work: Work) -> TFPreTrainedModel:
+def build(spec: SessionSpec) -> TFPreTrainedModel:
     """The model with the starting weights, on its device.
 
     Raises `ValueError` where the folder lacks weights that the model needs.
     """
-    if work.memory_limit_bytes is not None:
-        memory.limit_memory(work.memory_limit_bytes)
-    tf_keras.utils.set_random_seed(work.recipe.seed)
+    if spec.memory_limit_bytes is not None:
+        memory.limit_memory(spec.memory_limit_bytes)
+    tf_keras.utils.set_random_seed(spec.recipe.seed)
     model, report = TFAutoModelForSequenceClassification.from_pretrained(
-        work.start.folder,
-        config=configuration(work),
+        spec.start.folder,
+        config=configuration(spec),
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
         output_loading_info=True,
     )
     if report["missing_keys"]:
-        raise ValueError(f"{work.start.folder} lacks weights: {sorted(report['missing_keys'])}")
+        raise ValueError(f"{spec.start.folder} lacks weights: {sorted(report['missing_keys'])}")
     return model
 
 
-def configuration(work: Work) -> AutoConfig:
+def configuration(spec: SessionSpec) -> AutoConfig:
     """The folder's config under the recipe's dropout."""
     config = AutoConfig.from_pretrained(
-        work.start.folder, local_files_only=True, trust_remote_code=False
+        spec.start.folder, local_files_only=True, trust_remote_code=False
     )
-    config.pad_token_id = work.train.pad_id
+    config.pad_token_id = spec.train.pad_id
     config.use_cache = False
-    if work.recipe.dropout is not None:
-        config.update(dict.fromkeys(DROPOUT_FIELDS[work.start.architecture], work.recipe.dropout))
+    if spec.recipe.dropout is not None:
+        config.update(dict.fromkeys(DROPOUT_FIELDS[spec.start.architecture], spec.recipe.dropout))
     return config
 
 

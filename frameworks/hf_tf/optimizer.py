@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 from transformers import TFPreTrainedModel
 
-from frameworks.contract import Work, learning_rate, takes_decay
+from frameworks.contract import SessionSpec, learning_rate, takes_decay
 from frameworks.hf_tf.model import pytorch_name
 from frameworks.hf_tf.recording import Recording
 
@@ -16,13 +16,13 @@ Pairs = list[tuple[tf.Tensor, tf.Variable]]
 
 
 def build(
-    work: Work, model: TFPreTrainedModel, recording: Recording
+    spec: SessionSpec, model: TFPreTrainedModel, recording: Recording
 ) -> tf_keras.optimizers.Optimizer:
     """The optimizer and its schedule. Under fp16 Keras scales the loss around it."""
-    optimizer = BUILDERS[work.recipe.optimizer](work, recording)
+    optimizer = BUILDERS[spec.recipe.optimizer](spec, recording)
     undecayed = [v for v in model.trainable_variables if not takes_decay(pytorch_name(v))]
     optimizer.exclude_from_weight_decay(var_list=undecayed)
-    if work.recipe.precision == "fp16":
+    if spec.recipe.precision == "fp16":
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
 
@@ -32,19 +32,19 @@ class WholeSteps:
     clipped over all variables at once, and the gradients of a step's batches are averaged over
     the step's examples."""
 
-    def __init__(self, work: Work, recording: Recording, **fields: float) -> None:
+    def __init__(self, spec: SessionSpec, recording: Recording, **fields: float) -> None:
         super().__init__(
-            learning_rate=Schedule(work),
-            weight_decay=work.recipe.weight_decay,
+            learning_rate=Schedule(spec),
+            weight_decay=spec.recipe.weight_decay,
             jit_compile=False,  # fit compiles the whole step where the recipe asks for it
             **fields,
         )
-        self.work, self.recording = work, recording
+        self.spec, self.recording = spec, recording
         self.sums: list[tf.Variable] = []
 
     def build(self, var_list: Iterable[tf.Variable]) -> None:
         super().build(var_list)
-        if self.work.recipe.accumulation > 1 and not self.sums:
+        if self.spec.recipe.accumulation > 1 and not self.sums:
             self.sums = [
                 self.add_variable_from_reference(model_variable=v, variable_name="sum")
                 for v in var_list
@@ -53,7 +53,7 @@ class WholeSteps:
     def apply_gradients(self, grads_and_vars: Pairs, **arguments: object) -> tf.Variable:
         """Takes a batch's mean gradient; updates the variables where the batch ends a step."""
         pairs = [(tf.convert_to_tensor(g), v) for g, v in grads_and_vars if g is not None]
-        if self.work.recipe.accumulation == 1:
+        if self.spec.recipe.accumulation == 1:
             return super().apply_gradients(pairs, **arguments)
         with tf.init_scope():
             self.build([v for _, v in pairs])
@@ -73,8 +73,8 @@ class WholeSteps:
 
     def _clip_gradients(self, grads: Iterable[tf.Tensor]) -> list[tf.Tensor]:
         """Clips by the norm over all variables, as `torch.nn.utils.clip_grad_norm_` does."""
-        grads, limit = list(grads), self.work.recipe.max_gradient_norm
-        if not (limit or self.work.record):
+        grads, limit = list(grads), self.spec.recipe.max_gradient_norm
+        if not (limit or self.spec.record):
             return grads
         norm = tf.linalg.global_norm(grads)
         self.recording.step(norm, self.learning_rate)
@@ -87,10 +87,10 @@ class WholeSteps:
 class AdamW(WholeSteps, tf_keras.optimizers.AdamW):
     """Keras's AdamW with PyTorch's convention: epsilon is added after the bias correction."""
 
-    def __init__(self, work: Work, recording: Recording) -> None:
-        recipe = work.recipe
+    def __init__(self, spec: SessionSpec, recording: Recording) -> None:
+        recipe = spec.recipe
         super().__init__(
-            work, recording, beta_1=recipe.beta1, beta_2=recipe.beta2, epsilon=recipe.epsilon
+            spec, recording, beta_1=recipe.beta1, beta_2=recipe.beta2, epsilon=recipe.epsilon
         )
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
@@ -153,9 +153,9 @@ BUILDERS = {"adamw": AdamW, "adafactor": Adafactor}
 class Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):
     """The contract's learning rate of every step, looked up."""
 
-    def __init__(self, work: Work) -> None:
-        total = work.feed.total_steps
-        self.rates = [learning_rate(work.recipe, step, total) for step in range(total)]
+    def __init__(self, spec: SessionSpec) -> None:
+        total = spec.feed.total_steps
+        self.rates = [learning_rate(spec.recipe, step, total) for step in range(total)]
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         last = len(self.rates) - 1

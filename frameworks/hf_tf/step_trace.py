@@ -29,11 +29,11 @@ from frameworks.contract import (
     Part,
     Phase,
     Recipe,
+    SessionSpec,
     Start,
     StepPhase,
     StepTrace,
     Unsupported,
-    Work,
 )
 from frameworks.hf_tf import NAME, model, optimizer, precision, unsupported
 from frameworks.hf_tf.recording import Recording
@@ -79,8 +79,8 @@ def _phase(name: str) -> StepPhase:
 @lru_cache(maxsize=2)  # asked for at several batch sizes
 def _traced(recipe: Recipe, start: Start, device: Device, phase: Phase) -> tuple[Any, Any]:
     """The step as a concrete function, and as a GraphDef that the device would run."""
-    work = Work(recipe, start, _examples(recipe))
-    function = _function(work, phase)
+    spec = SessionSpec(recipe, start, _examples(recipe))
+    function = _function(spec, phase)
     return function, _rewritten(function, device)
 
 
@@ -96,23 +96,23 @@ def _examples(recipe: Recipe) -> Examples:
     )
 
 
-def _function(work: Work, phase: Phase) -> Any:
+def _function(spec: SessionSpec, phase: Phase) -> Any:
     """`fit`'s step (or `predict`'s) over any number of full-length examples."""
-    length, names = work.recipe.length, ["input_ids", "attention_mask"]
-    if work.start.architecture == "bert":
+    length, names = spec.recipe.length, ["input_ids", "attention_mask"]
+    if spec.start.architecture == "bert":
         names.append("token_type_ids")
     inputs = {name: tf.TensorSpec((None, length), tf.int32, name) for name in names}
     labels = tf.TensorSpec((None,), tf.int32, "labels")
-    with _holding_nothing(), precision.applied(work.recipe):
-        network = TFAutoModelForSequenceClassification.from_config(model.configuration(work))
+    with _holding_nothing(), precision.applied(spec.recipe):
+        network = TFAutoModelForSequenceClassification.from_config(model.configuration(spec))
         network.build_in_name_scope()
         if phase == "evaluation":
             step = tf.function(network.predict_step)
             function = step.get_concrete_function((inputs,))
             function.made = function.kept = network.variables
             return function
-        recording = Recording(work)
-        rule = optimizer.build(work, network, recording)
+        recording = Recording(spec)
+        rule = optimizer.build(spec, network, recording)
         rule.build(network.trainable_variables)
         network.compile(optimizer=rule, loss=MeanLoss(recording))
         step = tf.function(network.train_step)

@@ -12,7 +12,7 @@ from frameworks.contract import (
     Recipe,
     Start,
     Unsupported,
-    lacks,
+    unsupported_precision,
 )
 
 NAME = "hf_torch"
@@ -23,7 +23,7 @@ MEND = "pip install -e '.[eight-bit]'"
 def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
     """Every field that this backend cannot honour on this device; empty when it honours all."""
     found = []
-    if why := lacks(recipe.precision, device):
+    if why := unsupported_precision(device, recipe.precision):
         found.append(Unsupported(NAME, "precision", recipe.precision, why))
     elif recipe.precision == "fp16" and device == "cpu":
         why = "Trainer scales losses for fp16 on a GPU only"
@@ -31,12 +31,12 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
     if recipe.length > start.max_length:
         why = f"the checkpoint has positions for {start.max_length} tokens"
         found.append(Unsupported(NAME, "length", recipe.length, why))
-    if recipe.optimizer == "adamw_8bit" and (why := lacks_eight_bit()):
+    if recipe.optimizer == "adamw_8bit" and (why := unsupported_eight_bit()):
         found.append(Unsupported(NAME, "optimizer", "adamw_8bit", why))
     return found
 
 
-def lacks_eight_bit() -> str | None:
+def unsupported_eight_bit() -> str | None:
     """Why there is no 8-bit optimizer here, with the mend; None where there is one."""
     try:
         installed = version(EIGHT_BIT.name)

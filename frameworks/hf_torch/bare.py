@@ -32,7 +32,7 @@ def train(
     watch: Watch,
 ) -> None:
     """The feed's optimizer steps, to their end or to a stop."""
-    feed, recipe = recording.work.feed, recording.work.recipe
+    feed, recipe = recording.spec.feed, recording.spec.recipe
     place = model.device
     batches = endless(data.training_loader(feed))
     watch.begin()
@@ -49,7 +49,7 @@ def train(
             loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
             scaler.scale(loss / count).backward()
             recording.loss(loss / count)
-        if recipe.max_gradient_norm or recording.work.record:
+        if recipe.max_gradient_norm or recording.spec.record:
             scaler.unscale_(optimizer)
             norm = clip_grad_norm_(model.parameters(), recipe.max_gradient_norm or float("inf"))
             recording.step(norm, optimizer.param_groups[0]["lr"])

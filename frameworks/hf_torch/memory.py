@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from transformers import Trainer
 
-from frameworks.contract import Allocator, StepPhase
+from frameworks.contract import AllocatorCounters, StepPhase
 
 
 def synchronize() -> None:
@@ -46,12 +46,12 @@ def reset_peak() -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def allocator() -> Allocator:
+def allocator() -> AllocatorCounters:
     """Peaks since the last reset, in bytes."""
     if not torch.cuda.is_available():
-        return Allocator()
+        return AllocatorCounters()
     statistics = torch.cuda.memory_stats()
-    return Allocator(
+    return AllocatorCounters(
         peak_allocated_bytes=torch.cuda.max_memory_allocated(),
         peak_reserved_bytes=torch.cuda.max_memory_reserved(),
         retries=statistics["num_alloc_retries"],

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
-from frameworks.contract import DROPOUT_FIELDS, Device, Work
+from frameworks.contract import DROPOUT_FIELDS, Device, SessionSpec
 from frameworks.hf_torch import memory
 
 
@@ -16,26 +16,26 @@ def device() -> Device:
     return "gpu" if torch.cuda.is_available() else "cpu"
 
 
-def build(work: Work) -> PreTrainedModel:
+def build(spec: SessionSpec) -> PreTrainedModel:
     """The model with the starting weights, on its device.
 
     Raises `ValueError` where the folder lacks weights that the model needs.
     """
-    if work.memory_limit_bytes is not None:
-        memory.limit_memory(work.memory_limit_bytes)
+    if spec.memory_limit_bytes is not None:
+        memory.limit_memory(spec.memory_limit_bytes)
     model, report = AutoModelForSequenceClassification.from_pretrained(
-        work.start.folder,
-        config=configuration(work),
+        spec.start.folder,
+        config=configuration(spec),
         torch_dtype=torch.float32,
-        attn_implementation=work.recipe.attention,
+        attn_implementation=spec.recipe.attention,
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
         output_loading_info=True,
     )
     if report["missing_keys"]:
-        raise ValueError(f"{work.start.folder} lacks weights: {sorted(report['missing_keys'])}")
-    if work.recipe.gradient_checkpointing:
+        raise ValueError(f"{spec.start.folder} lacks weights: {sorted(report['missing_keys'])}")
+    if spec.recipe.gradient_checkpointing:
         checkpoint_activations(model)
     return model.to("cuda" if device() == "gpu" else "cpu")
 
@@ -55,15 +55,15 @@ def checkpoints_activations(model: PreTrainedModel) -> bool:
     return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
-def configuration(work: Work) -> AutoConfig:
+def configuration(spec: SessionSpec) -> AutoConfig:
     """The folder's config under the recipe's dropout."""
     config = AutoConfig.from_pretrained(
-        work.start.folder, local_files_only=True, trust_remote_code=False
+        spec.start.folder, local_files_only=True, trust_remote_code=False
     )
-    config.pad_token_id = work.train.pad_id
+    config.pad_token_id = spec.train.pad_id
     config.use_cache = False
-    if work.recipe.dropout is not None:
-        config.update(dict.fromkeys(DROPOUT_FIELDS[work.start.architecture], work.recipe.dropout))
+    if spec.recipe.dropout is not None:
+        config.update(dict.fromkeys(DROPOUT_FIELDS[spec.start.architecture], spec.recipe.dropout))
     return config
 
 

@@ -7,21 +7,21 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel
 from transformers.optimization import Adafactor
 
-from frameworks.contract import Recipe, Work, learning_rate, takes_decay
+from frameworks.contract import Recipe, SessionSpec, learning_rate, takes_decay
 
 Groups = list[dict[str, object]]
 
 
-def build(work: Work, model: PreTrainedModel) -> tuple[torch.optim.Optimizer, LambdaLR]:
+def build(spec: SessionSpec, model: PreTrainedModel) -> tuple[torch.optim.Optimizer, LambdaLR]:
     """The optimizer and its schedule. The gradient's norm is clipped by Trainer."""
-    recipe = work.recipe
+    recipe = spec.recipe
     named = list(model.named_parameters())
     groups = [
         {"params": [p for n, p in named if takes_decay(n)], "weight_decay": recipe.weight_decay},
         {"params": [p for n, p in named if not takes_decay(n)], "weight_decay": 0.0},
     ]
     optimizer = BUILDERS[recipe.optimizer](recipe, groups, model)
-    total_steps = work.feed.total_steps
+    total_steps = spec.feed.total_steps
 
     def factor(step: int) -> float:
         return learning_rate(recipe, step, total_steps) / recipe.learning_rate

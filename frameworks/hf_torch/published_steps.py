@@ -9,7 +9,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedModel
 
-from frameworks.contract import Device, Recipe, Start, StepTrace, Work
+from frameworks.contract import Device, Recipe, SessionSpec, Start, StepTrace
 from frameworks.hf_torch import model
 from frameworks.hf_torch.step_trace import STEPS, Ledger, autocast, followed, one_example
 
@@ -21,25 +21,27 @@ def step_trace(
 
     Raises `KeyError` for a name that is none."""
     head, dtype, step = PUBLISHED[name]
-    work = Work(recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe))
+    spec = SessionSpec(
+        recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe)
+    )
 
     def build() -> PreTrainedModel:
         return head.from_config(
-            model.configuration(work), torch_dtype=dtype, attn_implementation=recipe.attention
+            model.configuration(spec), torch_dtype=dtype, attn_implementation=recipe.attention
         )
 
-    return followed(build, lambda network, ledger: step(work, network, ledger), device)
+    return followed(build, lambda network, ledger: step(spec, network, ledger), device)
 
 
-def masked_language_model(work: Work, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
+def masked_language_model(spec: SessionSpec, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
     """milabench's (benchmarks/huggingface): Adam, every token predicted, gradients never given
     back, the outputs kept through the backward pass."""
     network.train()
     adam = torch.optim.Adam(network.parameters(), foreach=True)  # as PyTorch does on a GPU
     for _ in range(STEPS):
         with ledger.part("inputs"):
-            ids, labels = _tokens(work), _tokens(work)
-        with ledger.part("activations"), autocast(work.recipe):
+            ids, labels = _tokens(spec), _tokens(spec)
+        with ledger.part("activations"), autocast(spec.recipe):
             outputs = network(input_ids=ids, labels=labels)
         with ledger.part("workspace"):
             outputs.loss.backward()
@@ -51,12 +53,12 @@ def masked_language_model(work: Work, network: PreTrainedModel, ledger: Ledger) 
     return ledger.trace()
 
 
-def summed_logits(work: Work, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
+def summed_logits(spec: SessionSpec, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
     """Of the benchmark behind transformers' tables of eager and sdpa attention: weights in half
     precision, the sum of a language model's logits for a loss, and no optimizer."""
     network.train()
     with ledger.part("inputs"):
-        ids, mask = _tokens(work), _tokens(work)
+        ids, mask = _tokens(spec), _tokens(spec)
     for _ in range(STEPS):
         network.zero_grad()
         with ledger.part("activations"):
@@ -68,8 +70,8 @@ def summed_logits(work: Work, network: PreTrainedModel, ledger: Ledger) -> StepT
     return ledger.trace()
 
 
-def _tokens(work: Work) -> torch.Tensor:
-    return torch.ones(work.recipe.batch_size, work.recipe.length, dtype=torch.int64)
+def _tokens(spec: SessionSpec) -> torch.Tensor:
+    return torch.ones(spec.recipe.batch_size, spec.recipe.length, dtype=torch.int64)
 
 
 PUBLISHED = {

@@ -32,10 +32,10 @@ from frameworks.contract import (
     Part,
     Phase,
     Recipe,
+    SessionSpec,
     Start,
     StepTrace,
     Unsupported,
-    Work,
 )
 from frameworks.hf_torch import NAME, model, optimizer
 from frameworks.hf_torch.precision import DTYPES
@@ -59,14 +59,16 @@ def step_trace(
     if recipe.optimizer == "adamw_8bit":
         why = "its library computes on addresses, and a traced step has none"
         raise Unsupported(NAME, "optimizer", "adamw_8bit", why)
-    work = Work(recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe))
+    spec = SessionSpec(
+        recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe)
+    )
 
     def steps(network: PreTrainedModel, ledger: Ledger) -> StepTrace:
         if phase == "training":
-            return train(work, network, device, ledger)
-        return evaluate(work, network, ledger)
+            return train(spec, network, device, ledger)
+        return evaluate(spec, network, ledger)
 
-    return followed(lambda: build(work), steps, device)
+    return followed(lambda: build(spec), steps, device)
 
 
 def followed(
@@ -97,30 +99,30 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def build(work: Work) -> PreTrainedModel:
+def build(spec: SessionSpec) -> PreTrainedModel:
     """The model of the start's config, with weights that hold nothing."""
     network = AutoModelForSequenceClassification.from_config(
-        model.configuration(work),
+        model.configuration(spec),
         torch_dtype=torch.float32,
-        attn_implementation=work.recipe.attention,
+        attn_implementation=spec.recipe.attention,
     )
-    if work.recipe.gradient_checkpointing:
+    if spec.recipe.gradient_checkpointing:
         model.checkpoint_activations(network, same_dropout=False)
     return network
 
 
-def train(work: Work, network: PreTrainedModel, device: Device, ledger: Ledger) -> StepTrace:
+def train(spec: SessionSpec, network: PreTrainedModel, device: Device, ledger: Ledger) -> StepTrace:
     """Optimizer steps as Trainer takes them."""
-    recipe = work.recipe
+    recipe = spec.recipe
     network.train()
-    adamw, _ = optimizer.build(work, network)
+    adamw, _ = optimizer.build(spec, network)
     for group in adamw.param_groups:
         # PyTorch does all tensors at once on a GPU where it is not told otherwise.
         if device == "gpu" and not group.get("fused"):
             group["foreach"] = True
     for _ in range(STEPS):
         for _ in range(recipe.accumulation):
-            inputs = _batch(work, ledger)
+            inputs = _batch(spec, ledger)
             labels = inputs.pop("labels")
             with ledger.part("activations"), autocast(recipe):
                 outputs = network(**inputs)
@@ -138,13 +140,13 @@ def train(work: Work, network: PreTrainedModel, device: Device, ledger: Ledger) 
     return ledger.trace()
 
 
-def evaluate(work: Work, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
+def evaluate(spec: SessionSpec, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
     """Evaluation batches as Trainer takes them: the logits are kept, on the host."""
     network.eval()
     for _ in range(STEPS):
-        inputs = _batch(work, ledger)
+        inputs = _batch(spec, ledger)
         del inputs["labels"]
-        with torch.no_grad(), ledger.part("activations"), autocast(work.recipe):
+        with torch.no_grad(), ledger.part("activations"), autocast(spec.recipe):
             network(**inputs)
     return ledger.trace()
 
@@ -161,10 +163,10 @@ def one_example(recipe: Recipe) -> Examples:
     )
 
 
-def _batch(work: Work, ledger: Ledger) -> dict[str, torch.Tensor]:
-    size, length = work.recipe.batch_size, work.recipe.length
+def _batch(spec: SessionSpec, ledger: Ledger) -> dict[str, torch.Tensor]:
+    size, length = spec.recipe.batch_size, spec.recipe.length
     names = ["input_ids", "attention_mask"]
-    if work.start.architecture == "bert":
+    if spec.start.architecture == "bert":
         names.append("token_type_ids")
     with ledger.part("inputs"):
         batch = {name: torch.zeros(size, length, dtype=torch.int32) for name in names}

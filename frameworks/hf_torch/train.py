@@ -20,14 +20,14 @@ from transformers import (
 
 from frameworks import contract
 from frameworks.contract import (
-    Allocator,
+    AllocatorCounters,
     Curve,
     Effective,
     Examples,
     Precision,
+    SessionSpec,
     StepPhase,
     Watch,
-    Work,
     is_embedding,
 )
 from frameworks.contract.precision import Product
@@ -47,15 +47,15 @@ from frameworks.hf_torch.recording import Recording
 class Session(contract.Session):
     """Builds the model, the optimizer and the Trainer; raises `Unsupported` before it loads."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work)
-        for refusal in unsupported(work.recipe, work.start, model.device()):
+    def __init__(self, spec: SessionSpec) -> None:
+        super().__init__(spec)
+        for refusal in unsupported(spec.recipe, spec.start, model.device()):
             raise refusal
-        self.recording = Recording(work)
+        self.recording = Recording(spec)
         self._folder = TemporaryDirectory(prefix="ftbench-")  # Trainer insists on one
-        arguments = training_arguments(work, self._folder.name)
-        self.model = model.build(work)
-        self.optimizer, self.schedule = optimizer.build(work, self.model)
+        arguments = training_arguments(spec, self._folder.name)
+        self.model = model.build(spec)
+        self.optimizer, self.schedule = optimizer.build(spec, self.model)
         self.trainer = FeedTrainer(
             self.recording,
             model=self.model,
@@ -73,8 +73,8 @@ class Session(contract.Session):
         self.trainer.train()
 
     def train_bare(self, watch: Watch) -> None:
-        self.bare = bare.prepared(self.model, self.work.recipe)
-        self.bare_scaler = precision.bare_scaler(self.work.recipe)
+        self.bare = bare.prepared(self.model, self.spec.recipe)
+        self.bare_scaler = precision.bare_scaler(self.spec.recipe)
         bare.train(
             self.bare,
             self.model,
@@ -97,7 +97,7 @@ class Session(contract.Session):
     def product(self) -> Product:
         """What matrix products keep in the loop that trained."""
         if self.bare is not None:
-            return precision.product(precision.bare_context(self.work.recipe))
+            return precision.product(precision.bare_context(self.spec.recipe))
         return precision.product(self.trainer.accelerator.autocast())
 
     def precision_in_force(self) -> Precision:
@@ -130,7 +130,7 @@ class Session(contract.Session):
         model.load_weights(self.model, weights)
 
     def matmul_flops_per_second(self) -> float:
-        return matmul.flops_per_second(self.work.recipe)
+        return matmul.flops_per_second(self.spec.recipe)
 
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
         return memory.tell_phases(self.trainer, begins)
@@ -138,7 +138,7 @@ class Session(contract.Session):
     def reset_peak(self) -> None:
         memory.reset_peak()
 
-    def allocator(self) -> Allocator:
+    def allocator(self) -> AllocatorCounters:
         return memory.allocator()
 
 
@@ -152,10 +152,10 @@ class FeedTrainer(Trainer):
         self.accelerator.clip_grad_norm_ = self._clip_and_record
 
     def get_train_dataloader(self) -> DataLoader:
-        return self.accelerator.prepare(data.training_loader(self.recording.work.feed))
+        return self.accelerator.prepare(data.training_loader(self.recording.spec.feed))
 
     def get_test_dataloader(self, test_dataset: data.Indices) -> DataLoader:
-        recipe = self.recording.work.recipe
+        recipe = self.recording.spec.recipe
         size = test_dataset.batch_size
         loader = data.evaluation_loader(test_dataset.examples, recipe, batch_size=size)
         return self.accelerator.prepare(loader)
@@ -193,15 +193,15 @@ class Steps(TrainerCallback):
             control.should_training_stop = True
 
 
-def training_arguments(work: Work, folder: str) -> TrainingArguments:
+def training_arguments(spec: SessionSpec, folder: str) -> TrainingArguments:
     """The recipe in Trainer's words; what is no part of training is off."""
-    recipe = work.recipe
-    unclipped = inf if work.record else 0.0  # at infinity the norm is taken and nothing is cut
+    recipe = spec.recipe
+    unclipped = inf if spec.record else 0.0  # at infinity the norm is taken and nothing is cut
     return TrainingArguments(
         output_dir=folder,
         per_device_train_batch_size=recipe.batch_size,
         gradient_accumulation_steps=recipe.accumulation,
-        max_steps=work.feed.total_steps,
+        max_steps=spec.feed.total_steps,
         max_grad_norm=recipe.max_gradient_norm or unclipped,
         torch_compile=recipe.compile,
         seed=recipe.seed,

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from frameworks.contract import Device, Work
+from frameworks.contract import Device, SessionSpec
 from frameworks.keras_rnn import memory
 
 EMBEDDING, UNITS = 128, 64
@@ -25,33 +25,33 @@ def device() -> Device:
     return "gpu" if gpus else "cpu"
 
 
-def build(work: Work) -> keras.Model:
+def build(spec: SessionSpec) -> keras.Model:
     """The model with weights drawn from the recipe's seed, on its device.
 
     Inputs are int32 (batch, width), right-padded as cuDNN's LSTM demands; the logits come from
     the last real state of either direction.
     """
-    if work.memory_limit_bytes is not None:
-        memory.limit_memory(work.memory_limit_bytes)
-    keras.utils.set_random_seed(work.recipe.seed)
-    dropout = work.recipe.dropout or 0.0  # no checkpoint says another rate
+    if spec.memory_limit_bytes is not None:
+        memory.limit_memory(spec.memory_limit_bytes)
+    keras.utils.set_random_seed(spec.recipe.seed)
+    dropout = spec.recipe.dropout or 0.0  # no checkpoint says another rate
     inputs = {
         name: keras.Input((None,), dtype="int32", name=name)
         for name in ("input_ids", "attention_mask")
     }
     mask = keras.ops.cast(inputs["attention_mask"], "bool")
-    embed = keras.layers.Embedding(work.start.vocabulary_size, EMBEDDING, name="words")
+    embed = keras.layers.Embedding(spec.start.vocabulary_size, EMBEDDING, name="words")
     states = embed(inputs["input_ids"])
-    if work.train.has_token_types:  # they show where a pair's second text begins
+    if spec.train.has_token_types:  # they show where a pair's second text begins
         inputs["token_type_ids"] = keras.Input((None,), dtype="int32", name="token_type_ids")
         types = keras.layers.Embedding(2, EMBEDDING, name="token_types")
         states = keras.layers.add([states, types(inputs["token_type_ids"])])
-    states = keras.layers.Dropout(dropout, seed=work.recipe.seed)(states)
+    states = keras.layers.Dropout(dropout, seed=spec.recipe.seed)(states)
     for name, every_state in (("lower", True), ("upper", False)):
         lstm = keras.layers.LSTM(UNITS, return_sequences=every_state, name="lstm")
         states = keras.layers.Bidirectional(lstm, name=name)(states, mask=mask)
-    states = keras.layers.Dropout(dropout, seed=work.recipe.seed + 1)(states)
-    logits = keras.layers.Dense(work.start.label_count, name="classifier")(states)
+    states = keras.layers.Dropout(dropout, seed=spec.recipe.seed + 1)(states)
+    logits = keras.layers.Dense(spec.start.label_count, name="classifier")(states)
     return keras.Model(inputs, logits)
 
 

@@ -7,16 +7,18 @@ from collections.abc import Iterable
 import keras
 import tensorflow as tf
 
-from frameworks.contract import Work, learning_rate, takes_decay
+from frameworks.contract import SessionSpec, learning_rate, takes_decay
 from frameworks.keras_rnn.recording import Recording
 
 
-def build(work: Work, model: keras.Model, recording: Recording) -> keras.optimizers.Optimizer:
+def build(
+    spec: SessionSpec, model: keras.Model, recording: Recording
+) -> keras.optimizers.Optimizer:
     """The optimizer and its schedule. Under fp16 Keras scales the loss around it."""
-    optimizer = BUILDERS[work.recipe.optimizer](work, recording)
+    optimizer = BUILDERS[spec.recipe.optimizer](spec, recording)
     undecayed = [v for v in model.trainable_variables if not takes_decay(v.path)]
     optimizer.exclude_from_weight_decay(var_list=undecayed)
-    if work.recipe.precision == "fp16":
+    if spec.recipe.precision == "fp16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
 
@@ -26,18 +28,18 @@ class WholeSteps:
     clipped over all variables at once, and the gradients of a step's batches are averaged over
     the step's examples."""
 
-    def __init__(self, work: Work, recording: Recording, **fields: float) -> None:
+    def __init__(self, spec: SessionSpec, recording: Recording, **fields: float) -> None:
         super().__init__(
-            learning_rate=Schedule(work),
-            weight_decay=work.recipe.weight_decay,
+            learning_rate=Schedule(spec),
+            weight_decay=spec.recipe.weight_decay,
             **fields,
         )
-        self.work, self.recording = work, recording
+        self.spec, self.recording = spec, recording
         self.sums: list[keras.Variable] = []
 
     def build(self, variables: Iterable[keras.Variable]) -> None:
         super().build(variables)
-        if self.work.recipe.accumulation > 1 and not self.sums:
+        if self.spec.recipe.accumulation > 1 and not self.sums:
             self.sums = self.add_optimizer_variables(variables, "sum")
 
     def apply(
@@ -45,7 +47,7 @@ class WholeSteps:
     ) -> None:
         """Takes a batch's mean gradient; updates the variables where the batch ends a step."""
         grads = [tf.convert_to_tensor(gradient) for gradient in grads]
-        if self.work.recipe.accumulation == 1:
+        if self.spec.recipe.accumulation == 1:
             super().apply(grads, trainable_variables)
             return
         with tf.init_scope():
@@ -64,8 +66,8 @@ class WholeSteps:
 
     def _clip_gradients(self, grads: Iterable[tf.Tensor]) -> list[tf.Tensor]:
         """Clips by the norm over all variables, as `torch.nn.utils.clip_grad_norm_` does."""
-        grads, limit = list(grads), self.work.recipe.max_gradient_norm
-        if not (limit or self.work.record):
+        grads, limit = list(grads), self.spec.recipe.max_gradient_norm
+        if not (limit or self.spec.record):
             return grads
         norm = tf.linalg.global_norm(grads)
         self.recording.step(norm, self._get_current_learning_rate())
@@ -78,10 +80,10 @@ class WholeSteps:
 class AdamW(WholeSteps, keras.optimizers.AdamW):
     """Keras's AdamW with PyTorch's convention: epsilon is added after the bias correction."""
 
-    def __init__(self, work: Work, recording: Recording) -> None:
-        recipe = work.recipe
+    def __init__(self, spec: SessionSpec, recording: Recording) -> None:
+        recipe = spec.recipe
         super().__init__(
-            work, recording, beta_1=recipe.beta1, beta_2=recipe.beta2, epsilon=recipe.epsilon
+            spec, recording, beta_1=recipe.beta1, beta_2=recipe.beta2, epsilon=recipe.epsilon
         )
 
     def update_step(
@@ -134,9 +136,9 @@ BUILDERS = {"adamw": AdamW, "adafactor": Adafactor}
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """The contract's learning rate of every step, looked up."""
 
-    def __init__(self, work: Work) -> None:
-        total = work.feed.total_steps
-        self.rates = [learning_rate(work.recipe, step, total) for step in range(total)]
+    def __init__(self, spec: SessionSpec) -> None:
+        total = spec.feed.total_steps
+        self.rates = [learning_rate(spec.recipe, step, total) for step in range(total)]
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         last = len(self.rates) - 1

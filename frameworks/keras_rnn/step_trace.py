@@ -32,11 +32,11 @@ from frameworks.contract import (
     Part,
     Phase,
     Recipe,
+    SessionSpec,
     Start,
     StepPhase,
     StepTrace,
     Unsupported,
-    Work,
 )
 from frameworks.keras_rnn import NAME, model, optimizer, precision, unsupported
 from frameworks.keras_rnn.recording import Recording
@@ -93,10 +93,10 @@ def _traced(
 ) -> list[graphs.Node]:
     """The step's graph as the device would run it. The batch size is traced into it: a loop's
     body does not tell its shapes otherwise."""
-    work = Work(recipe, start, _examples(recipe, start))
+    spec = SessionSpec(recipe, start, _examples(recipe, start))
     keras.utils.clear_session()  # names count on from model to model otherwise
     with _cudnn(device):
-        function = _function(work, batch_size, phase)
+        function = _function(spec, batch_size, phase)
     return _nodes(function, _rewritten(function, device), batch_size, recipe.length)
 
 
@@ -142,11 +142,11 @@ def _cudnn(device: Device) -> Iterator[None]:
         rnn._is_gpu_available = before
 
 
-def _function(work: Work, batch_size: int, phase: Phase) -> Any:
+def _function(spec: SessionSpec, batch_size: int, phase: Phase) -> Any:
     """`fit`'s step (or `predict`'s) over a batch of full-length examples."""
-    shape = (batch_size, work.recipe.length)
-    with precision.applied(work.recipe):
-        network = model.build(work)
+    shape = (batch_size, spec.recipe.length)
+    with precision.applied(spec.recipe):
+        network = model.build(spec)
         inputs = {t.name: tf.TensorSpec(shape, tf.int32, t.name) for t in network.inputs}
         labels = tf.TensorSpec(shape[:1], tf.int32, "labels")
         if phase == "evaluation":
@@ -154,8 +154,8 @@ def _function(work: Work, batch_size: int, phase: Phase) -> Any:
             function = step.get_concrete_function((inputs,))
             function.made = function.kept = [v.value for v in network.variables]
             return function
-        recording = Recording(work)
-        rule = optimizer.build(work, network, recording)
+        recording = Recording(spec)
+        rule = optimizer.build(spec, network, recording)
         rule.build(network.trainable_variables)
         network.compile(optimizer=rule, loss=MeanLoss(recording))
         step = tf.function(network.train_step)

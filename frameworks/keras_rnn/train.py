@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from frameworks import contract
 from frameworks.contract import (
-    Allocator,
+    AllocatorCounters,
     Curve,
     Effective,
     Examples,
     Precision,
+    SessionSpec,
     StepPhase,
     Watch,
-    Work,
 )
 from frameworks.contract.precision import Product
 from frameworks.keras_rnn import (
@@ -36,38 +36,38 @@ from frameworks.keras_rnn.recording import Recording
 class Session(contract.Session):
     """Builds the model, the optimizer and compiles; raises `Unsupported` before it loads."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work)
-        for refusal in unsupported(work.recipe, work.start, model.device()):
+    def __init__(self, spec: SessionSpec) -> None:
+        super().__init__(spec)
+        for refusal in unsupported(spec.recipe, spec.start, model.device()):
             raise refusal
-        self.recording = Recording(work)
+        self.recording = Recording(spec)
         # What the bare loop ran, where it did.
         self.bare: tf.types.experimental.PolymorphicFunction | None = None
-        with precision.applied(work.recipe):
-            self.model = model.build(work)
-            self.optimizer = optimizer.build(work, self.model, self.recording)
+        with precision.applied(spec.recipe):
+            self.model = model.build(spec)
+            self.optimizer = optimizer.build(spec, self.model, self.recording)
             self.loss = MeanLoss(self.recording)
             self.model.compile(
-                optimizer=self.optimizer, loss=self.loss, jit_compile=work.recipe.compile
+                optimizer=self.optimizer, loss=self.loss, jit_compile=spec.recipe.compile
             )
 
     def train(self, watch: Watch) -> None:
-        seen = self.recording.batch if self.work.hash_batches else None
+        seen = self.recording.batch if self.spec.hash_batches else None
         self.model.fit(
-            data.training_dataset(self.work.feed, seen),
+            data.training_dataset(self.spec.feed, seen),
             shuffle=False,
             epochs=1,  # the dataset goes on from epoch to epoch by itself
-            steps_per_epoch=self.work.feed.total_batches,
-            callbacks=Steps(self.work, watch, self.model),
+            steps_per_epoch=self.spec.feed.total_batches,
+            callbacks=Steps(self.spec, watch, self.model),
             verbose=0,
         )
 
     def train_bare(self, watch: Watch) -> None:
-        self.bare = bare.prepared(self.model, self.optimizer, self.loss, self.work.recipe)
+        self.bare = bare.prepared(self.model, self.optimizer, self.loss, self.spec.recipe)
         bare.train(self.bare, self.recording, watch)
 
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
-        dataset = data.evaluation_dataset(examples, self.work.recipe, batch_size=batch_size)
+        dataset = data.evaluation_dataset(examples, self.spec.recipe, batch_size=batch_size)
         return self.model.predict(dataset, verbose=0).astype(np.float32)
 
     def synchronize(self) -> None:
@@ -113,7 +113,7 @@ class Session(contract.Session):
         model.load_weights(self.model, weights)
 
     def matmul_flops_per_second(self) -> float:
-        return matmul.flops_per_second(self.work.recipe)
+        return matmul.flops_per_second(self.spec.recipe)
 
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
         return False  # one graph runs the whole step
@@ -121,7 +121,7 @@ class Session(contract.Session):
     def reset_peak(self) -> None:
         memory.reset_peak()
 
-    def allocator(self) -> Allocator:
+    def allocator(self) -> AllocatorCounters:
         return memory.allocator()
 
 
@@ -129,9 +129,9 @@ class Steps(keras.callbacks.CallbackList):
     """Tells the watch about every optimizer step, and the loop to stop. A list of its own: for a
     single callback Keras would wait for the loss after every batch."""
 
-    def __init__(self, work: Work, watch: Watch, model: keras.Model) -> None:
+    def __init__(self, spec: SessionSpec, watch: Watch, model: keras.Model) -> None:
         super().__init__(add_history=True, model=model)
-        self.feed, self.watch = work.feed, watch
+        self.feed, self.watch = spec.feed, watch
 
     def on_train_begin(self, logs: object = None) -> None:
         super().on_train_begin(logs)

@@ -20,9 +20,9 @@ from frameworks.contract import (  # noqa: E402
     Examples,
     Recipe,
     Session,
+    SessionSpec,
     Start,
     Unsupported,
-    Work,
 )
 
 NEEDS = {
@@ -47,9 +47,9 @@ def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def new_session(name: str, work: Work) -> Session:
+def new_session(name: str, spec: SessionSpec) -> Session:
     needed(name)
-    return importlib.import_module(f"frameworks.{name}.train").Session(work)
+    return importlib.import_module(f"frameworks.{name}.train").Session(spec)
 
 
 def unsupported(name: str, recipe: Recipe, start: Start) -> list[Unsupported]:
@@ -125,17 +125,17 @@ def make_examples(count: int, *, pairs: bool, seed: int = 0, labels: int = 3) ->
     )
 
 
-def make_work(
+def make_spec(
     start: Start,
     count: int = 22,
     *,
     record: bool = True,
     hash_batches: bool = False,
     **fields: object,
-) -> Work:
+) -> SessionSpec:
     recipe = Recipe(**{"batch_size": 4, "length": LENGTH, "dropout": 0.0, **fields})
     examples = make_examples(count, pairs=start.architecture == "bert")
-    return Work(recipe, start, examples, record, hash_batches)
+    return SessionSpec(recipe, start, examples, record, hash_batches)
 
 
 def loses_bits(product: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> bool:

@@ -20,7 +20,7 @@ from frameworks.contract import Recipe, Start, StepTrace, Unsupported  # noqa: E
 from frameworks.hf_torch import published_steps, step_trace  # noqa: E402
 from results import store  # noqa: E402
 from results.schema import Prediction  # noqa: E402
-from tests.frameworks.conftest import LENGTH, Eyes, make_work, new_session  # noqa: E402
+from tests.frameworks.conftest import LENGTH, Eyes, make_spec, new_session  # noqa: E402
 
 
 def recipe(**fields: object) -> Recipe:
@@ -53,7 +53,7 @@ def peak(start: Start, device: str = "gpu", **fields: object) -> int:
 
 def test_what_stays_is_what_the_session_holds(starts: dict[str, Start]) -> None:
     for architecture, start in starts.items():
-        session = new_session("hf_torch", make_work(start, steps=2, dropout=None))
+        session = new_session("hf_torch", make_spec(start, steps=2, dropout=None))
         session.train(Eyes(stop_after=2))
         weights = sum(p.numel() * 4 for p in session.model.parameters())
         state = sum(
@@ -81,10 +81,10 @@ def test_the_peak_is_what_pytorch_takes(
 ) -> None:
     """PyTorch's profiler counts every byte that its CPU allocator gives out."""
     start = starts[architecture]
-    work = make_work(
+    spec = make_spec(
         start, count=12, steps=3, batch_size=4, dropout=0.1, padding="max", attention=attention
     )
-    session = new_session("hf_torch", work)
+    session = new_session("hf_torch", spec)
     gc.collect()  # what earlier sessions left must not be given back meanwhile
     with torch.profiler.profile(profile_memory=True) as profile:
         session.train(Eyes())

@@ -14,7 +14,7 @@ import pytest
 
 from frameworks._tensorflow import executor
 from frameworks.contract import Recipe, Start, StepTrace, Unsupported
-from tests.frameworks.conftest import LENGTH, make_work, needed, new_session
+from tests.frameworks.conftest import LENGTH, make_spec, needed, new_session
 
 BACKENDS = ("hf_tf", "keras_rnn")
 
@@ -52,7 +52,7 @@ def test_weights_and_optimizer_are_all_there_at_the_end(
     backend: str, starts: dict[str, Start]
 ) -> None:
     found = trace(backend, starts["bert"])
-    session = new_session(backend, make_work(starts["bert"]))
+    session = new_session(backend, make_spec(starts["bert"]))
     weights = sum(values.size for values in session.weights().values()) * 4
     left = by_part(found, found.events - 1)
     assert left["weights"] == weights

@@ -210,13 +210,13 @@ def test_embeddings_are_look_up_tables_only() -> None:
 
 def test_a_cpu_lacks_tf32_and_what_its_flags_do_not_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"avx2"}))
-    assert contract.lacks("fp32", "cpu") is None
-    assert "TF32" in (contract.lacks("tf32", "cpu") or "")
-    assert "avx512_bf16" in (contract.lacks("bf16", "cpu") or "")
-    assert contract.lacks("bf16", "gpu") is None
+    assert contract.unsupported_precision("cpu", "fp32") is None
+    assert "TF32" in (contract.unsupported_precision("cpu", "tf32") or "")
+    assert "avx512_bf16" in (contract.unsupported_precision("cpu", "bf16") or "")
+    assert contract.unsupported_precision("gpu", "bf16") is None
     monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"amx_bf16"}))
-    assert contract.lacks("bf16", "cpu") is None
-    assert "avx512_fp16" in (contract.lacks("fp16", "cpu") or "")
+    assert contract.unsupported_precision("cpu", "bf16") is None
+    assert "avx512_fp16" in (contract.unsupported_precision("cpu", "fp16") or "")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_the_limit_of_onednn_hides_what_the_processor_has(
     monkeypatch.setattr(Path, "read_text", lambda self: flags)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     for name, supported in (("bf16", bf16), ("fp16", fp16)):
-        reason = contract.lacks(name, "cpu")
+        reason = contract.unsupported_precision("cpu", name)
         assert (reason is None) == supported
         assert supported or f"under ONEDNN_MAX_CPU_ISA={limit}" in (reason or "")
 

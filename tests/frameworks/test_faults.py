@@ -23,8 +23,8 @@ from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.equivalence.checks import describe
 from benchmarks.harness.equivalence.trace import Traced
 from frameworks import contract
-from frameworks.contract import Examples, Session, Start, Work
-from tests.frameworks.conftest import make_work, needed, new_session
+from frameworks.contract import Examples, Session, SessionSpec, Start
+from tests.frameworks.conftest import make_spec, needed, new_session
 from tests.frameworks.tracing import clean_trace, evaluation, traced
 
 # Two epochs of six steps, each with a last batch of 2 examples after one of 4; clipping is at
@@ -42,9 +42,9 @@ EXAMPLES = 46
 
 
 @pytest.fixture(scope="module")
-def work(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) -> Work:
+def spec(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) -> SessionSpec:
     start = curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
-    return make_work(start, EXAMPLES, hash_batches=True, **FIELDS)
+    return make_spec(start, EXAMPLES, hash_batches=True, **FIELDS)
 
 
 def curved(start: Start, folder: Path) -> Start:
@@ -59,10 +59,10 @@ def curved(start: Start, folder: Path) -> Start:
 
 
 @pytest.fixture(scope="module")
-def reference(work: Work) -> Traced:
+def reference(spec: SessionSpec) -> Traced:
     needed("hf_torch")
     needed("hf_tf")
-    return clean_trace("hf_tf", work)
+    return clean_trace("hf_tf", spec)
 
 
 # Faults of the optimizer: put into a session that is ready to train.
@@ -75,7 +75,7 @@ def epsilon_unscaled(session: Session) -> None:
     def unscale(optimizer, *_):
         step = next(steps)
         for group in optimizer.param_groups:
-            group["eps"] = session.work.recipe.epsilon / sqrt(1 - 0.999**step)
+            group["eps"] = session.spec.recipe.epsilon / sqrt(1 - 0.999**step)
 
     session.optimizer.register_step_pre_hook(unscale)
 
@@ -100,7 +100,7 @@ def clipping_by_variable(session: Session) -> None:
 
 def decay_everywhere(session: Session) -> None:
     for group in session.optimizer.param_groups:
-        group["weight_decay"] = session.work.recipe.weight_decay
+        group["weight_decay"] = session.spec.recipe.weight_decay
 
 
 def decay_in_the_gradient(session: Session) -> None:
@@ -114,7 +114,7 @@ def decay_in_the_gradient(session: Session) -> None:
     def add(*_):
         for parameter in decayed["params"]:
             if parameter.grad is not None:
-                parameter.grad.add_(parameter, alpha=session.work.recipe.weight_decay)
+                parameter.grad.add_(parameter, alpha=session.spec.recipe.weight_decay)
 
     session.optimizer.register_step_pre_hook(add)
 
@@ -180,13 +180,13 @@ IN_SESSION = [
 )
 def test_a_fault_in_the_session_is_caught(
     reference: Traced,
-    work: Work,
+    spec: SessionSpec,
     fault: str,
     inject: Callable[[Session], None],
     check: str,
     step: int | None,
 ) -> None:
-    session = new_session("hf_torch", work)
+    session = new_session("hf_torch", spec)
     inject(session)
     caught(fault, reference, traced("hf_torch", session), check, step)
 
@@ -315,7 +315,7 @@ IN_MODULES = [
 )
 def test_a_fault_in_the_backend_is_caught(
     reference: Traced,
-    work: Work,
+    spec: SessionSpec,
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
     inject: Callable[[pytest.MonkeyPatch], None],
@@ -323,7 +323,7 @@ def test_a_fault_in_the_backend_is_caught(
     step: int | None,
 ) -> None:
     inject(monkeypatch)
-    caught(fault, reference, clean_trace("hf_torch", work), check, step)
+    caught(fault, reference, clean_trace("hf_torch", spec), check, step)
 
 
 # Faults of the data that a backend is given.
@@ -356,15 +356,15 @@ def labels_moved(examples: Examples) -> Examples:
     ],
 )
 def test_a_fault_in_the_data_is_caught(
-    reference: Traced, work: Work, fault: str, change: Callable[[Examples], Examples]
+    reference: Traced, spec: SessionSpec, fault: str, change: Callable[[Examples], Examples]
 ) -> None:
-    session = new_session("hf_torch", dataclasses.replace(work, train=change(work.train)))
-    trace = traced("hf_torch", session, change(evaluation(work.start)))
+    session = new_session("hf_torch", dataclasses.replace(spec, train=change(spec.train)))
+    trace = traced("hf_torch", session, change(evaluation(spec.start)))
     caught(fault, reference, trace, "batches", 1)
 
 
 def test_keras_own_epsilon_is_caught_in_tensorflow(
-    work: Work, monkeypatch: pytest.MonkeyPatch
+    spec: SessionSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the backend where the convention is another: epsilon as Keras's own Adam has it."""
     needed("hf_tf")
@@ -386,14 +386,14 @@ def test_keras_own_epsilon_is_caught_in_tensorflow(
             self.epsilon = given
 
     monkeypatch.setattr(optimizer.AdamW, "update_step", unscaled)
-    clean = clean_trace("hf_torch", work)
+    clean = clean_trace("hf_torch", spec)
     caught(
-        "epsilon not scaled, in TensorFlow", clean, clean_trace("hf_tf", work), "first update", 2
+        "epsilon not scaled, in TensorFlow", clean, clean_trace("hf_tf", spec), "first update", 2
     )
 
 
-def test_without_a_fault_it_holds(reference: Traced, work: Work) -> None:
-    certificate = certify(reference, clean_trace("hf_torch", work))
+def test_without_a_fault_it_holds(reference: Traced, spec: SessionSpec) -> None:
+    certificate = certify(reference, clean_trace("hf_torch", spec))
     assert certificate.holds, certificate.verdict
     assert 0 < certificate.clipped_steps < certificate.steps
     assert certificate.epochs == 2

@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from frameworks.contract import Recipe, Session, Start, lacks
-from tests.frameworks.conftest import Eyes, make_work, new_session, unsupported
+from frameworks.contract import Recipe, Session, Start, unsupported_precision
+from tests.frameworks.conftest import Eyes, make_spec, new_session, unsupported
 
 BASE = {
     "steps": 3,
@@ -100,13 +100,13 @@ def test_a_setting_is_read_back_or_refused(
 def test_refusals_name_field_backend_and_reason(backend: str, starts: dict[str, Start]) -> None:
     start = starts["bert"]
     cases = {"tf32": Recipe(precision="tf32", length=16)}
-    if lacks("fp16", "cpu") or backend == "hf_torch":
+    if unsupported_precision("cpu", "fp16") or backend == "hf_torch":
         cases["fp16"] = Recipe(precision="fp16", length=16)
     for value, recipe in cases.items():
         (refusal,) = unsupported(backend, recipe, start)
         assert refusal.backend == backend and refusal.value == value and refusal.reason
         with pytest.raises(type(refusal), match=f"{backend} cannot do precision"):
-            new_session(backend, dataclasses.replace(make_work(start), recipe=recipe))
+            new_session(backend, dataclasses.replace(make_spec(start), recipe=recipe))
     assert not unsupported(backend, Recipe(length=16), start)
 
 
@@ -117,7 +117,7 @@ def test_a_length_beyond_the_positions_is_refused(backend: str, starts: dict[str
 
 
 def run(backend: str, start: Start, fields: dict[str, object]) -> Session:
-    session = new_session(backend, make_work(start, hash_batches=True, **{**BASE, **fields}))
+    session = new_session(backend, make_spec(start, hash_batches=True, **{**BASE, **fields}))
     session.train(Eyes())
     return session
 

@@ -19,7 +19,7 @@ from benchmarks.harness.plan.sections import MemoryPlan
 from benchmarks.harness.worker import memory as memory_pass
 from frameworks.contract import Recipe, Start, Unsupported
 from results.schema import JobKey, Memory
-from tests.frameworks.conftest import Eyes, make_work, needed, new_session, unsupported
+from tests.frameworks.conftest import Eyes, make_spec, needed, new_session, unsupported
 from tests.frameworks.tracing import clean_trace, traced_work
 
 KERAS = ("hf_tf", "keras_rnn")
@@ -43,7 +43,7 @@ def test_checkpointing_computes_layers_twice_and_changes_nothing_else(
         session, calls = (
             new_session(
                 "hf_torch",
-                make_work(
+                make_spec(
                     starts[architecture], steps=STEPS, dropout=0.5, learning_rate=1e-2, **fields
                 ),
             ),
@@ -101,12 +101,12 @@ def test_keras_cannot_recompute_a_layer_that_takes_a_mask() -> None:
 def test_what_keras_lacks_is_refused_by_name(starts: dict[str, Start]) -> None:
     for backend in KERAS:
         for field, value in (("optimizer", "adamw_8bit"), ("gradient_checkpointing", True)):
-            work = make_work(starts["bert"], **{field: value})
-            (refusal,) = unsupported(backend, work.recipe, starts["bert"])
+            spec = make_spec(starts["bert"], **{field: value})
+            (refusal,) = unsupported(backend, spec.recipe, starts["bert"])
             assert (refusal.backend, refusal.field) == (backend, field) and refusal.reason
     needed("hf_tf")
     with pytest.raises(Unsupported, match="hf_tf cannot do gradient_checkpointing = True"):
-        new_session("hf_tf", make_work(starts["bert"], gradient_checkpointing=True))
+        new_session("hf_tf", make_spec(starts["bert"], gradient_checkpointing=True))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_eight_bit_adamw_is_adamw_where_it_keeps_32_bits(
     }
     losses = []
     for name in ("adamw", "adamw_8bit"):
-        session = new_session("hf_torch", make_work(starts["bert"], optimizer=name, **fields))
+        session = new_session("hf_torch", make_spec(starts["bert"], optimizer=name, **fields))
         getattr(session, loop)(Eyes())
         losses.append(session.curve().loss)
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
@@ -178,7 +178,7 @@ def test_adafactor_is_trainers_step_by_step(backend: str, starts: dict[str, Star
 
     from frameworks.hf_torch.optimizer import adafactor
 
-    work = make_work(
+    spec = make_spec(
         starts["distilbert"],
         steps=4,
         schedule="constant",
@@ -193,8 +193,8 @@ def test_adafactor_is_trainers_step_by_step(backend: str, starts: dict[str, Star
     shapes = [(6, 4), (5,), (2, 3, 4)]
     begun = [draw(shape).astype(np.float32) for shape in shapes]
     parameters = [torch.nn.Parameter(torch.tensor(value)) for value in begun]
-    theirs = adafactor(work.recipe, [{"params": parameters, "weight_decay": 0.1}], None)
-    ours, variables = keras_adafactor(backend, work, begun)
+    theirs = adafactor(spec.recipe, [{"params": parameters, "weight_decay": 0.1}], None)
+    ours, variables = keras_adafactor(backend, spec, begun)
     for step in range(4):
         gradients = [10.0**-step * draw(shape).astype(np.float32) for shape in shapes]
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -205,12 +205,12 @@ def test_adafactor_is_trainers_step_by_step(backend: str, starts: dict[str, Star
             np.testing.assert_allclose(variable.numpy(), parameter.detach().numpy(), atol=2e-6)
 
 
-def keras_adafactor(backend: str, work: Any, begun: list[np.ndarray]) -> tuple[Any, list[Any]]:
+def keras_adafactor(backend: str, spec: Any, begun: list[np.ndarray]) -> tuple[Any, list[Any]]:
     import tensorflow as tf
 
     module = importlib.import_module(f"frameworks.{backend}.optimizer")
-    recording = importlib.import_module(f"frameworks.{backend}.recording").Recording(work)
-    built = module.Adafactor(work, recording)
+    recording = importlib.import_module(f"frameworks.{backend}.recording").Recording(spec)
+    built = module.Adafactor(spec, recording)
     if backend == "hf_tf":
         variables = [tf.Variable(value) for value in begun]
         return lambda gradients: built.apply_gradients(
@@ -228,13 +228,13 @@ def test_adafactor_is_the_same_work_in_both_frameworks(
 ) -> None:
     for name in ("hf_torch", "hf_tf"):
         needed(name)
-    work = traced_work(
+    spec = traced_work(
         starts["distilbert"],
         accumulation=accumulation,
         optimizer="adafactor",
         max_gradient_norm=0.5,
     )
-    found = certify(*(clean_trace(name, work) for name in ("hf_torch", "hf_tf")))
+    found = certify(*(clean_trace(name, spec) for name in ("hf_torch", "hf_tf")))
     assert found.holds, found.verdict
 
 
@@ -244,7 +244,7 @@ def test_adafactor_keeps_less_state_than_adamw(
 ) -> None:
     """AdamW's is twice the parameters. Trainer's Adafactor keeps rows and columns alone, Keras's
     the whole second moment beside them."""
-    session = new_session(backend, make_work(starts["distilbert"], steps=2, optimizer="adafactor"))
+    session = new_session(backend, make_spec(starts["distilbert"], steps=2, optimizer="adafactor"))
     getattr(session, loop)(Eyes())
     effective = session.effective()
     share = 0.3 if backend == "hf_torch" else 0.65
@@ -266,7 +266,7 @@ def state_size(optimizer: Any) -> int:
 
 @pytest.mark.once
 def test_the_phases_of_every_step_are_told(starts: dict[str, Start]) -> None:
-    session = new_session("hf_torch", make_work(starts["bert"], 16, steps=2, accumulation=2))
+    session = new_session("hf_torch", make_spec(starts["bert"], 16, steps=2, accumulation=2))
     seen: list[str | None] = []
     assert session.tell_phases(seen.append)
     session.train(Eyes())
@@ -283,14 +283,14 @@ def test_the_memory_pass_tells_phases_of_one_further_step(
 ) -> None:
     """A tiny model's own needs are below what the process holds anyway, so the forward pass is
     given some: memory that it takes and gives back."""
-    work = make_work(starts["bert"], steps=STEPS + 1, record=False)
+    spec = make_spec(starts["bert"], steps=STEPS + 1, record=False)
     before = process_memory.reset_peak()
-    session = new_session(backend, work)
+    session = new_session(backend, spec)
     if backend == "hf_torch":
         session.model.register_forward_pre_hook(lambda *_: np.ones(LARGE, np.int8).sum() and None)
     job = Job.model_construct(
         key=JobKey(id="x", backend=backend, task="imdb", question="memory"),
-        recipe=work.recipe,
+        recipe=spec.recipe,
         memory=MemoryPlan(steps=STEPS),
         predictions=Path("x"),
     )

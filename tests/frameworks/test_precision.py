@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.harness.worker import training
-from frameworks.contract import Precision, Session, Start, Work, lacks
+from frameworks.contract import Precision, Session, SessionSpec, Start, unsupported_precision
 from frameworks.contract.precision import BITS, Product, factors
 from results.schema import Role
 from tests.frameworks.conftest import (
     Eyes,
     loses_bits,
-    make_work,
+    make_spec,
     needed,
     new_session,
     unsupported,
@@ -38,7 +38,7 @@ def start(starts: dict[str, Start]) -> Start:
 
 def trained(session: Session, role: Role, eyes: Eyes) -> None:
     """As a job's worker does it; of the job it needs no more."""
-    job = SimpleNamespace(key=SimpleNamespace(role=role), recipe=session.work.recipe)
+    job = SimpleNamespace(key=SimpleNamespace(role=role), recipe=session.spec.recipe)
     training.run(job, session, eyes)  # type: ignore[arg-type]
 
 
@@ -92,10 +92,10 @@ def test_what_is_coarser_than_every_word_has_none() -> None:
 def test_what_the_recipe_says_is_what_is_computed_in(
     backend: str, start: Start, precision: Precision, bits: int, role: Role
 ) -> None:
-    work = make_work(start, steps=2, precision=precision, record=False)
-    if refusals := unsupported(backend, work.recipe, start):
+    spec = make_spec(start, steps=2, precision=precision, record=False)
+    if refusals := unsupported(backend, spec.recipe, start):
         pytest.skip(str(refusals[0]))
-    session, eyes = new_session(backend, work), Eyes()
+    session, eyes = new_session(backend, spec), Eyes()
     trained(session, role, eyes)
     assert eyes.steps == [1, 2]
     effective = session.effective()
@@ -156,8 +156,8 @@ def coarse_products() -> Iterator[None]:
         matmul.fp32_precision = before
 
 
-def refused(backend: str, work: Work, role: Role) -> None:
-    session, eyes = new_session(backend, work), Eyes()
+def refused(backend: str, spec: SessionSpec, role: Role) -> None:
+    session, eyes = new_session(backend, spec), Eyes()
     with pytest.raises(training.PrecisionOverridden, match="'fp32'.*'bf16'"):
         trained(session, role, eyes)
     assert eyes.begun == 1 and eyes.steps == []
@@ -168,17 +168,17 @@ def refused(backend: str, work: Work, role: Role) -> None:
 def test_products_that_a_switch_makes_coarse_are_told(
     start: Start, coarse_products: None, role: Role
 ) -> None:
-    refused("hf_torch", make_work(start, steps=5, record=False), role)
+    refused("hf_torch", make_spec(start, steps=5, record=False), role)
 
 
 @pytest.mark.once
 def test_autocast_from_outside_changes_trainer_and_not_the_bare_loop(
     start: Start, ambient_autocast: None
 ) -> None:
-    work = make_work(start, steps=2, record=False)
-    refused("hf_torch", work, "framework")
+    spec = make_spec(start, steps=2, record=False)
+    refused("hf_torch", spec, "framework")
     eyes = Eyes()
-    trained(new_session("hf_torch", work), "control", eyes)
+    trained(new_session("hf_torch", spec), "control", eyes)
     assert eyes.steps == [1, 2]
 
 
@@ -215,8 +215,8 @@ def test_another_policy_is_told(
     backend: str, start: Start, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needed(backend)
-    if why := lacks("bf16", "cpu"):
+    if why := unsupported_precision("cpu", "bf16"):
         pytest.skip(why)
     precision = importlib.import_module(f"frameworks.{backend}.precision")
     monkeypatch.setitem(precision.POLICIES, "fp32", "mixed_bfloat16")
-    refused(backend, make_work(start, steps=5, record=False), role)
+    refused(backend, make_spec(start, steps=5, record=False), role)

@@ -14,10 +14,10 @@ import pytest
 from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.equivalence.checks import describe
 from benchmarks.harness.equivalence.trace import Traced
-from frameworks.contract import Session, Start, Work, lacks
+from frameworks.contract import Session, SessionSpec, Start, unsupported_precision
 from results.schema import Certificate
 from tests.frameworks import test_faults
-from tests.frameworks.conftest import make_work, needed, new_session
+from tests.frameworks.conftest import make_spec, needed, new_session
 from tests.frameworks.tracing import clean_trace, traced
 
 BACKENDS = ("hf_torch", "hf_tf")
@@ -27,13 +27,13 @@ BACKENDS = ("hf_torch", "hf_tf")
 def start(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) -> Start:
     for backend in BACKENDS:
         needed(backend)
-    if why := lacks("bf16", "cpu"):
+    if why := unsupported_precision("cpu", "bf16"):
         pytest.skip(why)
     return test_faults.curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
 
 
-def work_in(start: Start, precision: str) -> Work:
-    return make_work(
+def work_in(start: Start, precision: str) -> SessionSpec:
+    return make_spec(
         start, test_faults.EXAMPLES, hash_batches=True, precision=precision, **test_faults.FIELDS
     )
 

@@ -24,13 +24,13 @@ def test_the_certificate_holds(
     batches at every epoch's end."""
     for name in ("hf_torch", "hf_tf"):
         needed(name)
-    work = traced_work(
+    spec = traced_work(
         starts[architecture],
         steps=24,
         accumulation=accumulation,
         max_gradient_norm=LIMITS[architecture],
     )
-    found = certify(*(clean_trace(name, work) for name in ("hf_torch", "hf_tf")))
+    found = certify(*(clean_trace(name, spec) for name in ("hf_torch", "hf_tf")))
     assert found.holds, found.verdict
     assert 0 < found.clipped_steps < found.steps
     assert found.epochs > 2

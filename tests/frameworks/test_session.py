@@ -7,8 +7,15 @@ import importlib
 import numpy as np
 import pytest
 
-from frameworks.contract import Start, Unsupported, Work, batch_digest, lacks, learning_rate
-from tests.frameworks.conftest import Eyes, make_examples, make_work, needed, new_session
+from frameworks.contract import (
+    SessionSpec,
+    Start,
+    Unsupported,
+    batch_digest,
+    learning_rate,
+    unsupported_precision,
+)
+from tests.frameworks.conftest import Eyes, make_examples, make_spec, needed, new_session
 
 
 @pytest.fixture(scope="module")
@@ -16,21 +23,21 @@ def start(starts: dict[str, Start]) -> Start:
     return starts["bert"]
 
 
-def trained(backend: str, work: Work, eyes: Eyes | None = None):
-    session = new_session(backend, work)
+def trained(backend: str, spec: SessionSpec, eyes: Eyes | None = None):
+    session = new_session(backend, spec)
     session.train(eyes or Eyes())
     return session
 
 
 def test_trains_to_the_end_and_keeps_what_was_asked(backend: str, start: Start) -> None:
-    work = make_work(start, epochs=2, accumulation=2, learning_rate=1e-3, hash_batches=True)
+    spec = make_spec(start, epochs=2, accumulation=2, learning_rate=1e-3, hash_batches=True)
     eyes = Eyes()
-    session = trained(backend, work, eyes)
-    feed, curve = work.feed, session.curve()
+    session = trained(backend, spec, eyes)
+    feed, curve = spec.feed, session.curve()
     assert feed.total_steps == 6 and feed.total_batches == 12
     assert eyes.begun == 1 and eyes.steps == [1, 2, 3, 4, 5, 6]
     assert len(curve.loss) == len(curve.gradient_norm) == 6
-    expected = [learning_rate(work.recipe, step, 6) for step in range(6)]
+    expected = [learning_rate(spec.recipe, step, 6) for step in range(6)]
     assert curve.learning_rate == pytest.approx(expected, rel=1e-6)
     digests = [batch_digest(batch) for epoch in (0, 1) for batch in feed.epoch(epoch)]
     assert curve.batch_digests == digests
@@ -42,23 +49,23 @@ def test_trains_to_the_end_and_keeps_what_was_asked(backend: str, start: Start) 
 
 
 def test_loss_falls_on_what_can_be_learned(backend: str, start: Start) -> None:
-    work = make_work(start, 64, steps=60, batch_size=16, learning_rate=1e-2)
-    curve = trained(backend, work).curve()
+    spec = make_spec(start, 64, steps=60, batch_size=16, learning_rate=1e-2)
+    curve = trained(backend, spec).curve()
     assert np.mean(curve.loss[-5:]) < 0.6 * np.mean(curve.loss[:5])
 
 
 def test_stops_when_told_and_not_one_batch_later(backend: str, start: Start) -> None:
-    work = make_work(start, epochs=3, accumulation=2, hash_batches=True)
+    spec = make_spec(start, epochs=3, accumulation=2, hash_batches=True)
     eyes = Eyes(stop_after=4)
-    curve = trained(backend, work, eyes).curve()
+    curve = trained(backend, spec, eyes).curve()
     assert eyes.steps == [1, 2, 3, 4]
     assert len(curve.loss) == 4
-    batches = sum(work.feed.step_of(batch) < 4 for batch in range(work.feed.total_batches))
+    batches = sum(spec.feed.step_of(batch) < 4 for batch in range(spec.feed.total_batches))
     assert len(curve.batch_digests) == batches
 
 
 def test_predict_keeps_order_and_drops_none(backend: str, start: Start) -> None:
-    session = new_session(backend, make_work(start, padding="longest"))
+    session = new_session(backend, make_spec(start, padding="longest"))
     examples = make_examples(10, pairs=True, seed=5)
     logits = session.predict(examples, batch_size=4)
     assert logits.shape == (10, 3) and logits.dtype == np.float32
@@ -69,9 +76,9 @@ def test_predict_keeps_order_and_drops_none(backend: str, start: Start) -> None:
 
 def test_predicting_between_steps_changes_nothing(backend: str, start: Start) -> None:
     """Neither the weights nor, with dropout on, what is drawn next."""
-    work = make_work(start, steps=6, dropout=0.3, learning_rate=1e-3)
-    alone = trained(backend, work)
-    session = new_session(backend, work)
+    spec = make_spec(start, steps=6, dropout=0.3, learning_rate=1e-3)
+    alone = trained(backend, spec)
+    session = new_session(backend, spec)
     examples = make_examples(6, pairs=True, seed=5)
     seen = []
     eyes = Eyes(lambda step: seen.append(session.predict(examples, batch_size=4)))
@@ -85,8 +92,8 @@ def test_predicting_between_steps_changes_nothing(backend: str, start: Start) ->
 def test_accumulation_is_one_larger_batch(backend: str, start: Start) -> None:
     """Also at an epoch's end, where 22 examples leave the second batch of a step half full."""
     fields = {"epochs": 2, "learning_rate": 1e-3}
-    halves = trained(backend, make_work(start, batch_size=4, accumulation=2, **fields))
-    whole = trained(backend, make_work(start, batch_size=8, **fields))
+    halves = trained(backend, make_spec(start, batch_size=4, accumulation=2, **fields))
+    whole = trained(backend, make_spec(start, batch_size=8, **fields))
     assert halves.curve().loss == pytest.approx(whole.curve().loss, abs=2e-6)
     assert halves.curve().gradient_norm == pytest.approx(whole.curve().gradient_norm, rel=1e-4)
     twin = whole.weights()
@@ -98,7 +105,7 @@ def test_the_recorded_norm_is_from_before_clipping(backend: str, start: Start) -
     """Clipping scales Adam's gradients, so a second step must differ; the first norm must not."""
     fields = {"steps": 4, "learning_rate": 1e-2, "warmup_share": 0.0, "epsilon": 1e-3}
     free, unclipped, clipped = (
-        trained(backend, make_work(start, max_gradient_norm=limit, **fields)).curve()
+        trained(backend, make_spec(start, max_gradient_norm=limit, **fields)).curve()
         for limit in (0.0, 1e9, 0.01)
     )
     assert free.loss == pytest.approx(unclipped.loss, abs=1e-6)
@@ -109,7 +116,7 @@ def test_the_recorded_norm_is_from_before_clipping(backend: str, start: Start) -
 
 
 def test_weights_go_out_and_come_back(backend: str, start: Start) -> None:
-    session = new_session(backend, make_work(start, steps=4, learning_rate=1e-2))
+    session = new_session(backend, make_spec(start, steps=4, learning_rate=1e-2))
     examples = make_examples(5, pairs=True, seed=5)
     before, logits = session.weights(), session.predict(examples, batch_size=5)
     session.train(Eyes())
@@ -121,24 +128,24 @@ def test_weights_go_out_and_come_back(backend: str, start: Start) -> None:
 
 
 def test_the_same_recipe_gives_the_same_run(backend: str, start: Start) -> None:
-    work = make_work(start, steps=4, dropout=0.2)
-    assert trained(backend, work).curve().loss == trained(backend, work).curve().loss
+    spec = make_spec(start, steps=4, dropout=0.2)
+    assert trained(backend, spec).curve().loss == trained(backend, spec).curve().loss
 
 
 def test_nothing_is_kept_that_was_not_asked_for(backend: str, start: Start) -> None:
-    curve = trained(backend, make_work(start, steps=2, record=False)).curve()
+    curve = trained(backend, make_spec(start, steps=2, record=False)).curve()
     assert not (curve.loss or curve.gradient_norm or curve.learning_rate or curve.batch_digests)
 
 
 def test_bf16_is_used_where_the_processor_has_it(backend: str, start: Start) -> None:
-    work = make_work(start, 64, steps=20, precision="bf16", learning_rate=3e-3)
-    if why := lacks("bf16", "cpu"):
+    spec = make_spec(start, 64, steps=20, precision="bf16", learning_rate=3e-3)
+    if why := unsupported_precision("cpu", "bf16"):
         with pytest.raises(Unsupported, match="bf16"):
-            new_session(backend, work)
+            new_session(backend, spec)
         pytest.skip(why)
-    session = trained(backend, work)
+    session = trained(backend, spec)
     assert session.effective().precision == "bf16"
-    exact = trained(backend, make_work(start, 64, steps=20, learning_rate=3e-3)).curve().loss
+    exact = trained(backend, make_spec(start, 64, steps=20, learning_rate=3e-3)).curve().loss
     assert session.curve().loss == pytest.approx(exact, abs=0.1)
     assert session.curve().loss != exact
 
@@ -152,14 +159,14 @@ def test_lacking_weights_are_told(backend: str, start: Start, tmp_path) -> None:
     tensors = load_file(start.folder / "model.safetensors")
     del tensors["classifier.weight"]
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    work = make_work(Start(tmp_path, "bert", 3, start.vocabulary_size, start.max_length))
+    spec = make_spec(Start(tmp_path, "bert", 3, start.vocabulary_size, start.max_length))
     with pytest.raises(ValueError, match="classifier"):
-        new_session(backend, work)
+        new_session(backend, spec)
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_the_bare_loop_does_the_same_work(backend: str, start: Start, accumulation: int) -> None:
-    work = make_work(
+    spec = make_spec(
         start,
         epochs=2,
         accumulation=accumulation,
@@ -167,10 +174,10 @@ def test_the_bare_loop_does_the_same_work(backend: str, start: Start, accumulati
         hash_batches=True,
         max_gradient_norm=0.3,
     )
-    full, eyes = trained(backend, work), Eyes()
-    bare = new_session(backend, work)
+    full, eyes = trained(backend, spec), Eyes()
+    bare = new_session(backend, spec)
     bare.train_bare(eyes)
-    assert eyes.begun == 1 and eyes.steps == list(range(1, work.feed.total_steps + 1))
+    assert eyes.begun == 1 and eyes.steps == list(range(1, spec.feed.total_steps + 1))
     ours, theirs = bare.curve(), full.curve()
     assert ours.batch_digests == theirs.batch_digests
     assert ours.loss == pytest.approx(theirs.loss, abs=1e-6)
@@ -179,7 +186,7 @@ def test_the_bare_loop_does_the_same_work(backend: str, start: Start, accumulati
 
 
 def test_the_bare_loop_stops_when_told(backend: str, start: Start) -> None:
-    session, eyes = new_session(backend, make_work(start, epochs=3)), Eyes(stop_after=2)
+    session, eyes = new_session(backend, make_spec(start, epochs=3)), Eyes(stop_after=2)
     session.train_bare(eyes)
     assert eyes.steps == [1, 2] and len(session.curve().loss) == 2
 
@@ -188,7 +195,7 @@ def test_the_bare_loop_stops_when_told(backend: str, start: Start) -> None:
 def test_the_bare_loop_says_whether_what_it_ran_was_compiled(
     backend: str, start: Start, compiled: bool
 ) -> None:
-    session = new_session(backend, make_work(start, 4, steps=1, compile=compiled, record=False))
+    session = new_session(backend, make_spec(start, 4, steps=1, compile=compiled, record=False))
     session.train_bare(Eyes())
     assert session.effective().compiled is compiled
 
@@ -206,7 +213,7 @@ def test_a_bare_loop_that_does_not_compile_is_told(
             *arguments[:-1], arguments[-1].model_copy(update={"compile": False})
         ),
     )
-    session = new_session(backend, make_work(start, 4, steps=1, compile=True, record=False))
+    session = new_session(backend, make_spec(start, 4, steps=1, compile=True, record=False))
     session.train_bare(Eyes())
     assert session.effective().compiled is False
 
@@ -217,9 +224,9 @@ def test_the_bare_loop_is_not_traced_anew_for_batches_of_any_width(
 ) -> None:
     """Traced anew for every width, it would be slower than what it is the control of."""
     needed(backend)
-    work = make_work(start, padding="longest", record=False)
-    assert len({batch["input_ids"].shape for batch in work.feed.epoch(0)}) > 2
-    session = new_session(backend, work)
+    spec = make_spec(start, padding="longest", record=False)
+    assert len({batch["input_ids"].shape for batch in spec.feed.epoch(0)}) > 2
+    session = new_session(backend, spec)
     session.train_bare(Eyes())
     # A first trace may only have made the optimizer's variables.
     assert session.bare.experimental_get_tracing_count() <= 2

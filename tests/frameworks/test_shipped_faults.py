@@ -17,7 +17,7 @@ from benchmarks.harness.equivalence.trace import Traced
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
-from frameworks.contract import Session, Start, Work
+from frameworks.contract import Session, SessionSpec, Start
 from tests.frameworks import test_faults as faults
 from tests.frameworks.conftest import make_examples, needed, new_session
 from tests.frameworks.tracing import clean_trace, traced
@@ -62,17 +62,17 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
 
 
 @pytest.fixture(scope="module", params=["quick", "cpu"])
-def work(request: pytest.FixtureRequest, start: Start) -> Work:
+def spec(request: pytest.FixtureRequest, start: Start) -> SessionSpec:
     profile = load_profile(request.param)
     plan = make_plan(Choice(tasks=[TASK], questions=["equivalence"]), profile, [TASK], "")
     recipe = plan.jobs[0].recipe
     examples = make_examples(plan.equivalence.examples(recipe.accumulation), pairs=True)
-    return Work(recipe, start, examples, record=True, hash_batches=True)
+    return SessionSpec(recipe, start, examples, record=True, hash_batches=True)
 
 
 @pytest.fixture(scope="module")
-def reference(work: Work) -> Traced:
-    return clean_trace("hf_tf", work)
+def reference(spec: SessionSpec) -> Traced:
+    return clean_trace("hf_tf", spec)
 
 
 def no_decay(session: Session) -> None:
@@ -80,8 +80,8 @@ def no_decay(session: Session) -> None:
         group["weight_decay"] = 0.0
 
 
-def test_without_a_fault_it_holds(reference: Traced, work: Work) -> None:
-    found = certify(reference, clean_trace("hf_torch", work))
+def test_without_a_fault_it_holds(reference: Traced, spec: SessionSpec) -> None:
+    found = certify(reference, clean_trace("hf_torch", spec))
     assert found.holds, found.verdict
 
 
@@ -98,9 +98,9 @@ def test_without_a_fault_it_holds(reference: Traced, work: Work) -> None:
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_fault_of_the_update_is_caught(
-    reference: Traced, work: Work, inject: Callable[[Session], None], check: str | None
+    reference: Traced, spec: SessionSpec, inject: Callable[[Session], None], check: str | None
 ) -> None:
-    session = new_session("hf_torch", work)
+    session = new_session("hf_torch", spec)
     inject(session)
     caught(inject.__name__, reference, traced("hf_torch", session), check)
 
@@ -112,12 +112,12 @@ def test_a_fault_of_the_update_is_caught(
 )
 def test_a_fault_of_the_schedule_is_caught(
     reference: Traced,
-    work: Work,
+    spec: SessionSpec,
     monkeypatch: pytest.MonkeyPatch,
     inject: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     inject(monkeypatch)
-    caught(inject.__name__, reference, clean_trace("hf_torch", work), "learning rate")
+    caught(inject.__name__, reference, clean_trace("hf_torch", spec), "learning rate")
 
 
 def caught(fault: str, reference: Traced, trace: Traced, check: str | None) -> None:

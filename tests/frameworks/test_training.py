@@ -10,9 +10,9 @@ import pytest
 from benchmarks.harness.jobs.job import Job, StartFile
 from benchmarks.harness.plan.sections import MemoryPlan, ThroughputPlan
 from benchmarks.harness.worker import training
-from frameworks.contract import Start, Watch, Work
+from frameworks.contract import SessionSpec, Start, Watch
 from results.schema import JobKey, Role
-from tests.frameworks.conftest import Eyes, make_work, new_session
+from tests.frameworks.conftest import Eyes, make_spec, new_session
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +20,12 @@ def start(starts: dict[str, Start]) -> Start:
     return starts["bert"]
 
 
-def job_of(work: Work, backend: str, role: Role) -> Job:
-    start = StartFile(**work.start.__dict__)
+def job_of(spec: SessionSpec, backend: str, role: Role) -> Job:
+    start = StartFile(**spec.start.__dict__)
     # What the passes need of a job beside these is not asked for here.
     return Job.model_construct(
         key=JobKey(id="x", backend=backend, task="imdb", question="memory", role=role),
-        recipe=work.recipe,
+        recipe=spec.recipe,
         start=start,
         train=Path("x"),
         evaluations={},
@@ -51,10 +51,10 @@ def telling(called: list[str], name: str, real: Callable[[Watch], None]) -> Call
 def test_the_variant_says_which_loop_trains(
     backend: str, start: Start, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work, called = make_work(start, steps=3), []
-    session, eyes = new_session(backend, work), Eyes()
+    spec, called = make_spec(start, steps=3), []
+    session, eyes = new_session(backend, spec), Eyes()
     for name in ("train", "train_bare"):
         monkeypatch.setattr(session, name, telling(called, name, getattr(session, name)))
-    training.run(job_of(work, backend, role), session, eyes)
+    training.run(job_of(spec, backend, role), session, eyes)
     assert called == ["train_bare" if role == "control" else "train"]
     assert eyes.steps == [1, 2, 3]

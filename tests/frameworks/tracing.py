@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from benchmarks.harness.equivalence.trace import Traced
 from benchmarks.harness.worker.equivalence import trace
-from frameworks.contract import Examples, Session, Start, Work
+from frameworks.contract import Examples, Session, SessionSpec, Start
 from results.schema import Side
-from tests.frameworks.conftest import make_examples, make_work, new_session
+from tests.frameworks.conftest import make_examples, make_spec, new_session
 
 # Two epochs of 22 examples, the last batch partial; warm-up, decay and clipping at work.
 FIELDS: dict[str, object] = {
@@ -19,8 +19,8 @@ FIELDS: dict[str, object] = {
 }
 
 
-def traced_work(start: Start, **fields: object) -> Work:
-    return make_work(start, hash_batches=True, **FIELDS | fields)
+def traced_work(start: Start, **fields: object) -> SessionSpec:
+    return make_spec(start, hash_batches=True, **FIELDS | fields)
 
 
 def evaluation(start: Start) -> Examples:
@@ -28,14 +28,17 @@ def evaluation(start: Start) -> Examples:
 
 
 def traced(
-    backend: str, session: Session, examples: Examples | None = None, work: Work | None = None
+    backend: str,
+    session: Session,
+    examples: Examples | None = None,
+    spec: SessionSpec | None = None,
 ) -> Traced:
     """Trains the session. `work` is what it says it did, where a test had it do another."""
-    taken, arrays = trace(session, examples or evaluation(session.work.start))
+    taken, arrays = trace(session, examples or evaluation(session.spec.start))
     side = Side(backend=backend, device="this one", versions={}, started_at="now")
-    recipe = (work or session.work).recipe.model_dump()
+    recipe = (spec or session.spec).recipe.model_dump()
     return Traced(side, "tiny", recipe, taken, arrays)
 
 
-def clean_trace(backend: str, work: Work) -> Traced:
-    return traced(backend, new_session(backend, work))
+def clean_trace(backend: str, spec: SessionSpec) -> Traced:
+    return traced(backend, new_session(backend, spec))

@@ -34,7 +34,7 @@ from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.validation import parse_overrides
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.run import Run
-from frameworks.contract import Work
+from frameworks.contract import SessionSpec
 from results.analysis.statistics import median
 
 PHASES = ("batch", "forward and loss", "backward", "clipping", "optimizer", "all else")
@@ -186,7 +186,7 @@ def measure() -> None:
     from frameworks.hf_torch import bare, memory, train
 
     job, loop = Job.model_validate_json(Path(sys.argv[1]).read_text()), sys.argv[2]
-    session = train.Session(Work(job.recipe, job.start.start(), load_examples(job.train)))
+    session = train.Session(SessionSpec(job.recipe, job.start.start(), load_examples(job.train)))
     if loop == "optimizers":
         print(
             json.dumps(

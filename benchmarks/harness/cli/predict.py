@@ -107,7 +107,7 @@ def recipe_of(options: argparse.Namespace, backend: str, length: int | None) -> 
 
 def devices_of(options: argparse.Namespace, recipe: Recipe) -> list[Device]:
     """Both where neither is asked for; a CPU then only in a precision that one has."""
-    cpu_too = contract.lacks(recipe.precision, "cpu") is None and not options.gpu
+    cpu_too = contract.unsupported_precision("cpu", recipe.precision) is None and not options.gpu
     wanted: dict[Device, bool] = {
         "gpu": bool(options.gpu) or not options.budget,
         "cpu": bool(options.budget) or cpu_too,

@@ -49,7 +49,7 @@ def unsupported_precision(device: Device, precision: Precision) -> str | None:
     """The reason why a device does not support a precision; None if it does. Emulation does not
     count: it is slower than fp32 and says nothing about the precision."""
     if device.kind == "cpu":
-        return contract.lacks(precision, "cpu")
+        return contract.unsupported_precision("cpu", precision)
     if precision == "fp32":
         return None
     return _unsupported_on_gpu(device.compute_capability or "0.0", precision)

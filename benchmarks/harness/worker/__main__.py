@@ -27,7 +27,7 @@ from benchmarks.harness.worker import (
     memory,
     throughput,
 )
-from frameworks.contract import Session, Unsupported, Work, backends
+from frameworks.contract import Session, SessionSpec, Unsupported, backends
 
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
 PASSES: dict[str, Callable[[Job, Built, Pipe], Result]] = {
@@ -49,7 +49,7 @@ def build(job: Job, pipe: Pipe) -> Built:
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send(Building())
     began = time.perf_counter()
-    work = Work(
+    spec = SessionSpec(
         recipe=job.recipe,
         start=job.start.start(),
         train=train,
@@ -57,7 +57,7 @@ def build(job: Job, pipe: Pipe) -> Built:
         hash_batches=traced,
         memory_limit_bytes=job.limit.framework_bytes if job.limit else None,
     )
-    session: Session = module.Session(work)
+    session: Session = module.Session(spec)
     return Built(session, time.perf_counter() - began, before)
 
 

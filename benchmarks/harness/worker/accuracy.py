@@ -30,7 +30,7 @@ class TrainingWatch:
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._recipe, self._session, self._pipe = job.recipe, session, pipe
-        self._total = Feed(session.work.train, job.recipe).total_steps
+        self._total = Feed(session.spec.train, job.recipe).total_steps
         self._sets = {name: load_examples(path) for name, path in job.evaluations.items()}
         self._called = self._last_progress = time.perf_counter()
         self.evaluation_seconds = self.first_step_seconds = 0.0
@@ -108,7 +108,7 @@ def take(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
     accuracy = Accuracy(
         seed=job.recipe.seed,
         steps=watch.steps,
-        examples=count_steps(session.work.feed, 0, watch.steps).examples,
+        examples=count_steps(session.spec.feed, 0, watch.steps).examples,
         training_seconds=training_seconds,
         first_step_seconds=watch.first_step_seconds,
         evaluation_seconds=watch.evaluation_seconds,

@@ -79,7 +79,7 @@ def take_steps(job: Job, session: Session) -> int:
         training.run(job, session, counter)
         session.synchronize()
         return counter.steps
-    logits = session.predict(session.work.train, batch_size=job.recipe.batch_size)
+    logits = session.predict(session.spec.train, batch_size=job.recipe.batch_size)
     session.synchronize()
     training.check_precision(session.precision_in_force(), job.recipe.precision)
     return ceil(len(logits) / job.recipe.batch_size)

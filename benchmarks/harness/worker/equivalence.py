@@ -28,7 +28,7 @@ class FirstUpdate:
     """A watch that keeps the weights right after the first step whose learning rate is not 0."""
 
     def __init__(self, session: Session, seen: Callable[[int], None]) -> None:
-        recipe, total = session.work.recipe, session.work.feed.total_steps
+        recipe, total = session.spec.recipe, session.spec.feed.total_steps
         rates = [learning_rate(recipe, step, total) for step in range(total)]
         self.step = next((s + 1 for s, rate in enumerate(rates) if rate > 0), total)
         self.weights: dict[str, np.ndarray] = {}
@@ -53,11 +53,11 @@ def trace(
 ) -> tuple[Trace, Arrays]:
     """Trains a session that records and hashes its batches, to its end. `seen` is told every
     optimizer step."""
-    feed, size = session.work.feed, session.work.recipe.batch_size
+    feed, size = session.spec.feed, session.spec.recipe.batch_size
     before = session.weights()
     start_logits = session.predict(evaluation, batch_size=size)
     watch = FirstUpdate(session, seen)
-    session.train(Checked(watch, session, session.work.recipe.precision))
+    session.train(Checked(watch, session, session.spec.recipe.precision))
     session.synchronize()
     after, curve = session.weights(), session.curve()
     update = {
@@ -99,7 +99,7 @@ def take(job: Job, built: Built, pipe: Pipe) -> TraceResult:
         load_examples(next(iter(job.evaluations.values()))), plan.evaluation_examples
     )
     began = told = time.perf_counter()
-    total = session.work.feed.total_steps
+    total = session.spec.feed.total_steps
 
     def seen(step: int) -> None:
         nonlocal told

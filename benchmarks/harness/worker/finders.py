@@ -21,7 +21,7 @@ from benchmarks.harness.jobs.job import DOUBLING, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.batch_sizes import grid
 from benchmarks.harness.worker.batch_limit import needed, take_steps
-from frameworks.contract import Work, backends
+from frameworks.contract import SessionSpec, backends
 from results.schema import MEMORY_OUTCOMES
 
 Trial = Callable[[int], None]  # trains at a batch size, or raises whatever training raises
@@ -38,7 +38,7 @@ def take(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
         pipe.send(FinderTries(batch_size=batch))
         at = job.model_copy(update={"recipe": job.recipe.model_copy(update={"batch_size": batch})})
         session = backend.Session(
-            Work(
+            SessionSpec(
                 recipe=at.recipe,
                 start=job.start.start(),
                 train=take_repeated(examples, needed(at, limit)),

@@ -33,7 +33,7 @@ class WindowWatch:
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._plan, self._session, self._pipe = job.throughput, session, pipe
-        self._feed = Feed(session.work.train, job.recipe)
+        self._feed = Feed(session.spec.train, job.recipe)
         self._window_start = 0  # executed steps when the window began
         self.called = time.perf_counter()  # when the loop was called
         self._began = self.called
@@ -99,7 +99,7 @@ def model_flops_per_token(job: Job, session: Session) -> float:
     if not backends()[job.key.backend].pretrained:
         sizes = session.effective()
         return flops.recurrent(sizes.parameters - sizes.embedding_parameters)
-    lengths = session.work.train.lengths.astype(float)
+    lengths = session.spec.train.lengths.astype(float)
     config = json.loads((job.start.folder / "config.json").read_text(encoding="utf-8"))
     of_mean_token = float((lengths**2).sum() / lengths.sum())
     return flops.transformer(config, of_mean_token, job.start.label_count)

@@ -1,0 +1,103 @@
+"""The session of the logistic model."""
+
+import time
+from itertools import islice
+
+import numpy as np
+from frameworks.logistic import unsupported
+
+from frameworks import contract
+from frameworks.contract import MATMUL_SIZE, AllocatorCounters, Curve, Effective, SessionSpec
+
+
+class Session(contract.Session):
+    def __init__(self, spec: SessionSpec) -> None:
+        super().__init__(spec)
+        for refusal in unsupported(spec.recipe, spec.start, "cpu"):
+            raise refusal
+        shape = spec.start.vocabulary_size, spec.start.label_count
+        self._kernel, self._mean, self._square = np.zeros((3, *shape), np.float32)
+        self._curve = Curve()
+
+    def train(self, watch):
+        feed, recipe = self.spec.feed, self.spec.recipe
+        watch.begin()
+        for step, batch in enumerate(islice(feed.endless(), feed.total_steps)):
+            rate = contract.learning_rate(recipe, step, feed.total_steps)
+            self._step(batch, rate, step + 1)
+            if self.spec.hash_batches:
+                self._curve.batch_digests.append(contract.batch_digest(batch))
+            if watch.step_end(step + 1):
+                return
+
+    train_bare = train
+
+    def _step(self, batch, rate, number):
+        recipe, rows = self.spec.recipe, np.arange(len(batch["labels"]))
+        counts = self._counts(batch)
+        chances = np.exp(counts @ self._kernel)
+        chances /= chances.sum(axis=1, keepdims=True)
+        loss = -np.log(chances[rows, batch["labels"]]).mean()
+        chances[rows, batch["labels"]] -= 1
+        gradient = counts.T @ chances / len(rows)
+        norm = np.sqrt((gradient**2).sum())
+        if recipe.max_gradient_norm:
+            gradient *= min(1, recipe.max_gradient_norm / norm)
+        self._mean += (1 - recipe.beta1) * (gradient - self._mean)
+        self._square += (1 - recipe.beta2) * (gradient**2 - self._square)
+        root = np.sqrt(self._square / (1 - recipe.beta2**number)) + recipe.epsilon
+        self._kernel *= 1 - rate * recipe.weight_decay
+        self._kernel -= rate * self._mean / (1 - recipe.beta1**number) / root
+        if self.spec.record:
+            curve = self._curve
+            values = ((curve.loss, loss), (curve.gradient_norm, norm), (curve.learning_rate, rate))
+            for kept, value in values:
+                kept.append(float(value))
+
+    def _counts(self, batch):
+        counts = np.zeros((len(batch["input_ids"]), len(self._kernel)), np.float32)
+        rows, columns = np.nonzero(batch["attention_mask"])
+        np.add.at(counts, (rows, batch["input_ids"][rows, columns]), 1)
+        return counts
+
+    def predict(self, examples, *, batch_size):
+        parts = np.array_split(np.arange(len(examples)), -(-len(examples) // batch_size))
+        batches = (examples.collate(part, self.spec.recipe) for part in parts)
+        return np.concatenate([self._counts(batch) @ self._kernel for batch in batches])
+
+    def weights(self):
+        return {"classifier.weight": self._kernel.T.copy()}
+
+    def load_weights(self, weights):
+        self._kernel[:] = weights["classifier.weight"].T
+
+    def matmul_flops_per_second(self):
+        numbers = np.ones((MATMUL_SIZE, MATMUL_SIZE), np.float32)
+
+        def product():
+            began = time.perf_counter()
+            numbers @ numbers
+            return time.perf_counter() - began
+
+        return contract.matmul_rate(product)
+
+    def effective(self):
+        return Effective("fp32", "none", "adamw", False, self._kernel.size, 0, "cpu")
+
+    def precision_in_force(self):
+        return "fp32"
+
+    def curve(self):
+        return self._curve
+
+    def allocator(self):
+        return AllocatorCounters()
+
+    def tell_phases(self, begins):
+        return False
+
+    def synchronize(self):
+        pass
+
+    def reset_peak(self):
+        pass
