@@ -91,9 +91,9 @@ def test_certify_takes_traces_and_tells(tmp_path: Path, profile: Path) -> None:
         (["one.json", "two.json"], "trace one.json cannot be read"),
         (
             ["one.json", "two.json", "--task", "imdb", "--allow-pickle"],
-            "--task, --allow-pickle say what to run; two traces are only compared",
+            "--task, --allow-pickle: traces in files are only compared",
         ),
-        (["--question", "memory"], "--question does not go with certify"),
+        (["--question", "memory"], "--question: `ftbench certify` only answers equivalence"),
     ],
 )
 def test_bad_input_is_told(arguments: list[str], message: str) -> None:

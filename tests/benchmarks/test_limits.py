@@ -245,7 +245,7 @@ def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
         (("limit", "--gpu", "T5"), "unknown GPU type 'T5'"),
         (("limit", "--gpu", "T4", "--device", "cpu"), "ftbench predict"),
         (("limit", "--recipe", "batch_size=8"), "it is what a batch limit searches for"),
-        (("limit", "--question", "memory"), "--question does not go with limit"),
+        (("limit", "--question", "memory"), "--question: `ftbench limit` only answers batch_limit"),
         (("run", "--budget", "6GiB"), "say how a batch limit is found"),
     ],
 )

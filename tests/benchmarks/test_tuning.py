@@ -19,7 +19,7 @@ from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.run import Run
 from benchmarks.harness.tune import tuner as tuning
 from benchmarks.harness.tune.levers import Lever
-from benchmarks.harness.tune.profile import keep
+from benchmarks.harness.tune.profile import write_tuning
 from results.schema import JobKey, Tuning
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, start
@@ -60,7 +60,7 @@ def check(folder: Path, backend: str, output: str) -> None:
     assert (found["levers"], found["gain"] is not None) == ([half["lever"]] * wins, wins)
     assert found["accuracy"] is None or backend == "keras_rnn"
     assert ("random weights" in (found["no_accuracy"] or "")) == (wins and backend == "hf_torch")
-    assert "6 rounds a race, not the profile's 2" in output
+    assert "6 rounds instead of the profile's 2" in output
     load_profile(str(folder / "tuned.toml"))
     assert "How fast can it be made?" in (folder / "report.md").read_text()
     assert str(folder / "tuned.toml") in output
@@ -80,13 +80,13 @@ def go_on(results: Path, folder: Path, asked: tuple[str, ...]) -> None:
     after = json.loads((folder / "tuning.json").read_text())
     assert after["steps"][0] == before["steps"][0]  # the noise, not raced again
     for words, part in [
-        ((*resume, *asked[:2]), "--backend cannot change a run"),
+        ((*resume, *asked[:2]), "--backend: a resumed run keeps its own options"),
         (("--resume", "las", "--results", str(results)), "unknown run 'las'"),
     ]:
         code, _, errors = ftbench("tune", *words)
         assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
     code, _, errors = ftbench("run", *resume)
-    assert code == 2 and f"`ftbench tune --resume {folder.name}` goes on" in errors
+    assert code == 2 and f"resume it with `ftbench tune --resume {folder.name}`" in errors
 
 
 def test_without_a_noise_floor_there_is_no_winner(tmp_path: Path, profile: Profile) -> None:
@@ -102,7 +102,7 @@ def test_without_a_noise_floor_there_is_no_winner(tmp_path: Path, profile: Profi
     assert code == 1 and folder is not None
     assert len(errors.strip().splitlines()) == 1
     assert "no winner: the plain recipe's race against itself gave no noise floor" in errors
-    assert "failed: " in errors and f"`ftbench tune --resume {folder.name}`" in errors
+    assert "failed: " in errors and f"ftbench tune --resume {folder.name}" in errors
     assert not (folder / "tuning.json").exists() and not (folder / "tuned.toml").exists()
     assert "half the batch" not in output
 
@@ -114,8 +114,8 @@ def test_trainings_that_are_killed(
     tuned one, then none. Its lever gains by decree."""
     (backend,) = here("hf_torch", "keras_rnn")[:1]
     half = Lever("half", {"batch_size": 2, "accumulation": 2})
-    monkeypatch.setattr(tuning, "levers", lambda recipe, device: [half])
-    monkeypatch.setattr(tuning, "counts", lambda gain, floor: gain is not None)
+    monkeypatch.setattr(tuning, "levers", lambda recipe, device, variables: [half])
+    monkeypatch.setattr(tuning, "gain_counts", lambda gain, floor: gain is not None)
     file = profile([backend], recipe='steps = 5\nevaluation_interval = 2\nkeep_best = "loss"')
     choice = Choice(
         profile=str(file), questions=["accuracy"], checkpoint=str(base_folder(tmp_path / "tiny"))
@@ -133,7 +133,7 @@ def test_trainings_that_are_killed(
 
         return tuning.Tuner(Run(run, print, watch), print).tune()
 
-    with pytest.raises(tuning.NoWinner, match="training gave no accuracy to hold: killed"):
+    with pytest.raises(tuning.NoWinner, match="training gave no accuracy to compare with: killed"):
         tuned("plain")
     races = {m.job.id: m.started_at for m in run.measurements() if m.throughput}
     found = tuned("tuned")
@@ -145,7 +145,7 @@ def test_trainings_that_are_killed(
     trainings = [m.accuracy for m in run.measurements() if m.accuracy]
     assert [a.steps for a in trainings] == [5, 5]
     assert all({e.step for e in a.evaluations} == {2, 4, 5} for a in trainings)
-    recipe = load_profile(str(keep(run, found))).recipe_for(backend, "imdb")
+    recipe = load_profile(str(write_tuning(run, found))).recipe_for(backend, "imdb")
     assert (recipe.steps, recipe.evaluation_interval, recipe.keep_best) == (5, 2, "loss")
 
 
@@ -159,8 +159,8 @@ import sys
 from benchmarks.harness.cli import main
 from benchmarks.harness.tune import tuner
 every = tuner.levers
-tuner.levers = lambda recipe, device: [
-    lever for lever in every(recipe, device)
+tuner.levers = lambda recipe, device, variables: [
+    lever for lever in every(recipe, device, variables)
     if lever.name in ("tf32", "half the batch, accumulated")]
 sys.exit(main.main(["tune", *{arguments!r}]))
 """,

@@ -20,7 +20,7 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.run.folder import RunFolder
     from benchmarks.harness.run.run import Run
     from benchmarks.harness.tune import tuner as tuning
-    from benchmarks.harness.tune.profile import keep
+    from benchmarks.harness.tune.profile import write_tuning
     from results.report import tuning_text
 
     handle_signals()
@@ -28,25 +28,28 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
         folder = resumed_folder(options)
     else:
         if len(options.backend) != 1 or (len(options.task) != 1 and not options.dataset):
-            raise UserError("tune takes one --backend and one --task (or --dataset)")
+            raise UserError("ftbench tune needs one --backend and one --task (or --dataset)")
         if options.question:
-            raise UserError("tune asks its own questions: leave out --question")
+            raise UserError(
+                f"--question {options.question[0]}: `ftbench tune` chooses its questions itself: "
+                "leave it out"
+            )
         plan = tuning.plan_for(planned(options, command, "accuracy"), print)
         folder = RunFolder.new(Path(options.results), plan)
     tuner = tuning.Tuner(Run(folder, print, lambda key, event: None), print)
     tuner.check()
     folder.create()
-    try:
-        with resumable(folder):
+    with resumable(folder):
+        try:
             found = tuner.tune()
-    except tuning.NoWinner as error:
-        print(
-            f"ftbench: no winner: {error}; `ftbench tune --resume {folder.path.name}` tries "
-            "it again",
-            file=sys.stderr,
-        )
-        return 1
-    profile_path = keep(folder, found)
+        except tuning.NoWinner as error:
+            print(
+                f"ftbench: no winner: {error}; to try again: "
+                f"ftbench tune --resume {folder.path.name}",
+                file=sys.stderr,
+            )
+            return 1
+    profile_path = write_tuning(folder, found)
     paths = render([folder.path])
     print(tuning_text(found))
     print(f"profile: {profile_path}\nreport: {paths.html}\n        {paths.markdown}")

@@ -1,4 +1,4 @@
-"""What tuning found, written as a profile."""
+"""The result of a tuning, written as a profile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from results import store
 from results.schema import Tuning
 
 
-def keep(folder: RunFolder, tuning: Tuning) -> Path:
-    """Writes tuning.json and tuned.toml into the run's folder; the profile's path."""
+def write_tuning(folder: RunFolder, tuning: Tuning) -> Path:
+    """Writes tuning.json and tuned.toml into the run's folder; returns the path of the latter."""
     store.write_record(folder.path / store.TUNING_FILE, tuning)
     path = folder.path / "tuned.toml"
     store.write_text(path, profile_text(tuning, folder.plan))
@@ -50,14 +50,14 @@ def comments(tuning: Tuning, plan: Plan) -> list[str]:
     found = [f"The fastest recipe found for {tuning.backend} on {tuning.task}, by:", plan.command]
     for step in tuning.steps:
         gain = step.reason if step.gain is None else f"{step.gain:.2f}x"
-        found.append(f"{step.lever} against {step.against}: {gain}{' (kept)' * step.kept}")
+        found.append(f"{step.lever} against {step.against}: {gain}{' (kept)' if step.kept else ''}")
     found += [f"Dropped {one.levers}: {one.reason}" for one in tuning.dropped]
     return found
 
 
 def table(name: str, values: Mapping[str, object]) -> list[str]:
-    """A TOML table; what is None is left out. JSON's strings, numbers, truth values and lists are
-    TOML's too."""
+    """A TOML table without the values that are None. JSON's strings, numbers, booleans and lists are
+    valid TOML."""
     lines = [
         f"{key} = {json.dumps(value, ensure_ascii=False)}"
         for key, value in values.items()

@@ -87,8 +87,8 @@ def test_a_race_ends_when_the_lever_was_slower_in_every_round_of_three(
         SimpleNamespace(windows=windows(*[10] * len(second))),
         SimpleNamespace(windows=windows(*second)),
     ]
-    assert judge.lost(racing) == lost and not judge.left(racing)
-    assert judge.lost(racing[:1]) and judge.left(racing[:1])
+    assert judge.second_has_lost(racing) == lost and not judge.incomplete(racing)
+    assert judge.second_has_lost(racing[:1]) and judge.incomplete(racing[:1])
 
 
 def test_a_gain_is_of_totals_where_the_work_of_windows_differs() -> None:
@@ -106,17 +106,17 @@ def test_a_gain_is_of_totals_where_the_work_of_windows_differs() -> None:
 
 
 def test_a_gain_counts_only_beyond_its_interval() -> None:
-    assert judge.counts(Estimate(1.2, Interval(1.1, 1.3)), 0.05)
-    assert not judge.counts(Estimate(1.2, Interval(0.9, 1.5)), 0.05)
-    assert not judge.counts(Estimate(1.2, None), 0.05)
-    assert not judge.counts(None, 0.05)
+    assert judge.gain_counts(Estimate(1.2, Interval(1.1, 1.3)), 0.05)
+    assert not judge.gain_counts(Estimate(1.2, Interval(0.9, 1.5)), 0.05)
+    assert not judge.gain_counts(Estimate(1.2, None), 0.05)
+    assert not judge.gain_counts(None, 0.05)
 
 
 def test_a_gain_within_the_noise_is_none() -> None:
-    noise = judge.floor(Estimate(0.99, Interval(0.96, 1.03)))
+    noise = judge.noise_floor(Estimate(0.99, Interval(0.96, 1.03)))
     assert noise == pytest.approx(0.04)
-    assert not judge.counts(Estimate(1.03, Interval(1.01, 1.05)), noise or 0)
-    assert judge.floor(None) is None and judge.floor(Estimate(1.0, None)) is None
+    assert not judge.gain_counts(Estimate(1.03, Interval(1.01, 1.05)), noise or 0)
+    assert judge.noise_floor(None) is None and judge.noise_floor(Estimate(1.0, None)) is None
 
 
 @pytest.mark.parametrize(

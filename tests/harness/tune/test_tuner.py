@@ -405,7 +405,10 @@ def test_a_race_is_taken_again_unless_it_is_of_this_very_work(tmp_path: Path, pl
 def test_races_have_rounds_enough_for_an_interval(plan: Plan) -> None:
     said: list[str] = []
     few = plan.model_copy(update={"throughput": plan.throughput.model_copy(update={"rounds": 2})})
-    assert plan_for(few, said.append).throughput.rounds == 6 and "not the profile's 2" in said[0]
+    assert (
+        plan_for(few, said.append).throughput.rounds == 6
+        and "instead of the profile's 2" in said[0]
+    )
     assert plan_for(plan, said.append) is plan and len(said) == 1
 
 
