@@ -18,7 +18,16 @@ def test_script_and_job_are_paired(
 ) -> None:
     file = profile(here(backend), questions=("throughput",))
     code, output, errors = finish(
-        start("-m", "tests.overhead", "--profile", file, "--backend", backend, "--pairs", "2")
+        start(
+            "-m",
+            "benchmarks.studies.overhead",
+            "--profile",
+            file,
+            "--backend",
+            backend,
+            "--pairs",
+            "2",
+        )
     )
     assert code == 0, output + errors
     assert output.count(f"throughput-imdb-{backend}: pair ") == 2
@@ -32,7 +41,7 @@ def test_what_the_scripts_do_not_do_is_refused(profile: Callable[..., Path]) -> 
     code, _, errors = finish(
         start(
             "-m",
-            "tests.overhead",
+            "benchmarks.studies.overhead",
             "--profile",
             profile(here("hf_torch")),
             "--recipe",

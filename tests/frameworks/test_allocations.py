@@ -16,8 +16,9 @@ import numpy as np  # noqa: E402
 
 from benchmarks.harness.cli import main  # noqa: E402
 from benchmarks.harness.predict import text  # noqa: E402
+from benchmarks.studies import published_steps  # noqa: E402
 from frameworks.contract import Recipe, Start, StepTrace, Unsupported  # noqa: E402
-from frameworks.hf_torch import published_steps, step_trace  # noqa: E402
+from frameworks.hf_torch import step_trace  # noqa: E402
 from results import store  # noqa: E402
 from results.schema import Prediction  # noqa: E402
 from tests.frameworks.conftest import LENGTH, Eyes, make_spec, new_session  # noqa: E402

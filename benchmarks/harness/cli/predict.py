@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -20,18 +19,16 @@ from benchmarks.harness.machine.device import choose_device
 from benchmarks.harness.plan.plan import command_line
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.validation import explain, parse_overrides
-from benchmarks.harness.predict import check as predict_check
 from benchmarks.harness.predict import predictions, text
 from benchmarks.harness.predict.workload import Workload
 from benchmarks.harness.run.folder import run_folder
+from benchmarks.studies import prediction_check
 from frameworks import contract
 from frameworks.contract import Device, Recipe
 from results import schema, store
-from results.analysis.predictions import Errors, errors
-from results.schema import Measurement, Prediction, PredictionCase, RunInfo
+from results.schema import Prediction, RunInfo
 
 USUAL_CHECKPOINT = "minilm"
-UNITS = {"bytes": "peaks", "examples": "limits"}
 
 
 def predict(options: argparse.Namespace, command: list[str]) -> Path:
@@ -140,9 +137,9 @@ def kept(
 
 
 def check(options: argparse.Namespace) -> Path:
-    """Writes prediction_cases.json into the first run and prints how far off predictions were.
+    """Compares predictions with what the named runs measured; the path of the file with all cases.
 
-    Errors: UserError for what is no run."""
+    Errors: UserError for a name that is no run, or another option."""
     extra = [
         flag
         for flag, settings in PREDICT_OPTIONS
@@ -152,80 +149,10 @@ def check(options: argparse.Namespace) -> Path:
     ]
     if extra:
         raise UserError(f"--check predicts what the runs measured: leave out {', '.join(extra)}")
-    folders = [run_folder(Path(options.results), name) for name in options.check]
-    measurements: list[Measurement] = []
-    for folder in folders:
-        _, taken, damaged = store.read_run(folder)
-        measurements += taken
-        for problem in damaged:
-            _say(f"left out: {problem}")
-    folder = folders[0]
-    cases = predict_check.cases(measurements, _say) + _kept_cases(folder)
-    try:
-        path = store.write_prediction_cases(folder, cases)
-    except store.StoreError as error:
-        raise UserError(str(error)) from None
-    print(summary(cases))
-    return path
+    return prediction_check.check(
+        [run_folder(Path(options.results), name) for name in options.check]
+    )
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _kept_cases(folder: Path) -> list[PredictionCase]:
-    """Those of an earlier check in an environment that has the backends which are missing here."""
-    not_here = predict_check.not_here()
-    cases, damaged = store.read_prediction_cases(folder) if not_here else ([], [])
-    kept = [case for case in cases if case.backend in not_here]
-    for backend in dict.fromkeys(case.backend for case in kept):
-        n = sum(case.backend == backend for case in kept)
-        _say(f"{backend}: {n} cases of an earlier check are kept")
-    for problem in damaged:
-        _say(f"not kept: {problem}")
-    return kept
-
-
-def summary(cases: Sequence[PredictionCase]) -> str:
-    """One line per backend, device, unit and source. Cases that the calibration has seen, and what
-    was published under other conditions, do not count."""
-    lines = []
-    counted = [c for c in cases if not c.fitted and c.conditions is None]
-    groups = itertools.product(contract.backends(), ("cpu", "gpu"), UNITS, (True, False))
-    for backend, device, unit, measured in groups:
-        own = [
-            c
-            for c in counted
-            if (c.backend, c.device, c.unit) == (backend, device, unit)
-            and (c.source == "measured") == measured
-        ]
-        if own:
-            lines.append(
-                f"{backend} on a {device.upper()}, "
-                f"{'measured' if measured else 'published'} {UNITS[unit]}: "
-                f"{_said(errors(own))}"
-            )
-    fitted = sum(c.fitted for c in cases)
-    other = sum(c.conditions is not None for c in cases)
-    return "\n".join(
-        [
-            *lines,
-            f"left out: {fitted} cases that the calibration has seen, {other} "
-            "that were published under other conditions",
-        ]
-    )
-
-
-def _said(e: Errors) -> str:
-    words = [f"{e.cases} case{'s' * (e.cases != 1)}"]
-    if e.median is not None and e.worst is not None:
-        words += [f"median error {e.median:.1%}", f"worst {e.worst:+.1%}"]
-    if e.within_step and e.worst_steps is not None:
-        words += [f"within one step {e.within_step.value:.0%}", f"worst {e.worst_steps:+} steps"]
-    if e.inside:
-        words.append(f"inside the range {e.inside.value:.0%}")
-    if e.broken:
-        words.append(f"promised what then failed {e.broken.value:.0%}")
-    if e.undecided:
-        words.append(f"{e.undecided} undecided")
-    return ", ".join(words)

@@ -46,7 +46,7 @@ def _trace(backend: str, ask: Ask, batch_size: int) -> StepTrace:
         own = importlib.import_module(f"{package}.step_trace")
         trace = own.step_trace(ask.recipe, start, batch_size, ask.device, ask.phase)
     else:
-        published = importlib.import_module(f"{package}.published_steps")
+        published = importlib.import_module("benchmarks.studies.published_steps")
         trace = published.step_trace(ask.published_step, ask.recipe, start, batch_size, ask.device)
     return trace
 

@@ -40,9 +40,9 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
     """One case per work and batch size, or budget, that the measurements have a probe, or a limit,
     of; then the published ones."""
     measured = [
-        (m, m.batch_limit, work_of(m)) for m in measurements if m.batch_limit and m.checkpoint
+        (m, m.batch_limit, workload_of(m)) for m in measurements if m.batch_limit and m.checkpoint
     ]
-    rows = [(row, work_of_published(row)) for row in published_memory()]
+    rows = [(row, workload_of_published(row)) for row in published_memory()]
     taken = footprints([*(work for *_, work in measured), *(work for _, work in rows)], say)
     for line in dict.fromkeys(
         filter(None, (other_versions(m) for m, _, work in measured if work in taken))
@@ -66,7 +66,7 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
     ]
 
 
-def work_of(m: Measurement) -> Workload:
+def workload_of(m: Measurement) -> Workload:
     """The workload of a limit's measurement."""
     assert m.batch_limit is not None and m.checkpoint is not None
     return Workload(
@@ -74,7 +74,7 @@ def work_of(m: Measurement) -> Workload:
     )
 
 
-def work_of_published(row: PublishedMemory) -> Workload:
+def workload_of_published(row: PublishedMemory) -> Workload:
     recipe = Recipe.model_validate(
         {"length": row.length, "precision": row.precision, "attention": row.attention}
     )
@@ -119,7 +119,7 @@ def other_versions(m: Measurement) -> str | None:
 
 def footprints(works: Sequence[Workload], say: Say) -> dict[Workload, Footprint]:
     """Of the works that can be traced here; of the others it is said why not."""
-    found, missing = {}, not_here()
+    found, missing = {}, not_installed()
     for backend, why in missing.items():
         if any(work.backend == backend for work in works):
             say(f"{backend} left out: {why}")
@@ -140,7 +140,7 @@ def footprints(works: Sequence[Workload], say: Say) -> dict[Workload, Footprint]
     return found
 
 
-def not_here() -> dict[str, str]:
+def not_installed() -> dict[str, str]:
     """The backends that cannot be traced here, and why."""
     return {name: why for name in backends() if (why := packages.missing_packages(name))}
 

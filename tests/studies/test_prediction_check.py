@@ -1,4 +1,4 @@
-"""Predictions held against measurements: which cases there are, and what they say."""
+"""Predictions compared with measurements: which cases there are, and how they are summarised."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from pydantic import ValidationError
 
 from benchmarks.harness.checkpoints.architectures import RANDOM_CONFIGS
 from benchmarks.harness.cli import main
-from benchmarks.harness.cli.predict import summary
 from benchmarks.harness.machine import packages
-from benchmarks.harness.predict import check
 from benchmarks.harness.predict.allocators.blocks import MIB
 from benchmarks.harness.predict.calibration import Calibration, calibrations
-from benchmarks.harness.predict.check import case_name, cases, work_of, work_of_published
 from benchmarks.harness.predict.footprint import Footprint
 from benchmarks.harness.predict.workload import Workload
+from benchmarks.studies import prediction_cases
+from benchmarks.studies.prediction_cases import (
+    case_name,
+    cases,
+    workload_of,
+    workload_of_published,
+)
+from benchmarks.studies.prediction_check import summary
 from frameworks.contract import Recipe, backends
 from results import store
 from results.analysis.predictions import judged
@@ -59,14 +64,14 @@ def found_cases(
     def footprints(works: Sequence[Workload], say: Any) -> dict[Workload, Footprint]:
         return {work: footprint() for work in works}
 
-    monkeypatch.setattr(check, "footprints", footprints)
-    monkeypatch.setattr(check, "published_memory", lambda: list(rows))
+    monkeypatch.setattr(prediction_cases, "footprints", footprints)
+    monkeypatch.setattr(prediction_cases, "published_memory", lambda: list(rows))
     return cases(measurements, said.append), said
 
 
 def test_probes_and_limits_become_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     m = measured()
-    assert work_of(m) == Workload("hf_torch", "minilm", "cpu", "training", Recipe(length=64))
+    assert workload_of(m) == Workload("hf_torch", "minilm", "cpu", "training", Recipe(length=64))
     peak, limit = found_cases(monkeypatch, [m])[0]
     assert (peak.unit, peak.batch_size, peak.measured) == ("bytes", 6, 400 * MIB)
     assert peak.predicted == footprint().in_use(6, 4096 * MIB)
@@ -100,7 +105,7 @@ def test_a_fitted_case_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> 
     fitted = Calibration(
         allocator="malloc", error=0.1, how="made up", cases=("minilm 64 fp32 training 6",)
     )
-    monkeypatch.setattr(check, "calibrations", lambda: {"hf_torch": {"cpu": fitted}})
+    monkeypatch.setattr(prediction_cases, "calibrations", lambda: {"hf_torch": {"cpu": fitted}})
     for name in ("minilm", "random:minilm"):
         assert found_cases(monkeypatch, [measured(checkpoint=name)])[0][0].fitted
     assert not found_cases(monkeypatch, [measured(checkpoint="gpt2")])[0][0].fitted
@@ -142,7 +147,7 @@ def test_a_predicted_limit_is_judged_on_the_sizes_that_a_search_tries(
         include={"backend", "device", "architecture", "checkpoint", "length", "precision", "source"}
     )
     told = PredictedLimit(target="4GiB", budget_bytes=2**32, limit=batch, low=batch, high=batch)
-    found = check._limit_case(about, told, limit, fails_at, 1024)
+    found = prediction_cases._limit_case(about, told, limit, fails_at, 1024)
     assert (found.predicted, found.steps, judged(found)) == (rounded, steps, verdict)
     assert found.low == found.high == rounded and found.budget == "4GiB"
 
@@ -163,10 +168,10 @@ def test_a_check_keeps_the_cases_of_backends_that_are_not_here(
     monkeypatch.setattr(
         packages, "missing_packages", lambda name: "gone" if name == "hf_tf" else None
     )
-    monkeypatch.setattr(check, "cases", lambda measurements, say: list(new))
+    monkeypatch.setattr(prediction_cases, "cases", lambda measurements, say: list(new))
     assert main.main(["predict", "--check", str(folder)]) == 0
     assert store.read_prediction_cases(folder) == ([*new, old[0]], [])
-    assert "hf_tf: 1 cases of an earlier check are kept" in capsys.readouterr().err
+    assert "hf_tf: kept 1 cases of an earlier check" in capsys.readouterr().err
 
 
 def test_published_figures_name_their_source() -> None:
@@ -203,9 +208,9 @@ def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with(
         for row in published_memory()
         if row.over_batch_size and (row.gpu, row.precision) == (gpu, precision)
     )
-    work = work_of_published(row)
-    taken = check.footprints([work], pytest.fail)
-    found = list(check._published(row, work, taken[work]))
+    work = workload_of_published(row)
+    taken = prediction_cases.footprints([work], pytest.fail)
+    found = list(prediction_cases._published(row, work, taken[work]))
     assert [(c.batch_size, c.over_batch_size) for c in found] == batches
     for c in found:
         segment = 20 * MIB  # of the allocator

@@ -1,6 +1,6 @@
 """Where does a step of PyTorch's Trainer spend more than the bare loop?
 
-    python -m tests.overhead.where --recipe batch_size=16 --recipe length=128
+    python -m benchmarks.studies.overhead.phases --recipe batch_size=16 --recipe length=128
 
 Trainer and the bare loop train the same batches by the same recipe, each in a process of its own,
 in the order Trainer, bare, bare, Trainer, so that a machine that drifts slows both. Inside, marks
@@ -50,7 +50,7 @@ Phases = dict[str, list[float]]  # seconds by step
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.overhead.where",
+        prog="python -m benchmarks.studies.overhead.phases",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -60,11 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipe", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--steps", type=int, default=12)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="ftbench-where-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ftbench-phases-") as folder:
         try:
             job = prepared(options, Path(folder))
         except UserError as error:
-            print(f"where: {error}", file=sys.stderr)
+            print(f"phases: {error}", file=sys.stderr)
             return 2
         taken: dict[str, Phases] = {loop: defaultdict(list) for loop in LOOPS}
         for loop in (*LOOPS, *reversed(LOOPS)):
@@ -103,7 +103,13 @@ def child(job: Job, folder: Path, loop: str) -> Phases:
     file = folder / "job.json"
     file.write_text(job.model_dump_json())
     done = subprocess.run(
-        [sys.executable, "-c", "from tests.overhead import where; where.measure()", file, loop],
+        [
+            sys.executable,
+            "-c",
+            "from benchmarks.studies.overhead import phases; phases.measure()",
+            file,
+            loop,
+        ],
         capture_output=True,
         text=True,
         env={**os.environ, **job.environment},

@@ -1,6 +1,6 @@
 """Does the harness cost anything?
 
-    python -m tests.overhead --profile quick
+    python -m benchmarks.studies.overhead --profile quick
 
 For each backend a script trains as its user would write it, without ftbench, and then ftbench's
 own throughput job on the same weights and texts, each in a process of its own: script, job, job,
@@ -22,8 +22,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.harness.run.path import RunFolder
-
 from benchmarks.harness.data.tasks import task_names
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready
@@ -31,6 +29,7 @@ from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.validation import parse_overrides
+from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.participant import Participant
 from benchmarks.harness.run.run import Run
 from results.analysis.statistics import median, paired_ratio
@@ -50,7 +49,7 @@ FIXED = {
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.overhead",
+        prog="python -m benchmarks.studies.overhead",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
