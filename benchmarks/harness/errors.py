@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 
 LONGEST_REASON = 300  # characters of another library's message that are shown
@@ -33,6 +35,17 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     line = lines[0] if lines else type(error).__name__
     return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
+
+
+def download_reason(error: BaseException) -> str:
+    """Why a download failed: the first line of the message, and the proxy settings in use."""
+    proxies = [
+        f"{name}={re.sub('//[^@/]*@', '//…@', value)}"
+        for name, value in sorted(os.environ.items())
+        if name.upper() in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY") and value
+    ]
+    used = f" (proxy settings: {', '.join(proxies)})" if proxies else ""
+    return first_line(error) + used
 
 
 def unknown(kind: str, value: str, known: Iterable[str]) -> UserError:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
 
+from benchmarks.harness.checkpoints.config import Config as Config
 from benchmarks.harness.errors import UserError
 from frameworks.contract import Architecture
-
-Config = dict[str, Any]
 
 CLASSES: dict[Architecture, str] = {
     "bert": "BertForSequenceClassification",
@@ -148,14 +146,6 @@ def architecture_of(config: Config, where: str) -> Architecture:
 def max_length(architecture: Architecture, config: Config) -> int:
     """The number of tokens that the model has positions for."""
     return int(config["n_positions" if architecture == "gpt2" else "max_position_embeddings"])
-
-
-def pad_id(architecture: Architecture, config: Config) -> int:
-    """What short texts are filled up with: GPT-2 has no token for it and takes its end of text,
-    which no tokenized text contains."""
-    if architecture == "gpt2":
-        return int(config.get("eos_token_id", config["vocab_size"] - 1))
-    return int(config.get("pad_token_id") or 0)
 
 
 def _bert_config(layers: int, width: int, heads: int, vocabulary: int) -> Config:

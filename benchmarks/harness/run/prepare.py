@@ -5,6 +5,7 @@ All of it is done before the first job starts, so that bad input ends a run befo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -53,9 +54,17 @@ class Inputs:
                 evaluation_examples=evaluation_examples,
                 seed=plan.data_seed,
             )
+            self._add_head_note(name)
             for note in self._data[name].record.notes:
                 self._say(f"note on the data: {note}")
         return self._data[name]
+
+    def _add_head_note(self, name: str) -> None:
+        data = self._data[name]
+        note = start_checkpoints.head_note(self.source, data.task.label_names)
+        if note is not None:
+            record = data.record.model_copy(update={"notes": [*data.record.notes, note]})
+            self._data[name] = dataclasses.replace(data, record=record)
 
     def texts(self, name: str, length: int) -> tokenize.Prepared:
         if (name, length) not in self._texts:

@@ -500,7 +500,10 @@ def test_a_fine_tuned_head_is_kept_only_if_it_fits(tmp_path, shape):
         shutil.copyfile(tuned / name, folder / name)
     head = "score.weight" if shape == "tiny-gpt2" else "classifier.weight"
     given = weights_of(tuned)[head]
-    assert np.array_equal(weights_of(start_of(folder, ("x", "y", "z")).folder)[head], given)
-    assert weights_of(start_of(folder, ("x", "y")).folder)[head].shape == (2, 32)
-    change_config(folder, architectures=["BertForTokenClassification"])
+    assert np.array_equal(weights_of(start_of(folder, ("a", "b", "c")).folder)[head], given)
+    moved = weights_of(start_of(folder, ("C ", "a", "b")).folder)[head]
+    assert np.array_equal(moved, given[[2, 0, 1]])
     assert not np.array_equal(weights_of(start_of(folder, ("x", "y", "z")).folder)[head], given)
+    assert weights_of(start_of(folder, ("a", "b")).folder)[head].shape == (2, 32)
+    change_config(folder, architectures=["BertForTokenClassification"])
+    assert not np.array_equal(weights_of(start_of(folder, ("a", "b", "c")).folder)[head], given)
