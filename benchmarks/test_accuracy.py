@@ -1,5 +1,5 @@
-"""How accurate? Training to the recipe's end, then accuracy and macro F1 on whole evaluation
-sets: the seconds in pytest-benchmark's table are the whole job's, its process started and ended."""
+"""How accurate? Trains to the recipe's end, then scores whole evaluation sets. The time in
+pytest-benchmark's table is that of the whole job, from the start of its process to its end."""
 
 from __future__ import annotations
 

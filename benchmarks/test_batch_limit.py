@@ -1,5 +1,5 @@
-"""How large a batch fits? It trained, and the next larger one ran out of memory: a worker for every
-probe. The seconds in pytest-benchmark's table are the whole search's."""
+"""How large a batch fits? Finds the batch that trains while the next larger one runs out of memory,
+with one worker per probe. The time in pytest-benchmark's table is that of the whole search."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Is it the same work? One training whose every step is kept, and a certificate as soon as two
-backends of a family have theirs: same batches, same start, and the same losses, gradient norms,
-rates and weights step by step. The seconds in pytest-benchmark's table are the whole job's."""
+"""Is it the same work? Records one training step by step. As soon as two backends of a family have
+their traces, a certificate compares them: same batches, same start, and the same losses, gradient
+norms, learning rates and weights at every step. The time in pytest-benchmark's table is that of the
+whole job."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How much memory? The peaks of a few full-length training steps, in a pass that is not timed:
-the seconds in pytest-benchmark's table are the whole job's, its process started and ended."""
+"""How much memory? The peaks of a few full-length training steps, which are not timed. The time in
+pytest-benchmark's table is that of the whole job, from the start of its process to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `ftbench predict` is asked for: options to works, results to files and text."""
+"""ftbench predict: options become workloads, predictions become files and text."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from frameworks.contract import Device, Recipe
 from results import schema, store
 from results.schema import Prediction, RunInfo
 
-USUAL_CHECKPOINT = "minilm"
+DEFAULT_CHECKPOINT = "minilm"
 
 
 def predict(options: argparse.Namespace, command: list[str]) -> Path:
-    """Predicts, prints and keeps it as a run; its folder.
+    """Prints the predictions and stores them as a run; returns its folder.
 
     Errors: UserError for whatever is wrong with the options."""
     label_names = (tasks.find_task(options.task).label_names if options.task else ()) or ("0", "1")
@@ -40,7 +40,7 @@ def predict(options: argparse.Namespace, command: list[str]) -> Path:
         gpu_types.gpu_type(name)
     device = choose_device("auto")
     found = predictions.predict(
-        works_of(options),
+        workloads(options),
         label_names,
         options.gpu or list(gpu_types.gpu_types()),
         options.budget,
@@ -50,11 +50,11 @@ def predict(options: argparse.Namespace, command: list[str]) -> Path:
         print(json.dumps([p.model_dump(mode="json") for p in found], indent=1))
     else:
         print("\n\n".join(text.text(p) for p in found))
-    return kept(Path(options.results), found, command, device)
+    return store_predictions(Path(options.results), found, command, device)
 
 
-def works_of(options: argparse.Namespace) -> list[Workload]:
-    """Backends x devices x lengths."""
+def workloads(options: argparse.Namespace) -> list[Workload]:
+    """One workload for each backend, device and length."""
     known = contract.backends()
     chosen = options.backend or list(known)
     for backend in chosen:
@@ -64,9 +64,9 @@ def works_of(options: argparse.Namespace) -> list[Workload]:
     for backend in chosen:
         missing = packages.missing_packages(backend)
         if missing and options.backend:
-            raise UserError(f"backend {backend}: {missing}")
+            raise UserError(f"--backend {backend}: {missing}")
         if missing:
-            print(f"{backend} left out: {missing}", file=sys.stderr)
+            print(f"{backend} skipped: {missing}", file=sys.stderr)
             continue
         for length in dict.fromkeys(options.length or [None]):
             checkpoint, recipe = recipe_of(options, backend, length)
@@ -81,7 +81,7 @@ def works_of(options: argparse.Namespace) -> list[Workload]:
 
 
 def recipe_of(options: argparse.Namespace, backend: str, length: int | None) -> tuple[str, Recipe]:
-    """The checkpoint and the recipe: a task's in a profile, or the usual ones."""
+    """The checkpoint and the recipe: those of a task in a profile, or the defaults."""
     overrides = parse_overrides(options.recipe)
     if length is not None:
         overrides |= {"length": length}
@@ -89,10 +89,9 @@ def recipe_of(options: argparse.Namespace, backend: str, length: int | None) -> 
         if not options.task:
             if options.profile:
                 raise UserError(
-                    f"--profile {options.profile}: a recipe stands under a task; name "
-                    "it with --task"
+                    f"--profile {options.profile}: a profile has one recipe per task: add --task"
                 )
-            return options.checkpoint or USUAL_CHECKPOINT, Recipe(**overrides)
+            return options.checkpoint or DEFAULT_CHECKPOINT, Recipe(**overrides)
         profile = load_profile(options.profile or "quick")
         if options.task not in profile.tasks:
             raise unknown("task", options.task, profile.tasks)
@@ -103,7 +102,8 @@ def recipe_of(options: argparse.Namespace, backend: str, length: int | None) -> 
 
 
 def devices_of(options: argparse.Namespace, recipe: Recipe) -> list[Device]:
-    """Both where neither is asked for; a CPU then only in a precision that one has."""
+    """The devices to predict for: both unless --gpu or --budget says otherwise, a CPU only in a
+    precision that CPUs support."""
     cpu_too = contract.unsupported_precision("cpu", recipe.precision) is None and not options.gpu
     wanted: dict[Device, bool] = {
         "gpu": bool(options.gpu) or not options.budget,
@@ -112,10 +112,10 @@ def devices_of(options: argparse.Namespace, recipe: Recipe) -> list[Device]:
     return [device for device, asked in wanted.items() if asked]
 
 
-def kept(
+def store_predictions(
     root: Path, found: Sequence[Prediction], command: list[str], device: schema.Device
 ) -> Path:
-    """A new run's folder with the predictions. Errors: UserError where it cannot be written."""
+    """Writes the predictions into a new run's folder. Errors: UserError if that is impossible."""
     now = datetime.now(UTC)
     info = RunInfo(
         run=f"{now:%Y%m%d-%H%M%S}-predict",

@@ -1,4 +1,4 @@
-"""One job that is ready to run, its worker, and the measurement that it ends in."""
+"""A job that is ready to run, its worker, and the measurement that comes out."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from results.schema import (
 
 @dataclass(frozen=True)
 class Ready:
-    """A job that can run, with what its measurement says about its input."""
+    """A job that can run, with the description of its input for the measurement."""
 
     job: Job
     data: Data
     checkpoint: Checkpoint
-    where: Environment  # whose worker runs it
+    where: Environment  # that the worker runs in
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """A job that cannot run here, and why."""
+    """A job that cannot run here, and the reason."""
 
     spec: JobSpec
     status: Status
     reason: str
 
 
-Watch = Callable[[JobKey, Event], None]  # shown every event of every worker
+Watch = Callable[[JobKey, Event], None]  # called with every event of every worker
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Attempt:
         )
 
     def measurement(self, status: Status, **fields: Any) -> Measurement:
-        """This job's measurement with what is known of its input and its machine."""
+        """This job's measurement, with the description of its input and its machine."""
         return measurement_of(
             self.ready,
             self.device,
@@ -103,7 +103,7 @@ class Attempt:
 
 
 def measurement_of(ready: Ready, device: Device, status: Status, **fields: Any) -> Measurement:
-    """A job's measurement with what is known of its input and its machine."""
+    """A job's measurement, with the description of its input and its machine."""
     job = ready.job
     return Measurement(
         job=job.key,
@@ -132,7 +132,7 @@ def excluded_measurement(excluded: Excluded, device: Device) -> Measurement:
 
 
 class Environment(BaseModel):
-    """A Python and what is installed for it."""
+    """A Python interpreter and the packages that are installed for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The one JSON file that a worker process is given, and that says all it needs."""
+"""The JSON file that describes a job to its worker process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def finder_names(backend: str) -> tuple[str, ...]:
 
 
 class StartFile(BaseModel):
-    """`frameworks.contract.Start`, as it stands in a job's file."""
+    """`frameworks.contract.Start`, as a part of a job's file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,17 +36,17 @@ class StartFile(BaseModel):
 
 
 class LimitWork(BaseModel):
-    """What a search for a batch limit asks of each of its workers."""
+    """What one worker of a search for a batch limit does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    budget: str  # as it was asked for
+    budget: str  # as the user named it
     phase: Phase
     steps: int  # optimizer steps, or evaluation batches, of a probe
     highest: int
     compare_finders: bool
     data_bytes: int | None = None  # a CPU's budget: the worker bounds its own data segment
-    framework_bytes: int | None = None  # a GPU's: the framework is told to give out no more
+    framework_bytes: int | None = None  # a GPU's: the framework's own limit
     finder: str | None = None  # search in the worker itself, in this way
 
 
@@ -64,13 +64,13 @@ class Job(BaseModel):
     throughput: ThroughputPlan
     memory: MemoryPlan
     limit: LimitWork | None = None  # batch_limit only
-    predictions: Path  # where a job leaves its logits: accuracy and equivalence
+    predictions: Path  # the file of its logits: accuracy and equivalence
 
 
 @dataclass(frozen=True)
 class Built:
-    """A session ready to train, and what building it took."""
+    """A session that is ready to train, and the time and memory before it."""
 
     session: Session
-    seconds: float  # model, optimizer and data; the framework's import left out
+    seconds: float  # model, optimizer and data, without the framework's import
     before_model_bytes: int | None  # memory jobs only: the high-water mark before it was built

@@ -1,9 +1,9 @@
-"""How a worker's end is read: did memory run out, and did the framework say so?
+"""Decides from how a worker ended whether memory ran out.
 
-Only memory outcomes move a search. An error of another kind must never be taken for one, so plain
-exceptions count as memory only by the names and texts below. These are probes under a budget, so an
-end without an exception counts too: running out of memory is what can be expected to end them. It
-is confirmed by a second probe, and where not even one example fits, by one without the budget.
+Only memory outcomes steer a search for a batch limit. No other error may be mistaken for one, so
+exceptions count as memory outcomes only if they match the names and texts below. Probes run under a
+budget, so an end without an exception counts too: the likely reason is that memory ran out. A
+second probe confirms it; if not even one example fits, a probe without the budget does.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ DISGUISED = (
     r"\bResource temporarily unavailable\b",
 )
 LINE_CHARACTERS = 300
-# What ends a process that was refused memory and did not expect it.
+# Signals that end a process whose library does not handle a failed allocation.
 SUDDEN = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.SIGILL}
 
 
 def of_exception(text: str) -> Outcome:
-    """The outcome of a Python exception; `text` is its type's name and its whole message, and below
-    it those of its causes."""
+    """The outcome of a Python exception. `text` holds its type's name and its whole message, then
+    those of its causes."""
     plain, disguised = _patterns()
     if plain.search(text):
         return "oom"
@@ -63,7 +63,7 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def telling_line(text: str) -> str:
-    """The line of an exception's message that says most: the first one of memory that is no
+    """The most informative line of an exception's message: the first one about memory that is no
     heading, else the first."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no message"]
     telling = (line for line in lines if of_exception(line) != "error" and line[-1] != ":")
@@ -72,8 +72,8 @@ def telling_line(text: str) -> str:
 
 def of_end(exit_code: int) -> Outcome:
     """The outcome of a process that ended without a result and without an exception; a negative
-    code is the signal that ended it. A SIGKILL is the kernel's, for want of memory: one that the
-    harness sent is a timeout."""
+    code is the signal that ended it. A SIGKILL comes from the kernel, which ran out of memory: if
+    the harness had sent it, the outcome would be a timeout."""
     if exit_code == -signal.SIGKILL:
         return "host_oom"
     return "disguised_oom" if exit_code > 0 or -exit_code in SUDDEN else "error"

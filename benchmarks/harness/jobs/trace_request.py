@@ -1,4 +1,4 @@
-"""The files by which a step trace is requested from another process and answered."""
+"""The files that request step traces from another process, and its answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Ask(BaseModel):
     device: Device
     phase: Phase
     batch_sizes: tuple[int, ...]
-    published_step: str | None = None  # of another benchmark, in place of the backend's own
+    published_step: str | None = None  # of another benchmark, instead of the backend's own
 
 
 class Request(BaseModel):
@@ -35,9 +35,9 @@ class Request(BaseModel):
 class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    process_bytes: int  # interpreter and framework: private writable memory, model excluded
+    process_bytes: int  # private writable memory of interpreter and framework, without the model
     resident_bytes: int  # the part of it that was touched
-    refusals: dict[int, str]  # by the ask's place: why the backend cannot follow it
+    refusals: dict[int, str]  # by the index of the ask: why it cannot be traced
 
 
 def save(trace: StepTrace, path: Path) -> None:

@@ -31,7 +31,7 @@ class Inputs:
     """Checkpoint, data and tokens of a plan, each read once and kept for the jobs that follow."""
 
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
-        """Errors: UserError where the checkpoint cannot be had."""
+        """Errors: UserError where the checkpoint cannot be found."""
         self._plan, self._say = plan, say
         self.source = checkpoints.find_checkpoint(plan.checkpoint, allow_pickle=plan.allow_pickle)
         self._data: dict[str, texts_data.TaskData] = {}
@@ -82,11 +82,11 @@ def prepare(
     device: Device,
     shared: Mapping[str, Environment],
 ) -> dict[str, Ready | Excluded]:
-    """Job files' content by job id; `folder` is the run's, `shared` the environments of other
+    """The jobs by id, each ready to run or excluded. `folder` is the run's, `shared` the environments of other
     backends.
 
     Errors: UserError for everything that is wrong with checkpoint, data or recipe."""
-    excluded = {spec.key.id: exclude(spec, inputs.source, device, shared) for spec in specs}
+    excluded = {spec.key.id: excluded_job(spec, inputs.source, device, shared) for spec in specs}
     own = here()
 
     def environment_of(spec: JobSpec) -> Environment:
@@ -101,8 +101,8 @@ def prepare(
 
 
 def check_device(specs: Sequence[JobSpec], device: Device) -> None:
-    """Errors: UserError for a precision that the device lacks. A trace in one, or what a study
-    tries beside its plain recipe, is left out with the reason and ends no run."""
+    """Errors: UserError for a precision that the device does not support. Traces and the changes of
+    a study are skipped with the reason instead."""
     for spec in specs:
         if spec.key.question == "equivalence" or spec.key.change not in (None, PLAIN):
             continue
@@ -153,14 +153,14 @@ def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:
     )
 
 
-def exclude(
+def excluded_job(
     spec: JobSpec,
     source: checkpoints.CheckpointSource,
     device: Device,
     shared: Mapping[str, Environment],
 ) -> Excluded | None:
-    """Why a job is not run, found before anything is loaded. Only races use other
-    environments' workers: whatever else they were asked for, they have measured themselves.
+    """The reason why a job is not run, before anything is loaded; None if it can run. Only races use
+    other environments' workers, because everything else they have measured themselves.
 
     Errors: UserError for a length beyond the model's, or a budget beyond the device's."""
     checkpoints.check_length(source, spec.recipe.length)
@@ -174,7 +174,7 @@ def exclude(
         return Excluded(
             spec,
             "refused",
-            "random weights: the accuracy would say nothing; choose a pretrained checkpoint",
+            "accuracy is meaningless with random weights: choose a pretrained checkpoint",
         )
     problems = unsupported(spec, source, device.kind)
     why = unsupported_precision(device, spec.recipe.precision)
@@ -186,7 +186,7 @@ def exclude(
 def unsupported(
     spec: JobSpec, source: checkpoints.CheckpointSource, device: DeviceKind
 ) -> list[str]:
-    """What the backend itself says that it cannot honour; its package imports no framework."""
+    """The settings that the backend itself does not support; asking imports no framework."""
     start = Start(
         folder=source.folder,
         architecture=source.architecture,

@@ -1,4 +1,4 @@
-"""What tuning tries: levers, and candidates, which are levers put together."""
+"""What tuning tries: levers, and candidates, which are combinations of levers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Lever:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Levers put together, what gained most alone first; none of them is the plain recipe."""
+    """A combination of levers, the one with the largest gain first. Without any it is the plain
+    recipe."""
 
     levers: tuple[Lever, ...] = ()
 
@@ -36,12 +37,12 @@ class Candidate:
 
     @property
     def best_alone(self) -> Candidate:
-        """Its best lever; the plain recipe where there is no other."""
+        """Its best lever alone; the plain recipe if it has no other."""
         return Candidate(self.levers[:1] if len(self.levers) > 1 else ())
 
     @property
     def most_arithmetic(self) -> Lever:
-        """The lever to drop first for accuracy's sake."""
+        """The lever to drop first if the accuracy does not hold."""
 
         def place(lever: Lever) -> int:
             return min(
@@ -67,7 +68,7 @@ class Candidate:
         return " + ".join(lever.name for lever in self.levers) or "plain"
 
     def differs_where(self, lever: Lever) -> bool:
-        """Whether a lever sets what another one here has set already."""
+        """Whether a lever changes a field or a variable that another one here changes."""
         return any(
             set(lever.fields) & set(other.fields) or set(lever.environment) & set(other.environment)
             for other in self.levers
@@ -75,9 +76,9 @@ class Candidate:
 
 
 def levers(recipe: Recipe, device: Device, thread_variables: Sequence[str]) -> list[Lever]:
-    """Everything that could make the recipe faster and leaves the learning signal as it is: the
-    examples of an optimizer step stay the same number. What a backend or a device cannot do is
-    told by them, not here."""
+    """Everything that may make the recipe faster without changing what is learned: the number of
+    examples in an optimizer step stays the same. Backends and devices reject what they do not
+    support."""
     found = [Lever(word, {"precision": word}) for word in ("tf32", "bf16", "fp16")]
     found += [
         Lever("compiled", {"compile": True}),

@@ -30,12 +30,12 @@ from benchmarks.harness.worker import (
 from frameworks.contract import Session, SessionSpec, Unsupported, backends
 
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
-PASSES: dict[str, Callable[[Job, Built, Pipe], Result]] = {
-    "equivalence": equivalence.take,
-    "throughput": throughput.take,
-    "memory": memory.take,
-    "batch_limit": batch_limit.take,
-    "accuracy": accuracy.take,
+QUESTIONS: dict[str, Callable[[Job, Built, Pipe], Result]] = {
+    "equivalence": equivalence.measure,
+    "throughput": throughput.measure,
+    "memory": memory.measure,
+    "batch_limit": batch_limit.measure,
+    "accuracy": accuracy.measure,
 }
 
 
@@ -45,7 +45,7 @@ def build(job: Job, pipe: Pipe) -> Built:
     if traced:
         train = examples.take_spread(train, job.equivalence.examples(job.recipe.accumulation))
     if job.limit:
-        train = examples.take_repeated(train, batch_limit.needed(job, job.limit))
+        train = examples.take_repeated(train, batch_limit.examples_needed(job, job.limit))
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send(Building())
     began = time.perf_counter()
@@ -62,22 +62,22 @@ def build(job: Job, pipe: Pipe) -> Built:
 
 
 def backend(job: Job, pipe: Pipe) -> ModuleType:
-    """The backend, loaded, and with it a CPU's budget in force. Not before: a library that is
-    refused memory while it is loaded may say anything, end the process or hang."""
+    """Imports the backend and then applies a CPU's budget. Not earlier: a library that is refused
+    memory while it is loaded may raise any error, end the process or hang."""
     module = importlib.import_module(f"{backends()[job.key.backend].package}.train")
     if job.limit:
-        batch_limit.bound(job.limit)
+        batch_limit.apply_budget(job.limit)
     pipe.send(FrameworkLoaded())
     return module
 
 
-def said(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those that it came of, as a traceback shows them: a library that loads its
-    parts late says that it could not, and only the cause says that memory ran out."""
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and its causes, as a traceback shows them. If a library that loads its parts
+    late runs out of memory, only the cause says so."""
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -89,20 +89,20 @@ def main() -> int:
     job = Job.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         if job.limit and job.limit.finder:
-            pipe.send(finders.take(job, backend(job, pipe), pipe))
+            pipe.send(finders.run(job, backend(job, pipe), pipe))
             return 0
         built = build(job, pipe)
-        result = PASSES[job.key.question](job, built, pipe)
+        result = QUESTIONS[job.key.question](job, built, pipe)
     except Unsupported as error:
         pipe.send(WorkerFailed(status="unsupported", reason=str(error)))
         return 0
-    except Exception as error:  # noqa: BLE001 - whatever it was, it is this job's outcome
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's outcome
         if job.limit:
-            process_memory.unbound()  # or there may be no memory to tell it with
+            process_memory.unbound()  # or there may be no memory for the message
         traceback.print_exc()
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
-        text = "\n".join(map(said, chain(error)))[:MESSAGE_CHARACTERS]
+        text = "\n".join(map(describe, causes(error)))[:MESSAGE_CHARACTERS]
         pipe.send(WorkerFailed(status="failed", reason=reason, text=text))
         return 0
     pipe.send(result)

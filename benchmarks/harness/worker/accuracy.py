@@ -1,7 +1,7 @@
-"""Accuracy: training to the recipe's end, scored on the whole of every evaluation set.
+"""Accuracy: trains to the recipe's end and scores every evaluation set as a whole.
 
-Loss, gradient norm and learning rate are kept for every step; the curve holds every
-`log_interval`-th one, the same steps in every backend. Time spent in evaluation is not training
+Loss, gradient norm and learning rate are recorded at every step. The curve holds every
+`log_interval`-th of them, the same steps in every backend. Evaluation does not count as training
 time.
 """
 
@@ -17,8 +17,8 @@ from benchmarks.harness.jobs.events import AccuracyResult, EvaluationBegan, Trai
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import training
-from benchmarks.harness.worker.counting import count_steps
 from benchmarks.harness.worker.scores import score
+from benchmarks.harness.worker.tokens import count_steps
 from frameworks.contract import Curve, Feed, Recipe, Session
 from results.schema import Accuracy, CurvePoint, EvaluationPoint, Score
 
@@ -26,7 +26,7 @@ PROGRESS_SECONDS = 1.0  # between two progress events
 
 
 class TrainingWatch:
-    """Evaluates at the recipe's interval and keeps the best weights where it asks for them."""
+    """Evaluates at the recipe's interval and keeps the best weights if the recipe says so."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._recipe, self._session, self._pipe = job.recipe, session, pipe
@@ -65,7 +65,7 @@ class TrainingWatch:
         return False
 
     def evaluate(self, step: int) -> dict[str, np.ndarray]:
-        """Logits of every evaluation set."""
+        """Evaluates now; the logits of every evaluation set."""
         self._session.synchronize()
         training_seconds, began = self.training_seconds, time.perf_counter()
         logits, scores = {}, {}
@@ -92,7 +92,7 @@ class TrainingWatch:
         return self._sets[name].labels
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
+def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
     session = built.session
     watch = TrainingWatch(job, session, pipe)
     training.run(job, session, watch)
@@ -122,14 +122,14 @@ def take(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
 
 
 def save_predictions(path: Path, logits: dict[str, np.ndarray], watch: TrainingWatch) -> None:
-    """Logits and labels of every set, so that anyone can recompute the scores."""
+    """Writes logits and labels of every set, so that anyone can recompute the scores."""
     arrays = {f"{name}_logits": values for name, values in logits.items()}
     arrays |= {f"{name}_labels": watch.labels(name) for name in logits}
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 def curve_points(curve: Curve, recipe: Recipe) -> list[CurvePoint]:
-    """Every `log_interval`-th step and the last."""
+    """The points of every `log_interval`-th step and of the last."""
     last = len(curve.loss)
     return [
         CurvePoint(

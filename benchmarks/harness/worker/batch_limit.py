@@ -1,13 +1,13 @@
-"""One probe of a batch limit, in the worker: everything is built under the budget and takes a few
-steps at one batch size, every batch full and padded to the full length.
+"""One probe of a batch limit: a few steps at one batch size under the budget, every batch full and
+padded to the full length.
 
-A CPU's budget is set on this process as soon as the framework is loaded, and counts its libraries
-too; a GPU's is handed to the framework. After the last step the parent reads the peak of the data
-segment; what is done afterwards is not bounded.
+A CPU's budget is applied to this process as soon as the framework is imported, so it includes the
+framework's libraries. A GPU's budget is passed to the framework. After the last step the parent
+reads the peak of the data segment; what happens afterwards is not limited.
 
-TensorFlow's allocator takes regions that double, so its data segment grows in leaps and says little
-of what a batch needs. It counts what it gives out, so there the peak is that count with all else
-that the process held when training began; or what was resident, where other memory made that more.
+TensorFlow's allocator reserves regions that double in size, so its data segment grows in jumps and
+says little about what a batch needs. It counts what it allocates, so its peak is that count plus
+everything else that the process used when training began, or the resident memory if that is more.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class StepCounter:
         return False
 
 
-def bound(limit: LimitWork) -> None:
-    """Puts a CPU's budget in force. Errors: MemoryError where this process holds more already."""
+def apply_budget(limit: LimitWork) -> None:
+    """Limits this process to a CPU's budget. Errors: MemoryError if it uses more already."""
     if limit.data_bytes is None:
         return
     now = process_memory.held()
@@ -46,13 +46,13 @@ def bound(limit: LimitWork) -> None:
     process_memory.bound(limit.data_bytes)
 
 
-def needed(job: Job, limit: LimitWork) -> int:
-    """Examples that fill every batch of a probe."""
+def examples_needed(job: Job, limit: LimitWork) -> int:
+    """The number of examples that fill every batch of a probe."""
     accumulation = job.recipe.accumulation if limit.phase == "training" else 1
     return limit.steps * job.recipe.batch_size * accumulation
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> ProbeResult:
+def measure(job: Job, built: Built, pipe: Pipe) -> ProbeResult:
     assert job.limit is not None
     session = built.session
     session.reset_peak()
@@ -72,7 +72,7 @@ def take(job: Job, built: Built, pipe: Pipe) -> ProbeResult:
 
 
 def take_steps(job: Job, session: Session) -> int:
-    """Optimizer steps, or evaluation batches, that were taken."""
+    """Takes the probe's steps; the number of optimizer steps, or of evaluation batches."""
     assert job.limit is not None
     if job.limit.phase == "training":
         counter = StepCounter()

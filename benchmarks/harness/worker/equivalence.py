@@ -1,7 +1,7 @@
-"""Equivalence: one training whose every step is kept, for another backend's to be laid beside.
+"""Equivalence: records one training step by step, to be compared with another backend's.
 
-The batches are hashed as they reach the model; loss, gradient norm and learning rate are read at
-every optimizer step; logits and weights before and after. Nothing here is timed.
+The batches are hashed as they reach the model. Loss, gradient norm and learning rate are read at
+every optimizer step, logits and weights before and after training. Nothing here is timed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ PROGRESS_SECONDS = 1.0  # between two progress events
 
 
 class FirstUpdate:
-    """A watch that keeps the weights right after the first step whose learning rate is not 0."""
+    """Copies the weights right after the first step whose learning rate is not 0."""
 
-    def __init__(self, session: Session, seen: Callable[[int], None]) -> None:
+    def __init__(self, session: Session, on_step: Callable[[int], None]) -> None:
         recipe, total = session.spec.recipe, session.spec.feed.total_steps
         rates = [learning_rate(recipe, step, total) for step in range(total)]
         self.step = next((s + 1 for s, rate in enumerate(rates) if rate > 0), total)
         self.weights: dict[str, np.ndarray] = {}
-        self._session, self._seen = session, seen
+        self._session, self._on_step = session, on_step
 
     def begin(self) -> None:
         pass
@@ -40,7 +40,7 @@ class FirstUpdate:
     def step_end(self, step: int) -> bool:
         if step == self.step:
             self.weights = self._session.weights()
-        self._seen(step)
+        self._on_step(step)
         return False
 
 
@@ -49,14 +49,14 @@ def trace(
     evaluation: Examples,
     *,
     keep_weights: bool = False,
-    seen: Callable[[int], None] = lambda step: None,
+    on_step: Callable[[int], None] = lambda step: None,
 ) -> tuple[Trace, Arrays]:
-    """Trains a session that records and hashes its batches, to its end. `seen` is told every
-    optimizer step."""
+    """Trains a session that records and hashes its batches to the end. `on_step` is called after
+    every optimizer step."""
     feed, size = session.spec.feed, session.spec.recipe.batch_size
     before = session.weights()
     start_logits = session.predict(evaluation, batch_size=size)
-    watch = FirstUpdate(session, seen)
+    watch = FirstUpdate(session, on_step)
     session.train(Checked(watch, session, session.spec.recipe.precision))
     session.synchronize()
     after, curve = session.weights(), session.curve()
@@ -86,32 +86,34 @@ def trace(
 
 
 def step_examples(feed: Feed, steps: int) -> list[int]:
-    """Examples in each of the first `steps` optimizer steps."""
+    """The number of examples in each of the first `steps` optimizer steps."""
     counts = [0] * (steps + 1)
     for batch in range(feed.total_batches):
         counts[min(feed.step_of(batch), steps)] += feed.examples_in(batch)
     return counts[:steps]
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> TraceResult:
+def measure(job: Job, built: Built, pipe: Pipe) -> TraceResult:
     session, plan = built.session, job.equivalence
     evaluation = take_spread(
         load_examples(next(iter(job.evaluations.values()))), plan.evaluation_examples
     )
-    began = told = time.perf_counter()
+    began = last_report = time.perf_counter()
     total = session.spec.feed.total_steps
 
-    def seen(step: int) -> None:
-        nonlocal told
+    def report_progress(step: int) -> None:
+        nonlocal last_report
         now = time.perf_counter()
-        if now - told > PROGRESS_SECONDS:
-            told = now
+        if now - last_report > PROGRESS_SECONDS:
+            last_report = now
             loss = session.curve().loss[-1]
             pipe.send(TrainingProgress(step=step, total=total, loss=loss, seconds=now - began))
 
-    taken, arrays = trace(session, evaluation, keep_weights=plan.keep_weights, seen=seen)
+    recorded, arrays = trace(
+        session, evaluation, keep_weights=plan.keep_weights, on_step=report_progress
+    )
     weights_file = write_arrays(job.predictions, arrays)
-    taken = taken.model_copy(
+    recorded = recorded.model_copy(
         update={"arrays_file": job.predictions.name, "weights_file": weights_file}
     )
-    return TraceResult(trace=taken, effective=effective(session))
+    return TraceResult(trace=recorded, effective=effective(session))

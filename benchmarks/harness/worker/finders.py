@@ -20,15 +20,15 @@ from benchmarks.harness.jobs.events import FinderResult, FinderTries
 from benchmarks.harness.jobs.job import DOUBLING, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.batch_sizes import grid
-from benchmarks.harness.worker.batch_limit import needed, take_steps
+from benchmarks.harness.worker.batch_limit import examples_needed, take_steps
 from frameworks.contract import SessionSpec, backends
 from results.schema import MEMORY_OUTCOMES
 
 Trial = Callable[[int], None]  # trains at a batch size, or raises whatever training raises
 
 
-def take(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
-    """The answer of the job's finder; every probe is told before it begins, because it may end
+def run(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
+    """The answer of the job's finder. Every probe is reported before it begins, because it may end
     this process."""
     assert job.limit is not None and job.limit.finder is not None
     examples, limit = load_examples(job.train), job.limit
@@ -41,7 +41,7 @@ def take(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
             SessionSpec(
                 recipe=at.recipe,
                 start=job.start.start(),
-                train=take_repeated(examples, needed(at, limit)),
+                train=take_repeated(examples, examples_needed(at, limit)),
                 memory_limit_bytes=limit.framework_bytes,
             )
         )
@@ -59,7 +59,7 @@ def _find_finder(backend: str, name: str) -> Callable[[Trial, int], int]:
 
 
 def doubling(trial: Trial, highest: int) -> int:
-    """0 where not even one example fits."""
+    """The largest batch that fits; 0 if not even one example does."""
     fits, batch = 0, 1
     while _fits(trial, batch):
         fits = batch
@@ -79,7 +79,7 @@ def doubling(trial: Trial, highest: int) -> int:
 def _fits(trial: Trial, batch: int) -> bool:
     try:
         trial(batch)
-    except Exception as error:  # noqa: BLE001 - classified right here, and raised again
+    except Exception as error:  # noqa: BLE001 - classified here, and raised again
         if outcomes.of_exception(f"{type(error).__name__}: {error}") not in MEMORY_OUTCOMES:
             raise
         return False

@@ -1,10 +1,10 @@
-"""Memory: a pass of its own, never timed.
+"""Memory: a training of its own, which is never timed.
 
 `peak_process_bytes` is the kernel's high-water mark of resident memory, reset after the framework
-was imported and the data read, minus its value then: what model, optimizer and training took.
-The allocator's own peaks are read from the framework; what the whole device held is sampled by
-the parent. Batches are padded to the recipe's full length. When those peaks have been read, one
-more step tells the peak of each of its phases, where the framework runs a step in phases.
+was imported and the data read, minus its value at that moment: the memory of model, optimizer and
+training. The allocator's own peaks are read from the framework; the memory in use on the whole
+device is sampled by the parent. Batches are padded to the recipe's full length. After those peaks
+have been read, one more step gives the peak of each phase, if the framework runs a step in phases.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from results.schema import Gap, Memory
 
 
 class PhasePeaks:
-    """The peak in each phase of a step, by the counter that the device has: the allocator's on a
-    GPU, on a CPU the process's beyond what it held before the model was built."""
+    """The peak in each phase of a step: the allocator's on a GPU; on a CPU the process's, minus its
+    memory before the model was built."""
 
     def __init__(self, session: Session, before: int | None) -> None:
         self._session, self._before = session, before
         self._phase: StepPhase | None = None
-        self.listening = False  # reading the peaks starts them anew
+        self.listening = False  # reading the peaks resets them
         self.peaks: dict[str, int] = {}
-        self.told = session.tell_phases(self.begins)
+        self.has_phases = session.tell_phases(self.begin_phase)
 
-    def begins(self, phase: StepPhase | None) -> None:
+    def begin_phase(self, phase: StepPhase | None) -> None:
         if not self.listening:
             return
         peak = self._peak()
-        if self._phase and peak is not None:  # a phase comes again in an accumulated step
+        if self._phase and peak is not None:  # a phase repeats if batches are accumulated
             self.peaks[self._phase] = max(peak, self.peaks.get(self._phase, 0))
         self._phase = phase
         self._session.reset_peak()
@@ -48,8 +48,8 @@ class PhasePeaks:
 
 
 class MemoryWatch:
-    """Counts executed steps, reads the peaks after the last one that counts, and has the phases
-    of the step after it recorded."""
+    """Counts executed steps, reads the peaks after the last one that counts, and then records the
+    phases of one more step."""
 
     def __init__(self, job: Job, built: Built, pipe: Pipe) -> None:
         self._last, self._built, self._pipe = job.memory.steps, built, pipe
@@ -64,7 +64,7 @@ class MemoryWatch:
         if step == self._last:
             self.figures = read_peaks(self._built, step)
             self.phases.listening = True
-        return step > self._last or (step == self._last and not self.phases.told)
+        return step > self._last or (step == self._last and not self.phases.has_phases)
 
 
 def read_peaks(built: Built, steps: int) -> Memory:
@@ -82,7 +82,7 @@ def read_peaks(built: Built, steps: int) -> Memory:
     )
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> MemoryResult:
+def measure(job: Job, built: Built, pipe: Pipe) -> MemoryResult:
     watch = MemoryWatch(job, built, pipe)
     built.session.reset_peak()
     training.run(job, built.session, watch)

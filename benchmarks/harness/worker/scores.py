@@ -10,7 +10,7 @@ from results.scores import confusion, macro_f1
 
 def score(logits: np.ndarray, labels: np.ndarray) -> Score:
     """Accuracy, macro F1 and mean cross entropy (natural logarithm) of logits
-    (examples, classes) against labels (examples,).
+    (examples, classes) for labels (examples,).
 
     Macro F1 is the unweighted mean over all classes; a class that neither occurs nor is
     predicted counts as 0.

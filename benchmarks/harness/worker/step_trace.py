@@ -1,8 +1,8 @@
-"""The worker behind a prediction: traces of a backend's steps, told without computing them.
+"""The worker of a prediction: traces a backend's steps without computing them.
 
     python -m benchmarks.harness.worker.step_trace REQUEST.json FOLDER
 
-`FOLDER` gets one `<n>.npz` per trace asked for, in order, and `answer.json`.
+It writes one `<request>-<batch size>.npz` per trace into `FOLDER`, and `answer.json`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
-# A job's worker holds all that this module imports; a prediction begins with the same.
+# A job's worker imports the same modules, so both processes start with the same memory.
 from benchmarks.harness.jobs import pipe
 from benchmarks.harness.jobs.trace_request import Answer, Ask, Request, save
 from benchmarks.harness.machine import process_memory
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def _trace(backend: str, ask: Ask, batch_size: int) -> StepTrace:
-    """Raises `Unsupported` for what the backend cannot follow."""
+    """Errors: Unsupported for a step that the backend cannot trace."""
     start = ask.start.start()
     package = backends()[backend].package
     trace: StepTrace

@@ -1,11 +1,11 @@
 """Speed: windows of optimizer steps inside the framework's real training loop.
 
 The first step is timed alone, from the call of the loop to the synchronised end of the step.
-Warm-up windows follow, then the windows that count. At each window's end the device is
-synchronised and the worker waits inside the framework's callback for the next 'go', so that the
-parent's clock times real training steps and nothing else. It waits after its last window too: what
-follows would run while another participant's window is timed. Counted are executed steps, with the
-examples and tokens that took part in exactly those.
+Warm-up windows follow, then the windows that count. At the end of each window the device is
+synchronised and the worker waits inside the framework's callback for the next command, so the
+parent's clock times real training steps and nothing else. It waits after its last window too,
+because what follows would run while another participant's window is timed. Steps are counted as
+they were executed, with exactly their examples and tokens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.harness.jobs.events import (
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import flops, training
-from benchmarks.harness.worker.counting import Counted, count_evaluation, count_steps
+from benchmarks.harness.worker.tokens import StepCounts, count_evaluation, count_steps
 from frameworks.contract import Feed, Session, backends
 
 
@@ -62,12 +62,12 @@ class WindowWatch:
         return ends
 
 
-def window(seconds: float, steps: int, counted: Counted) -> WindowEnded:
+def window(seconds: float, steps: int, counted: StepCounts) -> WindowEnded:
     return WindowEnded(worker_seconds=seconds, steps=steps, **dataclasses.asdict(counted))
 
 
-def take(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
-    """Training windows, then evaluation windows; each sent as it ends."""
+def measure(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
+    """Takes training windows, then evaluation windows, and sends each when it ends."""
     session = built.session
     watch = WindowWatch(job, session, pipe)
     training.run(job, session, watch)
@@ -94,8 +94,8 @@ def take(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
 
 
 def model_flops_per_token(job: Job, session: Session) -> float:
-    """Training FLOPs per real token, at the length that the mean token's sequence has: padding
-    is no work of the model's, so it lowers MFU."""
+    """Training FLOPs per token without padding, at the sequence length of the mean token. Padding
+    does not count as work, so it lowers MFU."""
     if not backends()[job.key.backend].pretrained:
         sizes = session.effective()
         return flops.recurrent(sizes.parameters - sizes.embedding_parameters)

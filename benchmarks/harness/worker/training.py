@@ -1,4 +1,4 @@
-"""A job's training: its loop under its watch, and the precision read back after the first step."""
+"""Runs a job's training loop, and reads the precision back after the first step."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from frameworks.contract import Precision, Session, Watch
 
 
 class PrecisionOverridden(Exception):
-    """The framework ran in another precision than the recipe asks for."""
+    """The framework runs in a different precision than the recipe."""
 
 
 class Checked:
     """A watch that reads the precision back from the framework after the first step, before
-    anything is counted: one that another switch overrode is an error, not a surprise."""
+    anything is measured. If another switch has overridden it, the job fails."""
 
     def __init__(self, watch: Watch, session: Session, precision: Precision) -> None:
         self._watch, self._session, self._precision = watch, session, precision
@@ -33,19 +33,19 @@ def check_precision(in_force: Precision, wanted: Precision) -> None:
     """Errors: PrecisionOverridden where the two differ."""
     if in_force != wanted:
         raise PrecisionOverridden(
-            f"the recipe says precision {wanted!r}, but after the first step the framework runs "
-            f"in {in_force!r}: another switch overrides it"
+            f"precision {wanted!r} is in the recipe, but after the first step the framework runs in "
+            f"{in_force!r}: remove the setting that overrides it"
         )
 
 
 def effective(session: Session) -> dict[str, Any]:
-    """The settings in force, read back from the framework, as a measurement keeps them."""
+    """The settings in effect, read back from the framework, in the form of a measurement."""
     settings = session.effective()
     return asdict(replace(settings, details=dict(settings.details)))
 
 
 def run(job: Job, session: Session, watch: Watch) -> None:
-    """The framework's own loop, or its barest one where the job is the control."""
+    """Runs the framework's own loop, or its barest one if the job is the control."""
     checked = Checked(watch, session, job.recipe.precision)
     if job.key.role == "control":
         session.train_bare(checked)

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from benchmarks.harness.jobs.outcomes import of_end, of_exception, telling_line
-from benchmarks.harness.worker.__main__ import chain, said
+from benchmarks.harness.worker.__main__ import causes, describe
 
 PLAIN = [
     "MemoryError: ",
@@ -49,8 +49,8 @@ NEITHER = [
     "KeyError: 'memory'",
     "RuntimeError: The size of tensor a (512) must match the size of tensor b (128)",
     "RuntimeError: CUDA error: device-side assert triggered",
-    "PrecisionOverridden: the recipe says precision 'fp32', but after the first step the framework "
-    "runs in 'tf32': another switch overrides it",
+    "PrecisionOverridden: precision 'fp32' is in the recipe, but after the first step the framework "
+    "runs in 'tf32': remove the setting that overrides it",
     "InvalidArgumentError: Graph execution error:\n\nindices[0,0] = 40000 is not in [0, 30522)",
     "OSError: [Errno 28] No space left on device",
     "ImportError: cannot import name 'Trainer'",
@@ -63,7 +63,7 @@ def test_the_framework_says_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", DISGUISED)
-def test_it_is_said_in_other_words(text: str) -> None:
+def test_it_is_describe_in_other_words(text: str) -> None:
     assert of_exception(text) == "disguised_oom"
 
 
@@ -75,7 +75,7 @@ def test_other_errors_are_never_taken_for_memory(text: str) -> None:
 def told(within: Exception, error: Exception, *, hidden: bool = False) -> str:
     """What a worker says of an error that came while another one was handled."""
     error.__context__, error.__suppress_context__ = within, hidden
-    return "\n".join(map(said, chain(error)))
+    return "\n".join(map(describe, causes(error)))
 
 
 def test_what_an_error_came_of_tells_too() -> None:
@@ -85,7 +85,7 @@ def test_what_an_error_came_of_tells_too() -> None:
     try:
         raise late from MemoryError()
     except ModuleNotFoundError as error:
-        assert of_exception("\n".join(map(said, chain(error)))) == "oom"
+        assert of_exception("\n".join(map(describe, causes(error)))) == "oom"
     late.__cause__ = None
     assert of_exception(told(OSError(12, "Cannot allocate memory"), late)) == "disguised_oom"
     assert of_exception(told(KeyError("memory"), late)) == "error"

@@ -1,4 +1,4 @@
-"""What took part in executed steps: examples, tokens, padding. Pure arithmetic on the feed."""
+"""Counts of the examples, tokens and padding in executed steps. Pure arithmetic on the feed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from frameworks.contract import Examples, Feed, Recipe, padded_width
 
 
 @dataclass(frozen=True)
-class Counted:
+class StepCounts:
     examples: int
-    tokens: int  # non-padding
-    padded_tokens: int  # padding included
+    tokens: int  # without padding
+    padded_tokens: int  # with padding
 
 
-def count_steps(feed: Feed, done_before: int, done_after: int) -> Counted:
-    """Optimizer steps done_before + 1 ... done_after."""
+def count_steps(feed: Feed, done_before: int, done_after: int) -> StepCounts:
+    """Counts of the optimizer steps done_before + 1 to done_after."""
     batches: list[np.ndarray] = []
     epoch, of_epoch = -1, []
     for step in range(done_before, done_after):
@@ -30,14 +30,14 @@ def count_steps(feed: Feed, done_before: int, done_after: int) -> Counted:
     return _count(feed.examples, batches, feed.recipe)
 
 
-def count_evaluation(examples: Examples, recipe: Recipe) -> Counted:
-    """One pass over the examples in their order."""
+def count_evaluation(examples: Examples, recipe: Recipe) -> StepCounts:
+    """Counts of one pass over the examples in their order."""
     indices = np.arange(len(examples))
     starts = range(0, len(examples), recipe.batch_size)
     return _count(examples, (indices[i : i + recipe.batch_size] for i in starts), recipe)
 
 
-def _count(examples: Examples, batches: Iterable[np.ndarray], recipe: Recipe) -> Counted:
+def _count(examples: Examples, batches: Iterable[np.ndarray], recipe: Recipe) -> StepCounts:
     lengths = examples.lengths
     count = tokens = padded = 0
     for indices in batches:
@@ -45,4 +45,4 @@ def _count(examples: Examples, batches: Iterable[np.ndarray], recipe: Recipe) ->
         count += len(indices)
         tokens += int(of_batch.sum())
         padded += len(indices) * padded_width(int(of_batch.max()), recipe)
-    return Counted(examples=count, tokens=tokens, padded_tokens=padded)
+    return StepCounts(examples=count, tokens=tokens, padded_tokens=padded)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.harness.data.examples import take_first
-from benchmarks.harness.worker.counting import count_evaluation, count_steps
+from benchmarks.harness.worker.tokens import count_evaluation, count_steps
 from frameworks.contract import Examples, Feed, Recipe
 
 
