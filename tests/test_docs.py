@@ -12,7 +12,12 @@ from benchmarks.harness.machine.gpu_types import GpuType
 from benchmarks.harness.plan.profile import load_profile
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "results" / "published" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 # Options of other programs that the pages mention.
 FOREIGN = {
     "--benchmark-only",
@@ -143,6 +148,11 @@ def test_examples_of_files_are_valid(tmp_path):
     (gpu,) = toml_of("add-a-gpu-type.md")
     for table in tomllib.loads(gpu).values():
         GpuType.model_validate(table)
+
+
+def test_the_smallest_backend_is_shown():
+    text = text_of(ROOT / "docs" / "add-a-backend.md")
+    assert "\nBACKENDS = " in text and "class Session" in text
 
 
 def test_every_room_is_explained():

@@ -248,6 +248,15 @@ def page_of_repository(name: str) -> Callable[[], str]:
     return read
 
 
+def smallest_backend() -> str:
+    """The files of the backend that the tests use, as code."""
+    folder = ROOT / "tests" / "fake_backend" / "logistic"
+    return "\n\n".join(
+        f"`{path.relative_to(ROOT)}`:\n\n```python\n{path.read_text('utf-8')}```"
+        for path in sorted(folder.glob("*.py"))
+    )
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "recipe-fields": recipe_fields,
     "profile-keys": profile_keys,
@@ -255,6 +264,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "shared-options": shared_options,
     "backend-descriptor": descriptor_fields,
     "session-methods": session_methods,
+    "smallest-backend": smallest_backend,
     "changelog": page_of_repository("CHANGELOG.md"),
     "contributing": page_of_repository("CONTRIBUTING.md"),
 }
