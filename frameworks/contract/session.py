@@ -110,46 +110,49 @@ class Session(ABC):
 
     @abstractmethod
     def train(self, watch: Watch) -> None:
-        """Runs the framework's own training loop over the feed, to its end or to a stop."""
+        """Runs the framework's own training loop over the feed, until its end or until `watch`
+        stops it."""
 
     @abstractmethod
     def train_bare(self, watch: Watch) -> None:
-        """The same training in the barest loop that the framework allows: the control that shows
-        what the framework's own loop costs. A session does either, once."""
+        """Runs the same training in the barest loop that the framework allows: the control, which
+        shows what the framework's own loop costs. A session trains once, in one of the two ways."""
 
     @abstractmethod
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
-        """Logits, float32 (examples, labels), in the examples' order; dropout off. May be called
-        between the steps of `train`, from a watch."""
+        """Returns logits as float32 (examples, labels), in the order of the examples, with dropout
+        off. A watch may call it between the steps of `train`."""
 
     @abstractmethod
     def synchronize(self) -> None:
-        """Waits until the device has done all that it was given."""
+        """Waits until the device has finished everything."""
 
     @abstractmethod
     def curve(self) -> Curve:
-        """What `work.record` and `work.hash_batches` asked to keep."""
+        """Returns what `spec.record` and `spec.hash_batches` asked to keep."""
 
     @abstractmethod
     def precision_in_force(self) -> Precision:
-        """What the framework computes in now, asked of it and not of the recipe; cheap."""
+        """Returns the precision that the framework computes in now, asked of it and not taken from
+        the recipe; cheap."""
 
     @abstractmethod
     def effective(self) -> Effective:
-        """Settings in force; call after the first step."""
+        """Returns the settings in force. Called after the first step."""
 
     @abstractmethod
     def weights(self) -> dict[str, np.ndarray]:
-        """A copy of all trainable weights by PyTorch's names and layout where the architecture
-        has them (so that backends compare), by the framework's own otherwise."""
+        """Returns a copy of all trainable weights: under PyTorch's names and layouts if the
+        architecture has them, so that backends can be compared, otherwise under the framework's own."""
 
     @abstractmethod
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Puts back what `weights` gave."""
+        """Sets the weights that `weights` returned."""
 
     @abstractmethod
     def matmul_flops_per_second(self) -> float:
-        """The device's matrix rate in the recipe's precision under the switches in force."""
+        """Measures the device's rate of matrix multiplication in the recipe's precision, with the
+        switches in force."""
 
     @abstractmethod
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
@@ -159,11 +162,11 @@ class Session(ABC):
 
     @abstractmethod
     def reset_peak(self) -> None:
-        """Starts the allocator's peaks anew."""
+        """Resets the peaks of the allocator."""
 
     @abstractmethod
     def allocator(self) -> AllocatorCounters:
-        """The allocator's peaks since the last reset."""
+        """Returns the allocator's peaks since the last reset."""
 
 
 def matmul_rate(product: Callable[[], float]) -> float:
