@@ -1,4 +1,4 @@
-"""Where measurements lie: `root/runs/<run>/run.json` and one `<job id>.json` per job.
+"""Files of a run: `root/runs/<run>/run.json` and one `<job id>.json` per job.
 
 A file is written under a temporary name, flushed to the disk and renamed, so that a reader (or a
 resumed run) finds a measurement whole or not at all, whenever the writer was stopped.
@@ -31,7 +31,7 @@ from results.schema import (
 )
 
 RUN_FILE = "run.json"
-PLAN_FILE = "plan.json"  # what is to do, for a run that goes on; the harness reads it
+PLAN_FILE = "plan.json"  # the jobs of the run, for resuming; the harness reads it
 CERTIFICATES = "certificates"  # their folder inside a run's
 TUNING_FILE = "tuning.json"
 PREDICTIONS = "predictions"  # their folder inside a run's
@@ -79,7 +79,7 @@ def write_measurement(folder: Path, m: Measurement) -> Path:
     """
     path = folder / f"{_file_name('job id', m.job.id)}.json"
     if path.name in OTHER_FILES:
-        raise StoreError(f"job id {m.job.id!r} is taken by the run's own {path.name}")
+        raise StoreError(f"job id {m.job.id!r} is reserved for the run's own {path.name}")
     write_record(path, m)
     return path
 
@@ -94,7 +94,7 @@ def write_text(path: Path, text: str) -> None:
     """Writes one file, whole or not at all. Errors: StoreError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        # A file name may hold bytes that are no UTF-8; they are kept as escapes.
+        # A file name may hold bytes that are not UTF-8; they are written as escapes.
         with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
@@ -120,7 +120,7 @@ def read_run(folder: Path) -> tuple[RunInfo | None, list[Measurement], list[str]
         m = _read(path, Measurement, problems)
         if m is not None and m.job.id != path.stem:
             problems.append(
-                f"{path}: left out, it holds the job {m.job.id!r}, so it is a copy of another file"
+                f"{path}: skipped: it holds the job {m.job.id!r}, so it is a copy of another file"
             )
         elif m is not None:
             measurements.append(m)
@@ -181,7 +181,7 @@ def read_predictions(folder: Path) -> tuple[list[Prediction], list[str]]:
 
 
 def read_prediction_cases(folder: Path) -> tuple[list[PredictionCase], list[str]]:
-    """What a run's predictions were held against, and a line where some of it is damaged."""
+    """The cases that a run's predictions were compared with, and a line where some are damaged."""
     problems: list[str] = []
     path = folder / CASES_FILE
     raw = _read_json(path, problems) if path.exists() else []
@@ -197,7 +197,7 @@ def read_prediction_cases(folder: Path) -> tuple[list[PredictionCase], list[str]
 
 
 def read_tuning(folder: Path) -> Tuning | None:
-    """What `ftbench tune` found, where the run is one of its."""
+    """What `ftbench tune` found; None for other runs."""
     path = folder / TUNING_FILE
     return _read(path, Tuning, []) if path.exists() else None
 
@@ -265,7 +265,7 @@ def _read_json(path: Path, problems: list[str]) -> Any:
     """What a file holds, or None and a line in `problems`."""
     try:
         raw = json.loads(path.read_bytes())
-        wrong = "it holds null" if raw is None else "a number beyond 64 bits" * _beyond(raw)
+        wrong = _wrong(raw)
     except OSError as error:
         problems.append(f"{path}: cannot be read: {error.strerror}")
     except (ValueError, RecursionError) as error:
@@ -277,8 +277,15 @@ def _read_json(path: Path, problems: list[str]) -> Any:
     return None
 
 
+def _wrong(raw: Any) -> str:
+    """Why a file's content cannot be a record; empty where nothing is wrong."""
+    if raw is None:
+        return "it holds null"
+    return "a number beyond 64 bits" if _beyond(raw) else ""
+
+
 def _beyond(raw: Any) -> bool:
-    """Whether a number is too large for any that is written here, and for arithmetic on it."""
+    """Whether a number is larger than any that is written here, and too large for arithmetic."""
     if isinstance(raw, dict):
         return any(map(_beyond, raw.values()))
     if isinstance(raw, list):
@@ -294,7 +301,7 @@ def _validated(where: str, raw: object, kind: type[R], problems: list[str]) -> R
         and version not in READABLE_VERSIONS
     ):
         known = " and ".join(map(str, READABLE_VERSIONS))
-        problems.append(f"{where}: schema version {version!r} is not known here (known: {known})")
+        problems.append(f"{where}: schema version {version!r} cannot be read (known: {known})")
         return None
     try:
         return kind.model_validate(raw)

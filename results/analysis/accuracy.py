@@ -1,10 +1,10 @@
 """Accuracy over seeds, and paired tests between backends from their kept predictions.
 
-Two uncertainties are told apart: the one of the evaluation set (how the score would move on
-other examples: Wilson's interval, or a bootstrap for macro F1) and the one of the seeds (how it
-moves when training is repeated: Student's t over seeds). More seeds shrink only the second.
+There are two uncertainties. The first is that of the evaluation set (how the score would change on
+other examples: Wilson's interval, or a bootstrap for macro F1) The second is that of the seeds
+(how it changes when training is repeated: Student's t over seeds). More seeds reduce only the second.
 
-A predictions file is an .npz beside the measurement with, for every evaluation set `s`, the
+A predictions file is an .npz in the run's folder with, for every evaluation set `s`, the
 arrays `s_logits` float (examples, labels) and `s_labels` int (examples,).
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.analysis.groups import Group, Taken
+from results.analysis.groups import Entry, Group
 from results.analysis.statistics import (
     Estimate,
     Interval,
@@ -46,7 +46,7 @@ class ScoreRow:
     loss: float
     steps: int
     training_examples: int
-    training_seconds: float  # mean over seeds; evaluation left out
+    training_seconds: float  # mean over seeds; without evaluation
     first_step_seconds: float
     evaluation_seconds: float
 
@@ -66,7 +66,7 @@ class PairRow:
 
 def score_rows(group: Group) -> list[ScoreRow]:
     """One row per evaluation set; none where nothing was trained."""
-    trained = [t for t in group.taken if t.measurement.status == "ok" and t.measurement.accuracy]
+    trained = [t for t in group.entries if t.measurement.status == "ok" and t.measurement.accuracy]
     sets = sorted({name for _, a in _accuracies(trained) for name in a.scores})
     return [
         _score_row(group, name, [(t, a) for t, a in _accuracies(trained) if name in a.scores])
@@ -74,11 +74,11 @@ def score_rows(group: Group) -> list[ScoreRow]:
     ]
 
 
-def _accuracies(taken: Sequence[Taken]) -> list[tuple[Taken, Accuracy]]:
-    return [(t, t.measurement.accuracy) for t in taken if t.measurement.accuracy]
+def _accuracies(entries: Sequence[Entry]) -> list[tuple[Entry, Accuracy]]:
+    return [(t, t.measurement.accuracy) for t in entries if t.measurement.accuracy]
 
 
-def _score_row(group: Group, name: str, trained: Sequence[tuple[Taken, Accuracy]]) -> ScoreRow:
+def _score_row(group: Group, name: str, trained: Sequence[tuple[Entry, Accuracy]]) -> ScoreRow:
     scores = [a.scores[name] for _, a in trained]
     accuracy = mean_estimate([s.accuracy for s in scores])
     f1 = mean_estimate([s.macro_f1 for s in scores])
@@ -104,21 +104,21 @@ def _score_row(group: Group, name: str, trained: Sequence[tuple[Taken, Accuracy]
     )
 
 
-def _f1_interval(taken: Taken, evaluation_set: str) -> Interval | None:
-    kept = predictions(taken, evaluation_set)
+def _f1_interval(entry: Entry, evaluation_set: str) -> Interval | None:
+    kept = predictions(entry, evaluation_set)
     if kept is None:
         return None
     logits, labels = kept
     return macro_f1_interval(labels, logits.argmax(axis=1), logits.shape[1])
 
 
-def predictions(taken: Taken, evaluation_set: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Logits (examples, labels) and labels (examples,); None where they were not kept or can no
-    longer be read, so that the figures drawn from them are missing and nothing else is."""
-    accuracy = taken.measurement.accuracy
-    if taken.folder is None or accuracy is None or not accuracy.predictions_file:
+def predictions(entry: Entry, evaluation_set: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Logits (examples, labels) and labels (examples,); None where they were not kept or cannot be
+    read any more: then only the figures computed from them are absent."""
+    accuracy = entry.measurement.accuracy
+    if entry.folder is None or accuracy is None or not accuracy.predictions_file:
         return None
-    folder = taken.folder.resolve()
+    folder = entry.folder.resolve()
     path = (folder / accuracy.predictions_file).resolve()
     if not path.is_relative_to(folder):  # a measurement from elsewhere reads no other file
         return None
@@ -146,8 +146,8 @@ def pair_rows(compared: Sequence[Group]) -> list[PairRow]:
     rows = []
     for i, first in enumerate(compared):
         for second in compared[i + 1 :]:
-            for ours, a in _accuracies(first.taken):
-                for theirs, b in _accuracies(second.taken):
+            for ours, a in _accuracies(first.entries):
+                for theirs, b in _accuracies(second.entries):
                     if a.seed == b.seed and first.backend != second.backend:
                         rows += _pairs(ours, theirs, sorted(a.scores.keys() & b.scores.keys()))
     return sorted(rows, key=lambda r: (r.evaluation_set, r.first, r.second, r.seed))
@@ -166,27 +166,25 @@ def over_seeds(rows: Sequence[PairRow]) -> list[tuple[PairRow, Estimate, int]]:
     ]
 
 
-def _pairs(ours: Taken, theirs: Taken, sets: Sequence[str]) -> list[PairRow]:
+def _pairs(ours: Entry, theirs: Entry, sets: Sequence[str]) -> list[PairRow]:
     rows = []
     for name in sets:
         first, second = predictions(ours, name), predictions(theirs, name)
         if first is None or second is None or not np.array_equal(first[1], second[1]):
             continue
         labels = first[1]
-        said, heard = first[0].argmax(axis=1), second[0].argmax(axis=1)
-        only_first = int(np.sum((said == labels) & (heard != labels)))
-        only_second = int(np.sum((said != labels) & (heard == labels)))
-        accuracy = ours.measurement.accuracy
-        assert accuracy is not None
+        ours_says, theirs_says = first[0].argmax(axis=1), second[0].argmax(axis=1)
+        only_first = int(np.sum((ours_says == labels) & (theirs_says != labels)))
+        only_second = int(np.sum((ours_says != labels) & (theirs_says == labels)))
         rows.append(
             PairRow(
                 ours.measurement.job.backend,
                 theirs.measurement.job.backend,
                 name,
-                accuracy.seed,
+                ours.measurement.require(Accuracy).seed,
                 paired_difference(only_first, only_second, len(labels)),
                 mcnemar(only_first, only_second),
-                float(np.mean(said == heard)),
+                float(np.mean(ours_says == theirs_says)),
             )
         )
     return rows

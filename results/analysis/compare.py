@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from results.analysis.accuracy import ScoreRow, score_rows
-from results.analysis.groups import Comparison, Group, Taken, groups
+from results.analysis.groups import Comparison, Entry, Group, groups
 from results.analysis.memory import MemoryRow, memory_rows
 from results.analysis.speed import SpeedRow, speed_rows
 from results.schema import Question
@@ -31,11 +31,11 @@ class Row:
         return next((g.status for g in found if g.status == "ok"), found[0].status)
 
 
-def compare(taken: Sequence[Taken]) -> list[list[Row]]:
+def compare(entries: Sequence[Entry]) -> list[list[Row]]:
     """One list per comparison (run, task, varied settings), with one row per backend. The controls of a
-    race are no backends: `results.analysis.controls` has their rows."""
+    race are not backends: `results.analysis.controls` has their rows."""
     found: dict[Comparison, dict[str, dict[Question, list[Group]]]] = {}
-    for group in (g for g in groups(taken) if g.role == "framework"):
+    for group in (g for g in groups(entries) if g.role == "framework"):
         backends = found.setdefault(group.comparison, {})
         backends.setdefault(group.backend, {}).setdefault(group.question, []).append(group)
     return [

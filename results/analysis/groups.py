@@ -5,7 +5,7 @@ same variables; only the seed and the round may differ inside it, so its windows
 together. Backends are compared within one set of *varied* settings: the recipe fields and the variables that the
 run itself varies (a study of lengths, say).
 Fields that merely differ between backends (a learning rate that suits a recurrent network) do
-not split a comparison; `recipe_differences` names them beside it.
+not split a comparison; `recipe_differences` lists them.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ Varied = dict[tuple[str, str], set[str]]  # (run, task): names of what the run v
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A measurement, and where it was read."""
+class Entry:
+    """A measurement with the run and the folder that it comes from."""
 
     run: str
     measurement: Measurement
-    folder: Path | None = None  # where its predictions file lies
+    folder: Path | None = None  # with its predictions file
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is held the same when backends are laid side by side."""
+    """What the compared backends have in common."""
 
     run: str
     task: str
@@ -71,28 +71,28 @@ class Group:
     comparison: Comparison
     backend: str
     question: Question
-    taken: tuple[Taken, ...]
+    entries: tuple[Entry, ...]
     role: Role = "framework"
 
     @property
     def ok(self) -> list[Measurement]:
-        return [t.measurement for t in self.taken if t.measurement.status == "ok"]
+        return [t.measurement for t in self.entries if t.measurement.status == "ok"]
 
     @property
     def status(self) -> str:
         """'ok' as soon as one of its measurements is; else the first one's status."""
-        return "ok" if self.ok else self.taken[0].measurement.status
+        return "ok" if self.ok else self.entries[0].measurement.status
 
     @property
     def recipe(self) -> dict[str, Any]:
-        return (self.ok or [self.taken[0].measurement])[0].recipe
+        return (self.ok or [self.entries[0].measurement])[0].recipe
 
 
-def groups(taken: Iterable[Taken]) -> list[Group]:
+def groups(entries: Iterable[Entry]) -> list[Group]:
     """In the order of run, task, varied settings, question and backend."""
-    everything = list(taken)
+    everything = list(entries)
     fields, variables = _varied(everything, _fields), _varied(everything, _variables(everything))
-    members: dict[tuple[str, ...], list[Taken]] = defaultdict(list)
+    members: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
     for one in sorted(everything, key=lambda t: t.measurement.job.id):
         job = one.measurement.job
         members[
@@ -124,7 +124,7 @@ def groups(taken: Iterable[Taken]) -> list[Group]:
     )
 
 
-def _group(same: tuple[Taken, ...], fields: Varied, variables: Varied) -> Group:
+def _group(same: tuple[Entry, ...], fields: Varied, variables: Varied) -> Group:
     first = same[0]
     job, recipe = first.measurement.job, first.measurement.recipe
     if job.change:
@@ -139,10 +139,12 @@ def _group(same: tuple[Taken, ...], fields: Varied, variables: Varied) -> Group:
     return Group(comparison, job.backend, job.question, same, job.role)
 
 
-def _varied(taken: Sequence[Taken], settings: Callable[[Measurement], Mapping[str, Any]]) -> Varied:
+def _varied(
+    entries: Sequence[Entry], settings: Callable[[Measurement], Mapping[str, Any]]
+) -> Varied:
     """Which settings take several values within one backend and question."""
     values: dict[tuple[str, str, str, str, str], set[str]] = defaultdict(set)
-    for one in (one for one in taken if not one.measurement.job.change):
+    for one in (one for one in entries if not one.measurement.job.change):
         job = one.measurement.job
         for name, value in settings(one.measurement).items():
             values[one.run, job.task, job.backend, job.question, name].add(json.dumps(value))
@@ -159,9 +161,9 @@ def _fields(m: Measurement) -> Mapping[str, Any]:
     }
 
 
-def _variables(taken: Sequence[Taken]) -> Callable[[Measurement], Mapping[str, Any]]:
-    """Also those that a worker was not given; of a job without a worker nothing is known."""
-    names = {name for one in taken for name in one.measurement.environment}
+def _variables(entries: Sequence[Entry]) -> Callable[[Measurement], Mapping[str, Any]]:
+    """Also those that a worker was not given; a job without a worker has no variables at all."""
+    names = {name for one in entries for name in one.measurement.environment}
     return lambda m: {name: m.environment.get(name) for name in names} if m.environment else {}
 
 
@@ -171,7 +173,7 @@ def _recipe_key(recipe: Mapping[str, Any]) -> str:
 
 
 def _sortable(value: Any) -> tuple[int, float, str]:
-    """Numbers by size, before all else by its text."""
+    """Numbers by size, then everything else by its text."""
     if isinstance(value, (int, float)):
         return 0, float(value), ""
     return 1, 0.0, str(value)

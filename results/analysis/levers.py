@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from results.analysis.groups import Comparison, Group, Taken, groups
+from results.analysis.groups import Comparison, Entry, Group, groups
 from results.analysis.memory import MemoryRow, headline_memory, memory_rows
 from results.analysis.speed import SpeedRow, speed_ratio, speed_rows
 from results.analysis.statistics import Estimate
@@ -37,8 +37,8 @@ class Study:
     comparison: Comparison  # the plain one's
     backend: str
     levers: list[Lever]
-    figure: str  # the one of MEMORY_FIGURES that it is told in
-    again: MemoryRow | None = None  # the plain recipe's memory, taken a second time
+    figure: str  # the one of MEMORY_FIGURES that the study compares
+    repeat: MemoryRow | None = None  # the plain recipe's memory, measured a second time
 
     @property
     def plain(self) -> Lever:
@@ -55,14 +55,12 @@ class Study:
     @property
     def noise(self) -> int | None:
         """Bytes by which the plain recipe's two peaks differ."""
-        plain, again = (
-            self.peak(self.plain),
-            (self.again.figures[self.figure] if self.again else None),
-        )
-        return None if plain is None or again is None else abs(plain - again)
+        plain = self.peak(self.plain)
+        repeat = self.repeat.figures[self.figure] if self.repeat else None
+        return None if plain is None or repeat is None else abs(plain - repeat)
 
-    def lost(self, lever: Lever) -> bool:
-        """Whether its saving, or cost, is lost in the noise."""
+    def is_noise(self, lever: Lever) -> bool:
+        """Whether its saving, or its cost, is no larger than the noise."""
         saved = self.saved(lever)
         return saved is not None and self.noise is not None and abs(saved) <= self.noise
 
@@ -73,29 +71,29 @@ class Study:
         return speed_ratio(lever.speed.training, self.plain.speed.training)
 
 
-def studies(taken: Iterable[Taken]) -> list[Study]:
+def studies(entries: Iterable[Entry]) -> list[Study]:
     """One per run, task and backend that has named changes, the plain one among them."""
     found: dict[tuple[str, str, str], dict[str, dict[Question, Group]]] = {}
-    again: dict[tuple[str, str, str], MemoryRow] = {}
-    for group in groups([t for t in taken if t.measurement.job.change]):
+    repeats: dict[tuple[str, str, str], MemoryRow] = {}
+    for group in groups([t for t in entries if t.measurement.job.change]):
         where = group.comparison
         key = where.run, where.task, group.backend
         if group.role == "framework" and where.change:
             found.setdefault(key, {}).setdefault(where.change, {})[group.question] = group
         elif group.role == "repeat":
-            again.update((key, row) for row in memory_rows(group))
-    return [_study(shapes, again.get(key)) for key, shapes in found.items() if PLAIN in shapes]
+            repeats.update((key, row) for row in memory_rows(group))
+    return [_study(changes, repeats.get(key)) for key, changes in found.items() if PLAIN in changes]
 
 
-def _study(shapes: dict[str, dict[Question, Group]], again: MemoryRow | None) -> Study:
+def _study(changes: dict[str, dict[Question, Group]], repeat: MemoryRow | None) -> Study:
     levers = [
-        _lever(name, shapes[name])
-        for name in sorted(shapes, key=lambda name: (name != PLAIN, name))
+        _lever(name, changes[name])
+        for name in sorted(changes, key=lambda name: (name != PLAIN, name))
     ]
-    of_plain = next(iter(shapes[PLAIN].values()))
-    kind = of_plain.taken[0].measurement.device.kind
+    of_plain = next(iter(changes[PLAIN].values()))
+    kind = of_plain.entries[0].measurement.device.kind
     figure = headline_memory([lever.memory for lever in levers if lever.memory], kind)
-    return Study(of_plain.comparison, of_plain.backend, levers, figure, again)
+    return Study(of_plain.comparison, of_plain.backend, levers, figure, repeat)
 
 
 def _lever(name: str, by_question: dict[Question, Group]) -> Lever:

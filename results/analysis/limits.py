@@ -20,7 +20,7 @@ from results.schema import (
     Prediction,
 )
 
-# Recipe fields that count for memory, with the value that goes without saying.
+# Recipe fields that count for memory, with their usual values.
 SETTINGS: dict[str, Any] = {
     "accumulation": 1,
     "attention": None,
@@ -67,7 +67,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Limit:
-    """One search, with the measurement that it stands in."""
+    """One search, with its measurement."""
 
     run: str
     measurement: Measurement
@@ -97,11 +97,11 @@ class Limit:
 
     @property
     def step(self) -> int | None:
-        """How closely it is proven: what failed is this much larger."""
+        """How closely it is proven: by how many examples the failed batch is larger."""
         limit, fails_at = self.found.limit, self.found.fails_at
         return None if limit is None or fails_at is None else fails_at - limit
 
-    def judged(self, finder: Finder) -> Answer:
+    def judge(self, finder: Finder) -> Answer:
         """Another finder's answer against the proof: right from the batch that trained up to the
         one that failed; where none did, nothing is known above the largest that was asked for."""
         if finder.answer is None or self.found.limit is None:
@@ -127,26 +127,26 @@ class Spot:
         """Of the strongest thing that is known."""
         if not self.limits:
             return "predicted"
-        return "measured" if any(l_.kind == "measured" for l_ in self.limits) else "emulated"
+        return "measured" if any(limit.kind == "measured" for limit in self.limits) else "emulated"
 
 
 @dataclass
 class Grid:
     work: Work
     spots: dict[tuple[int, str, Place], Spot] = field(default_factory=dict)
-    gaps: dict[tuple[int, str], str] = field(default_factory=dict)  # row: why it has no search
+    reasons: dict[tuple[int, str], str] = field(default_factory=dict)  # of rows without a search
 
     @property
     def rows(self) -> list[tuple[int, str]]:
         """(length, backend), so that the backends of a length stand together."""
-        return sorted({(length, backend) for length, backend, _ in self.spots} | set(self.gaps))
+        return sorted({(length, backend) for length, backend, _ in self.spots} | set(self.reasons))
 
     @property
     def places(self) -> list[Place]:
         """Processors first, then by memory."""
         size: dict[Place, int] = {}
         for (_, _, place), spot in self.spots.items():
-            sizes = [l_.found.budget_bytes for l_ in spot.limits]
+            sizes = [limit.found.budget_bytes for limit in spot.limits]
             sizes += [spot.predicted.budget_bytes] if spot.predicted else []
             size[place] = max(size.get(place, 0), *sizes)
         return sorted(size, key=lambda p: (p.device, size[p], p.name))
@@ -184,8 +184,8 @@ def grids(
     for m in without:
         for grid in found.values():
             row = (_length(m.recipe), m.job.backend)
-            if _asked(m, grid.work) and not any(key[:2] == row for key in grid.spots):
-                grid.gaps[row] = m.status
+            if _belongs_to(m, grid.work) and not any(key[:2] == row for key in grid.spots):
+                grid.reasons[row] = m.status
     order = {"training": 0, "evaluation": 1}
     return [
         g
@@ -245,7 +245,7 @@ def _taskless(work: Work) -> Work:
     return Work("", work.checkpoint, work.phase, work.precision, work.setting)
 
 
-def _asked(m: Measurement, work: Work) -> bool:
+def _belongs_to(m: Measurement, work: Work) -> bool:
     """Whether a job without a search belongs to a grid, as far as it can tell: it may have ended
     before its checkpoint was known."""
     asked = _work(
@@ -278,7 +278,7 @@ def finder_summaries(limits: Sequence[Limit]) -> list[FinderSummary]:
     found = []
     for name in names:
         pairs = [(limit, f) for limit in limits for f in limit.found.finders if f.name == name]
-        judged = [limit.judged(f) for limit, f in pairs]
+        judged = [limit.judge(f) for limit, f in pairs]
         kinds: tuple[Answer, ...] = ("right", "too low", "too high", "none", "unknown")
         found.append(
             FinderSummary(

@@ -33,8 +33,10 @@ def memory_rows(group: Group) -> list[MemoryRow]:
     if not passes:
         return []
     figures = {name: _highest(passes, name) for name in MEMORY_FIGURES}
-    told = [one.phase_peaks for one in passes if one.phase_peaks]
-    phases = {name: max(peaks.get(name, 0) for peaks in told) for name in told[0]} if told else None
+    known = [one.phase_peaks for one in passes if one.phase_peaks]
+    phases = (
+        {name: max(peaks.get(name, 0) for peaks in known) for name in known[0]} if known else None
+    )
     return [MemoryRow(group, figures, _gaps(group), passes[0].steps, phases)]
 
 
@@ -44,8 +46,8 @@ def _highest(passes: Sequence[Memory], name: str) -> int | None:
 
 
 def headline_memory(rows: Sequence[MemoryRow], kind: str) -> str:
-    """The one figure to show for 'what it held': what the process held on a CPU; on a GPU what
-    the device held or, where no row has that, what the framework's allocator did."""
+    """The one figure that stands for 'memory': on a CPU the peak of the process; on a GPU the peak
+    of the device or, where no row has it, that of the framework's allocator."""
     if kind == "cpu":
         return "peak_process_bytes"
     order = ("peak_device_bytes", "peak_allocated_bytes")

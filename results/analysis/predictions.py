@@ -1,4 +1,4 @@
-"""How far predictions lay from what was found. Pure: no file is written, no text is laid out."""
+"""How far predictions are from what was measured. Pure: no file is written, no text is laid out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Errors:
-    """How far predictions of one unit lay from what was found; shares of what was found."""
+    """Errors of predictions of one unit, as shares of what was measured."""
 
     cases: int
     median: float | None  # absolute; None where nothing above 0 was found
@@ -47,7 +47,7 @@ class Errors:
     cost: float | None = None  # median of how far it lies below what fitted, as a share
 
 
-def judged(case: PredictionCase, batch: float | None = None) -> Verdict:
+def judge(case: PredictionCase, batch: float | None = None) -> Verdict:
     """A predicted limit, or another batch, against the proof: between what fitted and what failed
     nothing is known. Where nothing failed, what fitted is a lower bound, and wrong is only less."""
     batch = case.predicted if batch is None else batch
@@ -58,18 +58,18 @@ def judged(case: PredictionCase, batch: float | None = None) -> Verdict:
     return "right" if batch == case.measured or case.fails_at is None else "undecided"
 
 
-def inside(case: PredictionCase) -> bool:
+def is_inside(case: PredictionCase) -> bool:
     """Whether what was found lies in the predicted range; a lower bound may lie below it."""
     bound = case.unit == "examples" and case.fails_at is None
     return (bound or case.low <= case.measured) and case.measured <= case.high
 
 
 def error_of(case: PredictionCase) -> float | None:
-    """(predicted - measured) / measured; None where that is no number, and of a limit that may be
+    """(predicted - measured) / measured; None where that is not a number, and of a limit that may be
     right without being the one that was found."""
     if not case.measured > 0:
         return None
-    if case.unit == "examples" and case.predicted > case.measured and judged(case) != "too high":
+    if case.unit == "examples" and case.predicted > case.measured and judge(case) != "too high":
         return None
     error = (case.predicted - case.measured) / case.measured
     return error if isfinite(error) else None
@@ -78,13 +78,13 @@ def error_of(case: PredictionCase) -> float | None:
 def errors(cases: Sequence[PredictionCase]) -> Errors:
     """Of cases of one unit."""
     signed = [error for case in cases if (error := error_of(case)) is not None]
-    decided = [c for c in cases if c.unit == "bytes" or judged(c) != "undecided"]
+    decided = [c for c in cases if c.unit == "bytes" or judge(c) != "undecided"]
     limits = [c for c in decided if c.unit == "examples"]
-    steps = [0 if judged(c) == "right" else c.steps for c in limits]
+    steps = [0 if judge(c) == "right" else c.steps for c in limits]
     known = [n for n in steps if n is not None]
-    within = [inside(c) for c in decided]
-    promises = [c for c in limits if judged(c, c.low) != "undecided"]
-    broken = [judged(c, c.low) == "too high" for c in promises]
+    within = [is_inside(c) for c in decided]
+    promises = [c for c in limits if judge(c, c.low) != "undecided"]
+    broken = [judge(c, c.low) == "too high" for c in promises]
     costs = [
         (c.measured - c.low) / c.measured
         for c in promises

@@ -9,58 +9,58 @@ from results.schema import Certificate, Measurement
 
 # A comparison says how its 'same work' is known.
 NOT_PROVEN = "same work: not proven"
-PROVEN = "same work: proven"  # begins the line where nothing is missing
+PROVEN = "same work: proven"  # the beginning of the line where everything is proven
 
 
 def proof(
     certificates: Sequence[Certificate],
     titles: Mapping[str, str] | None = None,
     compared: Iterable[str] = (),
-    gaps: Iterable[str] = (),
+    without: Iterable[str] = (),
 ) -> str:
     """'same work: proven to 1e-5 over 100 steps (PyTorch and TensorFlow; fp32, 2 epochs,
     accumulation 1 and 2)', with every reduced precision's part after it; or what differs first,
     of the first one that does not hold.
 
-    Before all that stands what is not proven: a precision that was `compared` and has no
-    certificate, and the `gaps` in what was to be certified."""
+    The line begins with what is not proven: a precision that was `compared` and has no certificate,
+    and what the plan certifies `without` a certificate."""
     if not certificates:
         return NOT_PROVEN
     titles = titles or {}
     failed = next((c for c in certificates if not c.holds), None)
     if failed:
-        return f"{who(failed, titles)}: {failed.verdict}"
+        return f"{pair_title(failed, titles)}: {failed.verdict}"
     precisions = dict.fromkeys(str(c.recipe.get("precision")) for c in certificates)
     missing = [f"in {precision}" for precision in compared if precision not in precisions]
-    unproven = [f"not proven {gap}" for gap in dict.fromkeys([*missing, *gaps])]
+    not_proven = [f"not proven {what}" for what in dict.fromkeys([*missing, *without])]
     proven = [
         _part([c for c in certificates if c.recipe.get("precision") == precision], titles)
         for precision in sorted(precisions, key=lambda word: word != "fp32")
     ]
-    return f"same work: {'; '.join([*unproven, 'proven to ' + '; to '.join(proven)])}"
+    return f"same work: {'; '.join([*not_proven, 'proven to ' + '; to '.join(proven)])}"
 
 
-def gaps(traces: Sequence[Measurement], certificates: Sequence[Certificate]) -> list[str]:
-    """What was to be certified of one task and has no certificate: 'in bf16', 'with accumulation
-    2'. A precision that the device or a backend lacks was not to be."""
-    proven = {_shape(c.recipe) for c in certificates}
-    planned = dict.fromkeys(_shape(m.recipe) for m in traces)
-    lacking = {_shape(m.recipe) for m in traces if m.status == "unsupported"}
+def unproven(traces: Sequence[Measurement], certificates: Sequence[Certificate]) -> list[str]:
+    """What a task's plan certifies and no certificate proves: 'in bf16', 'with accumulation 2'. A
+    precision that the device or a backend does not support does not count."""
+    proven = {_settings(c.recipe) for c in certificates}
+    planned = dict.fromkeys(_settings(m.recipe) for m in traces)
+    unsupported = {_settings(m.recipe) for m in traces if m.status == "unsupported"}
     return [
         f"with accumulation {accumulation}" if precision == "fp32" else f"in {precision}"
         for precision, accumulation in planned
-        if (precision, accumulation) not in proven | lacking
+        if (precision, accumulation) not in proven | unsupported
     ]
 
 
-def _shape(recipe: Mapping[str, Any]) -> tuple[str, int]:
+def _settings(recipe: Mapping[str, Any]) -> tuple[str, int]:
     """What a task's traces differ in."""
     return str(recipe.get("precision", "fp32")), int(recipe.get("accumulation", 1))
 
 
 def _part(certificates: Sequence[Certificate], titles: Mapping[str, str]) -> str:
     """What those of one precision prove."""
-    pairs = dict.fromkeys(who(c, titles) for c in certificates)
+    pairs = dict.fromkeys(pair_title(c, titles) for c in certificates)
     steps = min(c.steps for c in certificates)
     epochs = min(c.epochs for c in certificates)
     accumulations = sorted({int(c.recipe.get("accumulation", 1)) for c in certificates})
@@ -90,7 +90,7 @@ def origin(certificate: Certificate, titles: Mapping[str, str]) -> str | None:
     )
 
 
-def who(certificate: Certificate, titles: Mapping[str, str]) -> str:
+def pair_title(certificate: Certificate, titles: Mapping[str, str]) -> str:
     first, second = (
         titles.get(side.backend, side.backend) for side in (certificate.first, certificate.second)
     )

@@ -21,7 +21,7 @@ from results.schema import Gap, Throughput, Window
 NOISY_WIDTH = 0.10  # of the median: a wider interval marks the row
 
 
-STOLEN_LIMIT = 0.01  # share of CPU time taken by the hypervisor
+STOLEN_LIMIT = 0.01  # share of CPU time used by the hypervisor
 
 
 OTHER_BUSY_LIMIT = 0.10  # share of CPU time used by other processes
@@ -36,7 +36,7 @@ class Rate:
 
     windows: tuple[float, ...]  # steps per second, one per window
     timed: tuple[Window, ...]  # the windows themselves
-    turns: tuple[Turn, ...]  # in which each of them was taken
+    turns: tuple[Turn, ...]  # the turn of each of them
     median: float  # steps per second
     quartiles: tuple[float, float]
     interval: Interval | None  # of the median, a round counting once; None below 6 rounds
@@ -74,7 +74,7 @@ class SpeedRow:
 
 
 def speed_rows(group: Group) -> list[SpeedRow]:
-    """The group's row: none where nothing was timed."""
+    """The group's row; empty where nothing was timed."""
     timed = [m.throughput for m in group.ok if m.throughput and m.throughput.windows]
     if not timed:
         return []
@@ -122,13 +122,13 @@ def rate(windows: Sequence[Window], races: Sequence[str | None] | None = None) -
 
 
 def is_disturbed(window: Window) -> bool:
-    """Whether something else shows in the figure."""
+    """Whether anything else affected the figure."""
     return bool(disturbances(window))
 
 
 def disturbances(window: Window) -> list[str]:
-    """What disturbed a window, in words: other work on the processor or the GPU, or a GPU whose
-    clocks were held down."""
+    """What disturbed a window, in words: other work on the processor or the GPU, or a GPU with
+    lowered clocks."""
     load, found = window.load, []
     if (load.stolen_share or 0) > STOLEN_LIMIT:
         found.append("the hypervisor took processor time")
@@ -145,7 +145,7 @@ def speed_ratio(first: Rate, second: Rate) -> Estimate | None:
 
     Where both windows of every pair processed the same number of tokens, as backends do that train
     on the same batches, this is the median ratio of the pairs. Where they did not, as with batches
-    sorted by length, a pair is no like with like: then it is the ratio of the totals, all examples
+    sorted by length, a pair does not compare like with like: then it is the ratio of the totals, all examples
     over all seconds."""
     pairs = _pairs(first, second)
     if not pairs:
@@ -183,7 +183,7 @@ def _totals(windows: Iterable[tuple[Turn, Window]]) -> list[tuple[float, float]]
 
 
 def _mfu(timed: Sequence[Throughput], tokens_per_second: float) -> float | None:
-    """Model FLOPs per second / matmul FLOPs per second; None where either was not taken."""
+    """Model FLOPs per second / matmul FLOPs per second; None where either was not measured."""
     flops = [t.model_flops_per_token for t in timed if t.model_flops_per_token]
     matmul = [t.matmul_flops_per_second for t in timed if t.matmul_flops_per_second]
     if not flops or not matmul:

@@ -69,13 +69,13 @@ def median_interval(values: Sequence[float], seed: int = 0) -> Interval | None:
 
 def _tail(count: int) -> float:
     """Where the 'expanded percentile' interval of so many draws ends (Hesterberg 2015): plain
-    percentiles are too narrow for few values, as much as a normal interval is beside Student's."""
+    percentiles are too narrow for few values, just as a normal interval is narrower than Student's."""
     return float(special.ndtr(-sqrt(count / (count - 1)) * student_t(count - 1)))
 
 
 def per_round(values: Sequence[float], rounds: Sequence[Hashable]) -> list[float]:
     """One value for every round, the median of its own: what disturbs a machine outlasts a
-    window, so that windows taken in a row are no independent observations."""
+    window, so consecutive windows are not independent observations."""
     found: dict[Hashable, list[float]] = {}
     for value, round_ in zip(values, rounds, strict=True):
         found.setdefault(round_, []).append(value)
@@ -88,13 +88,13 @@ def paired_ratio(
     rounds: Sequence[Hashable] | None = None,
     seed: int = 0,
 ) -> Estimate:
-    """Median of first / second over pairs taken side by side, on the log scale, so that
+    """Median of first / second over pairs, on the log scale, so that
     swapping the two gives the reciprocal. All values must be above 0.
 
     `rounds` says of which round every pair is, and a round counts once; without it every pair is
     a round of its own."""
     if len(first) != len(second):
-        raise ValueError(f"{len(first)} and {len(second)} values are no pairs")
+        raise ValueError(f"{len(first)} and {len(second)} values are not pairs")
     logs = [log(a) - log(b) for a, b in zip(first, second, strict=True)]
     if rounds is not None:
         logs = per_round(logs, rounds)
@@ -107,7 +107,7 @@ def wilson(correct: float, total: int) -> Interval:
 
     `correct` may be a fraction, the mean count over several seeds, which SciPy's does not accept."""
     if not 0 <= correct <= total or total < 1:
-        raise ValueError(f"{correct} of {total} is no share")
+        raise ValueError(f"{correct} of {total} is not a share")
     share, z2 = correct / total, Z * Z
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = Z * sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
@@ -137,7 +137,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     that just one of two classifiers gets right is as likely to be the one's as the other's.
     1.0 when they never differ."""
     if min(only_first, only_second) < 0:
-        raise ValueError(f"{only_first} and {only_second} are no counts")
+        raise ValueError(f"{only_first} and {only_second} are not counts")
     total, fewer = only_first + only_second, min(only_first, only_second)
     return min(1.0, 2 * float(special.bdtr(fewer, total, 0.5)))
 
@@ -146,7 +146,7 @@ def paired_difference(only_first: int, only_second: int, total: int) -> Estimate
     """Difference of two accuracies on the same `total` examples, with Agresti and Min's (2005)
     interval: Wald's after half an observation is added to each of the four cells."""
     if min(only_first, only_second) < 0 or not 0 < total >= only_first + only_second:
-        raise ValueError(f"{only_first} and {only_second} of {total} are no counts")
+        raise ValueError(f"{only_first} and {only_second} of {total} are not counts")
     padded = total + 2
     middle = (only_first - only_second) / padded
     spread = (only_first + only_second + 1) / padded - middle**2

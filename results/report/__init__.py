@@ -1,7 +1,7 @@
 """The report of one or several runs: Markdown, one self-contained HTML file, a terminal table.
 
-`view` gathers the runs, the section modules turn them into a `document`, and `markdown` and
-`html` write it down. The same measurements give the same bytes.
+`view` collects the runs, the sections turn them into a `document`, and the writers write it. The same
+measurements give the same bytes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.analysis.proof import origin, who
+from results.analysis.proof import origin, pair_title
 from results.report.document import Document
+from results.report.proofs import proof_of_all
 from results.report.sections import (
     accuracy,
     controls,
@@ -20,7 +21,7 @@ from results.report.sections import (
     levers,
     limits,
     memory,
-    missing,
+    not_measured,
     predictions,
     published,
     settings,
@@ -28,6 +29,7 @@ from results.report.sections import (
 )
 from results.report.sections import tuning as tuned
 from results.report.sections.first_screen import first_screen
+from results.report.sections.limits.grid import grid_table
 from results.report.sections.overview import overview
 from results.report.view import Run, View
 from results.report.writers import html, markdown
@@ -56,7 +58,7 @@ SECTIONS = (
     predictions.section,
     accuracy.section,
     published.section,
-    missing.section,
+    not_measured.section,
     settings.section,
 )
 
@@ -72,24 +74,25 @@ def table(
     titles: Mapping[str, str] | None = None,
     certificates: Sequence[Certificate] = (),
 ) -> str:
-    """The comparison table for the terminal: one row per task and backend, and what fits where.
+    """The comparison table for the terminal: one row per task and backend, and the grid of largest batches.
     `titles` are the backends' names to show."""
     view = View.of([Run("", None, None, measurements, [], certificates)], titles or {})
     if not measurements:
         return "nothing was measured"
-    tables = [overview(view)] * bool(view.comparisons)
-    tables += [limits.grid_table(view, grid) for grid in view.grids]
+    tables = [overview(view)] if view.comparisons else []
+    tables += [grid_table(view, grid) for grid in view.grids]
     noise = [f"(noise floor: {controls.noise_text(view, pair)})" for pair in view.noise_pairs]
-    noise += [f"({text})" for text in speed.apart(view)]
-    return "\n".join([*map(text_table, tables), *noise, f"({view.proof})"])
+    noise += [f"({text})" for text in speed.not_raced_together(view)]
+    return "\n".join([*map(text_table, tables), *noise, f"({proof_of_all(view)})"])
 
 
 def certificate_text(certificate: Certificate, titles: Mapping[str, str]) -> str:
     """A certificate for the terminal: its checks, its verdict and the likely cause of a failure."""
     checks = text_table(equivalence.checks_table([certificate]))
-    lines = [f"{certificate.task}, {who(certificate, titles)}", checks, certificate.verdict]
-    lines += [text for text in [origin(certificate, titles)] if text]
-    lines += [f"likely cause: {certificate.likely_cause}"] * bool(certificate.likely_cause)
+    lines = [f"{certificate.task}, {pair_title(certificate, titles)}", checks, certificate.verdict]
+    derivation = origin(certificate, titles)
+    lines += [derivation] if derivation else []
+    lines += [f"likely cause: {certificate.likely_cause}"] if certificate.likely_cause else []
     return "\n".join(lines)
 
 
@@ -103,7 +106,7 @@ def render(
 ) -> ReportPaths:
     """Writes report.md and report.html into `out`, by default the first run's folder.
 
-    Several runs stand side by side. `titles` are the backends' names to show.
+    Several runs are compared in one report. `titles` are the backends' names to show.
     Errors: StoreError when the report cannot be written."""
     runs = [_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     view = View.of(runs, titles or {})
@@ -122,8 +125,7 @@ def document(view: View) -> Document:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """A run goes by its folder, which may have been given a better name; with the one above where
-    several are named alike."""
+    """A run is called by its folder, with the folder above it where two have the same name."""
     paths = [folder.absolute() for folder in folders]
     names = [path.name for path in paths]
     return [
@@ -135,16 +137,16 @@ def _names(folders: Sequence[Path]) -> list[str]:
 def _run(folder: Path, name: str) -> Run:
     info, measurements, problems = read_run(folder)
     certificates, damaged = read_certificates(folder)
-    told, unread = read_predictions(folder)
-    cases, torn = read_prediction_cases(folder)
+    predictions, unread = read_predictions(folder)
+    cases, bad_cases = read_prediction_cases(folder)
     return Run(
         name,
         folder,
         info,
         measurements,
-        [*problems, *damaged, *unread, *torn],
+        [*problems, *damaged, *unread, *bad_cases],
         certificates,
-        told,
+        predictions,
         cases,
         read_tuning(folder),
         is_of_earlier_version(folder),

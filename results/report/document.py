@@ -1,4 +1,4 @@
-"""What a report is made of, before it is Markdown or HTML.
+"""The parts of a report, before it is Markdown or HTML.
 
 The sections are built from these blocks once; each writer walks them and escapes every string in
 one place, so that no text of a measurement reaches the output any other way.
@@ -25,7 +25,7 @@ class Column:
 @dataclass(frozen=True)
 class Cell:
     text: str
-    note: str = ""  # an interval, or why there is no figure
+    note: str = ""  # an interval, or the reason why there is no figure
     tone: Tone = ""
     colour: int | None = None  # of a backend
 
@@ -41,7 +41,7 @@ class Table:
 class Paragraph:
     text: str
     tone: Literal["", "lead", "small", "warning", "failed"] = ""
-    head: str = ""  # what it is about, set off at its start
+    head: str = ""  # its subject, emphasised at its start
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Facts:
-    """The honest labels of what stands above or below: (name, value)."""
+    """Facts about the figures above or below: (name, value)."""
 
     items: Sequence[tuple[str, str]]
 
@@ -65,13 +65,13 @@ class Code:
 class Legend:
     text: str
     colour: int  # of the backend; its dash follows from it
-    mark: Markup | None = None  # a point's shape, from `plots`, in the place of the line
+    mark: Markup | None = None  # a point's shape, from `plots`, instead of the line
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot; `svg` comes from `plots`, which escapes its own texts. `summary` says in words
-    what it shows, for those who do not see it and for the Markdown report."""
+    """A plot; `svg` comes from `plots`, which escapes its texts. `summary` describes it in words, for
+    screen readers and for the Markdown report."""
 
     title: str
     svg: Markup
@@ -81,7 +81,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Plots that stand side by side where there is room; small ones where they are many."""
+    """Plots next to each other where there is room; `small` where there are many."""
 
     items: Sequence[Figure]
     small: bool = False
@@ -89,7 +89,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks that are folded away in HTML."""
+    """Blocks that are folded in HTML."""
 
     title: str
     blocks: Sequence[Block]

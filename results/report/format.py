@@ -26,7 +26,7 @@ STATUS_TEXT = {
 }
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-# What turns the reading direction round could make a text read as another one.
+# Characters that change the reading direction could disguise a text as another one.
 _DIRECTION = {
     "\u200e",
     "\u200f",
@@ -73,7 +73,7 @@ def span(interval: Interval, places: int) -> str:
 
 
 def percent(share: float, places: int = 1) -> str:
-    """Without the sign, which stands in the column's head."""
+    """Without the % sign, which the column's title has."""
     return number(100 * share, places=places)
 
 
@@ -91,7 +91,7 @@ def duration(seconds: float) -> str:
 
 
 def gap(status: str | None) -> Cell:
-    """A figure that is not there, with why."""
+    """The cell of an absent figure, with the reason."""
     text = STATUS_TEXT.get(status or "", status or "no reason recorded")
     return Cell(text, tone="gap")
 

@@ -1,4 +1,4 @@
-"""The honest labels: what every table and plot says of how it came about."""
+"""Where figures come from: data, device, versions and command of every table and plot."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from results.analysis.compare import Row
 from results.analysis.groups import recipe_differences
 from results.report.document import Block, Code, Details, Facts, Paragraph
 from results.report.format import GIB, count, listed, number
+from results.report.proofs import proof_of
 from results.report.view import Run, View
 from results.schema import Checkpoint, Data, Device, Measurement, Question
 
@@ -30,7 +31,7 @@ def labels(
             *unique(m.device.name for m in used),
             *unique(precision_words(m) for m in used),
             seed_words(used),
-            *([view.proof_of(works)] if compares else []),
+            *([proof_of(view, works)] if compares else []),
         ]
     )
     facts = [("data", text) for text in unique(data_text(m.data) for m in used if m.data)]
@@ -39,7 +40,7 @@ def labels(
     return [
         Paragraph(line, "small"),
         Details(
-            "Data, device, versions and the command that makes it again",
+            "Data, device, versions, and the command that repeats it",
             [Facts(facts), *commands(view.runs)],
         ),
     ]
@@ -58,7 +59,7 @@ def data_words(data: Data) -> str:
 
 
 def described(data: Data) -> str:
-    """The description and, where it does not say so itself, whether the data are real."""
+    """The description and whether the data are real, where the description does not say so."""
     words = data_words(data)
     return data.description if words in data.description else f"{data.description}: {words}"
 
@@ -81,10 +82,10 @@ def device_text(device: Device) -> str:
 
 
 def precision_words(m: Measurement) -> str:
-    """What the framework says is in force; what was asked where the two differ."""
+    """The precision that the framework uses, and the recipe's where the two differ."""
     asked = m.recipe.get("precision")
     force = (m.effective or {}).get("precision", asked)
-    return str(force) if force == asked else f"{force} in force ({asked} asked)"
+    return str(force) if force == asked else f"{force} in use (recipe: {asked})"
 
 
 def checkpoint_text(checkpoint: Checkpoint) -> str:

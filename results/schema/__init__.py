@@ -24,6 +24,7 @@ from results.schema.job import Status as Status
 from results.schema.job import comparison as comparison
 from results.schema.job import participant as participant
 from results.schema.limits import MEMORY_OUTCOMES as MEMORY_OUTCOMES
+from results.schema.limits import OUTCOME_TEXT as OUTCOME_TEXT
 from results.schema.limits import BatchLimit as BatchLimit
 from results.schema.limits import Expected as Expected
 from results.schema.limits import Finder as Finder

@@ -25,7 +25,7 @@ class CurvePoint(Record):
 
 class EvaluationPoint(Record):
     step: int
-    training_seconds: float  # evaluation time left out; first step included
+    training_seconds: float  # without evaluation; with the first step
     scores: dict[str, Score]
 
 
@@ -33,12 +33,12 @@ class Accuracy(Record):
     question: Literal["accuracy"] = "accuracy"
     seed: int
     steps: int
-    examples: int  # taken part in training
-    training_seconds: float  # evaluation left out
+    examples: int  # trained on
+    training_seconds: float  # without evaluation
     first_step_seconds: float
     evaluation_seconds: float
-    scores: dict[str, Score]  # by evaluation set, of the weights that were kept
+    scores: dict[str, Score]  # by evaluation set, of the weights that are kept
     kept_step: int  # the step whose weights those are
     curve: list[CurvePoint]
     evaluations: list[EvaluationPoint]
-    predictions_file: str | None = None  # beside the measurement: logits and labels, .npz
+    predictions_file: str | None = None  # in the same folder: logits and labels, .npz

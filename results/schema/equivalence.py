@@ -8,26 +8,26 @@ from results.schema.job import Record, Versioned
 
 
 class Trace(Record):
-    """One training, step by step, for another backend's to be laid beside: lists hold one entry
-    per optimizer step, in order."""
+    """One training, step by step, to be compared with another backend's: lists hold one entry per
+    optimizer step, in order."""
 
     question: Literal["equivalence"] = "equivalence"
     steps: int
     steps_per_epoch: int
     update_step: int  # the first, from 1, whose learning rate is above 0
-    examples: list[int]  # taken part in each step
+    examples: list[int]  # in each step
     batches: list[str]  # one digest per batch, of token ids, masks, token types and labels
     batch_steps: list[int]  # the step, from 1, that each of them is part of
     loss: list[float]  # mean over the examples of the step
     gradient_norm: list[float]  # global, before clipping
     learning_rate: list[float]
     evaluation_examples: int
-    arrays_file: str = ""  # beside the measurement: logits and sketches of the weights, .npz
+    arrays_file: str = ""  # in the same folder: logits and sketches of the weights, .npz
     weights_file: str | None = None  # the weights after training, where the job kept them
 
 
 class Side(Record):
-    """Whose trace it was."""
+    """One of the two traces."""
 
     backend: str
     device: str
@@ -36,11 +36,11 @@ class Side(Record):
 
 
 class Check(Record):
-    """One quantity of two traces, held against its bound."""
+    """One quantity of two traces, compared with its bound."""
 
     name: str
     bound: float
-    # How the difference is taken; 'some': it is none, but how much of the steps was at work.
+    # How the difference is measured; 'some' is no difference: the share of steps that are affected.
     kind: Literal["same", "absolute", "relative", "share", "some"]
     worst: float | None  # the largest difference (of a share: the share); None: not a number
     passed: bool
@@ -58,7 +58,7 @@ class Repeat(Record):
 
 
 class Certificate(Versioned):
-    """Two traces laid beside each other: `certificates/*.json` of a run's folder."""
+    """The comparison of two traces: `certificates/*.json` of a run's folder."""
 
     task: str
     first: Side

@@ -12,15 +12,23 @@ Phase = Literal["training", "evaluation"]
 
 
 Outcome = Literal[
-    "ok",  # it took its steps
-    "oom",  # the framework said that memory ran out
-    "host_oom",  # the kernel ended the process
-    "disguised_oom",  # memory ran out under another name, or the process ended without a word
+    "ok",  # it completed its steps
+    "oom",  # the framework reported that memory ran out
+    "host_oom",  # the kernel killed the process
+    "disguised_oom",  # memory ran out under another name, or the process ended without a message
     "timeout",
-    "error",  # anything else: it says nothing of memory, and ends the search
+    "error",  # anything else: it says nothing about memory and ends the search
 ]
 
 
+OUTCOME_TEXT: dict[Outcome, str] = {
+    "ok": "fits",
+    "oom": "out of memory",
+    "host_oom": "killed by the kernel, out of memory",
+    "disguised_oom": "out of memory, reported as another error",
+    "timeout": "timed out",
+    "error": "failed",
+}
 MEMORY_OUTCOMES: frozenset[Outcome] = frozenset({"oom", "host_oom", "disguised_oom"})
 
 
@@ -29,28 +37,28 @@ class Probe(Record):
 
     batch_size: int
     outcome: Outcome
-    peak_bytes: int | None  # of what the budget bounds; None where it did not end well
-    steps: int  # optimizer steps (or evaluation batches) that it took
+    peak_bytes: int | None  # of what the budget bounds; None where it failed
+    steps: int  # completed optimizer steps (or evaluation batches)
     seconds: float  # the whole process
     reason: str | None = None  # one line, whenever the outcome is not 'ok'
 
 
 class Finder(Record):
-    """Another way to the same limit, on the same work and budget, in one process."""
+    """Another tool's search for the same limit, on the same work and budget, in one process."""
 
     name: str
-    answer: int | None  # the largest batch that it says fits; None: it gave none
+    answer: int | None  # the largest batch that fits, as it says; None: no answer
     probes: int
     seconds: float
-    reason: str | None = None  # why there is no answer
+    reason: str | None = None  # of no answer
 
 
 class Expected(Record):
-    """Where a search was told to look first."""
+    """Where a search starts."""
 
     limit: int
     source: str  # 'predicted', 'the limit on imdb'
-    seconds: float  # that it took to tell
+    seconds: float  # that finding it took
 
 
 class BatchLimit(Record):
@@ -58,14 +66,14 @@ class BatchLimit(Record):
 
     question: Literal["batch_limit"] = "batch_limit"
     phase: Phase
-    budget: str  # as it was asked for: '6GiB', 'T4', 'device'
+    budget: str  # as the user gave it: '6GiB', 'T4', 'device'
     budget_bytes: int
     emulated: bool  # less than the GPU has: a smaller one's budget, or a size
     enforced_by: str  # 'RLIMIT_DATA', the framework's own limit, ...
-    notes: list[str] = Field(default_factory=list)  # what could not be made sure of
-    limit: int | None  # 0: not even one example; None: not found, the measurement says why
+    notes: list[str] = Field(default_factory=list)  # what could not be verified
+    limit: int | None  # 0: not even one example; None: not found, for the measurement's reason
     fails_at: int | None  # the smallest that failed; None: none did up to `highest`
-    highest: int  # no batch above it was asked for
+    highest: int  # no larger batch was tried
     expected: Expected | None = None
     probes: list[Probe]
     fixed_bytes: float | None = None  # the fit: peak = fixed_bytes + bytes_per_example x batch
@@ -76,6 +84,6 @@ class BatchLimit(Record):
 
     @property
     def seconds(self) -> float:
-        """Of its probes, each a whole process, and of what told where to look first."""
-        told = self.expected.seconds if self.expected else 0.0
-        return told + sum(probe.seconds for probe in self.probes)
+        """Time of all probes, each a whole process, and of finding where to start."""
+        start = self.expected.seconds if self.expected else 0.0
+        return start + sum(probe.seconds for probe in self.probes)

@@ -14,28 +14,28 @@ class PredictedLimit(Record):
     target: str  # a GPU type of gpus.toml, or a budget such as '6GiB'
     budget_bytes: int
     limit: int  # 0: not even one example
-    low: int  # the prediction's range: this is what is promised
+    low: int  # the prediction's range: its lower end is the promise
     high: int
-    note: str | None = None  # what the budget rests on, where no reading of it is at hand
+    note: str | None = None  # what the budget is based on, where no card of the type was read
 
 
 class Prediction(Versioned):
-    """The memory that training is expected to take, told without training."""
+    """The memory that training is expected to need, estimated without training."""
 
     backend: str
     phase: Phase
-    device: Literal["cpu", "gpu"]  # whose allocator was followed
+    device: Literal["cpu", "gpu"]  # whose allocator was simulated
     checkpoint: str
     tokenizer_only: bool = False  # the model uses the checkpoint's tokenizer and no weights of it
     architecture: str
-    recipe: dict[str, Any]  # batch size, length, precision ... all that counts
+    recipe: dict[str, Any]  # batch size, length, precision and the other fields that affect memory
     parts: dict[str, int]  # bytes at the peak: weights, gradients, optimizer, activations ...
     peak_bytes: int
     peak_low_bytes: int
     peak_high_bytes: int
-    assumed: bool = False  # no measured case stands behind the ranges; else 95 % intervals
+    assumed: bool = False  # no measured case supports the ranges; else 95 % intervals
     limits: list[PredictedLimit]
-    # GPU types that were asked for and cannot compute in the precision: why.
+    # Requested GPU types that do not support the precision, with the reason.
     left_out: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
 
@@ -45,7 +45,7 @@ class Prediction(Versioned):
 
 
 class PredictionCase(Record):
-    """A prediction held against what was measured or published."""
+    """A prediction compared with what was measured or published."""
 
     backend: str
     device: Literal["cpu", "gpu"]
@@ -56,11 +56,11 @@ class PredictionCase(Record):
     phase: Phase = "training"
     setting: str = ""  # what else of the recipe counts for memory: 'accumulation 4'
     batch_size: int | None  # of a peak; None for a limit
-    over_batch_size: int | None = None  # of a peak that is told over that of this batch
+    over_batch_size: int | None = None  # of a peak that is given relative to that of this batch
     budget: str | None  # of a limit; None for a peak
     unit: Literal["bytes", "examples"]
     predicted: float  # a limit and its ends are rounded down to sizes that a search tries
-    low: float  # the range of what is predicted; of a limit, this is what is promised
+    low: float  # the predicted range; of a limit, its lower end is the promise
     high: float
     measured: float  # of a limit: the largest batch that fitted
     fails_at: int | None = None  # of a limit: the smallest that failed; None: none did

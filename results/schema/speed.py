@@ -10,12 +10,12 @@ from results.schema.job import Record
 
 
 class Load(Record):
-    """The machine around a window: what other work took, and what held the GPU back."""
+    """The machine during a window: other work on it, and what slowed the GPU."""
 
     one_minute_load: float | None = None
-    stolen_share: float | None = None  # of all CPU time in the window, taken by the hypervisor
+    stolen_share: float | None = None  # of all CPU time in the window, used by the hypervisor
     other_busy_share: float | None = None  # CPU time used outside the worker and the harness
-    throttle_reasons: list[str] | None = None  # seen at either end; None: no GPU, or not told
+    throttle_reasons: list[str] | None = None  # seen at either end; None: no GPU, or not reported
     sm_clock_mhz: int | None = None  # at the window's end
     gpu_processes: int | None = None  # compute processes besides the run's own workers
 
@@ -41,8 +41,7 @@ class Throughput(Record):
     windows: list[Window]
     evaluation_warmup: list[Window] = Field(default_factory=list)
     evaluation_windows: list[Window] = Field(default_factory=list)
-    # One name for all that took turns with one another; None in files from before there was one,
-    # where all of a comparison did.
+    # The race that the windows belong to; None in early files, where a comparison is one race.
     race: str | None = None
     model_flops_per_token: float | None = None  # 6 x non-embedding parameters + attention
     matmul_flops_per_second: float | None = None  # measured in the same run and precision

@@ -20,7 +20,7 @@ class TuningStep(Record):
 
 
 class TuningDropped(Record):
-    """Levers that gained and do not stay all the same."""
+    """Levers that gained and were dropped all the same."""
 
     levers: str
     reason: str
@@ -62,7 +62,9 @@ class Tuning(Versioned):
     gain: float | None  # the winner over the plain recipe, in a race of its own; None: plain stays
     gain_low: float | None
     gain_high: float | None
-    accuracy: TuningAccuracy | None  # of the winner; None: plain stays, or it was not taken
-    no_accuracy: str | None  # why it was not taken, such as random weights
+    accuracy: (
+        TuningAccuracy | None
+    )  # of the winner; None: the plain recipe stays, or it was not measured
+    no_accuracy: str | None  # why it was not measured, such as random weights
     plain_matmul_share: float | None  # model FLOP/s over the matmul rate in its precision
     tuned_matmul_share: float | None

@@ -1,4 +1,4 @@
-"""Made-up measurements for the tests of `results`: plausible numbers, measured nowhere."""
+"""Made-up measurements for the tests of `results`: plausible numbers that nobody measured."""
 
 from __future__ import annotations
 

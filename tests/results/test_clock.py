@@ -17,10 +17,10 @@ from results.analysis.controls import (
     fastest,
     noise_floors,
     noise_pairs,
-    taxes,
-    told_apart,
+    overheads,
+    speed_advantage,
 )
-from results.analysis.groups import Comparison, Taken
+from results.analysis.groups import Comparison, Entry
 from results.analysis.speed import SpeedRow, disturbances, rate, speed_ratio
 from results.analysis.statistics import Estimate, Interval
 from results.report import render, table
@@ -48,12 +48,12 @@ def timed(
     return measurement(backend, "imdb", "throughput", throughput=throughput, role=role, **changes)
 
 
-def taken(*measurements: Measurement) -> list[Taken]:
-    return [Taken("a", m) for m in measurements]
+def entries(*measurements: Measurement) -> list[Entry]:
+    return [Entry("a", m) for m in measurements]
 
 
 def speeds(*measurements: Measurement) -> list[SpeedRow]:
-    (rows,) = compare(taken(*measurements))
+    (rows,) = compare(entries(*measurements))
     return [row.speed for row in rows if row.speed]
 
 
@@ -63,11 +63,11 @@ def test_a_bare_loop_that_is_always_faster_by_one_factor_shows_that_tax(
     values: list[float], factor: float
 ) -> None:
     """However the machine drifts, because windows are paired."""
-    (tax,) = taxes(
-        taken(timed("hf_tf", values), timed("hf_tf", [factor * v for v in values], "control"))
+    (tax,) = overheads(
+        entries(timed("hf_tf", values), timed("hf_tf", [factor * v for v in values], "control"))
     )
     assert tax.ratio and tax.ratio.value == pytest.approx(factor)
-    assert tax.seconds_per_step == pytest.approx((factor - 1) / tax.bare.median, abs=1e-9)
+    assert tax.seconds_per_step == pytest.approx((factor - 1) / tax.control.median, abs=1e-9)
 
 
 @given(rates, rates)
@@ -76,7 +76,7 @@ def test_the_floor_is_no_smaller_than_the_pairs_own_difference(
     first: list[float], second: list[float]
 ) -> None:
     """Fewer than six rounds give none at all, however well they agree."""
-    (pair,) = noise_pairs(taken(timed("hf_tf", first), timed("hf_tf", second, "repeat")))
+    (pair,) = noise_pairs(entries(timed("hf_tf", first), timed("hf_tf", second, "repeat")))
     assert (pair.floor is None) == (min(len(first), len(second)) < 6)
     if pair.floor is not None:
         ratio = pair.ratio.value
@@ -89,7 +89,7 @@ def test_which_of_the_two_is_called_again_changes_no_floor(
     first: list[float], second: list[float]
 ) -> None:
     one, other = (
-        noise_pairs(taken(timed("hf_tf", a), timed("hf_tf", b, "repeat")))
+        noise_pairs(entries(timed("hf_tf", a), timed("hf_tf", b, "repeat")))
         for a, b in ((first, second), (second, first))
     )
     assert noise_floors(one) == {
@@ -99,16 +99,16 @@ def test_which_of_the_two_is_called_again_changes_no_floor(
 
 @given(st.floats(1.0, 1.5), st.floats(1.0, 1.5))
 @settings(max_examples=40, deadline=None)
-def test_two_backends_are_told_apart_beyond_the_floor_only(factor: float, floor: float) -> None:
+def test_two_backends_differ_beyond_the_noise_floor_only(factor: float, floor: float) -> None:
     first, second = speeds(
         timed("hf_tf", [factor * v for v in (1, 1.1, 0.9, 1, 1.2, 1)]),
         timed("hf_torch", [1, 1.1, 0.9, 1, 1.2, 1]),
     )
-    found = told_apart(first, second, {PLACE: floor})
+    found = speed_advantage(first, second, {PLACE: floor})
     if factor > max(floor, 1) * (1 + 1e-9):
         assert found == pytest.approx(factor) and fastest([second, first], {PLACE: floor}) is first
     elif factor < floor * (1 - 1e-9):
-        assert found == "too close to tell apart"
+        assert found == "too close to distinguish"
         assert fastest([second, first], {PLACE: floor}) is None
 
 
@@ -118,8 +118,8 @@ def test_two_backends_are_told_apart_beyond_the_floor_only(factor: float, floor:
         ({"race": "b"}, {PLACE: 1.01}, "not raced together"),
         ({"race": None}, {PLACE: 1.01}, "not raced together"),
         ({"race": "a", "each": 2}, {PLACE: 1.01}, "fewer than 6 rounds"),
-        ({"race": "a"}, {}, "no noise floor was taken"),
-        ({"race": "a"}, {PLACE: 2.1}, "too close to tell apart"),
+        ({"race": "a"}, {}, "no noise floor measured"),
+        ({"race": "a"}, {PLACE: 2.1}, "too close to distinguish"),
     ],
 )
 def test_why_no_winner_is_named(
@@ -128,7 +128,7 @@ def test_why_no_winner_is_named(
     first, second = speeds(
         timed("hf_tf", [2.0] * 6, race="a"), timed("hf_torch", [1.0] * 6, **torch)
     )
-    assert told_apart(first, second, floors) == why
+    assert speed_advantage(first, second, floors) == why
     assert fastest([second, first], floors) is None
 
 
@@ -136,14 +136,14 @@ def test_what_is_slower_for_certain_is_no_winner() -> None:
     """A rate may be the higher one in the middle, and the lower one in every pair."""
     first, second = speeds(timed("hf_tf", [1, 1, 1, 1, 1, 1]), timed("hf_torch", [2] * 6))
     assert doubt(speed_ratio(first.training, second.training), 1.01) is None
-    assert told_apart(first, second, {PLACE: 1.01}) == "too close to tell apart"
+    assert speed_advantage(first, second, {PLACE: 1.01}) == "too close to distinguish"
 
 
 def test_an_interval_that_holds_1_is_no_difference_with_or_without_a_floor() -> None:
     ratio = Estimate(1.2, Interval(0.9, 1.4))
-    assert doubt(ratio, None) == doubt(ratio, 1.0) == "too close to tell apart"
+    assert doubt(ratio, None) == doubt(ratio, 1.0) == "too close to distinguish"
     assert doubt(Estimate(0.7, Interval(0.6, 0.8)), 1.1) is None
-    assert doubt(Estimate(0.95, Interval(0.94, 0.96)), 1.1) == "too close to tell apart"
+    assert doubt(Estimate(0.95, Interval(0.94, 0.96)), 1.1) == "too close to distinguish"
 
 
 def test_the_largest_floor_of_a_comparison_counts() -> None:
@@ -166,13 +166,13 @@ def test_steps_of_other_work_race_by_samples(fields: dict[str, int]) -> None:
         update={"payload": half.throughput.model_copy(update={"windows": windows})}
     )
     second, first = speeds(timed("hf_tf", [1.0] * 6), half)
-    assert told_apart(first, second, {PLACE: 1.05}) == pytest.approx(1.1)
-    assert told_apart(first, second, {PLACE: 1.15}) == "too close to tell apart"
+    assert speed_advantage(first, second, {PLACE: 1.05}) == pytest.approx(1.1)
+    assert speed_advantage(first, second, {PLACE: 1.15}) == "too close to distinguish"
 
 
 def test_the_controls_are_no_backends() -> None:
     rows = compare(
-        taken(
+        entries(
             timed("hf_tf", [1.0, 1.0]),
             timed("hf_tf", [2.0, 2.0], "control"),
             timed("hf_tf", [3.0, 3.0], "repeat"),
@@ -184,8 +184,8 @@ def test_the_controls_are_no_backends() -> None:
 
 def test_without_their_partner_they_say_nothing() -> None:
     failed = measurement("hf_tf", "imdb", "throughput", status="killed", reason="signal 9")
-    lonely = taken(failed, timed("hf_tf", [1.0], "control"), timed("hf_tf", [1.0], "repeat"))
-    assert taxes(lonely) == [] and noise_pairs(lonely) == []
+    lonely = entries(failed, timed("hf_tf", [1.0], "control"), timed("hf_tf", [1.0], "repeat"))
+    assert overheads(lonely) == [] and noise_pairs(lonely) == []
     assert compare(lonely)[0][0].status("throughput") == "killed"
 
 
@@ -194,14 +194,14 @@ def test_a_control_of_another_race_says_nothing() -> None:
         timed("hf_tf", [1.0] * 6, role, race)
         for role, race in (("framework", "a"), ("control", "b"), ("repeat", "b"))
     )
-    (tax,) = taxes(taken(own, bare))
+    (tax,) = overheads(entries(own, bare))
     assert tax.ratio is None and tax.seconds_per_step is None
-    assert noise_pairs(taken(own, again)) == []
+    assert noise_pairs(entries(own, again)) == []
 
 
 def test_a_varied_recipe_pairs_like_with_like() -> None:
-    found = taxes(
-        taken(
+    found = overheads(
+        entries(
             *[
                 timed("hf_tf", [speed, speed], role, suffix=f"-{n}", recipe={"length": n})
                 for n, speeds_ in ((128, (2.0, 3.0)), (512, (1.0, 4.0)))
@@ -246,10 +246,11 @@ def test_the_report_shows_tax_and_floor_and_no_control_as_a_backend(
     plain = samples.sample_measurements(("imdb",))
     markdown = report(make_run, [*plain, *samples.controls("hf_tf", "imdb")])
     section = markdown.split("## Can the clock be trusted?")[1].split("\n## ")[0]
-    assert "What the framework's own loop costs" in section and "TensorFlow" in section
-    assert "How far the same thing lies from itself" in section
+    assert "Overhead of the framework's own loop" in section and "TensorFlow" in section
+    assert "The same backend against itself" in section
     assert "disturbed" in section
-    assert "control" not in markdown.split("## Can the clock be trusted?")[0]
+    above = markdown.split("## Can the clock be trusted?")[0]
+    assert "control" not in above and "bare" not in above
     rows = [line for line in speed_section(markdown).splitlines() if line.startswith("| imdb")]
     assert len([row for row in rows if "TensorFlow" in row]) == 2 + 8  # two tables, eight rounds
     assert "noise floor" in markdown.split("\n## ")[0]
@@ -268,9 +269,9 @@ def test_beyond_the_noise_a_winner_is_named(make_run: Callable[..., Path]) -> No
 
 def test_without_a_noise_floor_no_winner_is_named(make_run: Callable[..., Path]) -> None:
     markdown = report(make_run, RACE)
-    assert "none is called faster: no noise floor was taken" in markdown.split("\n## ")[0]
+    assert "neither is called faster: no noise floor measured" in markdown.split("\n## ")[0]
     assert "fastest" not in markdown and "**1.04" not in markdown
-    assert "1.04 (1.04 to 1.04, no noise floor was taken)" in speed_section(markdown)
+    assert "1.04 (1.04 to 1.04, no noise floor measured)" in speed_section(markdown)
 
 
 def test_what_was_not_raced_together_has_no_ratio_and_no_winner(
@@ -283,10 +284,10 @@ def test_what_was_not_raced_together_has_no_ratio_and_no_winner(
     ]
     second = timed("hf_tf", [2.0] * 6, race="two")
     markdown = report(make_run, [*first, second])
-    assert "none is called faster: not raced together" in markdown.split("\n## ")[0]
+    assert "neither is called faster: not raced together" in markdown.split("\n## ")[0]
     assert "fastest" not in markdown
     assert " not raced together |" in speed_section(markdown)
-    sentence = "imdb: not all backends were raced together"
+    sentence = "imdb: these backends were not all raced together"
     assert sentence in speed_section(markdown) and "'.\\[all\\]'" in speed_section(markdown)
     assert f"({sentence}" in table([*first, second], TITLES)
     assert sentence not in table(RACE, TITLES)
@@ -299,19 +300,19 @@ def test_fewer_than_six_rounds_name_no_winner(make_run: Callable[..., Path]) -> 
         timed("hf_torch", [1.0] * 10, "repeat", each=2),
     ]
     markdown = report(make_run, race)
-    assert "none is called faster: fewer than 6 rounds" in markdown.split("\n## ")[0]
+    assert "neither is called faster: fewer than 6 rounds" in markdown.split("\n## ")[0]
     assert "2.00 (5 rounds: no interval)" in speed_section(markdown)
-    assert "in fewer than 6 rounds, so there is no floor" in markdown
+    assert "no noise floor from fewer than 6 rounds" in markdown
 
 
 def test_with_a_noisy_pair_the_same_race_has_no_winner(make_run: Callable[..., Path]) -> None:
     race = [*RACE, timed("hf_torch", [1.1, 1.08, 1.09, 1.1, 1.08, 1.09], "repeat")]
     markdown = report(make_run, race)
-    assert "too close to tell apart" in markdown and "fastest" not in markdown
+    assert "too close to distinguish" in markdown and "fastest" not in markdown
     assert "within the noise" in markdown and "**1.04" not in markdown
     text = table(race, TITLES).splitlines()
     assert text[-2].startswith("(noise floor: imdb: PyTorch against itself 0.9")
-    assert len(text) == 2 + 2 + 2
+    assert len(text) == 3 + 2 + 2
 
 
 def test_a_throttled_gpu_is_flagged_with_its_reason(make_run: Callable[..., Path]) -> None:
@@ -342,12 +343,12 @@ def test_disturbed_evaluation_and_controls_are_flagged_with_their_reason(
     assert f"imdb, TensorFlow, evaluation: {words}" in speed_section(markdown)
     clock = markdown.split("## Can the clock be trusted?")[1].split("\n## ")[0]
     assert "0.333 (0.333 to 0.333, disturbed)" in clock
-    assert f"imdb, TensorFlow again: {words}" in clock
+    assert f"imdb, TensorFlow repeated: {words}" in clock
 
 
 def test_the_ratio_of_a_pair_is_the_ratio_of_its_windows() -> None:
     own, again = timed("hf_tf", [1.0, 1.0, 2.0]), timed("hf_tf", [1.1, 1.1, 2.2], "repeat")
-    (pair,) = noise_pairs(taken(own, again))
+    (pair,) = noise_pairs(entries(own, again))
     rows = [
         speeds(m.model_copy(update={"job": m.job.model_copy(update={"role": "framework"})}))
         for m in (own, again)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from results.analysis.accuracy import PairRow, over_seeds, pair_rows, predictions, score_rows
 from results.analysis.compare import Row, compare
-from results.analysis.groups import Group, Taken, groups, recipe_differences
+from results.analysis.groups import Entry, Group, groups, recipe_differences
 from results.analysis.memory import headline_memory
 from results.analysis.speed import Rate, speed_ratio
 from results.analysis.speed import rate as rate_of
@@ -22,8 +22,8 @@ from tests.results import samples
 from tests.results.samples import measurement, throughput, window
 
 
-def taken(*measurements: Measurement, run: str = "a", folder: Path | None = None) -> list[Taken]:
-    return [Taken(run, m, folder) for m in measurements]
+def entries(*measurements: Measurement, run: str = "a", folder: Path | None = None) -> list[Entry]:
+    return [Entry(run, m, folder) for m in measurements]
 
 
 def speed(backend: str, value: float, **changes: object) -> Measurement:
@@ -79,7 +79,7 @@ def test_disturbed_windows_are_counted(load: dict[str, Any], disturbed: int) -> 
 def test_rounds_and_seeds_of_one_backend_are_put_together() -> None:
     rows = only(
         compare(
-            taken(
+            entries(
                 speed("hf_tf", 1.0, suffix="-1"),
                 speed("hf_tf", 1.0, suffix="-2", recipe={"seed": 43}),
             )
@@ -91,7 +91,7 @@ def test_rounds_and_seeds_of_one_backend_are_put_together() -> None:
 
 def test_what_a_backend_varies_splits_the_comparison() -> None:
     rows = compare(
-        taken(
+        entries(
             *[
                 speed(b, 1.0, suffix=f"-{n}", recipe={"length": n})
                 for b in ("hf_tf", "hf_torch")
@@ -105,7 +105,7 @@ def test_what_a_backend_varies_splits_the_comparison() -> None:
 
 def test_what_only_differs_between_backends_is_named_and_splits_nothing() -> None:
     found = groups(
-        taken(speed("hf_tf", 1.0), speed("keras_rnn", 2.0, recipe={"learning_rate": 1e-3}))
+        entries(speed("hf_tf", 1.0), speed("keras_rnn", 2.0, recipe={"learning_rate": 1e-3}))
     )
     assert len({g.comparison for g in found}) == 1
     assert recipe_differences(found) == [("learning_rate", {"hf_tf": 3e-5, "keras_rnn": 1e-3})]
@@ -114,7 +114,7 @@ def test_what_only_differs_between_backends_is_named_and_splits_nothing() -> Non
 def test_what_a_question_fixes_splits_nothing() -> None:
     rows = only(
         compare(
-            taken(
+            entries(
                 speed("hf_tf", 1.0, recipe={"steps": 40, "padding": "longest"}),
                 measurement(
                     "hf_tf",
@@ -130,24 +130,24 @@ def test_what_a_question_fixes_splits_nothing() -> None:
 
 
 def test_runs_are_never_mixed() -> None:
-    rows = compare([*taken(speed("hf_tf", 1.0), run="b"), *taken(speed("hf_tf", 2.0), run="a")])
+    rows = compare([*entries(speed("hf_tf", 1.0), run="b"), *entries(speed("hf_tf", 2.0), run="a")])
     assert [r[0].comparison.run for r in rows] == ["b", "a"]
 
 
 def test_the_order_of_the_input_changes_nothing() -> None:
     some = samples.sample_measurements()
-    assert compare(taken(*some)) == compare(taken(*reversed(some)))
+    assert compare(entries(*some)) == compare(entries(*reversed(some)))
 
 
 def test_a_failed_job_is_a_row_without_figures() -> None:
     failed = measurement("hf_tf", "imdb", "throughput", status="killed", reason="signal 9")
-    row = only(compare(taken(failed)))[0]
+    row = only(compare(entries(failed)))[0]
     assert row.speed is None and row.status("throughput") == "killed"
     assert row.status("memory") == "not_asked"
 
 
 def test_mfu_needs_both_figures() -> None:
-    full = only(compare(taken(speed("hf_tf", 1.0))))[0].speed
+    full = only(compare(entries(speed("hf_tf", 1.0))))[0].speed
     assert full and full.mfu == pytest.approx(3e7 * full.training.tokens_per_second / 1.8e11)
     bare = measurement(
         "hf_tf",
@@ -155,7 +155,7 @@ def test_mfu_needs_both_figures() -> None:
         "throughput",
         throughput=throughput(1.0).model_copy(update={"matmul_flops_per_second": None}),
     )
-    row = only(compare(taken(bare)))[0].speed
+    row = only(compare(entries(bare)))[0].speed
     assert row and row.mfu is None and row.mfu_with_padding is None
 
 
@@ -175,7 +175,7 @@ def test_windows_of_two_races_are_no_pairs() -> None:
     assert speed_ratio(first, second) is None and speed_ratio(first, old) is None
     ratio = speed_ratio(first, first)
     assert ratio and ratio.value == 1 and ratio.interval
-    assert speed_ratio(old, old) == ratio  # files that name no race were taken in one
+    assert speed_ratio(old, old) == ratio  # files that name no race were measured in one
 
 
 def test_speeds_are_compared_in_examples() -> None:
@@ -204,7 +204,7 @@ def test_a_workers_variables_split_what_is_put_together(
     environment: tuple[dict[str, str], ...], texts: list[str]
 ) -> None:
     rows = compare(
-        taken(
+        entries(
             *[speed("hf_tf", 1.0, suffix=f"-{i}", environment=e) for i, e in enumerate(environment)]
         )
     )
@@ -226,7 +226,7 @@ def test_other_variables_in_other_backends_split_no_comparison() -> None:
         recipe={"precision": "fp16"},
     )
     rows = compare(
-        taken(
+        entries(
             speed("hf_tf", 1.0, environment={"A": "1"}),
             excluded,
             speed("hf_torch", 1.0, environment={"B": "1"}),
@@ -239,7 +239,7 @@ def test_other_variables_in_other_backends_split_no_comparison() -> None:
 def test_the_peak_is_the_highest_and_gaps_stay_gaps() -> None:
     row = only(
         compare(
-            taken(
+            entries(
                 measurement(
                     "hf_tf",
                     "imdb",
@@ -260,7 +260,7 @@ def test_the_peak_is_the_highest_and_gaps_stay_gaps() -> None:
 def test_the_headline_memory_figure_is_one_for_all_rows() -> None:
     row = only(
         compare(
-            taken(
+            entries(
                 measurement(
                     "hf_tf",
                     "imdb",
@@ -277,7 +277,7 @@ def test_the_headline_memory_figure_is_one_for_all_rows() -> None:
 
 def accuracy_group(backend: str, *values: float) -> Group:
     found = groups(
-        taken(
+        entries(
             *[
                 measurement(
                     backend,
@@ -305,7 +305,7 @@ def test_accuracy_over_seeds() -> None:
 
 def kept(
     folder: Path, backend: str, said: np.ndarray, labels: np.ndarray, file: str | None = None
-) -> Taken:
+) -> Entry:
     name = file or f"{backend}.npz"
     if file is None:
         np.savez(folder / name, test_logits=np.eye(2)[said], test_labels=labels)
@@ -315,7 +315,7 @@ def kept(
         "accuracy",
         accuracy=samples.accuracy("imdb", 0.5, 1.0, predictions_file=name),
     )
-    return Taken("a", m, folder)
+    return Entry("a", m, folder)
 
 
 def test_two_backends_are_paired_on_the_same_examples(tmp_path: Path) -> None:

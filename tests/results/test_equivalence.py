@@ -11,6 +11,7 @@ import pytest
 from results import store
 from results.analysis.proof import proof, scientific
 from results.report import certificate_text, render, table
+from results.report.proofs import proof_of_all, proof_of_rows
 from results.report.view import Run, View
 from results.schema import Certificate, Check, Measurement, Repeat, Side
 from tests.results import samples
@@ -141,30 +142,36 @@ def test_each_comparison_says_what_is_proven_of_its_own_precision() -> None:
     both = [certificate(), certificate(accumulation=2)]
     run = Run("a", None, None, [*raced, *in_precision(raced, "bf16")], [], both)
     view = View.of([run], TITLES)
-    said = {rows[0].comparison.varied_text: view.proof_for(rows) for rows in view.comparisons}
+    said = {rows[0].comparison.varied_text: proof_of_rows(view, rows) for rows in view.comparisons}
     assert said["precision fp32"] == PROVEN
     assert said["precision bf16"].startswith("same work: not proven in bf16; proven to 1e-5")
-    assert view.proof == said["precision bf16"]
+    assert proof_of_all(view) == said["precision bf16"]
 
 
-def lent(ftbench: str = "0.1.0 at 1234abcd5678", **changes: Any) -> str:
-    """What a report says of a race, beside a run that proved the same work and raced nothing."""
+def proof_from_another_run(ftbench: str = "0.1.0 at 1234abcd5678", **changes: Any) -> str:
+    """The proof that a report shows for a race, when another run certified the same work."""
     code = {"ftbench_version": "0.1.0 at 1234abcd5678"}
     raced, proved = (samples.run_info(name).model_copy(update=code) for name in ("raced", "proved"))
-    taken = [m.model_copy(update=changes) for m in samples.sample_measurements(("imdb",))]
+    raced_entries = [m.model_copy(update=changes) for m in samples.sample_measurements(("imdb",))]
     both = [certificate(), certificate(accumulation=2)]
     view = View.of(
         [
-            Run("raced", None, raced.model_copy(update={"ftbench_version": ftbench}), taken, []),
+            Run(
+                "raced",
+                None,
+                raced.model_copy(update={"ftbench_version": ftbench}),
+                raced_entries,
+                [],
+            ),
             Run("proved", None, proved, [*traces(), *traces(accumulation=2)], [], both),
         ],
         TITLES,
     )
-    return view.proof_for(view.comparisons[0])
+    return proof_of_rows(view, view.comparisons[0])
 
 
 def test_a_certificate_of_the_same_commit_holds_for_another_run() -> None:
-    assert lent() == f"{PROVEN}, in run proved"
+    assert proof_from_another_run() == f"{PROVEN}, in run proved"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +188,7 @@ def test_a_certificate_of_the_same_commit_holds_for_another_run() -> None:
 def test_a_certificate_of_other_code_texts_or_weights_proves_nothing_here(
     changes: dict[str, Any],
 ) -> None:
-    assert lent(**changes) == "same work: not proven"
+    assert proof_from_another_run(**changes) == "same work: not proven"
 
 
 @pytest.mark.parametrize("status", ["failed", "unsupported"])
@@ -192,7 +199,7 @@ def test_a_certificate_of_other_code_texts_or_weights_proves_nothing_here(
 def test_a_planned_trace_without_a_certificate_is_said_in_red(
     make_run: MakeRun, changes: dict[str, Any], gap: str, status: str
 ) -> None:
-    """But for what a backend or the device lacks: that is left out, with its reason elsewhere."""
+    """Except for what a backend or the device does not support: its reason is listed elsewhere."""
     run = [*samples.sample_measurements(("imdb",)), *traces(), *traces(status, **changes)]
     markdown, html = shown(make_run(run), certificate())
     missing = f"not proven {gap}; " if status == "failed" else ""

@@ -162,9 +162,9 @@ def poisoned_run(make_run: MakeRun, text: str) -> Path:
     measurements = [Measurement.model_validate(poisoned(m.model_dump(), text)) for m in some]
     info = RunInfo.model_validate({**poisoned(samples.run_info().model_dump(), text), "run": "r"})
     folder = make_run(measurements, info)
-    told = {**poisoned(samples.prediction("hf_tf").model_dump(), text), "device": "gpu"}
+    raw = {**poisoned(samples.prediction("hf_tf").model_dump(), text), "device": "gpu"}
     (folder / store.PREDICTIONS).mkdir()
-    (folder / store.PREDICTIONS / "one.json").write_text(json.dumps(told))
+    (folder / store.PREDICTIONS / "one.json").write_text(json.dumps(raw))
     cases = [
         poisoned(c.model_dump(), text)
         for c in samples.sample_cases()

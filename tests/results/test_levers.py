@@ -61,14 +61,14 @@ def study(backend: str, phases: bool = True, noise: bool = True) -> list[Measure
     ] * noise
     for seed, shape in enumerate(LEVERS):
         peak = int(PEAKS[shape] * GIB)
-        told = {"forward": peak - 9, "backward": peak, "optimizer": peak // 2} if phases else None
+        peaks = {"forward": peak - 9, "backward": peak, "optimizer": peak // 2} if phases else None
         found += [
             shaped(
                 backend,
                 shape,
                 "memory",
-                memory=samples.memory(peak).model_copy(update={"phase_peaks": told}),
-                gaps={} if told else {"phase_peaks": "unsupported"},
+                memory=samples.memory(peak).model_copy(update={"phase_peaks": peaks}),
+                gaps={} if peaks else {"phase_peaks": "unsupported"},
             ),
             shaped(backend, shape, "throughput", throughput=timed(shape, seed)),
         ]
@@ -99,7 +99,7 @@ def viewed(measurements: list[Measurement]) -> View:
 def test_each_lever_is_held_against_the_plain_recipe_of_its_backend(
     measurements: list[Measurement],
 ) -> None:
-    torch = next(s for s in studies(viewed(measurements).taken) if s.backend == "hf_torch")
+    torch = next(s for s in studies(viewed(measurements).entries) if s.backend == "hf_torch")
     levers = {lever.name: lever for lever in torch.levers}
     assert list(levers) == ["plain", "accumulate_4", "checkpointing", "half"]
     assert torch.saved(levers["checkpointing"]) == int(0.75 * GIB)
@@ -115,9 +115,11 @@ def test_each_lever_is_held_against_the_plain_recipe_of_its_backend(
 
 def test_a_cost_is_told_only_where_it_can_be_told_from_noise() -> None:
     """No floor, a floor above it, and another race."""
-    (torch,) = studies(viewed(study("hf_torch", noise=False)).taken)
-    assert sentence(torch, 1.5).endswith("at a speed that cannot be told from the plain recipe's.")
-    assert sentence(torch, None).endswith("; its speed is not judged: no noise floor was taken.")
+    (torch,) = studies(viewed(study("hf_torch", noise=False)).entries)
+    assert sentence(torch, 1.5).endswith(
+        "at a speed too close to the plain recipe's to distinguish."
+    )
+    assert sentence(torch, None).endswith("; its speed is not compared: no noise floor measured.")
     apart = [
         m.model_copy(
             update={
@@ -129,9 +131,9 @@ def test_a_cost_is_told_only_where_it_can_be_told_from_noise() -> None:
         for m in study("hf_torch")
     ]
     view = viewed(apart)
-    (torch,) = studies(view.taken)
+    (torch,) = studies(view.entries)
     assert sentence(torch, view.floors[torch.comparison]).endswith(
-        "; its speed is not judged: not raced together."
+        "; its speed is not compared: not raced together."
     )
 
 
@@ -139,7 +141,7 @@ def test_the_report_shows_saving_cost_and_gaps(
     make_run: MakeRun, measurements: list[Measurement]
 ) -> None:
     text = render([make_run(measurements)], titles={"hf_torch": "PyTorch"}).markdown.read_text()
-    section = text.split("## What each memory lever saves and costs")[1].split("\n## ")[0]
+    section = text.split("## What does each memory lever save and cost?")[1].split("\n## ")[0]
     rows = table_rows(section.split("The peak of each phase")[0])
     changes, peak, saved, share, steps, speed = rows["PyTorch", "accumulate 4"]
     assert changes == "batch size 4, accumulation 4"
@@ -149,7 +151,7 @@ def test_the_report_shows_saving_cost_and_gaps(
     assert rows["PyTorch", "half"][-1].startswith("0.9")  # times plain's examples per second
     assert "generated" in section or "real data" in section  # as every section says
     assert "hf_tf cannot do gradient_checkpointing" in text
-    assert section.count("was taken once: how far two takes lie apart is not known") == 2
+    assert section.count("was measured once, so the noise of these figures is unknown") == 2
 
 
 def test_phases_stand_with_memory_and_levers(
@@ -173,19 +175,21 @@ def test_only_the_plain_recipe_stands_with_the_ordinary_figures(
     assert not any(row.comparison.fields for rows in comparisons for row in rows)
 
 
-def test_no_saving_is_told_that_two_takes_of_the_plain_recipe_differ_by(make_run: MakeRun) -> None:
+def test_a_difference_of_two_measurements_of_the_plain_recipe_is_no_saving(
+    make_run: MakeRun,
+) -> None:
     once = study("hf_torch")
     again = [
         shaped("hf_torch", "plain", "memory", role="repeat", memory=samples.memory(int(1.45 * GIB)))
     ]
     text = render([make_run(once + again)]).markdown.read_text()
-    assert "of the plain recipe's memory lie 0.55 GiB apart" in text
+    assert "of the plain recipe's memory differ by 0.55 GiB" in text
     rows = table_rows(text)
-    assert rows["hf_torch", "accumulate 4"][2] == "0.50 (lost in the noise)"
+    assert rows["hf_torch", "accumulate 4"][2] == "0.50 (noise)"
     assert rows["hf_torch", "checkpointing"][2] == "0.75"
-    assert "| mnli | hf_torch again" not in text and "how far two takes" not in text
+    assert "| mnli | hf_torch again" not in text and "measured once" not in text
     (torch,) = studies(
-        viewed(once + [again[0].model_copy(update={"payload": samples.memory(GIB)})]).taken
+        viewed(once + [again[0].model_copy(update={"payload": samples.memory(GIB)})]).entries
     )
     assert sentence(torch, 1.02) == ""
 
@@ -203,7 +207,7 @@ def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
         else m
         for m in study("hf_torch")
     ]
-    (torch,) = studies(viewed(more).taken)
+    (torch,) = studies(viewed(more).entries)
     assert sentence(torch, 1.02) == ""
     rows = table_rows(render([make_run(more)]).markdown.read_text())
     assert rows["hf_torch", "checkpointing"][1:4] == ["3.00", r"\-1.00", r"\-50.0"]

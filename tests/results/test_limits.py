@@ -1,4 +1,4 @@
-"""What fits where: limits laid into grids, and what the report says of them."""
+"""What fits where: grids of limits, and how the report shows them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from results.analysis.limits import Limit, Place, finder_summaries, grids, limits_of
 from results.report import render, table
-from results.report.sections.limits import where
+from results.report.sections.limits.grid import place_phrase
 from results.report.sections.overview import overview
 from results.report.view import Run, View
 from results.schema import BatchLimit, Expected, Finder, Measurement, Probe
@@ -117,7 +117,7 @@ def test_the_whole_device_is_named_by_its_type() -> None:
     )
     assert on_gpu == Place("gpu", "SAMPLE") and on_cpu == Place("cpu", "")
     assert [
-        where(p)
+        place_phrase(p)
         for p in (
             on_gpu,
             on_cpu,
@@ -179,7 +179,11 @@ STOPPED = batch_limit(limit=None, fails_at=None, finders=[])
         (
             NONE_FITS,
             "ok",
-            ["0: not even one", "needs about 7.00 GiB", "1 out of memory under another name"],
+            [
+                "0: not even one",
+                "needs about 7.00 GiB",
+                "1 out of memory, reported as another error",
+            ],
         ),
         (ALL_FIT, "ok", ["\u2265 1,024", "no failure up to 1,024", "nothing failed"]),
         (
@@ -187,7 +191,7 @@ STOPPED = batch_limit(limit=None, fails_at=None, finders=[])
             "interrupted",
             ["not found (interrupted, 120 fitted)", "3 fits, 1 out of memory"],
         ),
-        (NOT_FOUND, "failed", ["not found (failed)", "labels out of range", "1 another error"]),
+        (NOT_FOUND, "failed", ["not found (failed)", "labels out of range", "1 failed"]),
     ],
 )
 def test_ends_of_a_search_that_are_no_bracket(
@@ -212,7 +216,7 @@ def test_a_row_without_a_search_says_why(make_run: MakeRun) -> None:
     )
     markdown, _ = both(make_run([limit_measurement(), refused]))
     assert "not installed" in line(section(markdown), "TensorFlow")
-    assert "tensorflow is missing" in section(markdown, "What could not be taken")
+    assert "tensorflow is missing" in section(markdown, "What was not measured")
 
 
 def test_two_searches_of_one_thing_both_show(make_run: MakeRun) -> None:
@@ -229,17 +233,17 @@ def test_every_limit_has_its_line_and_its_row(make_run: MakeRun) -> None:
     assert html.count('<circle class="dot" r') == 24 * 5  # two that all budgets share
     assert html.count('<line class="cross"') == 2 * 72
     assert "PyTorch, length 512: 18 within 4 GiB, fails at 19" in text
-    row = line(text, "6 GiB", "PyTorch", "128", "held by")
-    assert "measured (held by RLIMIT_DATA)" in row and "3 fits, 1 out of memory" in row
+    row = line(text, "6 GiB", "PyTorch", "128", "enforced by")
+    assert "measured (enforced by RLIMIT_DATA)" in row and "3 fits, 1 out of memory" in row
     assert "allocate memory" in text
 
 
-def test_what_a_search_was_told_stands_beside_its_limit(make_run: MakeRun) -> None:
-    """The time that telling it took is the search's."""
-    told = Expected(limit=131, source="predicted", seconds=900.0)
-    m = limit_measurement(found=batch_limit(expected=told))
+def test_where_a_search_starts_is_shown_with_its_limit(make_run: MakeRun) -> None:
+    """The time that it takes to find the start counts as the search's."""
+    start = Expected(limit=131, source="predicted", seconds=900.0)
+    m = limit_measurement(found=batch_limit(expected=start))
     text = section(both(make_run([m]))[0])
-    assert "held by RLIMIT_DATA; looked first near 131 (predicted)" in text
+    assert "enforced by RLIMIT_DATA; searched first near 131 (predicted)" in text
     assert m.batch_limit is not None and m.batch_limit.seconds > 900
 
 
@@ -248,7 +252,7 @@ def test_a_far_first_guess_does_not_press_the_plot(make_run: MakeRun) -> None:
     far = Probe(batch_size=4096, outcome="oom", peak_bytes=None, steps=0, seconds=9.0)
     m = limit_measurement(found=found.model_copy(update={"probes": [far, *found.probes]}))
     markdown, html = both(make_run([m]))
-    assert "1 probe lies beyond the plot" in section(markdown)
+    assert "1 probe is beyond the plot" in section(markdown)
     assert html.count('<line class="cross"') == 2
 
 
@@ -282,21 +286,23 @@ def test_limits_leave_the_other_questions_as_they_are() -> None:
 def test_finders_are_judged_by_the_proof(make_run: MakeRun) -> None:
     limit = limits(limit_measurement())[0]
     assert [
-        limit.judged(Finder(name="x", answer=a, probes=1, seconds=1.0))
+        limit.judge(Finder(name="x", answer=a, probes=1, seconds=1.0))
         for a in (119, 120, 127, 128, None)
     ] == ["too low", "right", "right", "too high", "none"]
     accelerate, bisect, dead = finder_summaries([limit])
     assert accelerate.answers == {"right": 0, "too low": 1, "too high": 0, "none": 0, "unknown": 0}
     assert bisect.answers["too high"] == 1 and dead.answers["none"] == 1
     assert accelerate.seconds / accelerate.our_seconds == pytest.approx(140 / limit.found.seconds)
-    text = section(both(make_run([limit_measurement()]))[0], "What do other finders answer?")
+    text = section(
+        both(make_run([limit_measurement()]))[0], "What do other batch size finders answer?"
+    )
     assert "129 (too high: it fails)" in line(text, "double and bisect", "imdb")
     assert "none (the process ended)" in text and "120 (proven)" in text
 
 
 def test_the_terminal_has_the_grid() -> None:
     text = table([limit_measurement(), limit_measurement("hf_tf")], TITLES)
-    assert text.splitlines()[0] == "What fits where: imdb, minilm, fp32, training, largest batch"
+    assert text.splitlines()[0] == "Largest batch: imdb, minilm, fp32, training"
     assert "120 [measured]" in text and text.endswith("(same work: not proven)")
 
 

@@ -1,4 +1,4 @@
-"""Predictions: read from a run, held against what was found, and told with their errors."""
+"""Predictions: read from a run, compared with measurements, and shown with their errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from results import store
-from results.analysis.predictions import Share, error_of, errors, inside, judged
+from results.analysis.predictions import Share, error_of, errors, is_inside, judge
 from results.report import render
 from results.report.sections.predictions import sentence
 from results.report.view import Run, View
@@ -60,7 +60,7 @@ def test_between_what_fitted_and_what_failed_nothing_is_known(
     predicted: float, verdict: str, error: float | None
 ) -> None:
     case_ = limit_case(predicted, 64, fails_at=128)
-    assert judged(case_) == verdict and error_of(case_) == error
+    assert judge(case_) == verdict and error_of(case_) == error
     assert errors([case_]).undecided == (verdict == "undecided")
 
 
@@ -76,7 +76,7 @@ def test_a_promise_is_broken_where_it_failed(promise: float, broken: Share | Non
 )
 def test_where_nothing_failed_only_less_is_wrong(predicted: float, verdict: str) -> None:
     case_ = limit_case(predicted, 1024, fails_at=None)
-    assert judged(case_) == verdict and errors([case_]).broken == Share(0, 1)
+    assert judge(case_) == verdict and errors([case_]).broken == Share(0, 1)
     assert (errors([case_]).median or 0) == pytest.approx(max(0, 1024 - predicted) / 1024)
 
 
@@ -95,7 +95,7 @@ def test_where_nothing_failed_only_less_is_wrong(predicted: float, verdict: str)
     ],
 )
 def test_what_was_found_lies_in_the_range_or_not(case_: PredictionCase, expected: bool) -> None:
-    assert inside(case_) is expected and errors([case_]).inside == Share(expected, 1)
+    assert is_inside(case_) is expected and errors([case_]).inside == Share(expected, 1)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_is_written_is_read(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
@@ -131,11 +131,11 @@ def test_what_is_written_is_read(make_run: MakeRun) -> None:
         ("[NaN]", "case 1: damaged"),
     ],
 )
-def test_a_damaged_list_of_cases_is_told(make_run: MakeRun, content: str, told: str) -> None:
+def test_a_damaged_list_of_cases_is_reported(make_run: MakeRun, content: str, message: str) -> None:
     folder = make_run([])
     (folder / store.CASES_FILE).write_text(content)
     found, problems = store.read_prediction_cases(folder)
-    assert found == [] and len(problems) == 1 and told in problems[0]
+    assert found == [] and len(problems) == 1 and message in problems[0]
     assert "prediction_cases.json" in both(folder)[0]
 
 
@@ -205,7 +205,7 @@ def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
     assert "promised in 1 of 2 (50.0 %) (goal at most 2.0 %: missed)" in text
 
 
-def test_fitted_and_published_cases_stand_apart(make_run: MakeRun) -> None:
+def test_fitted_and_published_cases_are_counted_separately(make_run: MakeRun) -> None:
     folder = make_run([])
     samples.write_predictions(folder, [], samples.sample_cases())
     text = section(both(folder)[0])
@@ -213,7 +213,7 @@ def test_fitted_and_published_cases_stand_apart(make_run: MakeRun) -> None:
         "On 96 cases that the prediction was not fitted to (2 backends, 3 architectures, 4 "
         "lengths, 2 precisions)" in text
     )
-    published = text.split("Against published figures")[1].split("\n\n")[1]
+    published = text.split("Compared with published figures")[1].split("\n\n")[1]
     assert len(published.splitlines()) == 3 and "BERT's README" in published
     fitted = text.split("The cases that the prediction was fitted to")[1]
     assert fitted.count("fp32") == 2
@@ -260,7 +260,10 @@ def test_each_kind_of_case_has_a_shape_of_its_own(make_run: MakeRun) -> None:
 def test_nothing_measured_is_said(make_run: MakeRun) -> None:
     folder = make_run([])
     samples.write_predictions(folder, [], [case(fitted=True)])
-    assert "No case was measured here that the prediction was not fitted to." in both(folder)[0]
+    assert (
+        "Every case that was measured here is one that the prediction was fitted to."
+        in both(folder)[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,7 +280,7 @@ def test_odd_numbers_still_make_a_report(make_run: MakeRun, changes: dict[str, f
     folder = make_run([])
     odd = [c.model_copy(update=changes) for c in (case(), limit_case(40))]
     samples.write_predictions(folder, [], odd)
-    assert "Predicted against measured" in both(folder)[1]
+    assert "Predicted and measured" in both(folder)[1]
 
 
 def test_a_prediction_with_an_odd_recipe(make_run: MakeRun) -> None:

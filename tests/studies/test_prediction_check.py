@@ -26,7 +26,7 @@ from benchmarks.studies.prediction_cases import (
 from benchmarks.studies.prediction_check import summary
 from frameworks.contract import Recipe, backends
 from results import store
-from results.analysis.predictions import judged
+from results.analysis.predictions import judge
 from results.analysis.reference import published_memory
 from results.schema import Measurement, PredictedLimit, PredictionCase, Probe
 from tests.harness.predict.test_predict import footprint
@@ -148,7 +148,7 @@ def test_a_predicted_limit_is_judged_on_the_sizes_that_a_search_tries(
     )
     told = PredictedLimit(target="4GiB", budget_bytes=2**32, limit=batch, low=batch, high=batch)
     found = prediction_cases._limit_case(about, told, limit, fails_at, 1024)
-    assert (found.predicted, found.steps, judged(found)) == (rounded, steps, verdict)
+    assert (found.predicted, found.steps, judge(found)) == (rounded, steps, verdict)
     assert found.low == found.high == rounded and found.budget == "4GiB"
 
 

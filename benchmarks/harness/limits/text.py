@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from results.schema import BatchLimit, Expected, Measurement, Probe
+from results.schema import OUTCOME_TEXT, BatchLimit, Expected, Measurement, Probe
 
-OUTCOME_TEXT = {
-    "oom": "out of memory",
-    "host_oom": "ended by the kernel, out of memory",
-    "disguised_oom": "out of memory under another name",
-    "timeout": "timed out",
-    "error": "failed",
-}
 VERBS = {"training": ("trains", "train"), "evaluation": ("predicts", "predict")}
 
 

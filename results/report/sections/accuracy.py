@@ -1,4 +1,4 @@
-"""How accurate? Scores with intervals, paired tests, and the curves that led there."""
+"""How accurate? Scores with intervals, paired tests, and learning curves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from results.analysis.accuracy import PairRow, ScoreRow, over_seeds, pair_rows
 from results.analysis.compare import Row
 from results.analysis.statistics import Estimate, Interval
+from results.report.columns import key_cells, key_columns
 from results.report.document import (
     Block,
     Cell,
@@ -20,10 +21,12 @@ from results.report.document import (
     Table,
 )
 from results.report.format import count, duration, gap, number, percent
+from results.report.proofs import proof_of_rows
 from results.report.provenance import labels, recipe_notes
 from results.report.sections.overview import accuracy_places
 from results.report.view import View
-from results.report.writers.plots import Bar, Line, bars, lines, thinned
+from results.report.writers.plots import Bar, Line, bars, lines
+from results.report.writers.svg import thinned
 from results.schema import Accuracy, CurvePoint
 
 
@@ -36,9 +39,9 @@ def section(view: View) -> Section | None:
         Figures([f for rows in scored for f in _score_figures(view, rows)]),
         score_table(view, scored),
         Paragraph(
-            "Accuracy has Wilson's 95 % interval of the evaluation set; macro F1 has a bootstrap one "
-            "from the kept predictions. 'Over seeds' is Student's t interval of the mean. Training "
-            "time leaves evaluation out and takes the first step in.",
+            "The interval of an accuracy is Wilson's 95 % interval for the evaluation set; that of macro "
+            "F1 is a bootstrap from the recorded predictions. 'Over seeds' is Student's t interval of "
+            "the mean. Training time includes the first step and excludes evaluation.",
             "small",
         ),
     ]
@@ -58,7 +61,7 @@ def _score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
             Figure(
                 f"Accuracy on {name}: {view.head(rows[0].comparison)}",
                 bars(items, "accuracy, %; the axis does not begin at 0", from_zero=False),
-                f"{summary} ({view.proof_for(rows)})",
+                f"{summary} ({proof_of_rows(view, rows)})",
             )
         )
     return figures
@@ -80,9 +83,9 @@ def _score_bar(view: View, row: Row, score: ScoreRow) -> Bar:
 def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
     asked = [r for same in scored for r in same if r.status("accuracy") != "not_asked"]
     several = any(len(s.seeds) > 1 for r in asked for s in r.scores)
-    over = [Column("over seeds", "%")] * several
+    over = [Column("over seeds", "%")] if several else []
     columns = [
-        *view.key_columns(),
+        *key_columns(view),
         Column("evaluation set", numeric=False),
         Column("examples"),
         Column("accuracy", "%"),
@@ -98,11 +101,11 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
     ]
     rows = []
     for row in asked:
-        rows += [[*view.key_cells(row), *_score_cells(s, several)] for s in row.scores] or [
+        rows += [[*key_cells(view, row), *_score_cells(s, several)] for s in row.scores] or [
             [
-                *view.key_cells(row),
+                *key_cells(view, row),
                 gap(row.status("accuracy")),
-                *[Cell("")] * (len(columns) - len(view.key_columns()) - 1),
+                *[Cell("")] * (len(columns) - len(key_columns(view)) - 1),
             ]
         ]
     return Table(columns, rows)
@@ -114,12 +117,12 @@ def _score_cells(s: ScoreRow, several: bool) -> list[Cell]:
         Cell(s.evaluation_set),
         Cell(count(s.examples)),
         Cell(percent(s.accuracy, places), _span(s.accuracy_interval)),
-        *[_over_seeds(s.accuracy_over_seeds)] * several,
+        *([_over_seeds(s.accuracy_over_seeds)] if several else []),
         Cell(
             percent(s.macro_f1, places),
             _span(s.macro_f1_interval) if s.macro_f1_interval else "no interval",
         ),
-        *[_over_seeds(s.macro_f1_over_seeds)] * several,
+        *([_over_seeds(s.macro_f1_over_seeds)] if several else []),
         Cell(number(s.loss)),
         Cell(", ".join(map(str, s.seeds))),
         Cell(count(s.steps)),
@@ -158,8 +161,8 @@ def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
     if not rows:
         return [
             Paragraph(
-                "No paired test: the predictions of two backends on the same examples "
-                "and seed were not both kept.",
+                "No paired test: it needs the recorded predictions of two backends on the same examples, "
+                "with the same seed.",
                 "small",
             )
         ]
@@ -172,7 +175,7 @@ def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
         Column("McNemar", "p"),
         Column("same prediction", "%"),
     ]
-    return [Table(columns, rows, f"Paired on the same examples ({view.proof_for(every)})")]
+    return [Table(columns, rows, f"Paired on the same examples ({proof_of_rows(view, every)})")]
 
 
 def _pair_cells(view: View, head: str, p: PairRow, seed: str, difference: Estimate) -> list[Cell]:
@@ -252,7 +255,7 @@ def _evaluation_figure(
     return _figure(
         f"Accuracy over training time, {name}: {head}",
         series,
-        "training seconds, evaluation left out",
+        "training seconds, without evaluation",
         "accuracy, %",
     )
 

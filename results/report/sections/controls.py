@@ -1,9 +1,11 @@
-"""Can the clock be trusted? What each framework's loop costs over its barest one, and how far two
-runs of the same thing lie apart."""
+"""Can the clock be trusted? The overhead of each framework's own loop, and the noise floor."""
 
 from __future__ import annotations
 
-from results.analysis.controls import NoisePair, Tax
+from collections.abc import Sequence
+
+from results.analysis.controls import NoisePair, Overhead
+from results.report.columns import backend_cell, comparison_cells, comparison_columns
 from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
 from results.report.format import number, percent, span
 from results.report.provenance import labels
@@ -13,26 +15,26 @@ from results.report.view import View
 
 
 def section(view: View) -> Section | None:
-    if not view.taxes and not view.noise_pairs:
+    if not view.overheads and not view.noise_pairs:
         return None
     blocks: list[Block] = []
-    if view.taxes:
+    if view.overheads:
         blocks += [
-            _tax_table(view),
+            _overhead_table(view, view.overheads),
             Paragraph(
-                "The control trains the same batches by the same recipe in the barest loop that the "
-                "framework allows, in the same race. Tax is the time of a step in the framework's "
-                "own loop over that of the bare one, from paired windows.",
+                "The control trains on the same batches with the same recipe in the same race, in the "
+                "barest loop that the framework allows. The overhead is the time of a step in the "
+                "framework's own loop, divided by the time in the bare loop, from paired windows.",
                 "small",
             ),
         ]
     if view.noise_pairs:
         blocks += [
-            _noise_table(view),
+            _noise_table(view, view.noise_pairs),
             Paragraph(
-                "One backend takes part twice, as if it were two. Two speeds that differ by less "
-                "than the floor, which is the farther end of that pair's interval, are called "
-                "equal; without a floor no two are called different.",
+                "One backend takes part in the race twice. The noise floor is the farther end of the "
+                "interval of that pair's ratio. Two speeds that differ by less are called equal; "
+                "without a noise floor no speed is called faster.",
                 "small",
             ),
         ]
@@ -43,96 +45,83 @@ def section(view: View) -> Section | None:
     )
 
 
-def _tax_table(view: View) -> Table:
+def _overhead_table(view: View, overheads: Sequence[Overhead]) -> Table:
     columns = [
-        *view.comparison_columns(),
+        *comparison_columns(view),
         Column("backend", numeric=False),
-        Column("its own loop", "steps/s"),
+        Column("own loop", "steps/s"),
         Column("bare loop", "steps/s"),
-        Column("tax", "times the bare time"),
-        Column("tax", "ms a step"),
+        Column("overhead", "times the bare loop's time"),
+        Column("overhead", "ms per step"),
     ]
-    return Table(
-        columns,
-        [_tax_cells(view, tax) for tax in view.taxes],
-        "What the framework's own loop costs",
-    )
+    rows = [_overhead_cells(view, overhead) for overhead in overheads]
+    return Table(columns, rows, "Overhead of the framework's own loop")
 
 
-def _tax_cells(view: View, tax: Tax) -> list[Cell]:
+def _overhead_cells(view: View, overhead: Overhead) -> list[Cell]:
+    rates = (overhead.framework, overhead.control)
     return [
-        *view.comparison_cells(tax.comparison),
-        Cell(view.title(tax.backend), colour=view.colour(tax.backend)),
-        *[
-            Cell(number(rate.median), ", ".join(rate_notes(rate)))
-            for rate in (tax.framework, tax.bare)
-        ],
-        *_ratio_cells(view, tax),
+        *comparison_cells(view, overhead.comparison),
+        backend_cell(view, overhead.backend),
+        *[Cell(number(rate.median), ", ".join(rate_notes(rate))) for rate in rates],
+        *_ratio_cells(view, overhead),
     ]
 
 
-def _ratio_cells(view: View, tax: Tax) -> list[Cell]:
-    ratio, added = tax.ratio, tax.seconds_per_step
+def _ratio_cells(view: View, overhead: Overhead) -> list[Cell]:
+    ratio, added = overhead.ratio, overhead.seconds_per_step
     if ratio is None or added is None:
         return [Cell("not raced together", tone="gap")] * 2
-    note = ratio_note(ratio, tax.framework, tax.bare, view.floors.get(tax.comparison), 3)
+    floor = view.floors.get(overhead.comparison)
+    note = ratio_note(ratio, overhead.framework, overhead.control, floor, 3)
     return [Cell(number(ratio.value, places=3), note), Cell(number(1000 * added))]
 
 
-def _noise_table(view: View) -> Table:
+def _noise_table(view: View, pairs: Sequence[NoisePair]) -> Table:
     columns = [
-        *view.comparison_columns(),
-        Column("twice the same", numeric=False),
+        *comparison_columns(view),
+        Column("backend, twice", numeric=False),
         Column("ratio"),
         Column("noise floor", "%"),
     ]
-    return Table(
-        columns,
+    rows = [
         [
-            [
-                *view.comparison_cells(pair.comparison),
-                Cell(view.title(pair.backend), colour=view.colour(pair.backend)),
-                Cell(number(pair.ratio.value, places=3), _pair_note(pair)),
-                Cell("none", tone="gap") if pair.floor is None else Cell(percent(pair.floor - 1)),
-            ]
-            for pair in view.noise_pairs
-        ],
-        "How far the same thing lies from itself",
-    )
+            *comparison_cells(view, pair.comparison),
+            backend_cell(view, pair.backend),
+            Cell(number(pair.ratio.value, places=3), _pair_note(pair)),
+            Cell("none", tone="gap") if pair.floor is None else Cell(percent(pair.floor - 1)),
+        ]
+        for pair in pairs
+    ]
+    return Table(columns, rows, "The same backend against itself")
 
 
 def _pair_note(pair: NoisePair) -> str:
-    rounds = len(set(pair.own.turns) & set(pair.again.turns))
-    notes = [span(pair.ratio.interval, 3) if pair.ratio.interval else no_interval(rounds)]
-    return ", ".join(notes + ["disturbed"] * (pair.own.disturbed or pair.again.disturbed))
+    rounds = len(set(pair.own.turns) & set(pair.repeat.turns))
+    note = span(pair.ratio.interval, 3) if pair.ratio.interval else no_interval(rounds)
+    return f"{note}, disturbed" if pair.own.disturbed or pair.repeat.disturbed else note
 
 
 def _doubts(view: View) -> list[str]:
-    """Of the controls; the backends' own stand with their speeds."""
-    found = [
-        text
-        for tax in view.taxes
-        for text in doubts(
-            f"{view.head(tax.comparison)}, {view.title(tax.backend)}'s bare loop", tax.bare
-        )
-    ]
-    return found + [
-        text
-        for pair in view.noise_pairs
-        for text in doubts(
-            f"{view.head(pair.comparison)}, {view.title(pair.backend)} again", pair.again
-        )
-    ]
+    """Of the controls; those of the backends themselves are listed with their speeds."""
+    found = []
+    for overhead in view.overheads:
+        subject = f"{view.head(overhead.comparison)}, {view.title(overhead.backend)}'s bare loop"
+        found += doubts(subject, overhead.control)
+    for pair in view.noise_pairs:
+        subject = f"{view.head(pair.comparison)}, {view.title(pair.backend)} repeated"
+        found += doubts(subject, pair.repeat)
+    return found
 
 
 def noise_text(view: View, pair: NoisePair) -> str:
-    """'imdb: PyTorch against itself 1.003, so differences below 1.2 % count as none'."""
+    """'imdb: PyTorch against itself 1.003; differences below 1.2 % are noise'."""
     floor = (
-        "but in fewer than 6 rounds, so there is no floor"
+        "no noise floor from fewer than 6 rounds"
         if pair.floor is None
-        else f"so differences below {percent(pair.floor - 1)} % count as none"
+        else f"differences below {percent(pair.floor - 1)} % are noise"
     )
     return (
         f"{view.head(pair.comparison)}: {view.title(pair.backend)} against itself "
-        f"{number(pair.ratio.value, places=3)}, {floor}"
+        f"{number(pair.ratio.value, places=3)}; {floor}"
     )

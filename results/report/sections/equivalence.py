@@ -1,10 +1,10 @@
-"""Is it the same work? Every check of every certificate, and the losses' difference by step."""
+"""Is it the same work? Every check of every certificate, and the difference of the losses by step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.proof import NOT_PROVEN, PROVEN, origin, scientific, who
+from results.analysis.proof import NOT_PROVEN, PROVEN, origin, pair_title, scientific
 from results.report.document import (
     Block,
     Cell,
@@ -18,25 +18,26 @@ from results.report.document import (
     Table,
 )
 from results.report.format import count, percent
+from results.report.proofs import proof_of
 from results.report.view import Run, View
 from results.report.writers.plots import Line, lines
 from results.schema import PLAIN, Certificate, Check
 
 KINDS = {"absolute": "", "relative": "relative", "share": "%"}
-BOUNDS = {"same": "the same", "some": "some, not all"}
+BOUNDS = {"same": "the same", "some": "some steps, not all"}
 
 
 def first_lines(view: View) -> list[Block]:
-    """One line per task, before all else; nothing where no trace was asked for."""
+    """The report's first lines: one per task that has traces."""
     found: list[Block] = []
     for run in view.runs:
         works = [(run.name, m) for m in run.measurements if m.job.change in (None, PLAIN)]
         traced = dict.fromkeys(m.job.task for _, m in works if m.job.question == "equivalence")
         for task in traced:
-            text = view.proof_of([(name, m) for name, m in works if m.job.task == task])
+            text = proof_of(view, [(name, m) for name, m in works if m.job.task == task])
             proven = text.startswith(PROVEN)
             if text == NOT_PROVEN:
-                text += ": there are no two traces to lay beside each other"
+                text += ": it takes the traces of two backends"
             found.append(
                 Paragraph(f"{text}.", "lead" if proven else "failed", _head(view, run, task))
             )
@@ -47,40 +48,33 @@ def section(view: View) -> Section | None:
     certified = [(run, c) for run in view.runs for c in run.certificates]
     if not certified:
         return None
-    blocks: list[Block] = []
-    for run, c in certified:
-        head = _head(view, run, _work(c))
-        blocks.append(
-            Paragraph(
-                f"{c.verdict}.", "" if c.holds else "failed", f"{head}, {who(c, view.titles)}"
-            )
-        )
-        if c.likely_cause:
-            blocks.append(Paragraph(f"Likely cause: {c.likely_cause}.", "failed"))
-        blocks.append(checks_table([c]))
-        blocks.append(
-            Listing(
-                [
-                    *[text for text in [origin(c, view.titles)] if text],
-                    f"clipping was at work in {count(c.clipped_steps)} of {count(c.steps)} steps",
-                    "weights were compared "
-                    + (
-                        "element by element"
-                        if c.weights_compared == "exact"
-                        else "through sketches, whose norms are right to about 10 %"
-                    ),
-                    *c.notes,
-                    *[
-                        f"{view.title(side.backend)} on {side.device}: "
-                        + ", ".join(
-                            f"{name} {version}" for name, version in sorted(side.versions.items())
-                        )
-                        for side in (c.first, c.second)
-                    ],
-                ]
-            )
-        )
-    return Section("Is it the same work?", "equivalence", [_figures(view, certified), *blocks])
+    blocks: list[Block] = [_figures(view, certified)]
+    for run, certificate in certified:
+        blocks += _certificate(view, run, certificate)
+    return Section("Is it the same work?", "equivalence", blocks)
+
+
+def _certificate(view: View, run: Run, c: Certificate) -> list[Block]:
+    head = f"{_head(view, run, _work(c))}, {pair_title(c, view.titles)}"
+    blocks: list[Block] = [Paragraph(f"{c.verdict}.", "" if c.holds else "failed", head)]
+    if c.likely_cause:
+        blocks.append(Paragraph(f"Likely cause: {c.likely_cause}.", "failed"))
+    derivation = origin(c, view.titles)
+    comparison = (
+        "element by element"
+        if c.weights_compared == "exact"
+        else "through sketches, whose norms are right to about 10 %"
+    )
+    notes = [derivation] if derivation else []
+    notes += [
+        f"gradients were clipped in {count(c.clipped_steps)} of {count(c.steps)} steps",
+        f"weights were compared {comparison}",
+        *c.notes,
+    ]
+    for side in (c.first, c.second):
+        versions = ", ".join(f"{name} {version}" for name, version in sorted(side.versions.items()))
+        notes.append(f"{view.title(side.backend)} on {side.device}: {versions}")
+    return [*blocks, checks_table([c]), Listing(notes)]
 
 
 def checks_table(certificates: Sequence[Certificate]) -> Table:
@@ -107,12 +101,12 @@ def checks_table(certificates: Sequence[Certificate]) -> Table:
 
 
 def _work(certificate: Certificate) -> str:
-    """'imdb, bf16, accumulation 1'; what is in fp32 does not say so."""
+    """'imdb, bf16, accumulation 1'; fp32 is not mentioned."""
     precision = certificate.recipe.get("precision", "fp32")
     return ", ".join(
         [
             certificate.task,
-            *[str(precision)] * (precision != "fp32"),
+            *([] if precision == "fp32" else [str(precision)]),
             f"accumulation {certificate.recipe.get('accumulation')}",
         ]
     )
@@ -127,7 +121,7 @@ def _outcome(check: Check) -> Cell:
 
 def _amount(check: Check, value: float | None) -> str:
     if value is None:
-        return "none to be had"
+        return "not a number"
     if check.kind == "same":
         return "none" if value == 0 else f"{value:.0f} differ"
     if check.kind == "some":
@@ -145,7 +139,7 @@ def _bound(check: Check) -> str:
 
 
 def _figures(view: View, certified: Sequence[tuple[Run, Certificate]]) -> Figures:
-    """One for each precision: beside a reduced one's, fp32's differences could not be seen."""
+    """One per precision: on the scale of a reduced one, fp32's differences would be invisible."""
     words = dict.fromkeys(c.recipe.get("precision") for _, c in certified)
     return Figures(
         [

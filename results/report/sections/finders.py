@@ -1,4 +1,4 @@
-"""What do other finders answer? Ways to the largest batch, each held against the proof."""
+"""What do other batch size finders answer? Each answer compared with the proven limit."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from results.analysis.limits import Limit, finder_summaries
 from results.report.document import Cell, Column, Details, Paragraph, Section, Table
 from results.report.format import count, duration, gap, number
 from results.report.provenance import labels
-from results.report.sections.limits import key_cells, key_columns, limit_text, name
+from results.report.sections.limits.grid import limit_text, place_name
+from results.report.sections.limits.searches import limit_cells, limit_columns
 from results.report.view import View
 from results.schema import Finder
 
-JUDGED_TEXT = {
+VERDICT_TEXT = {
     "right": "right",
     "too low": "too low",
     "too high": "too high: it fails",
     "none": "",
-    "unknown": "above what was searched",
+    "unknown": "larger than every batch tried",
 }
 
 
@@ -30,7 +31,7 @@ def section(view: View) -> Section | None:
         Column("too low"),
         Column("too high"),
         Column("no answer"),
-        Column("not judged"),
+        Column("unknown"),
         Column("probes", "median"),
         Column("ours", "median"),
         Column("time"),
@@ -52,17 +53,17 @@ def section(view: View) -> Section | None:
             ]
             for s in summaries
         ],
-        "Other finders on the same work and budget, each in one process",
+        "Other finders with the same recipe and budget, each in one process",
     )
     return Section(
-        "What do other finders answer?",
+        "What do other batch size finders answer?",
         "finders",
         [
             table,
             Paragraph(
-                "Right is an answer from the batch that was proven to fit up to the one that was proven "
-                "to fail. An answer above all that was searched is not judged. Ours are the searches that "
-                "the finder took part in, each probe a fresh process.",
+                "An answer is right if it is at least the batch that was proven to fit and smaller than the "
+                "batch that was proven to fail. It is unknown if it is larger than every batch that was "
+                "tried. 'Ours' are ftbench's searches of the same limits, with a new process per probe.",
                 "small",
             ),
             Details("Every answer of every finder", [_answers(view)]),
@@ -73,7 +74,7 @@ def section(view: View) -> Section | None:
 
 def _answers(view: View) -> Table:
     columns = [
-        *key_columns(view),
+        *limit_columns(view),
         Column("budget", numeric=False),
         Column("finder", numeric=False),
         Column("answer"),
@@ -83,12 +84,12 @@ def _answers(view: View) -> Table:
     ]
     rows = []
     for limit in (limit for limit in view.limits if limit.found.finders):
-        key = [*key_cells(view, limit), Cell(name(limit.place))]
+        key = [*limit_cells(view, limit), Cell(place_name(limit.place))]
         rows.append(
             [
                 *key,
                 Cell("ftbench"),
-                Cell(limit_text(limit), "proven" * (limit.step is not None)),
+                Cell(limit_text(limit), "proven" if limit.step is not None else ""),
                 Cell(count(len(limit.found.probes))),
                 Cell(duration(limit.found.seconds)),
                 Cell("1"),
@@ -109,10 +110,12 @@ def _answers(view: View) -> Table:
 
 
 def _answer_cell(limit: Limit, finder: Finder) -> Cell:
-    judged = limit.judged(finder)
+    verdict = limit.judge(finder)
     if finder.answer is None:
         return Cell("none", finder.reason or "no reason recorded", "gap")
-    return Cell(count(finder.answer), JUDGED_TEXT[judged], "failed" if judged == "too high" else "")
+    return Cell(
+        count(finder.answer), VERDICT_TEXT[verdict], "failed" if verdict == "too high" else ""
+    )
 
 
 def _times(seconds: float, ours: float) -> Cell:

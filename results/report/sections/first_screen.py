@@ -1,13 +1,15 @@
-"""Who is fastest, what it held, how accurate, on what data and device: before any scrolling."""
+"""The first screen: which backend is fastest, its memory and accuracy, on which data and device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from results.analysis.compare import Row
-from results.analysis.controls import told_apart
+from results.analysis.controls import speed_advantage
+from results.analysis.speed import SpeedRow
 from results.report.document import Block, Facts, Paragraph
 from results.report.format import count, gibibytes, listed, millions, number, percent
+from results.report.proofs import proof_of_all
 from results.report.provenance import described, device_text, precision_words, seed_words, unique
 from results.report.sections import equivalence, limits, tuning
 from results.report.sections.controls import noise_text
@@ -18,6 +20,7 @@ from results.report.sections.overview import (
     model_size,
     overview,
     peers,
+    rate_doubts,
 )
 from results.report.view import View
 
@@ -36,17 +39,17 @@ def first_screen(view: View) -> list[Block]:
     if view.comparisons or not (view.grids or view.tunings):
         blocks.append(
             Paragraph(
-                "Measured: medians over windows with a bootstrap 95 % interval; accuracy with "
-                "Wilson's. Bold is the best among models of one size. "
-                f"{seed_words(used).capitalize()}; {view.proof}.",
+                "Speeds are medians over windows with a bootstrap 95 % interval, accuracies have Wilson's "
+                "interval. Bold is the best among models of the same size. "
+                f"{seed_words(used).capitalize()}; {proof_of_all(view)}.",
                 "small",
             )
         )
     if len(used) < len(every):
         blocks.append(
             Paragraph(
-                f"{count(len(every) - len(used))} of {count(len(every))} jobs gave no figures; "
-                "'What could not be taken' says why.",
+                f"{count(len(every) - len(used))} of {count(len(every))} jobs have no figures; "
+                "'What was not measured' gives the reasons.",
                 "warning",
             )
         )
@@ -54,7 +57,7 @@ def first_screen(view: View) -> list[Block]:
 
 
 def _where(view: View) -> list[tuple[str, str]]:
-    """Devices, data and precisions, each once, with its runs where others have another; noise."""
+    """Devices, data and precisions, each once, with the runs that they apply to; the noise floors."""
     named: dict[tuple[str, str], list[str]] = {}
     for run in view.runs:
         ok = [m for m in run.measurements if m.status == "ok"]
@@ -63,7 +66,7 @@ def _where(view: View) -> list[tuple[str, str]]:
         for fact in [
             *[("device", device_text(device)) for device in devices],
             *[("data", text) for text in unique(described(m.data) for m in ok if m.data)],
-            *[("precision", precision)] * bool(precision),
+            *([("precision", precision)] if precision else []),
         ]:
             named.setdefault(fact, []).append(run.name)
     facts = [
@@ -81,8 +84,8 @@ def _most_exact_first(precision: str) -> tuple[int, str]:
 
 
 def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:
-    """One comparison in plain words. Models of one size race, the largest first: a smaller
-    model's speed is no answer to the question whose framework is faster."""
+    """One comparison in plain words. Only models of the same size are compared, the largest
+    first: the speed of a smaller model does not show which framework is faster."""
     races: dict[tuple[str, ...], list[Row]] = {}
     for row in sorted(rows, key=lambda r: -model_size(r)):
         if row.speed or row.memory or row.scores:
@@ -99,29 +102,28 @@ def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:
     ]
     data = a_measurement(rows).data
     if data and data.generated and any(r.scores for r in rows):
-        words.append("Generated data: these accuracies say nothing of real text.")
+        words.append("Generated data: these accuracies say nothing about real text.")
     return Paragraph(" ".join(words), "lead", head)
 
 
 def _race(view: View, rows: Sequence[Row]) -> str:
-    """The winner with all that it has; two where the figures do not tell them apart."""
+    """The fastest with its figures; two where they are too close to distinguish."""
     ranked = sorted((r for r in rows if r.speed), key=_slowness)
     if not ranked:
-        return " ".join(f"{view.title(r.backend)} {_had(view, [r])}" for r in rows)
+        return " ".join(f"{view.title(r.backend)} {_achieved(view, [r])}" for r in rows)
     first, name = ranked[0], view.title(ranked[0].backend)
     if len(ranked) == 1:
         return f"{name} trained at {_speed(first)}{_also(view, [first])}"
     second, other = ranked[1], view.title(ranked[1].backend)
-    assert first.speed is not None and second.speed is not None
-    factor = told_apart(first.speed, second.speed, view.floors)
-    if factor == "too close to tell apart":
+    factor = speed_advantage(_speed_row(first), _speed_row(second), view.floors)
+    if factor == "too close to distinguish":
         return (
-            f"{name} and {other} trained too close to tell apart, at {_speed(first)} and "
+            f"{name} and {other} trained at speeds too close to distinguish, {_speed(first)} and "
             f"{_speed(second)}{_also(view, [first, second])}"
         )
     if isinstance(factor, str):
         return (
-            f"{name} trained at {_speed(first)} and {other} at {_speed(second)}; none is "
+            f"{name} trained at {_speed(first)} and {other} at {_speed(second)}; neither is "
             f"called faster: {factor}{_also(view, [first, second])}"
         )
     return (
@@ -132,17 +134,17 @@ def _race(view: View, rows: Sequence[Row]) -> str:
 
 def _also(view: View, winners: Sequence[Row]) -> str:
     """A second sentence, where there is more than speed."""
-    had = _had(view, winners)
-    return f". {'They' if len(winners) > 1 else 'It'} {had}" if had else "."
+    achieved = _achieved(view, winners)
+    return f". {'They' if len(winners) > 1 else 'It'} {achieved}" if achieved else "."
 
 
-def _had(view: View, rows: Sequence[Row]) -> str:
-    """'held 1.07 GiB and reached 91.2 % on test.', or nothing."""
-    said = []
+def _achieved(view: View, rows: Sequence[Row]) -> str:
+    """'used 1.07 GiB and reached 91.2 % on test.', or empty."""
+    parts = []
     figure = memory_figure(rows)
     held = [gibibytes(v) for r in rows if r.memory and (v := r.memory.figures[figure])]
     if len(held) == len(rows):
-        said.append(f"held {listed(held)} GiB")
+        parts.append(f"used {listed(held)} GiB")
     reached = []
     for name in sorted({s.evaluation_set for r in rows for s in r.scores}):
         scores = [
@@ -152,21 +154,21 @@ def _had(view: View, rows: Sequence[Row]) -> str:
             if s.evaluation_set == name
         ]
         reached.append(f"{listed(scores)} % on {name}")
-    said += [f"reached {listed(reached)}"] if reached else []
-    return f"{listed(said)}." if said else ""
+    parts += [f"reached {listed(reached)}"] if reached else []
+    return f"{listed(parts)}." if parts else ""
+
+
+def _speed_row(row: Row) -> SpeedRow:
+    if row.speed is None:
+        raise ValueError(f"{row.backend} has no speed")
+    return row.speed
 
 
 def _slowness(row: Row) -> tuple[float, str]:
-    assert row.speed is not None
-    return -row.speed.training.samples_per_second, row.backend
+    return -_speed_row(row).training.samples_per_second, row.backend
 
 
 def _speed(row: Row) -> str:
-    assert row.speed is not None
-    rate = row.speed.training
-    notes = [
-        f"{number(rate.samples_per_second)} samples/s",
-        *["noisy"] * rate.noisy,
-        *["disturbed"] * rate.disturbed,
-    ]
+    rate = _speed_row(row).training
+    notes = [f"{number(rate.samples_per_second)} samples/s", *rate_doubts(rate)]
     return f"{number(rate.median)} steps/s ({', '.join(notes)})"

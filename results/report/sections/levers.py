@@ -1,5 +1,5 @@
-"""What each memory lever saves and costs: a study of named changes to the recipe, each held
-against the plain recipe of the same backend, with which it took turns."""
+"""What each memory lever saves and costs: named changes to the recipe, each compared with the plain
+recipe of the same backend, in one race."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from results.analysis.controls import doubt
 from results.analysis.levers import Lever, Study, studies
 from results.analysis.statistics import Estimate
+from results.report.columns import backend_cell
 from results.report.document import (
     Block,
     Cell,
@@ -29,7 +30,7 @@ from results.report.writers.plots import Bar, bars
 
 
 def section(view: View) -> Section | None:
-    found = [study for study in studies(view.taken) if len(study.levers) > 1]
+    found = [study for study in studies(view.entries) if len(study.levers) > 1]
     if not found:
         return None
     blocks: list[Block] = [
@@ -42,10 +43,9 @@ def section(view: View) -> Section | None:
     blocks += [
         lever_table(view, found),
         Paragraph(
-            "Each change alone, held against the plain recipe of the same backend. The peak is the "
-            "one that the column names. Speed is samples per second over the plain recipe's, "
-            "from windows of the same round, in which the two took turns, with a bootstrap 95 % "
-            "interval.",
+            "Each change alone, compared with the plain recipe of the same backend. The speed is in samples "
+            "per second, divided by the plain recipe's, from paired windows of one race, with a "
+            "bootstrap 95 % interval.",
             "small",
         ),
     ]
@@ -57,28 +57,30 @@ def section(view: View) -> Section | None:
     if any(lever.memory and lever.memory.phases for study in found for lever in study.levers):
         blocks.append(Details("The peak of each phase of a step", [phase_table(view, found)]))
     return Section(
-        "What each memory lever saves and costs",
+        "What does each memory lever save and cost?",
         "levers",
         [*blocks, *labels(view, "memory", compares=False)],
     )
 
 
 def noise_text(study: Study) -> str:
-    """What a second take of the plain recipe showed."""
+    """What measuring the plain recipe's memory twice showed."""
     if study.noise is None:
-        return "The plain recipe's memory was taken once: how far two takes lie apart is not known."
+        return (
+            "The plain recipe's memory was measured once, so the noise of these figures is unknown."
+        )
     return (
-        f"Two takes of the plain recipe's memory lie {gibibytes(study.noise)} GiB apart: no "
-        "smaller difference is called one."
+        f"Two measurements of the plain recipe's memory differ by {gibibytes(study.noise)} GiB; "
+        "smaller differences are noise."
     )
 
 
 def sentence(study: Study, floor: float | None) -> str:
-    """Which lever saves most, and for what; nothing where none saves."""
+    """Which lever saves most, and at which cost; empty where none saves."""
     saving = [
         (saved, lever)
         for lever in study.levers
-        if (saved := study.saved(lever)) and not study.lost(lever)
+        if (saved := study.saved(lever)) and not study.is_noise(lever)
     ]
     if not saving:
         return ""
@@ -94,11 +96,11 @@ def sentence(study: Study, floor: float | None) -> str:
 
 
 def _cost(speed: Estimate | None, floor: float | None) -> str:
-    why = doubt(speed, floor)
-    if why == "too close to tell apart":
-        return ", at a speed that cannot be told from the plain recipe's"
-    if speed is None or why:
-        return f"; its speed is not judged: {why}"
+    reason = doubt(speed, floor)
+    if reason == "too close to distinguish":
+        return ", at a speed too close to the plain recipe's to distinguish"
+    if speed is None or reason:
+        return f"; its speed is not compared: {reason}"
     return (
         f", and trains {percent(abs(speed.value - 1))} % "
         f"{'faster' if speed.value > 1 else 'slower'}"
@@ -130,12 +132,12 @@ def lever_table(view: View, found: Sequence[Study]) -> Table:
     figures = {MEMORY_TITLES[study.figure] for study in found}
     columns = [
         *_key_columns(view),
-        Column("it sets", numeric=False),
+        Column("changes", numeric=False),
         Column(figures.pop() if len(figures) == 1 else "peak", "GiB"),
         Column("saved", "GiB"),
         Column("saved", "%"),
         Column("training", "steps/s"),
-        Column("speed", "times plain's"),
+        Column("speed", "times the plain recipe's"),
     ]
     return Table(
         columns,
@@ -153,15 +155,15 @@ def lever_table(view: View, found: Sequence[Study]) -> Table:
 
 
 def _key_columns(view: View) -> list[Column]:
-    names = ["run"] * view.several_runs + ["task", "backend", "lever"]
+    names = [*(["run"] if view.several_runs else []), "task", "backend", "lever"]
     return [Column(name, numeric=False) for name in names]
 
 
 def _key_cells(view: View, study: Study, lever: Lever) -> list[Cell]:
     return [
-        *[Cell(study.comparison.run)] * view.several_runs,
+        *([Cell(study.comparison.run)] if view.several_runs else []),
         Cell(study.comparison.task),
-        Cell(view.title(study.backend), colour=view.colour(study.backend)),
+        backend_cell(view, study.backend),
         Cell(_named(lever)),
     ]
 
@@ -188,7 +190,7 @@ def _memory_cells(study: Study, lever: Lever) -> list[Cell]:
     plain = study.peak(study.plain)
     if lever is study.plain or saved is None or not plain:
         return [Cell(gibibytes(peak)), Cell(""), Cell("")]
-    note = "lost in the noise" if study.lost(lever) else ""
+    note = "noise" if study.is_noise(lever) else ""
     return [Cell(gibibytes(peak)), Cell(gibibytes(saved), note), Cell(percent(saved / plain))]
 
 

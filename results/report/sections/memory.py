@@ -1,4 +1,4 @@
-"""How much memory? Every figure that was taken, and why the others were not."""
+"""How much memory? Every measured figure, and the reason where there is none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.compare import Row
 from results.analysis.memory import MEMORY_FIGURES, MemoryRow
+from results.report.columns import key_cells, key_columns
 from results.report.document import (
     Block,
     Cell,
@@ -27,23 +28,23 @@ PHASES = ("forward", "backward", "optimizer")  # in their order
 
 
 def section(view: View) -> Section | None:
-    taken = [rows for rows in view.comparisons if any(r.memory for r in rows)]
-    if not taken:
+    measured = [rows for rows in view.comparisons if any(r.memory for r in rows)]
+    if not measured:
         return None
-    notes = [note for rows in taken for note in recipe_notes(view, rows, "memory")]
-    figures = [figure for rows in taken for figure in _figure(view, rows)]
+    notes = [note for rows in measured for note in recipe_notes(view, rows, "memory")]
+    figures = [figure for rows in measured for figure in _figure(view, rows)]
     blocks: list[Block] = [Figures(figures)] if figures else []
     blocks += [
-        memory_table(view, taken),
+        memory_table(view, measured),
         Paragraph(
-            "A pass of its own, never timed. Allocated and reserved are the framework allocator's "
-            "peaks; device is what the GPU held beyond its use before the worker started; process "
-            "is the worker's peak of resident memory beyond what it held before the model was "
-            "built, which stands beside it.",
+            "Measured in a job of its own that is not timed. Allocated and reserved are peaks of the "
+            "framework's allocator. Device is the peak use of the GPU, minus its use before the "
+            "worker started. Process is the worker's peak resident memory, minus its resident "
+            "memory before building the model (next column).",
             "small",
         ),
     ]
-    blocks += _phases(view, taken)
+    blocks += _phases(view, measured)
     blocks += [Listing(notes)] if notes else []
     return Section("How much memory?", "memory", [*blocks, *labels(view, "memory")])
 
@@ -62,22 +63,21 @@ def _figure(view: View, rows: Sequence[Row]) -> list[Figure]:
     return [Figure(title, bars(items, f"{MEMORY_TITLES[name]}, GiB"), summary)]
 
 
-def _phases(view: View, taken: Sequence[Sequence[Row]]) -> list[Block]:
-    """One step over time, where a backend tells it."""
-    rows = [row for rows in taken for row in rows if row.memory]
+def _phases(view: View, measured: Sequence[Sequence[Row]]) -> list[Block]:
+    """The peak of each phase of a step, where a backend has phases."""
+    rows = [row for rows in measured for row in rows if row.memory]
     if not any(row.memory and row.memory.phases for row in rows):
         return []
     return [
         Table(
-            [*view.key_columns(), *phase_columns()],
-            [[*view.key_cells(row), *phase_cells(row.memory)] for row in rows],
+            [*key_columns(view), *phase_columns()],
+            [[*key_cells(view, row), *phase_cells(row.memory)] for row in rows],
             "The peak of each phase of one step",
         ),
         Paragraph(
-            "One more step, once the optimizer's state is there: what the framework's "
-            "allocator had given out at most on a GPU, what the process held at most on "
-            "a CPU. The loss belongs to the forward pass, clipping to the backward pass. "
-            "Where a framework runs a step as one graph, it has no phases.",
+            "One further step, with the optimizer's state allocated: the allocator's peak on a GPU, "
+            "the process's peak on a CPU. The forward pass includes the loss, the backward pass "
+            "includes gradient clipping. A framework that runs a step as one graph has no phases.",
             "small",
         ),
     ]
@@ -94,8 +94,8 @@ def phase_cells(row: MemoryRow | None) -> list[Cell]:
     return [Cell(gibibytes(phases[name])) if name in phases else gap("not_run") for name in PHASES]
 
 
-def memory_table(view: View, taken: Sequence[Sequence[Row]]) -> Table:
-    every = [row for rows in taken for row in rows if row.status("memory") != "not_asked"]
+def memory_table(view: View, measured: Sequence[Sequence[Row]]) -> Table:
+    every = [row for rows in measured for row in rows if row.status("memory") != "not_asked"]
     # The allocator's event counters are PyTorch's on a GPU: no columns where none has them.
     names = [
         name
@@ -104,7 +104,7 @@ def memory_table(view: View, taken: Sequence[Sequence[Row]]) -> Table:
         or any(row.memory and row.memory.figures[name] is not None for row in every)
     ]
     columns = [
-        *view.key_columns(),
+        *key_columns(view),
         *[Column(MEMORY_TITLES[name], "GiB" if name.endswith("_bytes") else "") for name in names],
     ]
     return Table(columns, [_cells(view, row, names) for row in every])
@@ -112,15 +112,14 @@ def memory_table(view: View, taken: Sequence[Sequence[Row]]) -> Table:
 
 def _cells(view: View, row: Row, names: Sequence[str]) -> list[Cell]:
     if row.memory is None:
-        return [*view.key_cells(row), *[gap(row.status("memory"))] * len(names)]
-    return [*view.key_cells(row), *[_figure_cell(row, name) for name in names]]
+        return [*key_cells(view, row), *[gap(row.status("memory"))] * len(names)]
+    return [*key_cells(view, row), *[_figure_cell(row.memory, name) for name in names]]
 
 
-def _figure_cell(row: Row, name: str) -> Cell:
-    assert row.memory is not None
-    value = row.memory.figures[name]
+def _figure_cell(memory: MemoryRow, name: str) -> Cell:
+    value = memory.figures[name]
     if value is None:
-        gaps = row.memory.gaps
+        gaps = memory.gaps
         return gap(
             gaps.get(
                 name,

@@ -1,4 +1,4 @@
-"""The table that answers most in the least: one row per task and backend."""
+"""The overview table: one row per task and backend."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from results.analysis.compare import Row
 from results.analysis.controls import fastest
 from results.analysis.memory import MEMORY_FIGURES, headline_memory
 from results.analysis.speed import Rate
+from results.report.columns import key_cells, key_columns
 from results.report.document import Cell, Column, Table, Tone
 from results.report.format import count, decimals, gap, gibibytes, number, percent, span
 from results.report.view import View
@@ -22,7 +23,7 @@ MEMORY_TITLES = dict(
             "reserved peak",
             "device peak",
             "process peak",
-            "before the model",
+            "before building the model",
             "allocator retries",
             "out-of-memory events",
         ),
@@ -37,7 +38,7 @@ def overview(view: View) -> Table:
     figures = {memory_figure(rows) for rows in view.comparisons}
     memory = MEMORY_TITLES[figures.pop()] if len(figures) == 1 else "peak memory"
     columns = [
-        *view.key_columns(),
+        *key_columns(view),
         Column("training", "steps/s"),
         Column("training", "samples/s"),
         Column("first step", "s"),
@@ -63,7 +64,7 @@ def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
     size = model_size(row)
     model = Cell(number(size / 1e6)) if size else gap("not_run")
     return [
-        *view.key_cells(row),
+        *key_cells(view, row),
         *_speed_cells(view, row, rivals),
         memory,
         _accuracy_cell(row),
@@ -72,7 +73,7 @@ def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
 
 
 def model_size(row: Row) -> int:
-    """Parameters of the model, or 0 where no job of the row came so far as to count them."""
+    """Parameters of the model, or 0 where no job of the row got as far as counting them."""
     every = (m for same in row.groups.values() for g in same for m in g.ok)
     return next(
         (
@@ -85,7 +86,7 @@ def model_size(row: Row) -> int:
 
 
 def peers(row: Row, rows: Sequence[Row]) -> list[Row]:
-    """The rows whose model has the same size, itself included: those it races against."""
+    """The rows whose model has the same size, itself included: those that it is compared with."""
     size = model_size(row)
     return [r for r in rows if abs(model_size(r) - size) <= SAME_SIZE * size]
 
@@ -102,14 +103,15 @@ def _speed_cells(view: View, row: Row, rivals: Sequence[Row]) -> list[Cell]:
 
 
 def speed_tone(view: View, row: Row, rivals: Sequence[Row]) -> Tone:
-    """'best' where the row is the fastest and can be told from the next one."""
+    """'best' where the row is the fastest, by more than the noise."""
     speeds = [r.speed for r in rivals if r.speed]
     return "best" if speeds and fastest(speeds, view.floors) is row.speed else ""
 
 
 def rate_cell(row: Row, tone: Tone = "") -> Cell:
     """Median steps/s with its interval and what makes it doubtful."""
-    assert row.speed is not None
+    if row.speed is None:
+        return gap(row.status("throughput"))
     rate = row.speed.training
     return Cell(number(rate.median), ", ".join(rate_notes(rate)), tone)
 
@@ -119,11 +121,16 @@ def rate_notes(rate: Rate) -> list[str]:
     notes = [
         span(rate.interval, decimals(rate.median)) if rate.interval else no_interval(rate.rounds)
     ]
-    return notes + ["noisy"] * rate.noisy + ["disturbed"] * rate.disturbed
+    return notes + rate_doubts(rate)
+
+
+def rate_doubts(rate: Rate) -> list[str]:
+    words = ["noisy"] if rate.noisy else []
+    return [*words, "disturbed"] if rate.disturbed else words
 
 
 def no_interval(rounds: int) -> str:
-    return f"{count(rounds)} round{'s' * (rounds > 1)}: no interval"
+    return f"{count(rounds)} {'rounds' if rounds > 1 else 'round'}: no interval"
 
 
 def _accuracy_cell(row: Row) -> Cell:
@@ -141,7 +148,7 @@ def span_percent(score: ScoreRow) -> str:
 
 
 def accuracy_places(score: ScoreRow) -> int:
-    """No more decimals than the evaluation set can tell apart."""
+    """As many decimals as the size of the evaluation set supports."""
     return 2 if score.examples >= 1000 else 1
 
 
@@ -164,6 +171,6 @@ def a_measurement(rows: Sequence[Row]) -> Measurement:
         for row in rows
         for same in row.groups.values()
         for g in same
-        for m in (t.measurement for t in g.taken)
+        for m in (entry.measurement for entry in g.entries)
     ]
     return next((m for m in every if m.status == "ok"), every[0])

@@ -1,6 +1,6 @@
 """How the run's accuracies compare with published ones, and why they may differ.
 
-Shown for real data only. The reasons are read from the two records; none is guessed.
+Shown for real data only. The differences in settings are read from the records; none is guessed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from results.analysis.compare import Row
 from results.analysis.reference import PublishedScores, published_scores
 from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
 from results.report.format import count, gap, number, percent
+from results.report.proofs import proof_of_rows
 from results.report.provenance import checkpoint_text
 from results.report.sections.overview import accuracy_places
 from results.report.view import View
@@ -22,22 +23,21 @@ def section(view: View) -> Section | None:
     blocks: list[Block] = []
     for rows in view.comparisons:
         real = [r for r in rows if r.scores and (data := _trained(r).data) and not data.generated]
-        known = [p for p in published_scores() if p.task == rows[0].comparison.task]
-        if real and known:
-            blocks += _compared(view, real, known)
+        published = [p for p in published_scores() if p.task == rows[0].comparison.task]
+        if real and published:
+            blocks += _compared(view, real, published)
     if not blocks:
         return None
     blocks.append(
         Paragraph(
-            "PublishedScores figures are others' own, restated from their sources and "
-            "not taken again here.",
+            "Published figures are quoted from their sources and were not measured here.",
             "small",
         )
     )
     return Section("How this compares with published figures", "published", blocks)
 
 
-def _compared(view: View, rows: Sequence[Row], known: Sequence[PublishedScores]) -> list[Block]:
+def _compared(view: View, rows: Sequence[Row], published: Sequence[PublishedScores]) -> list[Block]:
     sets = sorted({s.evaluation_set for r in rows for s in r.scores})
     columns = [
         Column("model", numeric=False),
@@ -49,28 +49,29 @@ def _compared(view: View, rows: Sequence[Row], known: Sequence[PublishedScores])
         Column("batch"),
         Column("source", numeric=False),
     ]
-    table = [_own_cells(view, r, sets) for r in rows] + [_known_cells(p, sets) for p in known]
-    reasons = [f"this run, {view.title(r.backend)}: {_setting(r)}" for r in rows]
-    reasons.append(f"the published ones: {_their_setting(known)}")
+    table = [_own_cells(view, r, sets) for r in rows] + [_known_cells(p, sets) for p in published]
+    settings = [f"this run, {view.title(r.backend)}: {_setting(r)}" for r in rows]
+    settings.append(f"the published ones: {_their_setting(published)}")
     head = view.head(rows[0].comparison)
     return [
         Table(
-            columns, table, f"{head}: this run, then what others published ({view.proof_for(rows)})"
+            columns,
+            table,
+            f"{head}: this run, and published figures ({proof_of_rows(view, rows)})",
         ),
-        Paragraph(f"{head}: in what they differ, and why the accuracies may:"),
-        Listing(reasons),
+        Paragraph(f"{head}: settings that may explain the differences in accuracy:"),
+        Listing(settings),
     ]
 
 
 def _own_cells(view: View, row: Row, sets: Sequence[str]) -> list[Cell]:
     m, by_set = _trained(row), {s.evaluation_set: s for s in row.scores}
-    assert m.data is not None
     size, recipe = _parameters(m), m.recipe
     return [
         Cell(f"this run, {view.title(row.backend)}", colour=view.colour(row.backend)),
         *[_own_score(by_set[name]) if name in by_set else gap("not_run") for name in sets],
         Cell(number(size)) if size else gap(None),
-        Cell(count(m.data.train_examples)),
+        Cell(count(m.data.train_examples)) if m.data else gap(None),
         Cell(_epochs(recipe)),
         Cell(str(recipe.get("length"))),
         Cell(str(recipe.get("batch_size"))),
@@ -87,20 +88,20 @@ def _own_score(score: ScoreRow) -> Cell:
 
 
 def _known_cells(p: PublishedScores, sets: Sequence[str]) -> list[Cell]:
-    def said(value: int | None) -> Cell:
-        return gap("not said") if value is None else Cell(count(value))
+    def stated(value: int | None) -> Cell:
+        return gap("not stated") if value is None else Cell(count(value))
 
     scores = [
-        Cell(percent(p.scores[name], 2)) if name in p.scores else gap("not said") for name in sets
+        Cell(percent(p.scores[name], 2)) if name in p.scores else gap("not stated") for name in sets
     ]
     return [
         Cell(p.model),
         *scores,
-        said(p.parameters),
-        said(p.training_examples),
-        said(p.epochs),
-        said(p.length),
-        said(p.batch_size),
+        stated(p.parameters),
+        stated(p.training_examples),
+        stated(p.epochs),
+        stated(p.length),
+        stated(p.batch_size),
         Cell(p.source),
     ]
 
@@ -123,14 +124,12 @@ def _epochs(recipe: dict[str, object]) -> str:
 def _setting(row: Row) -> str:
     """What this run did: 'trained on 10,000 examples (...), length 256, 1 epoch, ...'."""
     m = _trained(row)
-    assert m.data is not None
     epochs = _epochs(m.recipe)
     epochs += "" if "steps" in epochs else " epoch" if epochs == "1" else " epochs"
-    parts = [
-        f"trained on {count(m.data.train_examples)} examples ({m.data.description})",
-        f"length {m.recipe.get('length')}",
-        epochs,
-    ]
+    parts = []
+    if m.data:
+        parts.append(f"trained on {count(m.data.train_examples)} examples ({m.data.description})")
+    parts += [f"length {m.recipe.get('length')}", epochs]
     if size := _parameters(m):
         parts.append(f"{number(size)} M parameters")
     if m.checkpoint:

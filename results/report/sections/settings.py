@@ -1,4 +1,4 @@
-"""What was run: recipe, data, checkpoint, settings in force and versions, by backend."""
+"""What was run: recipe, data, checkpoint, effective settings and versions, by backend."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def section(view: View) -> Section:
     ]
     old = [run.name for run in view.runs if run.of_earlier_version]
     if old:
-        which = f" ({', '.join(old)})" if view.several_runs else ""
+        which = "" if len(old) == len(view.runs) else f" ({', '.join(old)})"
         text = f"Written by an earlier version of ftbench and converted when read{which}."
         blocks.append(Paragraph(text, "small"))
     blocks += commands(view.runs)
@@ -65,12 +65,12 @@ def _settings(view: View, rows: Sequence[Row]) -> Table:
 def _facts(m: Measurement) -> dict[str, str]:
     facts = {f"recipe: {name}": _value(value) for name, value in m.recipe.items()}
     facts |= {
-        f"in force: {name}": _value(value)
+        f"effective: {name}": _value(value)
         for name, value in (m.effective or {}).items()
         if name != "details"
     }
     details = (m.effective or {}).get("details") or {}
-    facts |= {f"in force: {name}": _value(value) for name, value in sorted(details.items())}
+    facts |= {f"effective: {name}": _value(value) for name, value in sorted(details.items())}
     if m.checkpoint:
         weights = (
             "random" if m.checkpoint.random else "pretrained" if m.checkpoint.sha256 else "its own"

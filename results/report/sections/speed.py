@@ -1,4 +1,4 @@
-"""How fast? Training and evaluation apart, with every raw window."""
+"""How fast? Training and evaluation, with every raw window."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from results.analysis.compare import Row
-from results.analysis.controls import within
+from results.analysis.controls import is_within_noise
 from results.analysis.speed import Rate, SpeedRow, speed_ratio
 from results.analysis.statistics import Estimate
+from results.report.columns import key_cells, key_columns
 from results.report.document import (
     Block,
     Cell,
@@ -22,6 +23,7 @@ from results.report.document import (
     Table,
 )
 from results.report.format import count, decimals, gap, listed, number, percent, span
+from results.report.proofs import proof_of_rows
 from results.report.provenance import labels, recipe_notes
 from results.report.sections.overview import no_interval, peers, rate_cell, rate_notes, speed_tone
 from results.report.view import View
@@ -38,15 +40,14 @@ def section(view: View) -> Section | None:
         Figures([_figure(view, rows) for rows in timed]),
         training_table(view, timed),
         Paragraph(
-            "Steps are optimizer steps, counted as executed; tokens leave padding out. "
-            "'Times as fast' is in samples/s, from windows of the same race and round; a "
-            "round counts once. MFU is model FLOP/s of "
-            "real tokens over the matmul rate that the same run measured in the same "
-            "precision; 'with padding' counts the padding that was computed too.",
+            "Steps are executed optimizer steps; tokens exclude padding. 'Times as fast' compares "
+            "samples per second in paired windows of one race; each round counts once. MFU is the "
+            "model's FLOP/s on tokens, divided by the matrix multiplication rate that the same run "
+            "measured in the same precision; 'with padding' also counts padding.",
             "small",
         ),
     ]
-    notes += [*doubts, *apart(view)]
+    notes += [*doubts, *not_raced_together(view)]
     blocks += [Listing(notes)] if notes else []
     blocks += [
         *_evaluation(view, timed),
@@ -61,7 +62,7 @@ def _figure(view: View, rows: Sequence[Row]) -> Figure:
     return Figure(
         f"Training speed: {view.head(rows[0].comparison)}",
         bars(items, "optimizer steps per second"),
-        f"{summary} ({view.proof_for(rows)})",
+        f"{summary} ({proof_of_rows(view, rows)})",
     )
 
 
@@ -83,10 +84,10 @@ def _bar(view: View, row: Row, rate: Rate) -> Bar:
 def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
     raced = any(sum(r.speed is not None for r in rows) > 1 for rows in timed)
     columns = [
-        *view.key_columns(),
+        *key_columns(view),
         Column("training", "steps/s"),
         Column("quartiles", "steps/s"),
-        *[Column("times as fast", "as the slowest")] * raced,
+        *([Column("times as fast", "as the slowest")] if raced else []),
         Column("samples", "1/s"),
         Column("tokens", "1/s"),
         Column("padding", "%"),
@@ -100,7 +101,7 @@ def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
         (row, rows) for rows in timed for row in rows if row.status("throughput") != "not_asked"
     ]
     return Table(
-        columns, [[*view.key_cells(row), *_cells(view, row, rows, raced)] for row, rows in asked]
+        columns, [[*key_cells(view, row), *_cells(view, row, rows, raced)] for row, rows in asked]
     )
 
 
@@ -114,7 +115,7 @@ def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]
     return [
         rate_cell(row, tone),
         Cell(f"{low} to {high}"),
-        *[_ratio_cell(view, speed, speeds)] * raced,
+        *([_ratio_cell(view, speed, speeds)] if raced else []),
         Cell(number(rate.samples_per_second)),
         Cell(number(rate.tokens_per_second)),
         Cell(percent(rate.padding_share)),
@@ -148,16 +149,19 @@ def ratio_cell(first: Rate, second: Rate, floor: float | None) -> Cell:
 def ratio_note(
     ratio: Estimate, first: Rate, second: Rate, floor: float | None, places: int = 2
 ) -> str:
-    """The interval of two rates' ratio, and whether it can be told from noise."""
+    """The interval of two rates' ratio, and how it compares with the noise floor."""
     if ratio.interval is None:
         return no_interval(len(set(first.turns) & set(second.turns)))
     notes = [span(ratio.interval, places)]
-    notes += ["no noise floor was taken"] * (floor is None)
-    return ", ".join(notes + ["within the noise"] * within(ratio.value, floor))
+    if floor is None:
+        notes.append("no noise floor measured")
+    elif is_within_noise(ratio.value, floor):
+        notes.append("within the noise")
+    return ", ".join(notes)
 
 
-def apart(view: View) -> list[str]:
-    """Which comparisons were not raced as one, and how they would be; nothing where all were."""
+def not_raced_together(view: View) -> list[str]:
+    """Which comparisons had no common race, and how to get one; empty where all had."""
     heads = [
         view.head(rows[0].comparison)
         for rows in view.comparisons
@@ -167,31 +171,33 @@ def apart(view: View) -> list[str]:
             if a.speed and b.speed
         )
     ]
+    if not heads:
+        return []
     return [
-        f"{listed(heads)}: not all backends were raced together, so no ratio of theirs is "
-        "shown and none is called faster; installed in one environment (pip install -e "
-        "'.[all]'), they race each other."
-    ] * bool(heads)
-
-
-def _doubts(view: View, row: Row) -> list[str]:
-    assert row.speed is not None
-    who = f"{view.head(row.comparison)}, {view.title(row.backend)}"
-    evaluation = row.speed.evaluation
-    return [
-        *doubts(who, row.speed.training),
-        *(doubts(f"{who}, evaluation", evaluation) if evaluation else []),
+        f"{listed(heads)}: these backends were not all raced together, so none is called faster. "
+        "Install them in one environment (pip install -e '.[all]') and run again to race them."
     ]
 
 
-def doubts(who: str, rate: Rate) -> list[str]:
+def _doubts(view: View, row: Row) -> list[str]:
+    if row.speed is None:
+        return []
+    subject = f"{view.head(row.comparison)}, {view.title(row.backend)}"
+    evaluation = row.speed.evaluation
+    return [
+        *doubts(subject, row.speed.training),
+        *(doubts(f"{subject}, evaluation", evaluation) if evaluation else []),
+    ]
+
+
+def doubts(subject: str, rate: Rate) -> list[str]:
     """What makes a rate doubtful, in sentences."""
     found = []
     if rate.noisy:
-        found.append(f"{who}: noisy, the interval is wider than 10 % of the median.")
+        found.append(f"{subject}: noisy, the interval is wider than 10 % of the median.")
     if rate.disturbed:
         found.append(
-            f"{who}: disturbed in {count(rate.disturbed_windows)} of "
+            f"{subject}: disturbed in {count(rate.disturbed_windows)} of "
             f"{count(len(rate.windows))} windows: {listed(rate.disturbances)}."
         )
     return found
@@ -204,7 +210,7 @@ def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
     if not rows:
         return []
     columns = [
-        *view.key_columns(),
+        *key_columns(view),
         Column("evaluation", "batches/s"),
         Column("samples", "1/s"),
         Column("tokens", "1/s"),
@@ -215,7 +221,7 @@ def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
             columns,
             [
                 [
-                    *view.key_cells(row),
+                    *key_cells(view, row),
                     Cell(number(rate.median), ", ".join(rate_notes(rate))),
                     Cell(number(rate.samples_per_second)),
                     Cell(number(rate.tokens_per_second)),
@@ -230,10 +236,9 @@ def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
 
 def _windows(view: View, timed: Sequence[Sequence[Row]]) -> Table:
     rows = []
-    for row in (r for same in timed for r in same if r.speed):
-        assert row.speed is not None
-        rate = row.speed.training
+    rates = [(row, row.speed.training) for same in timed for row in same if row.speed]
+    for row, rate in rates:
         for turn in dict.fromkeys(rate.turns):
             values = [number(v) for v, t in zip(rate.windows, rate.turns, strict=True) if t == turn]
-            rows.append([*view.key_cells(row), Cell(str(turn[1] + 1)), Cell(", ".join(values))])
-    return Table([*view.key_columns(), Column("round"), Column("windows", "steps/s", False)], rows)
+            rows.append([*key_cells(view, row), Cell(str(turn[1] + 1)), Cell(", ".join(values))])
+    return Table([*key_columns(view), Column("round"), Column("windows", "steps/s", False)], rows)

@@ -1,4 +1,4 @@
-"""Tuned against plain: what each lever of a framework gained, and whether the accuracy held."""
+"""How fast can it be made? What each lever gained over the plain recipe, and the accuracy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def section(view: View) -> Section | None:
         blocks += [Paragraph(sentence(tuning), head=_head(view, tuning)), _levers(tuning)]
     blocks.append(
         Paragraph(
-            "A gain is all examples over all seconds of a recipe, over the other one's, the two taking "
-            "turns round by round, with a 95 % interval from resampled rounds. It counts when the "
-            "interval lies above 1 and the gain above what the plain recipe showed against itself "
-            "('plain, again'). A lever that was slower in every round of at least three is left there. "
-            "The accuracy holds when the 95 % interval of the difference ends no lower than the margin "
-            "below 0. The share of the matmul rate counts the model's arithmetic on real tokens, over "
-            "the rate that the same run measured in the same precision.",
+            "A gain is how many times as many examples per second a recipe trains as the one that it is "
+            "raced against, with a 95 % interval from resampled rounds. It counts if the whole interval "
+            "lies above 1 and the gain exceeds the noise: the plain recipe raced against itself "
+            "('again'). A lever that was slower in each of at least three rounds is dropped early. "
+            "The accuracy holds if the 95 % interval of the difference ends at most the margin below 0. "
+            "The share of the matrix multiplication rate is the model's FLOP/s on tokens, "
+            "divided by the rate that the same run measured in the same precision.",
             "small",
         )
     )
@@ -52,34 +52,33 @@ def sentence(tuning: Tuning) -> str:
     ]
     of_rate = ""
     if not tuning.levers and shares:
-        of_rate = f" It runs at {shares[0]} of the matmul rate."
+        of_rate = f" It reaches {shares[0]} of the matrix multiplication rate."
     elif len(shares) == 2:
-        of_rate = f" It runs at {shares[0]} of the matmul rate, the plain one at {shares[1]}."
+        of_rate = f" It reaches {shares[0]} of the matrix multiplication rate, the plain recipe {shares[1]}."
     dropped = "".join(f" Dropped {one.levers}: {one.reason}." for one in tuning.dropped)
     return gained(tuning) + of_rate + dropped
 
 
 def gained(tuning: Tuning) -> str:
-    """'With bf16 it trains 2.41 (2.30 to 2.52) times as fast as the plain recipe ...'"""
+    """'With bf16, training is 2.41 (2.30 to 2.52) times as fast as with the plain recipe ...'"""
     plain = f"the plain recipe ({plain_words(tuning.plain_recipe)})"
     if not tuning.levers:
         return (
-            f"What gained did not hold: {plain} stays."
+            f"No gain was confirmed: {plain} stays."
             if tuning.dropped
             else f"No lever made {plain} faster."
         )
-    assert tuning.gain is not None
-    interval = (
-        "" if tuning.gain_low is None else f" ({tuning.gain_low:.2f} to {tuning.gain_high:.2f})"
-    )
+    gain = "" if tuning.gain is None else f"{tuning.gain:.2f} "
+    if tuning.gain_low is not None:
+        gain += f"({tuning.gain_low:.2f} to {tuning.gain_high:.2f}) "
     return (
-        f"With {listed(tuning.levers)} it trains {tuning.gain:.2f}{interval} times as fast as "
-        f"{plain}; {_accuracy(tuning)}."
+        f"With {listed(tuning.levers)}, training is {gain}times as fast as with {plain}; "
+        f"{_accuracy(tuning)}."
     )
 
 
 def plain_words(recipe: Mapping[str, Any]) -> str:
-    """'fp32, padded to 256, batch 16': what a gain is over."""
+    """'fp32, padded to 256, batch 16': the recipe that a gain is relative to."""
     length = recipe["length"]
     words = [
         recipe["precision"],
@@ -90,22 +89,23 @@ def plain_words(recipe: Mapping[str, Any]) -> str:
         }[recipe["padding"]],
     ]
     parts = recipe["accumulation"]
-    words.append(f"batch {recipe['batch_size']}" + (f" accumulated {parts} times" * (parts > 1)))
-    words += ["compiled"] * recipe["compile"]
-    words += [f"attention {recipe['attention']}"] * bool(recipe["attention"])
+    accumulated = f" accumulated {parts} times" if parts > 1 else ""
+    words.append(f"batch {recipe['batch_size']}{accumulated}")
+    words += ["compiled"] if recipe["compile"] else []
+    words += [f"attention {recipe['attention']}"] if recipe["attention"] else []
     return ", ".join(words)
 
 
 def _accuracy(tuning: Tuning) -> str:
     found = tuning.accuracy
     if found is None:
-        return f"its accuracy was not taken: {tuning.no_accuracy}"
+        return f"its accuracy was not measured: {tuning.no_accuracy}"
     points = f"{100 * found.margin:g} {'point' if found.margin == 0.01 else 'points'}"
     verdict = {
         "holds": f"the accuracy holds to within {points}",
         "does_not_hold": "the accuracy does not hold",
-        "cannot_tell": f"whether the accuracy holds to within {points} could not be told on "
-        f"{found.examples:,} examples",
+        "cannot_tell": f"too few examples to show whether the accuracy holds to within {points} "
+        f"({found.examples:,})",
     }[found.verdict]
     seeds = f"{'seed' if len(found.seeds) == 1 else 'seeds'} {listed(list(map(str, found.seeds)))}"
     return (
@@ -119,7 +119,7 @@ def _levers(tuning: Tuning) -> Table:
     columns = [
         Column("lever", numeric=False),
         Column("against", numeric=False),
-        Column("examples/s", "times"),
+        Column("speed", "times"),
         Column("kept", numeric=False),
     ]
     rows = []

@@ -13,9 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from results.report.format import number, plain
+from results.report.writers.svg import (
+    anchor,
+    axis_range,
+    line,
+    nice_ticks,
+    percent,
+    share,
+    short,
+    svg,
+    text,
+    tick_text,
+)
 
 ROW = 48  # pixels per bar, its label above it
 BAR = 14
@@ -23,7 +34,6 @@ AXIS = 34
 TOP = 24  # pixels above a line plot, for its axis's name
 LINES_HEIGHT = 220
 SMALL_HEIGHT = 150  # of one of many plots
-MOST = 1e290  # arithmetic on it stays finite
 COLOURS = 6  # that the page has; they come round again after the last
 LEFT, RIGHT = 11.0, 98.0  # percent: where a line plot begins and ends
 
@@ -32,7 +42,7 @@ LEFT, RIGHT = 11.0, 98.0  # percent: where a line plot begins and ends
 class Bar:
     label: str
     value: float
-    text: str  # the value as it is written beside the bar
+    text: str  # the value as it is written next to the bar
     colour: int
     low: float | None = None
     high: float | None = None
@@ -86,19 +96,19 @@ def bars(items: Sequence[Bar], axis: str, *, from_zero: bool = True) -> Markup:
     parts = [_bar_axis(ticks, axis, height)]
     for i, item in enumerate(items):
         parts.append(_bar(item, ROW * i, ticks, from_zero))
-    return _svg(height, f"{axis}: " + "; ".join(f"{i.label} {i.text}" for i in items), parts)
+    return svg(height, f"{axis}: " + "; ".join(f"{i.label} {i.text}" for i in items), parts)
 
 
 def _bar(item: Bar, top: float, ticks: Sequence[float], from_zero: bool) -> Markup:
     def x(value: float) -> str:
-        return _percent(_share(value, ticks) * 100)
+        return percent(share(value, ticks) * 100)
 
     middle = top + 24 + BAR / 2
     parts = [
         Markup('<text class="label" x="0" y="{}">{}</text>').format(
-            top + 17, _text(_short(item.label))
+            top + 17, text(short(item.label))
         ),
-        Markup('<text class="value" x="100%" y="{}">{}</text>').format(top + 17, _text(item.text)),
+        Markup('<text class="value" x="100%" y="{}">{}</text>').format(top + 17, text(item.text)),
     ]
     if from_zero:
         parts.append(
@@ -107,15 +117,15 @@ def _bar(item: Bar, top: float, ticks: Sequence[float], from_zero: bool) -> Mark
             )
         )
     else:
-        parts.append(_line("rail", "0", middle, "100%", middle))
+        parts.append(line("rail", "0", middle, "100%", middle))
     parts += [
         Markup('<circle class="mark" cx="{}" cy="{}" r="2"/>').format(x(mark), middle)
         for mark in item.marks
     ]
     if item.low is not None and item.high is not None:
-        parts.append(_line("interval", x(item.low), middle, x(item.high), middle))
+        parts.append(line("interval", x(item.low), middle, x(item.high), middle))
         parts += [
-            _line("interval", x(end), middle - 5, x(end), middle + 5)
+            line("interval", x(end), middle - 5, x(end), middle + 5)
             for end in (item.low, item.high)
         ]
     if not from_zero:
@@ -127,13 +137,13 @@ def _bar(item: Bar, top: float, ticks: Sequence[float], from_zero: bool) -> Mark
 
 def _bar_axis(ticks: Sequence[float], axis: str, height: float) -> Markup:
     base = height - AXIS
-    parts = [Markup('<text class="axis" x="0" y="{}">{}</text>').format(height - 3, _text(axis))]
+    parts = [Markup('<text class="axis" x="0" y="{}">{}</text>').format(height - 3, text(axis))]
     for tick in ticks:
-        at = _percent(_share(tick, ticks) * 100)
-        parts.append(_line("grid", at, 22, at, base + 4))
+        at = percent(share(tick, ticks) * 100)
+        parts.append(line("grid", at, 22, at, base + 4))
         parts.append(
             Markup('<text class="tick {}" x="{}" y="{}">{}</text>').format(
-                _anchor(tick, ticks), at, base + 17, _tick(tick, ticks)
+                anchor(tick, ticks), at, base + 17, tick_text(tick, ticks)
             )
         )
     return Markup("").join(parts)
@@ -160,8 +170,8 @@ def lines(
         *(level.y for level in levels),
         *[0.0] * from_zero,
     ]
-    end = _range(xs)[1] * (1.04 if points else 1) or 1.0  # no point on the edge itself
-    ends, y_ticks = (0.0, end), nice_ticks(*_range(ys), height // 44)
+    end = axis_range(xs)[1] * (1.04 if points else 1) or 1.0  # no point on the edge itself
+    ends, y_ticks = (0.0, end), nice_ticks(*axis_range(ys), height // 44)
     drawn = Markup("").join(_polyline(s, ends, y_ticks) for s in series)
     parts = [
         *_axes(ends, y_ticks, x_axis, y_axis, height),
@@ -169,7 +179,7 @@ def lines(
         Markup(
             '<svg x="{}" y="{}" width="{}" height="{}" viewBox="0 0 1000 1000" '
             'preserveAspectRatio="none">{}</svg>'
-        ).format(_percent(LEFT), TOP, _percent(RIGHT - LEFT), height, drawn),
+        ).format(percent(LEFT), TOP, percent(RIGHT - LEFT), height, drawn),
         *[
             Markup('<svg class="b{}" x="{}" y="{:.1f}" overflow="visible">{}</svg>').format(
                 p.colour % COLOURS,
@@ -180,7 +190,7 @@ def lines(
             for p in points
         ],
     ]
-    return _svg(
+    return svg(
         height + TOP + AXIS, f"{y_axis} over {x_axis}: " + ", ".join(s.label for s in series), parts
     )
 
@@ -196,24 +206,24 @@ def _axes(
     ends: tuple[float, float], y_ticks: Sequence[float], x_axis: str, y_axis: str, height: int
 ) -> list[Markup]:
     parts = [
-        Markup('<text class="axis" x="0" y="12">{}</text>').format(_text(y_axis)),
+        Markup('<text class="axis" x="0" y="12">{}</text>').format(text(y_axis)),
         Markup('<text class="axis end" x="{}" y="{}">{}</text>').format(
-            _percent(RIGHT), height + TOP + AXIS - 3, _text(x_axis)
+            percent(RIGHT), height + TOP + AXIS - 3, text(x_axis)
         ),
     ]
     for tick in y_ticks:
         y = _down(tick, y_ticks, height)
-        parts.append(_line("grid", _percent(LEFT), y, _percent(RIGHT), y))
+        parts.append(line("grid", percent(LEFT), y, percent(RIGHT), y))
         parts.append(
             Markup('<text class="tick end" x="{}" y="{}">{}</text>').format(
-                _percent(LEFT - 1.2), f"{y + 4:g}", _tick(tick, y_ticks)
+                percent(LEFT - 1.2), f"{y + 4:g}", tick_text(tick, y_ticks)
             )
         )
     x_ticks = nice_ticks(*ends, 5)
     for tick in (tick for tick in x_ticks if tick <= ends[1]):
         parts.append(
             Markup('<text class="tick {}" x="{}" y="{}">{}</text>').format(
-                _anchor(tick, ends), _across(tick, ends), TOP + height + 17, _tick(tick, x_ticks)
+                anchor(tick, ends), _across(tick, ends), TOP + height + 17, tick_text(tick, x_ticks)
             )
         )
     return parts
@@ -222,26 +232,26 @@ def _axes(
 def _level(level: Level, y_ticks: Sequence[float], height: int) -> list[Markup]:
     y = _down(level.y, y_ticks, height)
     return [
-        _line("level", _percent(LEFT), y, _percent(RIGHT), y),
+        line("level", percent(LEFT), y, percent(RIGHT), y),
         Markup('<text class="tick" x="{}" y="{}">{}</text>').format(
-            _percent(LEFT + 1), f"{y - 4:g}", _text(level.label)
+            percent(LEFT + 1), f"{y - 4:g}", text(level.label)
         ),
     ]
 
 
 def _across(x: float, ends: Sequence[float]) -> str:
-    return _percent(LEFT + (RIGHT - LEFT) * _share(x, ends))
+    return percent(LEFT + (RIGHT - LEFT) * share(x, ends))
 
 
 def _down(y: float, y_ticks: Sequence[float], height: int) -> float:
-    return TOP + height * (1 - _share(y, y_ticks))
+    return TOP + height * (1 - share(y, y_ticks))
 
 
 def _polyline(series: Line, ends: Sequence[float], y_ticks: Sequence[float]) -> Markup:
     pieces: list[list[str]] = [[]]
     for x, y in zip(series.xs, series.ys, strict=True):
         if math.isfinite(y):
-            pieces[-1].append(f"{_share(x, ends) * 1000:.1f},{(1 - _share(y, y_ticks)) * 1000:.1f}")
+            pieces[-1].append(f"{share(x, ends) * 1000:.1f},{(1 - share(y, y_ticks)) * 1000:.1f}")
         elif pieces[-1]:
             pieces.append([])
     return Markup("").join(
@@ -250,80 +260,4 @@ def _polyline(series: Line, ends: Sequence[float], y_ticks: Sequence[float]) -> 
         )
         for points in pieces
         if points
-    )
-
-
-def thinned(
-    xs: Sequence[float], ys: Sequence[float], most: int = 120
-) -> tuple[list[float], list[float], int]:
-    """At most `most` points, each the mean of that many neighbours; and how many."""
-    size = max(1, math.ceil(len(xs) / most))
-    chunks = range(0, len(xs), size)
-    return (
-        [sum(xs[i : i + size]) / len(xs[i : i + size]) for i in chunks],
-        [sum(ys[i : i + size]) / len(ys[i : i + size]) for i in chunks],
-        size,
-    )
-
-
-def nice_ticks(low: float, high: float, about: int) -> list[float]:
-    """Round numbers, evenly spaced, from at most `low` to at least `high`."""
-    if high <= low:
-        high = low + (abs(low) or 1)
-    raw = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= raw * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [i * step for i in range(first, last + 1)]
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Where an axis begins and ends; no figure of a sound file is so large as to be cut."""
-    return (max(min(values), -MOST), min(max(values), MOST)) if values else (0.0, 1.0)
-
-
-def _share(value: float, ticks: Sequence[float]) -> float:
-    """Where a value lies between the first and the last tick, 0 to 1."""
-    return min(1.0, max(0.0, (value - ticks[0]) / (ticks[-1] - ticks[0])))
-
-
-def _tick(tick: float, ticks: Sequence[float]) -> str:
-    step = ticks[1] - ticks[0]
-    # Large steps have no decimals, and their powers could pass what a float holds.
-    places = (
-        0
-        if step > 1e6
-        else next((p for p in range(9) if abs(step * 10**p - round(step * 10**p)) < 1e-6), 9)
-    )
-    return number(tick, places=places)
-
-
-def _anchor(tick: float, ends: Sequence[float]) -> str:
-    """Labels at the ends of the axis stay inside the plot."""
-    share = _share(tick, ends)
-    return "start" if share < 0.04 else "end" if share > 0.96 else "middle"
-
-
-def _line(kind: str, x1: str, y1: float, x2: str, y2: float) -> Markup:
-    return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
-        kind, x1, f"{y1:g}", x2, f"{y2:g}"
-    )
-
-
-def _percent(value: float) -> str:
-    return f"{value:.2f}%"
-
-
-def _short(text: str) -> str:
-    """A label leaves room for the value on its line, on a phone too."""
-    return text if len(text) <= 24 else f"{text[:23]}\u2026"
-
-
-def _text(text: str) -> Markup:
-    return escape(plain(text))
-
-
-def _svg(height: float, summary: str, parts: Sequence[Markup]) -> Markup:
-    return Markup('<svg role="img" aria-label="{}" width="100%" height="{}">{}</svg>').format(
-        _text(summary), f"{height:g}", Markup("").join(parts)
     )

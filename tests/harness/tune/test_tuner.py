@@ -183,7 +183,7 @@ def test_what_gains_and_holds_wins(tmp_path: Path, plan: Plan) -> None:
     assert found.gain == pytest.approx(3, rel=0.05) and found.gain_low and found.gain_low > 2.5
     assert found.accuracy and found.accuracy.verdict == "holds" and found.accuracy.seeds == [42]
     text = sentence(found)
-    assert text.startswith("With bf16 and buckets it trains 3.")
+    assert text.startswith("With bf16 and buckets, training is 3.")
     assert "the plain recipe (fp32, padded to 32, batch 8)" in text
     assert "the accuracy holds to within 1 point: 90.0% against 90.0% on 1,000 examples" in text
     again = Machine(tmp_path, plan, rate, kept=machine.kept)  # as --resume does
@@ -233,7 +233,7 @@ def test_seeds_are_those_of_the_accuracy_question(tmp_path: Path, plan: Plan) ->
 def test_random_weights_are_tuned_without_accuracy(tmp_path: Path, plan: Plan) -> None:
     found = tuned(Machine(tmp_path, plan, rate, lambda spec: "refused"))
     assert found.levers == ["bf16", "buckets"] and found.accuracy is None
-    assert "its accuracy was not taken: random weights" in sentence(found)
+    assert "its accuracy was not measured: random weights" in sentence(found)
 
 
 @pytest.mark.parametrize("status", ["killed", "failed", "timeout"])
@@ -272,7 +272,7 @@ def test_what_does_not_hold_the_accuracy_is_told(tmp_path: Path, plan: Plan) -> 
     assert (changed.levers, changed.tuned_fields, changed.gain) == ([], {}, None)
     assert [one.levers for one in changed.dropped] == ["bf16", "buckets"]
     text = sentence(changed)
-    assert "No lever made" not in text and text.startswith("What gained did not hold")
+    assert "No lever made" not in text and text.startswith("No gain was confirmed")
     assert "Dropped bf16: the accuracy does not hold, 70.0% against 90.0% on 1,000" in text
 
 
@@ -284,7 +284,7 @@ def test_an_accuracy_that_cannot_be_told_is_kept_and_said(tmp_path: Path, plan: 
     assert found.accuracy and found.accuracy.verdict == "cannot_tell"
     assert found.levers == ["bf16", "buckets"]
     assert (
-        "whether the accuracy holds to within 1 point could not be told on 1,000 examples"
+        "too few examples to show whether the accuracy holds to within 1 point (1,000)"
         in sentence(found)
     )
 
@@ -335,7 +335,7 @@ def test_gains_that_are_not_seen_again_leave_the_plain_recipe(tmp_path: Path, pl
     found = tuned(machine)
     assert (found.levers, found.tuned_fields, found.gain) == ([], {}, None)
     assert found.accuracy is None and [one.levers for one in found.dropped] == ["buckets", "bf16"]
-    assert sentence(found).startswith("What gained did not hold: the plain recipe (fp32")
+    assert sentence(found).startswith("No gain was confirmed: the plain recipe (fp32")
     assert not any(name.startswith("accuracy") for name in machine.ran)
 
 

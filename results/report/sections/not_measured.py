@@ -1,4 +1,4 @@
-"""What could not be taken: every job without figures, and every file that could not be read."""
+"""What was not measured: every job without figures, and every file that could not be read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ def section(view: View) -> Section | None:
                 blocks += _entry(where, m)
         if run.problems:
             blocks.append(Listing([f"{where}{problem}" for problem in run.problems]))
-    return Section("What could not be taken", "missing", blocks) if blocks else None
+    return Section("What was not measured", "not-measured", blocks) if blocks else None
 
 
 def _entry(where: str, m: Measurement) -> list[Block]:
     line = f"{where}{m.job.id}: {STATUS_TEXT[m.status]}: {m.reason or 'no reason recorded'}"
     if not m.stderr_tail:
         return [Listing([line])]
-    return [Listing([line]), Details("its last lines on stderr", [Code("\n".join(m.stderr_tail))])]
+    return [
+        Listing([line]),
+        Details("the last lines of its stderr", [Code("\n".join(m.stderr_tail))]),
+    ]
