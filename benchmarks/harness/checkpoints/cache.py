@@ -56,8 +56,8 @@ def make_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Pat
         if error.errno not in _CANNOT_WRITE:
             raise
         raise UserError(
-            f"cannot write {target} ({error.strerror}): free some space there, or set FTBENCH_CACHE "
-            "to another folder"
+            f"cannot write {target} ({error.strerror}): free some space there, or set "
+            "FTBENCH_CACHE to another folder"
         ) from error
     return False
 

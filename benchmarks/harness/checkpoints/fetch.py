@@ -144,7 +144,8 @@ def hub_folder(
     """Downloads the model's files from the hub, unless they are in the hub's local cache."""
     import huggingface_hub
 
-    huggingface_hub.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # retries are not for the terminal
+    # Its messages about retries do not belong on the terminal.
+    huggingface_hub.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     patterns = [*files, *(["pytorch_model.bin"] if allow_pickle else [])]
     if "model.safetensors" in files:
         patterns += _SHARDS
@@ -156,9 +157,9 @@ def hub_folder(
         )
     except Exception as error:  # network, proxy and file system each raise their own
         raise UserError(
-            f"cannot download checkpoint {name!r}: {model.repository} from the hub: {download_reason(error)} "
-            "Try one of: run on a machine that can reach the hub; use a local folder with "
-            "config.json, model.safetensors and the tokenizer's files as the checkpoint; or use "
+            f"cannot download checkpoint {name!r}: {model.repository} from the hub: "
+            f"{download_reason(error)} Try one of: run on a machine that can reach the hub; "
+            "use a local folder with config.json, model.safetensors and the tokenizer's files as the checkpoint; or use "
             "random:SHAPE, for speed and memory only"
         ) from error
 

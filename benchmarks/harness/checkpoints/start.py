@@ -52,7 +52,8 @@ def make_start(
     source: CheckpointSource, label_names: Sequence[str], seed: int, cache: Path | None = None
 ) -> Start:
     """Makes the start of all backends: a folder with a complete config.json and
-    model.safetensors, float32, under transformers' names, once per checkpoint, labels and seed. A head that the checkpoint does not have is drawn by numpy from `seed`."""
+    model.safetensors, float32, under transformers' names, once per checkpoint, labels
+    and seed. A head that the checkpoint does not have is drawn by numpy from `seed`."""
     original = read_config(source.folder, source.name)
     config = _start_config(original, source, label_names)
     key = hashlib.sha256(
@@ -92,8 +93,8 @@ def head_note(source: CheckpointSource, label_names: Sequence[str]) -> str | Non
     if order is None:
         theirs = ", ".join((config_labels(config) or ("not named",))[:10])
         return (
-            f"the trained head of checkpoint {source.name!r} is not used: its labels ({theirs}) are "
-            "not those of the data, so a new head is drawn"
+            f"the trained head of checkpoint {source.name!r} is not used: its labels ({theirs}) "
+            "are not those of the data, so a new head is drawn"
         )
     if order != sorted(order):
         return (

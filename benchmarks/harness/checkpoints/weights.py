@@ -138,7 +138,8 @@ def complete_weights(
         if tensor is not None and tensor.shape != weight.shape:
             raise UserError(
                 f"checkpoint {where!r} has {weight.name!r} of shape {tensor.shape}, "
-                f"but its config.json requires {weight.shape}: use the config.json that belongs to the weights"
+                f"but its config.json requires {weight.shape}: use the config.json that belongs to "
+                "the weights"
             )
         if tensor is not None and order is not None and weight.name.startswith(_BY_LABEL):
             tensor = np.ascontiguousarray(tensor[order])

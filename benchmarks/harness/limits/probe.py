@@ -17,7 +17,7 @@ from benchmarks.harness.jobs.process import WorkerEnded, WorkerProcess
 from benchmarks.harness.machine import cgroup
 from benchmarks.harness.machine.budgets import Budget
 from benchmarks.harness.machine.nvml import compute_processes
-from benchmarks.harness.machine.process_memory import DataPeak, Held
+from benchmarks.harness.machine.process_memory import DataPeak, MemoryUse
 from results.schema import MEMORY_OUTCOMES, Device, Outcome, Probe
 
 PROCESSES_UNKNOWN = (
@@ -98,7 +98,7 @@ class Prober:
         self.effective = result.effective
         if self.device.kind == "gpu":
             return result.allocated_bytes, steps
-        peak, counted = used_bytes(result, data.held)
+        peak, counted = used_bytes(result, data.highest)
         self.peaks_are_counts = self.peaks_are_counts or counted
         return peak, steps
 
@@ -156,7 +156,7 @@ class Prober:
             self.notes.append(text)
 
 
-def used_bytes(result: ProbeResult, peak: Held) -> tuple[int, bool]:
+def used_bytes(result: ProbeResult, peak: MemoryUse) -> tuple[int, bool]:
     """The bytes that a CPU probe needed at its peak, from the worker's result and from what its
     process held, and whether they come from an allocator's count."""
     allocated, before = result.allocated_bytes, result.allocated_before_bytes

@@ -10,23 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pydantic import ByteSize, TypeAdapter
+
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import gpu_types, nvml, processor
 from frameworks.contract import backends
 from results.schema import Device
 
 DEVICE = "device"  # all free memory
-UNITS = {
-    "KiB": 2**10,
-    "MiB": 2**20,
-    "GiB": 2**30,
-    "TiB": 2**40,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-}
-_SIZE = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
+_SIZE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?[KMGT]i?B")
+_BYTES: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 
 
 @dataclass(frozen=True)
@@ -38,9 +31,8 @@ class Budget:
 
 
 def size_bytes(text: str) -> int | None:
-    """'6GiB' in bytes; None for what is no size."""
-    found = _SIZE.fullmatch(text)
-    return round(float(found[1]) * UNITS[found[2]]) if found else None
+    """'6GiB' in bytes; None for a text that is not a size."""
+    return int(_BYTES.validate_python(text)) if _SIZE.fullmatch(text) else None
 
 
 def check_label(label: str, whose: str) -> None:
@@ -71,15 +63,15 @@ def check_device(label: str, device: Device) -> None:
     advice = f"`ftbench predict --gpu {label}` to estimate that GPU"
     if device.kind == "cpu":
         raise UserError(
-            f"--gpu {label} needs a GPU, but this job runs on a CPU. Use --budget 6GiB to limit memory "
-            f"here, or {advice}."
+            f"--gpu {label} needs a GPU, but this job runs on a CPU. Use --budget 6GiB to limit "
+            f"memory here, or {advice}."
         )
     wanted = gpu_types.gpu_type(label)
     if label != device.gpu_type and wanted.memory_bytes > device.memory_bytes:
         raise UserError(
             f"--gpu {label} has {_gib(wanted.memory_bytes)}, but {device.name} has only "
-            f"{_gib(device.memory_bytes)}, and a larger GPU cannot be emulated. Use a smaller type, "
-            f"or {advice}."
+            f"{_gib(device.memory_bytes)}, and a larger GPU cannot be emulated. Use a smaller "
+            f"type, or {advice}."
         )
 
 

@@ -51,13 +51,14 @@ def _folder(pid: int | None) -> Path:
 INTERVAL_SECONDS = 0.005
 
 
-def bound(limit_bytes: int) -> None:
-    """Limits this process's data segment; `unbound` removes the limit. Raises ValueError if a
+def limit_data_segment(limit_bytes: int) -> None:
+    """Limits this process's data segment; `remove_data_limit` removes the limit. Raises ValueError if a
     lower hard limit exists."""
     resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, hard_limit()))
 
 
-def unbound() -> None:
+def remove_data_limit() -> None:
+    """Removes the limit of `limit_data_segment`."""
     resource.setrlimit(resource.RLIMIT_DATA, (hard_limit(), hard_limit()))
 
 
@@ -65,14 +66,14 @@ def hard_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_DATA)[1]
 
 
-class Held(NamedTuple):
+class MemoryUse(NamedTuple):
     """Memory of a process at one moment, in bytes."""
 
     data: int  # its data segment, resident or not
     resident: int  # anonymous pages that it has touched
 
 
-def held(pid: int | None = None, proc: Path = Path("/proc")) -> Held | None:
+def read_memory(pid: int | None = None, proc: Path = Path("/proc")) -> MemoryUse | None:
     """Reads the memory of a process, this one by default. None if it has ended."""
     try:
         text = (proc / str(os.getpid() if pid is None else pid) / "status").read_text()
@@ -82,7 +83,7 @@ def held(pid: int | None = None, proc: Path = Path("/proc")) -> Held | None:
     if "VmData" not in fields:  # a zombie
         return None
     data, resident = (int(fields[name].split()[0]) * 1024 for name in ("VmData", "RssAnon"))
-    return Held(data, resident)  # the file says kB and means KiB
+    return MemoryUse(data, resident)  # the file says kB and means KiB
 
 
 class DataPeak:
@@ -90,13 +91,13 @@ class DataPeak:
 
     with DataPeak(worker.pid) as peak:
         ...  # the worker runs
-    peak.held
+    peak.highest
     """
 
     def __init__(self, pid: int, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._pid, self._interval_seconds = pid, interval_seconds
         self._stop = threading.Event()
-        self.held = Held(0, 0)  # the maximum of each
+        self.highest = MemoryUse(0, 0)  # the maximum of each
 
     def __enter__(self) -> DataPeak:
         self._thread = threading.Thread(target=self._run, name="data-peak", daemon=True)
@@ -114,8 +115,8 @@ class DataPeak:
 
     def _run(self) -> None:
         stopped = False
-        while (now := held(self._pid)) is not None:
-            self.held = Held(*map(max, self.held, now))
+        while (now := read_memory(self._pid)) is not None:
+            self.highest = MemoryUse(*map(max, self.highest, now))
             if stopped:
                 return
             stopped = self._stop.wait(self._interval_seconds)

@@ -33,29 +33,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
     for backend in backends:
         if backend not in contract.backends():
             raise unknown("backend", backend, contract.backends())
-    tasks = list(dict.fromkeys(choice.tasks or profile.tasks))
-    if choice.custom_task:
-        name = str(choice.custom_task["name"])
-        tasks, known_tasks = [name], [*known_tasks, name]
-        first = next(iter(profile.tasks.values()))
-        profile = profile.model_copy(
-            update={
-                "tasks": {
-                    **profile.tasks,
-                    name: first.model_copy(
-                        update={"train_examples": None, "evaluation_examples": None}
-                    ),
-                }
-            }
-        )
-    for task in tasks:
-        if task not in known_tasks:
-            raise unknown("task", task, known_tasks)
-        if task not in profile.tasks:
-            raise UserError(
-                f"profile {choice.profile!r} has no task {task!r}; it has "
-                f"{', '.join(profile.tasks)}: choose one, or add [tasks.{task}]"
-            )
+    profile, tasks = _with_tasks(choice, profile, known_tasks)
     profile = profile.model_copy(
         update={"batch_limit": profile.batch_limit.model_copy(update=choice.batch_limit)}
     )
@@ -63,16 +41,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         jobs = list(_jobs(choice, profile, backends, tasks))
     except ValidationError as error:
         raise UserError(f"recipe: {explain(error, Recipe)}") from None
-    if not jobs:
-        raise UserError(
-            f"nothing to do: profile {choice.profile!r} asks "
-            f"{', '.join(profile.questions)}, chosen was {', '.join(choice.questions)}"
-        )
-    if choice.batch_limit and all(spec.budget is None for spec in jobs):
-        raise UserError(
-            "--budget, --gpu, --phase and --compare-finders apply to batch limits: "
-            "use `ftbench limit`, or add --question batch_limit"
-        )
+    _check_jobs(choice, profile, jobs)
     sizes = {
         task: (profile.tasks[task].train_examples, profile.tasks[task].evaluation_examples)
         for task in tasks
@@ -96,6 +65,42 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         jobs=jobs,
         command=command,
     )
+
+
+def _with_tasks(
+    choice: Choice, profile: Profile, known_tasks: Sequence[str]
+) -> tuple[Profile, list[str]]:
+    """The profile with the user's own task, if there is one, and the names of the chosen tasks.
+    The own task uses all its examples, and the recipe of the profile's first task."""
+    tasks = list(dict.fromkeys(choice.tasks or profile.tasks))
+    if choice.custom_task:
+        name = str(choice.custom_task["name"])
+        first = next(iter(profile.tasks.values()))
+        own = first.model_copy(update={"train_examples": None, "evaluation_examples": None})
+        return profile.model_copy(update={"tasks": {**profile.tasks, name: own}}), [name]
+    for task in tasks:
+        if task not in known_tasks:
+            raise unknown("task", task, known_tasks)
+        if task not in profile.tasks:
+            raise UserError(
+                f"profile {choice.profile!r} has no task {task!r}; it has "
+                f"{', '.join(profile.tasks)}: choose one, or add [tasks.{task}]"
+            )
+    return profile, tasks
+
+
+def _check_jobs(choice: Choice, profile: Profile, jobs: Sequence[JobSpec]) -> None:
+    """Raises UserError for a plan without jobs, and for options that apply to none of them."""
+    if not jobs:
+        raise UserError(
+            f"nothing to do: profile {choice.profile!r} asks "
+            f"{', '.join(profile.questions)}, chosen was {', '.join(choice.questions)}"
+        )
+    if choice.batch_limit and all(spec.budget is None for spec in jobs):
+        raise UserError(
+            "--budget, --gpu, --phase and --compare-finders apply to batch limits: "
+            "use `ftbench limit`, or add --question batch_limit"
+        )
 
 
 def _jobs(

@@ -47,7 +47,7 @@ class Profile(Section):
     data: str = "embedded"
     """Source of the texts: `embedded` (generated), `hub`, or `dir:PATH`."""
     data_seed: Annotated[int, Field(ge=0)] = 42
-    """Seed of generated texts, of a subset of the examples, and of a split that the data does not have."""
+    """Seed of generated texts, of a subset of the examples, and of a split where the data has none."""
     backends: list[str] = Field(default_factory=lambda: list(contract.backends()))
     """Backends to measure."""
     questions: list[Question] = ["equivalence", "throughput", "memory", "accuracy"]

@@ -98,7 +98,7 @@ def main() -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's outcome
         if job.limit:
-            process_memory.unbound()  # or there may be no memory for the message
+            process_memory.remove_data_limit()  # or there may be no memory for the message
         traceback.print_exc()
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"

@@ -40,10 +40,10 @@ def apply_budget(limit: LimitWork) -> None:
     """Limits this process to a CPU's budget. Errors: MemoryError if it uses more already."""
     if limit.data_bytes is None:
         return
-    now = process_memory.held()
+    now = process_memory.read_memory()
     if now and now.data > limit.data_bytes:
         raise MemoryError(f"the framework's libraries alone hold {now.data / 2**20:.0f} MiB")
-    process_memory.bound(limit.data_bytes)
+    process_memory.limit_data_segment(limit.data_bytes)
 
 
 def examples_needed(job: Job, limit: LimitWork) -> int:
@@ -56,12 +56,12 @@ def measure(job: Job, built: Built, pipe: Pipe) -> ProbeResult:
     assert job.limit is not None
     session = built.session
     session.reset_peak()
-    begun, before = process_memory.held(), session.allocator().peak_allocated_bytes
+    begun, before = process_memory.read_memory(), session.allocator().peak_allocated_bytes
     steps = take_steps(job, session)
     allocated = session.allocator().peak_allocated_bytes
     pipe.send(ProbeStepsDone(steps=steps))
     pipe.wait_for_command()  # the parent has read the peak of the data segment
-    process_memory.unbound()  # reading settings back may copy all weights
+    process_memory.remove_data_limit()  # reading settings back may copy all weights
     return ProbeResult(
         steps=steps,
         allocated_bytes=allocated,

@@ -23,7 +23,7 @@ def main() -> int:
     request = Request.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(sys.argv[2])
     importlib.import_module(f"{backends()[request.backend].package}.train")
-    begun = process_memory.held()
+    begun = process_memory.read_memory()
     assert begun is not None  # it is this process
     refusals = {}
     for i, ask in enumerate(request.asks):

@@ -87,7 +87,7 @@ class Worker:
 
 
 class NoPeak:
-    held = SimpleNamespace(data=0, resident=0)
+    highest = SimpleNamespace(data=0, resident=0)
 
     def __init__(self, pid: int) -> None:
         pass

@@ -21,7 +21,7 @@ from benchmarks.harness.machine.budgets import (
     sort_budgets,
 )
 from benchmarks.harness.machine.gpu_types import gpu_type, gpu_types
-from benchmarks.harness.machine.process_memory import DataPeak, held
+from benchmarks.harness.machine.process_memory import DataPeak, read_memory
 from benchmarks.harness.predict.workload import Workload, targets
 from frameworks.contract import Recipe
 from results.schema import Device
@@ -185,16 +185,16 @@ def test_the_peak_of_a_data_segment_is_seen_from_outside() -> None:
     ) as child:
         with DataPeak(child.pid) as peak:
             assert child.stdout is not None and child.stdout.readline() == "taken\n"
-        left = held(child.pid)
+        left = read_memory(child.pid)
         assert left is not None
-        assert 195 * 2**20 < peak.held.data - left.data < 205 * 2**20
+        assert 195 * 2**20 < peak.highest.data - left.data < 205 * 2**20
         assert 0 < left.resident < left.data
         child.kill()
         child.wait()
         began = time.monotonic()
         with DataPeak(child.pid) as gone:  # of a process that is not there
             pass
-        assert gone.held == (0, 0) and time.monotonic() - began < 1
+        assert gone.highest == (0, 0) and time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize(("others", "told"), [([], True), (None, False)])

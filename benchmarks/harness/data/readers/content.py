@@ -43,7 +43,7 @@ def read_content(path: Path) -> bytes:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise UserError(
-                f"data file {str(path)!r} is a damaged gzip file ({error}): compress or copy it again"
+                f"data file {str(path)!r} is a damaged gzip file ({error}): copy it again"
             ) from None
     refuse_other_files(content, f"data file {str(path)!r}")
     return content
@@ -52,9 +52,7 @@ def read_content(path: Path) -> bytes:
 def refuse_other_files(content: bytes, what: str) -> None:
     """Raises UserError for a Git LFS pointer, an archive, a web page, or nothing."""
     if content.startswith(LFS_POINTER):
-        raise UserError(
-            f"{what} is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository"
-        )
+        raise UserError(f"{what} is a Git LFS pointer, not the file itself: run `git lfs pull`")
     for start, kind in _OTHER_FILES.items():
         if content.startswith(start):
             raise UserError(f"{what} is {kind}")
