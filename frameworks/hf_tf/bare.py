@@ -7,9 +7,8 @@ import tensorflow as tf
 import tf_keras
 from transformers import TFPreTrainedModel
 
-from frameworks.contract import Recipe, Watch
-from frameworks.hf_tf import data
-from frameworks.hf_tf.recording import Recording
+from frameworks._tensorflow.bare import train as train
+from frameworks.contract import Recipe
 
 
 def prepared(
@@ -27,19 +26,3 @@ def prepared(
         optimizer.minimize(loss, model.trainable_variables, tape=tape)
 
     return train_batch
-
-
-def train(
-    train_batch: tf.types.experimental.PolymorphicFunction, recording: Recording, watch: Watch
-) -> None:
-    """The feed's optimizer steps, to their end or to a stop."""
-    feed, spec = recording.spec.feed, recording.spec
-    dataset = data.training_dataset(feed, recording.batch if spec.hash_batches else None)
-    watch.begin()
-    # Traced once for all widths, as `fit` does it: by the batches' own shapes it would be traced
-    # anew for every width that comes along.
-    step = train_batch.get_concrete_function(*dataset.element_spec)
-    for batch, (inputs, labels) in enumerate(dataset.take(feed.total_batches)):
-        step(inputs, labels)
-        if feed.ends_step(batch) and watch.step_end(feed.step_of(batch) + 1):
-            return

@@ -1,38 +1,6 @@
-"""TensorFlow's device allocator's counters. It keeps a peak on GPU and CPU, and no reserve."""
+"""The counters of TensorFlow's device allocator. It keeps a peak on GPU and CPU, and no reserve."""
 
-from __future__ import annotations
-
-import tensorflow as tf
-
-from frameworks.contract import AllocatorCounters
-
-
-def synchronize() -> None:
-    """Waits until the device has done all that it was given."""
-    if tf.config.list_physical_devices("GPU"):
-        tf.test.experimental.sync_devices()
-
-
-def limit_memory(limit_bytes: int) -> None:
-    """The allocator takes no more of the GPU: then it says that it is out of memory. Before
-    anything lies there. A limit and growth exclude each other."""
-    gpu = tf.config.list_physical_devices("GPU")[0]
-    limited = [tf.config.LogicalDeviceConfiguration(memory_limit=limit_bytes // 2**20)]
-    if tf.config.get_logical_device_configuration(gpu) != limited:  # it can be set once only
-        tf.config.experimental.set_memory_growth(gpu, False)
-        tf.config.set_logical_device_configuration(gpu, limited)
-
-
-def reset_peak() -> None:
-    """Starts the peak anew."""
-    tf.config.experimental.reset_memory_stats(_name())
-
-
-def allocator() -> AllocatorCounters:
-    """The peak since the last reset, in bytes."""
-    peak = tf.config.experimental.get_memory_info(_name())["peak"]
-    return AllocatorCounters(peak_allocated_bytes=peak or None)  # 0 where the CPU's keeps no count
-
-
-def _name() -> str:
-    return "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
+from frameworks._tensorflow.memory import allocator as allocator
+from frameworks._tensorflow.memory import limit_memory as limit_memory
+from frameworks._tensorflow.memory import reset_peak as reset_peak
+from frameworks._tensorflow.memory import synchronize as synchronize

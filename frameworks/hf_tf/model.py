@@ -14,18 +14,9 @@ from transformers.modeling_tf_pytorch_utils import (
     convert_tf_weight_name_to_pt_weight_name,
 )
 
-from frameworks.contract import DROPOUT_FIELDS, Device, SessionSpec
+from frameworks._tensorflow.memory import device as device
+from frameworks.contract import DROPOUT_FIELDS, SessionSpec
 from frameworks.hf_tf import memory
-
-
-def device() -> Device:
-    """Asks for the GPU's memory to grow, so that several workers can hold the device at once;
-    one that has a limit takes that much at once."""
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        if tf.config.get_logical_device_configuration(gpu) is None:
-            tf.config.experimental.set_memory_growth(gpu, True)
-    return "gpu" if gpus else "cpu"
 
 
 def build(spec: SessionSpec) -> TFPreTrainedModel:

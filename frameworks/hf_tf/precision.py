@@ -9,25 +9,17 @@ import tensorflow as tf
 import tf_keras
 from transformers import TFPreTrainedModel
 
-from frameworks.contract import Recipe, Unsupported
-from frameworks.contract.precision import Product, factors
+from frameworks._tensorflow.precision import POLICIES, product_in, set_switches
+from frameworks._tensorflow.precision import switches as switches
+from frameworks.contract import Recipe
+from frameworks.contract.precision import Product
 from frameworks.hf_tf import NAME
-from frameworks.hf_tf.model import device
-
-POLICIES = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 @contextmanager
 def applied(recipe: Recipe) -> Iterator[None]:
-    """Models built inside compute in the word. TF32 is said outright in every case, because
-    TensorFlow has it on where nothing is said."""
-    if recipe.precision in ("tf32", "bf16") and device() == "gpu":
-        gpu = tf.config.list_physical_devices("GPU")[0]
-        major, minor = tf.config.experimental.get_device_details(gpu)["compute_capability"]
-        if major < 8:
-            why = f"the GPU has compute capability {major}.{minor}, it needs 8.0"
-            raise Unsupported(NAME, "precision", recipe.precision, why)
-    tf.config.experimental.enable_tensor_float_32_execution(recipe.precision == "tf32")
+    """Models that are built inside compute in the recipe's precision."""
+    set_switches(NAME, recipe)
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy(POLICIES.get(recipe.precision, "float32"))
     try:
@@ -37,24 +29,9 @@ def applied(recipe: Recipe) -> Iterator[None]:
 
 
 def product(model: TFPreTrainedModel, compiled: bool) -> Product:
-    """What products keep as the model's layers make them: a layer's, and attention's of many heads;
-    in a graph, which is compiled where the loop's is."""
+    """The bits that products keep as the model's layers compute them."""
     dense = next(layer for layer in model.submodules if isinstance(layer, tf_keras.layers.Dense))
-    dtype = tf.as_dtype(dense.compute_dtype)
-
-    @tf.function(jit_compile=compiled)
-    def products(a: tf.Tensor, b: tf.Tensor) -> list[tf.Tensor]:
-        a, b = tf.cast(a, dtype), tf.cast(b, dtype)
-        return [tf.linalg.matmul(a, b), tf.linalg.matmul(a[None], b[None])[0]]
-
-    results = [tf.cast(result, tf.float32).numpy() for result in products(*factors())]
-    return Product.of(*results, half=dtype == tf.float16)
-
-
-def switches() -> dict[str, bool]:
-    """The framework's own switches, as they stand."""
-    on = tf.config.experimental.tensor_float_32_execution_enabled()
-    return {"tensor_float_32_execution": on}
+    return product_in(tf.as_dtype(dense.compute_dtype), compiled)
 
 
 def loss_scaling(optimizer: tf_keras.optimizers.Optimizer) -> dict[str, float]:

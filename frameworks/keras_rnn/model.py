@@ -7,22 +7,12 @@ from collections.abc import Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from frameworks.contract import Device, SessionSpec
+from frameworks._tensorflow.memory import device as device
+from frameworks.contract import SessionSpec
 from frameworks.keras_rnn import memory
 
 EMBEDDING, UNITS = 128, 64
-
-
-def device() -> Device:
-    """Asks for the GPU's memory to grow, so that several workers can hold the device at once;
-    one that has a limit takes that much at once."""
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        if tf.config.get_logical_device_configuration(gpu) is None:
-            tf.config.experimental.set_memory_growth(gpu, True)
-    return "gpu" if gpus else "cpu"
 
 
 def build(spec: SessionSpec) -> keras.Model:

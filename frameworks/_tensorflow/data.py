@@ -1,0 +1,63 @@
+"""tf.data over the feed: its order, its batches, shuffling off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import ceil
+
+import numpy as np
+import tensorflow as tf
+
+from frameworks.contract import Batch, Examples, Feed, Recipe
+
+
+def training_dataset(feed: Feed, seen: Callable[[Batch], None] | None) -> tf.data.Dataset:
+    """int32 tensors `input_ids`, `attention_mask`, `token_type_ids` (batch, width), and labels
+    (batch,), epoch after epoch in the feed's order. `seen` is shown every batch at the end of
+    the pipeline."""
+    dataset = _dataset(feed.examples, feed.recipe, feed.endless)
+    if seen is not None:
+        dataset = dataset.map(lambda batch: _show(batch, seen))
+    return dataset.map(_split).prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_dataset(examples: Examples, recipe: Recipe, *, batch_size: int) -> tf.data.Dataset:
+    """The same without labels, in the examples' order, the partial batch included."""
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(examples), batch_size):
+            stop = min(start + batch_size, len(examples))
+            yield examples.collate(np.arange(start, stop), recipe)
+
+    dataset = _dataset(examples, recipe, batches)
+    count = ceil(len(examples) / batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    return dataset.map(lambda batch: _split(batch)[0]).prefetch(tf.data.AUTOTUNE)
+
+
+def _dataset(
+    examples: Examples, recipe: Recipe, batches: Callable[[], Iterator[Batch]]
+) -> tf.data.Dataset:
+    width = recipe.length if recipe.padding == "max" else None
+    names = ["input_ids", "attention_mask"]
+    names += ["token_type_ids"] if examples.has_token_types else []
+    signature = {name: tf.TensorSpec((None, width), tf.int32, name) for name in names}
+    signature["labels"] = tf.TensorSpec((None,), tf.int32, "labels")
+    return tf.data.Dataset.from_generator(batches, output_signature=signature)
+
+
+def _split(batch: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    return {k: v for k, v in batch.items() if k != "labels"}, batch["labels"]
+
+
+def _show(batch: dict[str, tf.Tensor], seen: Callable[[Batch], None]) -> dict[str, tf.Tensor]:
+    """Shows `seen` the values while the pipeline runs, and passes them on."""
+    names = list(batch)
+
+    def show(*values: np.ndarray) -> np.ndarray:
+        seen(dict(zip(names, values, strict=True)))
+        return np.int32(0)
+
+    done = tf.numpy_function(show, list(batch.values()), tf.int32)
+    with tf.control_dependencies([done]):
+        return {name: tf.identity(value) for name, value in batch.items()}

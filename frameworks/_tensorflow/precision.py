@@ -1,0 +1,43 @@
+"""What of the recipe's precision is TensorFlow's and not Keras's: products and the TF32 switch."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from frameworks._tensorflow.memory import device
+from frameworks.contract import Recipe, Unsupported
+from frameworks.contract.precision import Product, factors
+
+POLICIES = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+
+
+def set_switches(backend: str, recipe: Recipe) -> None:
+    """Switches TF32 on or off. In every case, because TensorFlow has it on by default.
+
+    Raises `Unsupported` where the GPU has no such arithmetic."""
+    if recipe.precision in ("tf32", "bf16") and device() == "gpu":
+        gpu = tf.config.list_physical_devices("GPU")[0]
+        major, minor = tf.config.experimental.get_device_details(gpu)["compute_capability"]
+        if major < 8:
+            reason = f"the GPU has compute capability {major}.{minor}, it needs 8.0"
+            raise Unsupported(backend, "precision", recipe.precision, reason)
+    tf.config.experimental.enable_tensor_float_32_execution(recipe.precision == "tf32")
+
+
+def product_in(dtype: tf.DType, compiled: bool) -> Product:
+    """The bits that products keep in layers that compute in `dtype`: a layer's product, and that
+    of attention with many heads; in a graph, which is compiled where the loop's is."""
+
+    @tf.function(jit_compile=compiled)
+    def products(a: tf.Tensor, b: tf.Tensor) -> list[tf.Tensor]:
+        a, b = tf.cast(a, dtype), tf.cast(b, dtype)
+        return [tf.linalg.matmul(a, b), tf.linalg.matmul(a[None], b[None])[0]]
+
+    results = [tf.cast(result, tf.float32).numpy() for result in products(*factors())]
+    return Product.of(*results, half=dtype == tf.float16)
+
+
+def switches() -> dict[str, bool]:
+    """The framework's own switches, read back."""
+    on = tf.config.experimental.tensor_float_32_execution_enabled()
+    return {"tensor_float_32_execution": on}

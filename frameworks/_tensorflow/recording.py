@@ -1,0 +1,81 @@
+"""What `record` and `hash_batches` ask to keep, kept on the device until it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from frameworks.contract import Curve, SessionSpec, batch_digest
+
+
+class Recording:
+    """Fed once per batch and once per optimizer step, inside the graph; nothing here waits for
+    the device, but for the digests. It also counts the batches: the place in the epoch decides
+    where a step ends."""
+
+    def __init__(self, spec: SessionSpec) -> None:
+        self.spec, self.feed = spec, spec.feed
+        batches, steps = (self.feed.total_batches, self.feed.total_steps) if spec.record else (0, 0)
+        self.current = tf.Variable(-1, dtype=tf.int64, trainable=False)  # batch, from 0
+        self.losses = tf.Variable(tf.zeros(batches), trainable=False)
+        self.norms = tf.Variable(tf.zeros(steps), trainable=False)
+        self.rates = tf.Variable(tf.zeros(steps), trainable=False)
+        self.digests: list[str] = []
+
+    def batch(self, inputs: Mapping[str, np.ndarray]) -> None:
+        self.digests.append(batch_digest(inputs))
+
+    def loss(self, mean: tf.Tensor) -> None:
+        """The next batch's mean loss."""
+        batch = self.current.assign_add(1)
+        if self.spec.record:
+            _put(self.losses, batch, mean)
+
+    def step(self, norm: tf.Tensor, rate: tf.Tensor) -> None:
+        """The norm of the step's gradient before clipping, and its learning rate."""
+        if self.spec.record:
+            epoch, place = self._epoch_and_place()
+            step = epoch * self.feed.steps_per_epoch + place // self.spec.recipe.accumulation
+            _put(self.norms, step, norm)
+            _put(self.rates, step, rate)
+
+    def place(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Examples in the current batch (float), and whether the batch ends a step."""
+        _, place = self._epoch_and_place()
+        size = self.spec.recipe.batch_size
+        count = tf.minimum(len(self.feed.examples) - place * size, size)
+        full = (place + 1) % self.spec.recipe.accumulation == 0
+        last = place + 1 == self.feed.batches_per_epoch
+        return tf.cast(count, tf.float32), tf.logical_or(full, last)
+
+    def step_examples(self) -> tf.Tensor:
+        """Examples in the step that the current batch ends (float)."""
+        _, place = self._epoch_and_place()
+        size, accumulation = self.spec.recipe.batch_size, self.spec.recipe.accumulation
+        before = place // accumulation * accumulation * size
+        after = tf.minimum((place + 1) * size, len(self.feed.examples))
+        return tf.cast(after - before, tf.float32)
+
+    def _epoch_and_place(self) -> tuple[tf.Tensor, tf.Tensor]:
+        batches = self.feed.batches_per_epoch
+        return self.current // batches, self.current % batches
+
+    def curve(self) -> Curve:
+        done = int(self.current.numpy()) + 1
+        digests = self.digests[:done]  # the pipeline runs ahead of the model
+        if not self.spec.record or not done:
+            return Curve(batch_digests=digests)
+        steps = self.feed.step_of(done - 1) + 1
+        sums, counts = np.zeros(steps), np.zeros(steps)
+        for batch, mean in enumerate(self.losses.numpy()[:done].tolist()):
+            count = self.feed.examples_in(batch)
+            sums[self.feed.step_of(batch)] += mean * count
+            counts[self.feed.step_of(batch)] += count
+        norms, rates = self.norms.numpy()[:steps], self.rates.numpy()[:steps]
+        return Curve((sums / counts).tolist(), norms.tolist(), rates.tolist(), digests)
+
+
+def _put(row: tf.Variable, index: tf.Tensor, value: tf.Tensor) -> None:
+    row.scatter_update(tf.IndexedSlices(tf.cast(value, row.dtype)[None], index[None]))
