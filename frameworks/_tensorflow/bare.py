@@ -14,7 +14,7 @@ def train(
 ) -> None:
     """Trains for the feed's optimizer steps, or until the watch stops it."""
     feed, spec = recording.spec.feed, recording.spec
-    dataset = data.training_dataset(feed, recording.batch if spec.hash_batches else None)
+    dataset = data.training_batches(feed, recording.batch if spec.hash_batches else None)
     watch.begin()
     # Traced once for all widths, as `fit` does it: by the batches' own shapes it would be traced
     # again for every new width.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from frameworks.contract import Batch, Examples, Feed, Recipe
 
 
-def training_dataset(feed: Feed, seen: Callable[[Batch], None] | None) -> tf.data.Dataset:
+def training_batches(feed: Feed, seen: Callable[[Batch], None] | None) -> tf.data.Dataset:
     """int32 tensors `input_ids`, `attention_mask`, `token_type_ids` (batch, width), and labels
     (batch,), epoch after epoch in the feed's order. `seen` is shown every batch at the end of
     the pipeline."""
@@ -21,7 +21,7 @@ def training_dataset(feed: Feed, seen: Callable[[Batch], None] | None) -> tf.dat
     return dataset.map(_split).prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_dataset(examples: Examples, recipe: Recipe, *, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(examples: Examples, recipe: Recipe, *, batch_size: int) -> tf.data.Dataset:
     """The same without labels, in the examples' order, the partial batch included."""
 
     def batches() -> Iterator[Batch]:

@@ -9,13 +9,13 @@ import tensorflow as tf
 from frameworks._tensorflow import memory
 from frameworks.contract import MATMUL_SIZE, Recipe, matmul_rate
 
-DTYPES = {"fp32": tf.float32, "tf32": tf.float32, "bf16": tf.bfloat16, "fp16": tf.float16}
+_DTYPES = {"fp32": tf.float32, "tf32": tf.float32, "bf16": tf.bfloat16, "fp16": tf.float16}
 
 
 def flops_per_second(recipe: Recipe) -> float:
     """FLOP/s of a square product in the recipe's precision, under the switches in force."""
-    a = tf.cast(tf.random.normal((MATMUL_SIZE, MATMUL_SIZE)), DTYPES[recipe.precision])
-    b = tf.cast(tf.random.normal((MATMUL_SIZE, MATMUL_SIZE)), DTYPES[recipe.precision])
+    a = tf.cast(tf.random.normal((MATMUL_SIZE, MATMUL_SIZE)), _DTYPES[recipe.precision])
+    b = tf.cast(tf.random.normal((MATMUL_SIZE, MATMUL_SIZE)), _DTYPES[recipe.precision])
 
     def product() -> float:
         began = time.perf_counter()

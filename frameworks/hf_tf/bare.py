@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 from transformers import TFPreTrainedModel
 
-from frameworks._tensorflow.bare import train as train
+from frameworks._tensorflow import bare
 from frameworks.contract import Recipe
 
 
@@ -26,3 +26,6 @@ def prepared(
         optimizer.minimize(loss, model.trainable_variables, tape=tape)
 
     return train_batch
+
+
+train = bare.train

@@ -14,9 +14,10 @@ from transformers.modeling_tf_pytorch_utils import (
     convert_tf_weight_name_to_pt_weight_name,
 )
 
-from frameworks._tensorflow.memory import device as device
+from frameworks._tensorflow import memory
 from frameworks.contract import DROPOUT_FIELDS, SessionSpec
-from frameworks.hf_tf import memory
+
+device = memory.device
 
 
 def build(spec: SessionSpec) -> TFPreTrainedModel:

@@ -9,8 +9,7 @@ import tensorflow as tf
 import tf_keras
 from transformers import TFPreTrainedModel
 
-from frameworks._tensorflow.precision import POLICIES, product_in, set_switches
-from frameworks._tensorflow.precision import switches as switches
+from frameworks._tensorflow import precision as shared
 from frameworks.contract import Recipe
 from frameworks.contract.precision import Product
 from frameworks.hf_tf import NAME
@@ -19,9 +18,9 @@ from frameworks.hf_tf import NAME
 @contextmanager
 def applied(recipe: Recipe) -> Iterator[None]:
     """Models that are built inside compute in the recipe's precision."""
-    set_switches(NAME, recipe)
+    shared.set_switches(NAME, recipe)
     before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(POLICIES.get(recipe.precision, "float32"))
+    tf_keras.mixed_precision.set_global_policy(shared.POLICIES.get(recipe.precision, "float32"))
     try:
         yield
     finally:
@@ -31,7 +30,10 @@ def applied(recipe: Recipe) -> Iterator[None]:
 def product(model: TFPreTrainedModel, compiled: bool) -> Product:
     """The bits that products keep as the model's layers compute them."""
     dense = next(layer for layer in model.submodules if isinstance(layer, tf_keras.layers.Dense))
-    return product_in(tf.as_dtype(dense.compute_dtype), compiled)
+    return shared.product_in(tf.as_dtype(dense.compute_dtype), compiled)
+
+
+switches = shared.switches
 
 
 def loss_scaling(optimizer: tf_keras.optimizers.Optimizer) -> dict[str, float]:

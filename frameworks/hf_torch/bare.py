@@ -34,7 +34,7 @@ def train(
     """The feed's optimizer steps, to their end or to a stop."""
     feed, recipe = recording.spec.feed, recording.spec.recipe
     place = model.device
-    batches = endless(data.training_loader(feed))
+    batches = endless(data.training_batches(feed))
     watch.begin()
     for step in range(feed.total_steps):
         model.train()

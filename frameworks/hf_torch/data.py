@@ -39,13 +39,13 @@ class FeedOrder(Sampler[int]):
         return iter(order.tolist())
 
 
-def training_loader(feed: Feed) -> DataLoader:
+def training_batches(feed: Feed) -> DataLoader:
     """int32 tensors `input_ids`, `attention_mask`, `token_type_ids` (batch, width) and `labels`
     (batch,), epoch after epoch in the feed's order."""
     return _loader(Indices(feed.examples, feed.recipe.batch_size), feed.recipe, FeedOrder(feed))
 
 
-def evaluation_loader(examples: Examples, recipe: Recipe, *, batch_size: int) -> DataLoader:
+def evaluation_batches(examples: Examples, recipe: Recipe, *, batch_size: int) -> DataLoader:
     """The same without labels, in the examples' order, the partial batch included."""
     return _loader(Indices(examples, batch_size), recipe, None)
 

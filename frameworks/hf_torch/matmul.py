@@ -9,7 +9,7 @@ import torch
 from frameworks.contract import MATMUL_SIZE, Recipe, matmul_rate
 from frameworks.hf_torch import memory, model
 
-DTYPES = {
+_DTYPES = {
     "fp32": torch.float32,
     "tf32": torch.float32,
     "bf16": torch.bfloat16,
@@ -20,8 +20,8 @@ DTYPES = {
 def flops_per_second(recipe: Recipe) -> float:
     """FLOP/s of a square product in the recipe's precision, under the switches in force."""
     place = "cuda" if model.device() == "gpu" else "cpu"
-    a = torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=place).to(DTYPES[recipe.precision])
-    b = torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=place).to(DTYPES[recipe.precision])
+    a = torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=place).to(_DTYPES[recipe.precision])
+    b = torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=place).to(_DTYPES[recipe.precision])
 
     def product() -> float:
         began = time.perf_counter()

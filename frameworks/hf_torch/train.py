@@ -152,12 +152,12 @@ class FeedTrainer(Trainer):
         self.accelerator.clip_grad_norm_ = self._clip_and_record
 
     def get_train_dataloader(self) -> DataLoader:
-        return self.accelerator.prepare(data.training_loader(self.recording.spec.feed))
+        return self.accelerator.prepare(data.training_batches(self.recording.spec.feed))
 
     def get_test_dataloader(self, test_dataset: data.Indices) -> DataLoader:
         recipe = self.recording.spec.recipe
         size = test_dataset.batch_size
-        loader = data.evaluation_loader(test_dataset.examples, recipe, batch_size=size)
+        loader = data.evaluation_batches(test_dataset.examples, recipe, batch_size=size)
         return self.accelerator.prepare(loader)
 
     def training_step(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from frameworks._tensorflow.bare import train as train
+from frameworks._tensorflow import bare
 from frameworks.contract import Recipe
 
 
@@ -27,3 +27,6 @@ def prepared(
         optimizer.apply(gradients, variables)
 
     return train_batch
+
+
+train = bare.train

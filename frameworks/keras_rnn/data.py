@@ -1,4 +1,6 @@
 """tf.data over the feed: its order, its batches, shuffling off."""
 
-from frameworks._tensorflow.data import evaluation_dataset as evaluation_dataset
-from frameworks._tensorflow.data import training_dataset as training_dataset
+from frameworks._tensorflow import data
+
+training_batches = data.training_batches
+evaluation_batches = data.evaluation_batches

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from frameworks._tensorflow.memory import device as device
+from frameworks._tensorflow import memory
 from frameworks.contract import SessionSpec
-from frameworks.keras_rnn import memory
 
 EMBEDDING, UNITS = 128, 64
+
+
+device = memory.device
 
 
 def build(spec: SessionSpec) -> keras.Model:

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-from frameworks._tensorflow.precision import POLICIES, product_in, set_switches
-from frameworks._tensorflow.precision import switches as switches
+from frameworks._tensorflow import precision as shared
 from frameworks.contract import Recipe
 from frameworks.contract.precision import Product
 from frameworks.keras_rnn import NAME
@@ -18,9 +17,9 @@ from frameworks.keras_rnn import NAME
 @contextmanager
 def applied(recipe: Recipe) -> Iterator[None]:
     """Models that are built inside compute in the recipe's precision."""
-    set_switches(NAME, recipe)
+    shared.set_switches(NAME, recipe)
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(POLICIES.get(recipe.precision, "float32"))
+    keras.config.set_dtype_policy(shared.POLICIES.get(recipe.precision, "float32"))
     try:
         yield
     finally:
@@ -30,7 +29,10 @@ def applied(recipe: Recipe) -> Iterator[None]:
 def product(model: keras.Model, compiled: bool) -> Product:
     """The bits that products keep as the model's layers compute them."""
     dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
-    return product_in(tf.as_dtype(dense.compute_dtype), compiled)
+    return shared.product_in(tf.as_dtype(dense.compute_dtype), compiled)
+
+
+switches = shared.switches
 
 
 def loss_scaling(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:

@@ -1,3 +1,5 @@
 """What `record` and `hash_batches` ask to keep, kept on the device until it is read."""
 
-from frameworks._tensorflow.recording import Recording as Recording
+from frameworks._tensorflow import recording
+
+Recording = recording.Recording

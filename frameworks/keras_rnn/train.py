@@ -54,7 +54,7 @@ class Session(contract.Session):
     def train(self, watch: Watch) -> None:
         seen = self.recording.batch if self.spec.hash_batches else None
         self.model.fit(
-            data.training_dataset(self.spec.feed, seen),
+            data.training_batches(self.spec.feed, seen),
             shuffle=False,
             epochs=1,  # the dataset goes on from epoch to epoch by itself
             steps_per_epoch=self.spec.feed.total_batches,
@@ -67,7 +67,7 @@ class Session(contract.Session):
         bare.train(self.bare, self.recording, watch)
 
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
-        dataset = data.evaluation_dataset(examples, self.spec.recipe, batch_size=batch_size)
+        dataset = data.evaluation_batches(examples, self.spec.recipe, batch_size=batch_size)
         return self.model.predict(dataset, verbose=0).astype(np.float32)
 
     def synchronize(self) -> None:

@@ -1,0 +1,113 @@
+"""The backends are twins: the same files, and in them the same public names in the same order.
+
+What is laid side by side differs only for a reason of the framework's, which stands here."""
+
+from __future__ import annotations
+
+import ast
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from frameworks.contract import backends
+
+# Files that not every backend has.
+FILES = {
+    "finders.py": "accelerate's finder belongs to PyTorch",
+    "install_cuda.py": "TensorFlow's wheel for PyPI leaves CUDA to another command",
+    "published_steps.py": "the published peaks are of PyTorch",
+    "unpickle.py": "pytorch_model.bin is PyTorch's format",
+}
+# Names that not every backend has, by file.
+NAMES = {
+    "__init__.py": {"unsupported_eight_bit": "bitsandbytes is for PyTorch"},
+    "bare.py": {
+        "step_batches": "PyTorch's loop groups the batches of a step by itself",
+        "endless": "a DataLoader ends with its epoch, tf.data repeats",
+    },
+    "data.py": {
+        "Indices": "a DataLoader wants a Dataset",
+        "FeedOrder": "a DataLoader wants a Sampler",
+    },
+    "memory.py": {"tell_phases": "a TensorFlow step is one graph, without phases"},
+    "model.py": {
+        "checkpoint_activations": "only PyTorch's models can recompute activations",
+        "checkpoints_activations": "the same, read back",
+        "configuration": "the LSTM has no config.json",
+        "pytorch_name": "TensorFlow names the variables of a transformer in its own way",
+    },
+    "optimizer.py": {
+        "WholeSteps": "Trainer accumulates and clips outside of the optimizer, fit does neither",
+        "AdamW": "in Keras an optimizer's step is a method",
+        "Adafactor": "the same",
+        "Schedule": "Keras wants a class, PyTorch a function",
+        "adamw": "in PyTorch an optimizer is made by a call",
+        "adafactor": "the same",
+        "adamw_8bit": "bitsandbytes is for PyTorch",
+        "adam_fields": "PyTorch's two AdamW take the same arguments",
+    },
+    "precision.py": {
+        "apply": "Trainer takes arguments ...",
+        "applied": "... and Keras a policy that is in force while a model is built",
+        "place": "PyTorch's name of the device",
+        "bare_context": "PyTorch's loop opens autocast by itself",
+        "bare_scaler": "PyTorch's loop scales losses by itself",
+    },
+    "train.py": {
+        "FeedTrainer": "Trainer is adapted by a subclass, fit by its arguments",
+        "training_arguments": "Trainer's arguments are an object",
+        "mean_loss": "Trainer takes a function ...",
+        "MeanLoss": "... and Keras an object",
+        "Session.compiled": "asked for twice in TensorFlow",
+    },
+}
+# Their files have the same purpose, and the ways to it share one function.
+OWN = {"step_trace.py": {"step_trace"}}
+
+FOLDERS = {name: backend.folder for name, backend in backends().items()}
+
+pytestmark = [pytest.mark.once, pytest.mark.smoke]
+
+
+def public_names(path: Path) -> list[str]:
+    """Functions, classes, their public methods, and what is taken over from a shared module; in
+    order."""
+    found = []
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            found.append(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found.append(node.name)
+            if node.name == "Session":
+                methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+                found += [f"Session.{method.name}" for method in methods]
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
+            found += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return [name for name in found if not name.split(".")[-1].startswith("_")]
+
+
+def files_of(backend: str) -> set[str]:
+    return {path.name for path in FOLDERS[backend].glob("*.py")}
+
+
+def test_they_have_the_same_files() -> None:
+    everywhere = set.intersection(*map(files_of, FOLDERS))
+    anywhere = set.union(*map(files_of, FOLDERS))
+    assert anywhere - everywhere == set(FILES)
+    assert {"train.py", "step_trace.py", "optimizer.py"} <= everywhere
+
+
+@pytest.mark.parametrize("name", sorted(set.intersection(*map(files_of, FOLDERS))))
+def test_a_file_has_the_same_names_in_the_same_order(name: str) -> None:
+    names = {backend: public_names(folder / name) for backend, folder in FOLDERS.items()}
+    everywhere = set.intersection(*map(set, names.values()))
+    if name in OWN:
+        assert everywhere >= OWN[name]
+        return
+    anywhere = set.union(*map(set, names.values()))
+    assert everywhere, names
+    assert anywhere - everywhere == set(NAMES.get(name, {})), "without a reason in this file"
+    for one, other in combinations(names, 2):
+        common = [[n for n in names[backend] if n in everywhere] for backend in (one, other)]
+        assert common[0] == common[1], f"{one} and {other} have them in another order"
