@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from frameworks._tensorflow.memory import device
 from frameworks.contract import Recipe, Unsupported
-from frameworks.contract.precision import Product, factors
+from frameworks.contract.product import Product, factors
 
 POLICIES = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 

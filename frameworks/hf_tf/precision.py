@@ -11,7 +11,7 @@ from transformers import TFPreTrainedModel
 
 from frameworks._tensorflow import precision as shared
 from frameworks.contract import Recipe
-from frameworks.contract.precision import Product
+from frameworks.contract.product import Product
 from frameworks.hf_tf import NAME
 
 

@@ -20,7 +20,7 @@ from frameworks.contract import (
     Watch,
     is_embedding,
 )
-from frameworks.contract.precision import Product
+from frameworks.contract.product import Product
 from frameworks.hf_tf import (
     bare,
     data,

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from frameworks.contract import Recipe, Unsupported
-from frameworks.contract.precision import Product, factors
+from frameworks.contract.product import Product, factors
 from frameworks.hf_torch import NAME
 from frameworks.hf_torch.model import device
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from frameworks._tensorflow import precision as shared
 from frameworks.contract import Recipe
-from frameworks.contract.precision import Product
+from frameworks.contract.product import Product
 from frameworks.keras_rnn import NAME
 
 

@@ -19,7 +19,7 @@ from frameworks.contract import (
     StepPhase,
     Watch,
 )
-from frameworks.contract.precision import Product
+from frameworks.contract.product import Product
 from frameworks.keras_rnn import (
     bare,
     data,

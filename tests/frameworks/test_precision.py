@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from benchmarks.harness.worker import training
 from frameworks.contract import Precision, Session, SessionSpec, Start, unsupported_precision
-from frameworks.contract.precision import BITS, Product, factors
+from frameworks.contract.product import BITS, Product, factors
 from results.schema import Role
 from tests.frameworks.conftest import (
     Eyes,

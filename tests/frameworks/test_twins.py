@@ -14,6 +14,8 @@ from frameworks.contract import backends
 
 # Files that not every backend has.
 FILES = {
+    "cuda_kernels.py": "PyTorch's step is followed on fake tensors, TensorFlow's in its graph",
+    "ledger.py": "the same",
     "finders.py": "accelerate's finder belongs to PyTorch",
     "install_cuda.py": "TensorFlow's wheel for PyPI leaves CUDA to another command",
     "published_steps.py": "the published peaks are of PyTorch",

@@ -1,0 +1,121 @@
+"""Every buffer that PyTorch's operations take and give back, noted below autograd."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from frameworks.contract import Part, StepTrace
+
+aten = torch.ops.aten
+
+
+class Ledger(TorchDispatchMode):
+    """Every storage that comes out of an operation: its bytes, when it is taken, when given back,
+    and what for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes: list[int] = []
+        self._taken: list[int] = []
+        self._given_back: dict[int, int] = {}
+        self._parts: list[Part] = []
+        self._clock = 0
+        self._alive: dict[int, int] = {}  # buffers by the address of their storage
+        self._part: Part = "activations"
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is aten._local_scalar_dense.default:  # fake tensors hold no values to branch on
+            return False if args[0].dtype == torch.bool else 1
+        part = self._part
+        if func is aten._to_copy.default and self._part_of(args[0]) == "weights":
+            part = "weights"  # autocast's copies
+        results = func(*args, **kwargs or {})
+        for result in tree_leaves(results):
+            if isinstance(result, torch.Tensor):
+                self.note(result, part)
+        return results
+
+    def note(self, tensor: torch.Tensor, part: Part) -> None:
+        """Takes a buffer for a tensor whose storage is not known yet."""
+        storage = tensor.untyped_storage()
+        address = storage._cdata
+        if address in self._alive or storage.nbytes() == 0:
+            return
+        buffer = self._alive[address] = len(self._bytes)
+        self._bytes.append(storage.nbytes())
+        self._taken.append(self._clock)
+        self._parts.append(part)
+        self._clock += 1
+        weakref.finalize(storage, self._gone, address, buffer)
+
+    def _gone(self, address: int, buffer: int) -> None:
+        self._given_back[buffer] = self._clock
+        self._clock += 1
+        del self._alive[address]
+
+    def _part_of(self, tensor: torch.Tensor) -> Part | None:
+        buffer = self._alive.get(tensor.untyped_storage()._cdata)
+        return None if buffer is None else self._parts[buffer]
+
+    @contextmanager
+    def part(self, part: Part) -> Iterator[None]:
+        """What is taken inside is taken for this."""
+        before, self._part = self._part, part
+        yield
+        self._part = before
+
+    def watch(self, module: torch.nn.Module) -> None:
+        """What the innermost attention modules take in their forward pass is attention's."""
+        inner = [type(m).__name__.endswith("Attention") for m in module.modules()]
+        if not inner[0] or sum(inner) > 1:
+            return
+        module.register_forward_pre_hook(lambda *_: setattr(self, "_part", "attention"))
+        module.register_forward_hook(lambda *_: setattr(self, "_part", "activations"))
+
+    def relabel(self, part: Part, tensors: list[Any]) -> None:
+        """What these hold turned out to be for."""
+        for tensor in tensors:
+            if isinstance(tensor, torch.Tensor):
+                buffer = self._alive.get(tensor.untyped_storage()._cdata)
+                if buffer is not None:
+                    self._parts[buffer] = part
+
+    def trace(self) -> StepTrace:
+        events, given_back = self._clock, self._in_one_order()
+        return StepTrace(
+            bytes=np.array(self._bytes, np.int64),
+            taken=np.array(self._taken, np.int64),
+            given_back=np.array(
+                [given_back.get(i, events) for i in range(len(self._bytes))], np.int64
+            ),
+            parts=tuple(self._parts),
+            events=events,
+        )
+
+    def _in_one_order(self) -> dict[int, int]:
+        """When each buffer is given back, those that are given back together in their own order:
+        autocast drops its copies in an order that hangs on addresses."""
+        ordered: dict[int, int] = {}
+        run: list[int] = []
+        at = {event: buffer for buffer, event in self._given_back.items()}
+        for event in range(self._clock + 1):
+            if event in at:
+                run.append(at[event])
+            elif run:
+                ordered |= dict(zip(sorted(run), range(event - len(run), event), strict=True))
+                run = []
+        return ordered
