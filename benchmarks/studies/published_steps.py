@@ -18,9 +18,9 @@ from frameworks.hf_torch.step_trace import STEPS, autocast, followed, one_exampl
 def step_trace(
     name: str, recipe: Recipe, start: Start, batch_size: int, device: Device
 ) -> StepTrace:
-    """The buffers of a few of the named steps, as `allocations.step_trace` tells our own.
+    """The buffers of a few of the named steps, as `step_trace.step_trace` records our own.
 
-    Raises `KeyError` for a name that is none."""
+    Raises `KeyError` for an unknown name."""
     head, dtype, step = PUBLISHED[name]
     spec = SessionSpec(
         recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe)

@@ -1,4 +1,4 @@
-"""How long the buffers of a graph of operations live. Imports no framework.
+"""The lifetimes of the buffers of a graph of operations. Imports no framework.
 
 A backend whose framework runs graphs lists a step's operations; `replay` runs the list as
 TensorFlow's executor would, computing nothing, and notes when every buffer is taken and given

@@ -8,8 +8,8 @@ from frameworks.contract import AllocatorCounters, Device
 
 
 def device() -> Device:
-    """Asks for the GPU's memory to grow, so that several workers can hold the device at once;
-    one that has a limit takes that much at once."""
+    """The kind of device in use. Lets the GPU's memory grow, so that several workers can share the
+    device; one with a limit takes that much at once."""
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         if tf.config.get_logical_device_configuration(gpu) is None:
@@ -18,14 +18,14 @@ def device() -> Device:
 
 
 def synchronize() -> None:
-    """Waits until the device has done all that it was given."""
+    """Waits until the device has finished all its work."""
     if tf.config.list_physical_devices("GPU"):
         tf.test.experimental.sync_devices()
 
 
 def limit_memory(limit_bytes: int) -> None:
-    """The allocator takes no more of the GPU: then it says that it is out of memory. Before
-    anything lies there. A limit and growth exclude each other."""
+    """Limits what the allocator takes of the GPU; beyond it, it raises an out-of-memory error. Call it
+    before anything is allocated. A limit and growth exclude each other."""
     gpu = tf.config.list_physical_devices("GPU")[0]
     limited = [tf.config.LogicalDeviceConfiguration(memory_limit=limit_bytes // 2**20)]
     if tf.config.get_logical_device_configuration(gpu) != limited:  # it can be set once only
@@ -34,7 +34,7 @@ def limit_memory(limit_bytes: int) -> None:
 
 
 def reset_peak() -> None:
-    """Starts the peak anew."""
+    """Resets the peak."""
     tf.config.experimental.reset_memory_stats(_name())
 
 

@@ -1,4 +1,4 @@
-"""What `record` and `hash_batches` ask to keep, kept on the device until it is read."""
+"""Records what `record` and `hash_batches` ask for, on the device until it is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from frameworks.contract import Curve, SessionSpec, batch_digest
 
 class Recording:
     """Fed once per batch and once per optimizer step, inside the graph; nothing here waits for
-    the device, but for the digests. It also counts the batches: the place in the epoch decides
+    the device, except the digests. It also counts the batches: the place in the epoch decides
     where a step ends."""
 
     def __init__(self, spec: SessionSpec) -> None:

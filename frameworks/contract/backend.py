@@ -23,7 +23,7 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """How a framework takes memory, and how it says that there is none left."""
+    """How a framework allocates memory, and which errors say that memory ran out."""
 
     reserve_mib: Mapping[int, int] = field(default_factory=dict)
     """What it leaves of a GPU to the system: MiB by the first number of the compute capability.

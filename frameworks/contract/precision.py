@@ -28,7 +28,8 @@ ONEDNN_FORBIDS = {
 
 
 def unsupported_precision(device: Device, precision: Precision) -> str | None:
-    """Why a device cannot train in a precision; None where it can, or only it can tell."""
+    """The reason why a device cannot train in a precision; None if it can, or if only the device
+    itself can say."""
     if device == "gpu" or precision == "fp32":
         return None
     if precision == "tf32":
@@ -42,8 +43,8 @@ def unsupported_precision(device: Device, precision: Precision) -> str | None:
 
 
 def processor_flags() -> frozenset[str]:
-    """Instruction sets that a framework may use, as Linux names them; empty where it does not say.
-    Those that oneDNN's limit forbids are left out: TensorFlow's workers abort when they need one."""
+    """Instruction sets that a framework may use, as Linux names them; empty if it does not say.
+    Those that oneDNN's limit forbids are excluded: TensorFlow's workers abort when they need one."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -27,14 +27,14 @@ def factors() -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Product:
-    """What became of the factors."""
+    """What a product kept of the factors."""
 
     bits: int  # behind the point, that every number kept
     half: bool  # in fp16, which keeps as many as TF32 does
 
     @classmethod
     def of(cls, *results: np.ndarray, half: bool) -> Product:
-        """Of several products, such as a layer's and attention's, the coarsest counts."""
+        """The coarsest of several products, such as a layer's and attention's."""
         given, _ = factors()
         kept = [np.all(result[:BITS] == given[:BITS], axis=1) for result in results]
         lost = ~np.all(kept, axis=0)
@@ -42,12 +42,14 @@ class Product:
 
     @property
     def word(self) -> Precision:
-        """The recipe's word for it: at least so many bits.
+        """The precision that keeps no more bits than the product.
 
-        Errors: ValueError where the product is coarser than every word."""
+        Raises ValueError if the product is coarser than every precision."""
         if self.half:
             return "fp16"
         for word, bits in KEPT.items():
             if self.bits >= bits:
                 return word
-        raise ValueError(f"matrix products keep {self.bits} bits: no precision of a recipe's")
+        raise ValueError(
+            f"matrix products keep {self.bits} bits, fewer than every precision of a recipe"
+        )

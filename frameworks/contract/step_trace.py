@@ -18,13 +18,15 @@ Part = Literal[
 
 @dataclass(frozen=True)
 class StepTrace:
-    """The buffers of a few training steps (from the second on the optimizer has its state from
-    the start; what malloc leaves in pieces still grows after it), as the framework would take them
-    and give them back, told without computing anything. Time is counted in events: one for every
-    buffer taken or given back."""
+    """The buffers of a few training steps, as the framework would allocate and free them; nothing
+    is computed. (From the second step on, the optimizer's state is there from the start; malloc's
+    fragments still grow after it.) Time is counted in events: one for every allocation and every
+    release."""
 
     bytes: np.ndarray  # int64 (buffers,): asked for, before any rounding of an allocator's
-    taken: np.ndarray  # int64 (buffers,): the event at which each is taken, rising
-    given_back: np.ndarray  # int64 (buffers,): the event; `events` where it outlives the trace
+    taken: np.ndarray  # int64 (buffers,): the event at which each is allocated, rising
+    given_back: (
+        np.ndarray
+    )  # int64 (buffers,): the event of its release; `events` if it outlives the trace
     parts: tuple[Part, ...]  # one per buffer
     events: int

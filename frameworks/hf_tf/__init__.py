@@ -1,5 +1,5 @@
 """Transformers on TensorFlow, trained by `Model.fit()`. Imports no framework: the parent
-process asks `unsupported` here, a worker process uses `train.Session`."""
+process reads `BACKENDS`, a worker process uses `train.Session`."""
 
 from frameworks._tensorflow.describe import ALTERNATIVE_PACKAGES, MEMORY, THREAD_VARIABLES
 from frameworks.contract import Backend, Device, Recipe, Start, Unsupported, unsupported_precision
@@ -8,28 +8,28 @@ NAME = "hf_tf"
 
 
 def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
-    """Every field that this backend cannot honour on this device; empty when it honours all."""
+    """Lists every field of the recipe that this backend cannot honour on this device."""
     found = []
-    if why := unsupported_precision(device, recipe.precision):
-        found.append(Unsupported(NAME, "precision", recipe.precision, why))
+    if reason := unsupported_precision(device, recipe.precision):
+        found.append(Unsupported(NAME, "precision", recipe.precision, reason))
     elif recipe.precision == "fp16" and recipe.accumulation > 1:
-        why = "with fp16 Keras judges and drops single batches, not whole steps"
-        found.append(Unsupported(NAME, "accumulation", recipe.accumulation, why))
+        reason = "with fp16 Keras judges and drops single batches, not whole steps"
+        found.append(Unsupported(NAME, "accumulation", recipe.accumulation, reason))
     if recipe.length > start.max_length:
-        why = f"the checkpoint has positions for {start.max_length} tokens"
-        found.append(Unsupported(NAME, "length", recipe.length, why))
+        reason = f"the checkpoint has positions for {start.max_length} tokens"
+        found.append(Unsupported(NAME, "length", recipe.length, reason))
     if recipe.attention == "sdpa":
-        why = "its models have one attention, written out (eager)"
-        found.append(Unsupported(NAME, "attention", "sdpa", why))
+        reason = "its models have one attention, written out (eager)"
+        found.append(Unsupported(NAME, "attention", "sdpa", reason))
     if recipe.optimizer == "adamw_8bit":
-        why = "Keras has no optimizer with 8-bit state"
-        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", why))
+        reason = "Keras has no optimizer with 8-bit state"
+        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", reason))
     if recipe.gradient_checkpointing:
-        why = (
-            "its models have no switch for it, and tf.recompute_grad draws dropout anew when it "
+        reason = (
+            "its models have no switch for it, and tf.recompute_grad draws other dropout masks when it "
             "recomputes"
         )
-        found.append(Unsupported(NAME, "gradient_checkpointing", True, why))
+        found.append(Unsupported(NAME, "gradient_checkpointing", True, reason))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Gives TensorFlow its CUDA libraries, only where there is an NVIDIA driver to use them.
+"""Installs TensorFlow's CUDA libraries if there is an NVIDIA driver to use them.
 
     python -m frameworks.hf_tf.install_cuda
 
@@ -23,7 +23,7 @@ def command(version: str) -> list[str]:
 
 
 def main(run: Callable[[list[str]], int] = subprocess.call, driver: Path = DRIVER) -> int:
-    """Says in one line what it does, does it, and returns the exit code."""
+    """Prints in one line what it does, does it, and returns the exit code."""
     if not driver.exists():
         print("No NVIDIA driver is loaded: TensorFlow stays without CUDA libraries.", flush=True)
         return 0

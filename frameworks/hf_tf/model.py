@@ -23,7 +23,7 @@ device = memory.device
 def build(spec: SessionSpec) -> TFPreTrainedModel:
     """The model with the starting weights, on its device.
 
-    Raises `ValueError` where the folder lacks weights that the model needs.
+    Raises `ValueError` where the folder has not all weights that the model needs.
     """
     if spec.memory_limit_bytes is not None:
         memory.limit_memory(spec.memory_limit_bytes)
@@ -37,7 +37,9 @@ def build(spec: SessionSpec) -> TFPreTrainedModel:
         output_loading_info=True,
     )
     if report["missing_keys"]:
-        raise ValueError(f"{spec.start.folder} lacks weights: {sorted(report['missing_keys'])}")
+        raise ValueError(
+            f"{spec.start.folder} has no weights named {sorted(report['missing_keys'])}"
+        )
     return model
 
 
@@ -62,7 +64,7 @@ def weights(model: TFPreTrainedModel) -> dict[str, np.ndarray]:
 
 
 def load_weights(model: TFPreTrainedModel, saved: Mapping[str, np.ndarray]) -> None:
-    """Puts back what `weights` gave; `KeyError` names a weight that is missing."""
+    """Restores what `weights` returned; `KeyError` names a missing weight."""
     for variable in model.trainable_weights:
         values = _transposed(variable, saved[pytorch_name(variable)])
         variable.assign(values.reshape(variable.shape))

@@ -166,7 +166,7 @@ class Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):
 
 
 def description(optimizer: tf_keras.optimizers.Optimizer) -> str:
-    """Which one it is."""
+    """The class of the optimizer, and how it runs."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     scaled = "default" if inner is optimizer else "loss scaled"
     base = type(inner).__bases__[-1]

@@ -1,4 +1,4 @@
-"""The buffers of a training step, told without computing it.
+"""The buffers of a training step, without computing it.
 
 The real model, loss, gradients and optimizer are traced into the graph that `Model.fit()` runs,
 over variables that hold nothing; TensorFlow's own optimizer of graphs (Grappler) rewrites it as
@@ -53,8 +53,8 @@ def step_trace(
     for refusal in unsupported(recipe, start, device):
         raise refusal
     if recipe.compile:
-        why = "its buffers are planned by XLA; a prediction follows TensorFlow's own executor"
-        raise Unsupported(NAME, "compile", True, why)
+        reason = "its buffers are planned by XLA; a prediction follows TensorFlow's own executor"
+        raise Unsupported(NAME, "compile", True, reason)
     function, graph_def = _traced(recipe, start, device, phase)
     nodes = [_nodes(function, graph_def, size) for size in (batch_size, batch_size + 1)]
     variables, batches = graphs.operations(*nodes, batch_size, recipe.length, device, _phase)
@@ -85,7 +85,7 @@ def _traced(recipe: Recipe, start: Start, device: Device, phase: Phase) -> tuple
 
 
 def _examples(recipe: Recipe) -> Examples:
-    """One example of full length: what the optimizer's schedule is told of the data."""
+    """One example of full length: the optimizer's schedule needs to know the data's size."""
     return Examples(
         ids=np.zeros(recipe.length, np.int32),
         offsets=np.array([0, recipe.length]),

@@ -35,7 +35,7 @@ from frameworks.hf_tf.recording import Recording
 
 
 class Session(contract.Session):
-    """Builds the model, the optimizer and compiles; raises `Unsupported` before it loads."""
+    """Builds and compiles the model and the optimizer. Raises `Unsupported` before it loads anything."""
 
     def __init__(self, spec: SessionSpec) -> None:
         super().__init__(spec)
@@ -78,7 +78,7 @@ class Session(contract.Session):
         return self.recording.curve()
 
     def product(self) -> Product:
-        """What matrix products keep in the loop that trained."""
+        """The bits that matrix products keep in the loop that trained."""
         return precision.product(self.model, self.compiled())
 
     def precision_in_force(self) -> Precision:
@@ -127,7 +127,7 @@ class Session(contract.Session):
 
 
 class Steps(tf_keras.callbacks.Callback):
-    """Tells the watch about every optimizer step, and the loop to stop."""
+    """Reports every optimizer step to the watch, and stops the loop when it asks for that."""
 
     def __init__(self, spec: SessionSpec, watch: Watch) -> None:
         super().__init__()

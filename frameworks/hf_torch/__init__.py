@@ -1,5 +1,5 @@
 """Transformers on PyTorch, trained by `Trainer.train()`. Imports no framework: the parent
-process asks `unsupported` here, a worker process uses `train.Session`."""
+process reads `BACKENDS`, a worker process uses `train.Session`."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -17,34 +17,34 @@ from frameworks.contract import (
 
 NAME = "hf_torch"
 EIGHT_BIT = Requirement("bitsandbytes>=0.50,<0.51")  # from 0.50 on it computes on CPUs too
-MEND = "pip install -e '.[eight-bit]'"
+INSTALL = "pip install -e '.[eight-bit]'"
 
 
 def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
-    """Every field that this backend cannot honour on this device; empty when it honours all."""
+    """Lists every field of the recipe that this backend cannot honour on this device."""
     found = []
-    if why := unsupported_precision(device, recipe.precision):
-        found.append(Unsupported(NAME, "precision", recipe.precision, why))
+    if reason := unsupported_precision(device, recipe.precision):
+        found.append(Unsupported(NAME, "precision", recipe.precision, reason))
     elif recipe.precision == "fp16" and device == "cpu":
-        why = "Trainer scales losses for fp16 on a GPU only"
-        found.append(Unsupported(NAME, "precision", "fp16", why))
+        reason = "Trainer scales losses for fp16 on a GPU only"
+        found.append(Unsupported(NAME, "precision", "fp16", reason))
     if recipe.length > start.max_length:
-        why = f"the checkpoint has positions for {start.max_length} tokens"
-        found.append(Unsupported(NAME, "length", recipe.length, why))
-    if recipe.optimizer == "adamw_8bit" and (why := unsupported_eight_bit()):
-        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", why))
+        reason = f"the checkpoint has positions for {start.max_length} tokens"
+        found.append(Unsupported(NAME, "length", recipe.length, reason))
+    if recipe.optimizer == "adamw_8bit" and (reason := unsupported_eight_bit()):
+        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", reason))
     return found
 
 
 def unsupported_eight_bit() -> str | None:
-    """Why there is no 8-bit optimizer here, with the mend; None where there is one."""
+    """The reason why there is no 8-bit optimizer here, and how to install it; None if there is one."""
     try:
         installed = version(EIGHT_BIT.name)
     except PackageNotFoundError:
-        return f"{EIGHT_BIT.name} is not installed ({MEND})"
+        return f"{EIGHT_BIT.name} is not installed ({INSTALL})"
     if EIGHT_BIT.specifier.contains(installed):
         return None
-    return f"{EIGHT_BIT.name} {installed} is installed, needed is {EIGHT_BIT} ({MEND})"
+    return f"{EIGHT_BIT.name} {installed} is installed, but {EIGHT_BIT} is required ({INSTALL})"
 
 
 BACKENDS = (

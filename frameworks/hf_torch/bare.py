@@ -1,5 +1,5 @@
-"""The barest training loop of PyTorch on the same model, optimizer and feed: what Trainer adds to
-it is Trainer's own."""
+"""The barest training loop of PyTorch on the same model, optimizer and feed: the control that
+shows the cost of Trainer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from frameworks.hf_torch.recording import Recording
 
 
 def prepared(model: PreTrainedModel, recipe: Recipe) -> nn.Module:
-    """What the loop calls for a batch: the model, compiled where the recipe says so."""
+    """The module that the loop calls for a batch: the model, compiled if the recipe says so."""
     return torch.compile(model) if recipe.compile else model
 
 
@@ -31,7 +31,7 @@ def train(
     recording: Recording,
     watch: Watch,
 ) -> None:
-    """The feed's optimizer steps, to their end or to a stop."""
+    """Trains for the feed's optimizer steps, or until the watch stops it."""
     feed, recipe = recording.spec.feed, recording.spec.recipe
     place = model.device
     batches = endless(data.training_batches(feed))

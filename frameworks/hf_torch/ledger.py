@@ -1,4 +1,4 @@
-"""Every buffer that PyTorch's operations take and give back, noted below autograd."""
+"""Every buffer that PyTorch's operations allocate and free, recorded below autograd."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ aten = torch.ops.aten
 
 
 class Ledger(TorchDispatchMode):
-    """Every storage that comes out of an operation: its bytes, when it is taken, when given back,
-    and what for."""
+    """Records every storage that an operation returns: its bytes, when it is allocated and freed,
+    and its purpose."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Ledger(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if func is aten._local_scalar_dense.default:  # fake tensors hold no values to branch on
+        if func is aten._local_scalar_dense.default:  # fake tensors have no values to branch on
             return False if args[0].dtype == torch.bool else 1
         part = self._part
         if func is aten._to_copy.default and self._part_of(args[0]) == "weights":
@@ -50,7 +50,7 @@ class Ledger(TorchDispatchMode):
         return results
 
     def note(self, tensor: torch.Tensor, part: Part) -> None:
-        """Takes a buffer for a tensor whose storage is not known yet."""
+        """Records a buffer for a tensor whose storage is not known yet."""
         storage = tensor.untyped_storage()
         address = storage._cdata
         if address in self._alive or storage.nbytes() == 0:
@@ -73,13 +73,13 @@ class Ledger(TorchDispatchMode):
 
     @contextmanager
     def part(self, part: Part) -> Iterator[None]:
-        """What is taken inside is taken for this."""
+        """Buffers that are allocated inside have this purpose."""
         before, self._part = self._part, part
         yield
         self._part = before
 
     def watch(self, module: torch.nn.Module) -> None:
-        """What the innermost attention modules take in their forward pass is attention's."""
+        """Counts what the innermost attention modules allocate in their forward pass as attention's."""
         inner = [type(m).__name__.endswith("Attention") for m in module.modules()]
         if not inner[0] or sum(inner) > 1:
             return
@@ -87,7 +87,7 @@ class Ledger(TorchDispatchMode):
         module.register_forward_hook(lambda *_: setattr(self, "_part", "activations"))
 
     def relabel(self, part: Part, tensors: list[Any]) -> None:
-        """What these hold turned out to be for."""
+        """Corrects the purpose of the buffers that these tensors hold."""
         for tensor in tensors:
             if isinstance(tensor, torch.Tensor):
                 buffer = self._alive.get(tensor.untyped_storage()._cdata)
@@ -107,8 +107,8 @@ class Ledger(TorchDispatchMode):
         )
 
     def _in_one_order(self) -> dict[int, int]:
-        """When each buffer is given back, those that are given back together in their own order:
-        autocast drops its copies in an order that hangs on addresses."""
+        """When each buffer is freed; those that are freed together in the order of their allocation,
+        because autocast drops its copies in an order that depends on addresses."""
         ordered: dict[int, int] = {}
         run: list[int] = []
         at = {event: buffer for buffer, event in self._given_back.items()}

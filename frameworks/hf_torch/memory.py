@@ -11,14 +11,14 @@ from frameworks.contract import AllocatorCounters, StepPhase
 
 
 def synchronize() -> None:
-    """Waits until the device has done all that it was given."""
+    """Waits until the device has finished all its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def limit_memory(limit_bytes: int) -> None:
-    """The allocator takes no more of the GPU: then it says that it is out of memory. Before
-    anything lies there."""
+    """Limits what the allocator takes of the GPU; beyond it, it raises an out-of-memory error. Call it
+    before anything is allocated."""
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total))
 
@@ -41,7 +41,7 @@ def tell_phases(trainer: Trainer, begins: Callable[[StepPhase | None], None]) ->
 
 
 def reset_peak() -> None:
-    """Starts the peaks anew; retries and out-of-memory events count from the start."""
+    """Resets the peaks; retries and out-of-memory events count from the process's start."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
 

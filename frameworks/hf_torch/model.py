@@ -19,7 +19,7 @@ def device() -> Device:
 def build(spec: SessionSpec) -> PreTrainedModel:
     """The model with the starting weights, on its device.
 
-    Raises `ValueError` where the folder lacks weights that the model needs.
+    Raises `ValueError` where the folder has not all weights that the model needs.
     """
     if spec.memory_limit_bytes is not None:
         memory.limit_memory(spec.memory_limit_bytes)
@@ -34,7 +34,9 @@ def build(spec: SessionSpec) -> PreTrainedModel:
         output_loading_info=True,
     )
     if report["missing_keys"]:
-        raise ValueError(f"{spec.start.folder} lacks weights: {sorted(report['missing_keys'])}")
+        raise ValueError(
+            f"{spec.start.folder} has no weights named {sorted(report['missing_keys'])}"
+        )
     if spec.recipe.gradient_checkpointing:
         checkpoint_activations(model)
     return model.to("cuda" if device() == "gpu" else "cpu")
@@ -76,7 +78,7 @@ def weights(model: PreTrainedModel) -> dict[str, np.ndarray]:
 
 
 def load_weights(model: PreTrainedModel, saved: Mapping[str, np.ndarray]) -> None:
-    """Puts back what `weights` gave; `KeyError` names a weight that is missing."""
+    """Restores what `weights` returned; `KeyError` names a missing weight."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(torch.from_numpy(np.array(saved[name])))

@@ -63,6 +63,6 @@ BUILDERS = {"adamw": adamw, "adafactor": adafactor, "adamw_8bit": adamw_8bit}
 
 
 def description(optimizer: torch.optim.Optimizer) -> str:
-    """Which one it is."""
+    """The class of the optimizer, and how it runs."""
     kind = "fused" if optimizer.defaults.get("fused") else "default"
     return f"{type(optimizer).__module__}.{type(optimizer).__name__} ({kind})"

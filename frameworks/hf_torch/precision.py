@@ -1,4 +1,4 @@
-"""The recipe's precision word in PyTorch: autocast, loss scaling and the TF32 switches."""
+"""The recipe's precision in PyTorch: autocast, loss scaling and the TF32 switches."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def apply(recipe: Recipe) -> dict[str, bool]:
-    """Trainer's arguments for the word. TF32 is said outright in every case, because transformers
-    turns it on under `torch_compile` where nothing is said."""
+    """Trainer's arguments for the precision. TF32 is always set explicitly, because transformers
+    turns it on under `torch_compile` by default."""
     if recipe.precision in ("tf32", "bf16") and device() == "gpu":
         major, minor = torch.cuda.get_device_capability()
         if major < 8:
-            why = f"the GPU has compute capability {major}.{minor}, it needs 8.0"
-            raise Unsupported(NAME, "precision", recipe.precision, why)
+            reason = f"the GPU has compute capability {major}.{minor}, it needs 8.0"
+            raise Unsupported(NAME, "precision", recipe.precision, reason)
     # transformers 4 leaves its word here, and the next session of the process would obey it.
     os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     return {name: recipe.precision == name for name in ("bf16", "fp16", "tf32")}
@@ -34,18 +34,19 @@ def place() -> str:
 
 
 def bare_context(recipe: Recipe) -> torch.autocast:
-    """What the bare loop computes a batch's logits under."""
+    """The context in which the bare loop computes a batch's logits."""
     dtype = DTYPES.get(recipe.precision)
     return torch.autocast(place(), dtype, enabled=dtype is not None)
 
 
 def bare_scaler(recipe: Recipe) -> torch.amp.GradScaler:
-    """The bare loop's."""
+    """The loss scaler of the bare loop."""
     return torch.amp.GradScaler(place(), enabled=recipe.precision == "fp16")
 
 
 def product(context: AbstractContextManager) -> Product:
-    """What products keep under a loop's context: a layer's, and attention's of many heads."""
+    """The bits that products keep in a loop's context: a layer's product, and that of attention with
+    many heads."""
     a, b = (torch.from_numpy(factor).to(place()) for factor in factors())
     with torch.no_grad(), context:
         results = [torch.nn.functional.linear(a, b), torch.bmm(a[None], b[None])[0]]
@@ -56,7 +57,7 @@ def product(context: AbstractContextManager) -> Product:
 
 
 def switches() -> dict[str, str | None]:
-    """The framework's own switches, as they stand; None where this version has none."""
+    """The framework's own switches, read back; None if this version has none."""
     backends = {"cuda": torch.backends.cuda, "mkldnn": torch.backends.mkldnn}
     told: dict[str, str | None] = {
         f"{name}_fp32_precision": getattr(getattr(b, "matmul", None), "fp32_precision", None)
@@ -66,8 +67,8 @@ def switches() -> dict[str, str | None]:
 
 
 def loss_scaling(scaler: torch.amp.GradScaler | None) -> dict[str, float]:
-    """Where losses are scaled: by how much, for how many steps since that changed, and after how
-    many it grows."""
+    """How losses are scaled: the factor, the steps since it changed, and the steps after which it
+    grows. Empty if they are not scaled."""
     state = scaler.state_dict() if scaler is not None else {}
     names = {
         "loss_scale": "scale",

@@ -1,4 +1,4 @@
-"""What `record` and `hash_batches` ask to keep, kept on the device until it is read."""
+"""Records what `record` and `hash_batches` ask for, on the device until it is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from frameworks.contract import Curve, SessionSpec, batch_digest
 
 
 class Recording:
-    """Fed once per batch and once per optimizer step; nothing here waits for the device, but for
+    """Fed once per batch and once per optimizer step; nothing here waits for the device, except
     the digests."""
 
     def __init__(self, spec: SessionSpec) -> None:

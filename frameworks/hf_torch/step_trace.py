@@ -1,4 +1,4 @@
-"""The buffers of a training step, told without computing it.
+"""The buffers of a training step, without computing it.
 
 The real model, loss, backward pass, clipping and optimizer run on fake tensors: they have shapes,
 types and storages, and no data. A `Ledger` notes every storage as it is allocated and freed; for a
@@ -46,11 +46,11 @@ def step_trace(
 
     Raises `Unsupported` for what cannot be followed."""
     if recipe.compile:
-        why = "its buffers are planned by the compiler; a prediction follows the eager kernels"
-        raise Unsupported(NAME, "compile", True, why)
+        reason = "its buffers are planned by the compiler; a prediction follows the eager kernels"
+        raise Unsupported(NAME, "compile", True, reason)
     if recipe.optimizer == "adamw_8bit":
-        why = "its library computes on addresses, and a traced step has none"
-        raise Unsupported(NAME, "optimizer", "adamw_8bit", why)
+        reason = "its library computes on addresses, and a traced step has none"
+        raise Unsupported(NAME, "optimizer", "adamw_8bit", reason)
     spec = SessionSpec(
         recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe)
     )
@@ -68,7 +68,7 @@ def followed(
     steps: Callable[[PreTrainedModel, Ledger], StepTrace],
     device: Device,
 ) -> StepTrace:
-    """A model's weights and what the steps do with them, told by a ledger; nothing is computed."""
+    """Records a model's weights and the buffers of the steps; nothing is computed."""
     ledger = Ledger()
     with FakeTensorMode(allow_non_fake_inputs=True), _uncollected():
         network = build()
@@ -82,7 +82,8 @@ def followed(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without Python's collector, whose moment hangs on all that the process has done before."""
+    """Turns off Python's garbage collector, which would run at a moment that depends on everything
+    that the process has done before."""
     gc.collect()
     gc.disable()
     try:
@@ -92,7 +93,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def build(spec: SessionSpec) -> PreTrainedModel:
-    """The model of the start's config, with weights that hold nothing."""
+    """The model of the start's config, with weights without data."""
     network = AutoModelForSequenceClassification.from_config(
         model.configuration(spec),
         torch_dtype=torch.float32,
@@ -144,7 +145,7 @@ def evaluate(spec: SessionSpec, network: PreTrainedModel, ledger: Ledger) -> Ste
 
 
 def one_example(recipe: Recipe) -> Examples:
-    """One example of full length: what the optimizer's schedule is told of the data."""
+    """One example of full length: the optimizer's schedule needs to know the data's size."""
     return Examples(
         ids=np.zeros(recipe.length, np.int32),
         offsets=np.array([0, recipe.length]),

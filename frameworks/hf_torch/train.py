@@ -45,7 +45,7 @@ from frameworks.hf_torch.recording import Recording
 
 
 class Session(contract.Session):
-    """Builds the model, the optimizer and the Trainer; raises `Unsupported` before it loads."""
+    """Builds the model, the optimizer and the Trainer. Raises `Unsupported` before it loads anything."""
 
     def __init__(self, spec: SessionSpec) -> None:
         super().__init__(spec)
@@ -95,7 +95,7 @@ class Session(contract.Session):
         return self.recording.curve()
 
     def product(self) -> Product:
-        """What matrix products keep in the loop that trained."""
+        """The bits that matrix products keep in the loop that trained."""
         if self.bare is not None:
             return precision.product(precision.bare_context(self.spec.recipe))
         return precision.product(self.trainer.accelerator.autocast())
@@ -143,7 +143,7 @@ class Session(contract.Session):
 
 
 class FeedTrainer(Trainer):
-    """Trainer on the feed's order, with the recording. Nothing else of it is changed."""
+    """Trainer with the feed's order and the recording; nothing else is changed."""
 
     def __init__(self, recording: Recording, **arguments: object) -> None:
         super().__init__(**arguments)
@@ -178,7 +178,7 @@ class FeedTrainer(Trainer):
 
 
 class Steps(TrainerCallback):
-    """Tells the watch about every optimizer step, and the loop to stop."""
+    """Reports every optimizer step to the watch, and stops the loop when it asks for that."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
@@ -194,9 +194,11 @@ class Steps(TrainerCallback):
 
 
 def training_arguments(spec: SessionSpec, folder: str) -> TrainingArguments:
-    """The recipe in Trainer's words; what is no part of training is off."""
+    """The recipe as Trainer's arguments; everything that is not training is off."""
     recipe = spec.recipe
-    unclipped = inf if spec.record else 0.0  # at infinity the norm is taken and nothing is cut
+    unclipped = (
+        inf if spec.record else 0.0
+    )  # at infinity the norm is computed and nothing is clipped
     return TrainingArguments(
         output_dir=folder,
         per_device_train_batch_size=recipe.batch_size,
@@ -221,8 +223,8 @@ def mean_loss(
     labels: torch.Tensor,
     num_items_in_batch: torch.Tensor | int | None = None,
 ) -> torch.Tensor:
-    """Cross entropy, averaged over all examples of the optimizer step, so that each counts alike
-    in whichever batch it stands."""
+    """Cross entropy, averaged over all examples of the optimizer step, so that each has the
+    same weight in whichever batch it is."""
     count = len(labels) if num_items_in_batch is None else num_items_in_batch
     summed = torch.nn.functional.cross_entropy(outputs["logits"], labels.long(), reduction="sum")
     return summed / count

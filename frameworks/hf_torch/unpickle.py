@@ -1,6 +1,6 @@
 """Turns pytorch_model.bin into model.safetensors: python -m frameworks.hf_torch.unpickle SRC DST.
 
-A process of its own, so that who reads a pickle need not import torch. Only tensors are read;
+Runs as its own process, so that the harness does not import torch. Only tensors are read;
 whatever else the pickle would run is refused.
 """
 

@@ -1,5 +1,5 @@
 """A bidirectional LSTM in Keras 3 on TensorFlow, trained by `Model.fit()`. Imports no framework:
-the parent process asks `unsupported` here, a worker process uses `train.Session`."""
+the parent process reads `BACKENDS`, a worker process uses `train.Session`."""
 
 from frameworks._tensorflow.describe import ALTERNATIVE_PACKAGES, MEMORY, THREAD_VARIABLES
 from frameworks.contract import Backend, Device, Recipe, Start, Unsupported, unsupported_precision
@@ -8,22 +8,22 @@ NAME = "keras_rnn"
 
 
 def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Unsupported]:
-    """Every field that this backend cannot honour on this device; empty when it honours all."""
+    """Lists every field of the recipe that this backend cannot honour on this device."""
     found = []
-    if why := unsupported_precision(device, recipe.precision):
-        found.append(Unsupported(NAME, "precision", recipe.precision, why))
+    if reason := unsupported_precision(device, recipe.precision):
+        found.append(Unsupported(NAME, "precision", recipe.precision, reason))
     elif recipe.precision == "fp16" and recipe.accumulation > 1:
-        why = "with fp16 Keras judges and drops single batches, not whole steps"
-        found.append(Unsupported(NAME, "accumulation", recipe.accumulation, why))
+        reason = "with fp16 Keras judges and drops single batches, not whole steps"
+        found.append(Unsupported(NAME, "accumulation", recipe.accumulation, reason))
     if recipe.attention is not None:
-        why = "a recurrent network has no attention"
-        found.append(Unsupported(NAME, "attention", recipe.attention, why))
+        reason = "a recurrent network has no attention"
+        found.append(Unsupported(NAME, "attention", recipe.attention, reason))
     if recipe.optimizer == "adamw_8bit":
-        why = "Keras has no optimizer with 8-bit state"
-        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", why))
+        reason = "Keras has no optimizer with 8-bit state"
+        found.append(Unsupported(NAME, "optimizer", "adamw_8bit", reason))
     if recipe.gradient_checkpointing:
-        why = "in a TensorFlow graph keras.RematScope cannot wrap layers that take a mask"
-        found.append(Unsupported(NAME, "gradient_checkpointing", True, why))
+        reason = "in a TensorFlow graph keras.RematScope cannot wrap layers that take a mask"
+        found.append(Unsupported(NAME, "gradient_checkpointing", True, reason))
     return found
 
 

@@ -1,5 +1,5 @@
 """The barest training loop of TensorFlow, one `tf.function`, on the same model, optimizer and
-feed: what `fit` adds to it is `fit`'s own."""
+feed: the control that shows the cost of `fit`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def prepared(
     loss_function: keras.losses.Loss,
     recipe: Recipe,
 ) -> tf.types.experimental.PolymorphicFunction:
-    """What the loop calls for a batch: one function, compiled where the recipe says so."""
+    """The function that the loop calls for a batch, compiled if the recipe says so."""
 
     @tf.function(jit_compile=recipe.compile)
     def train_batch(inputs: dict[str, tf.Tensor], labels: tf.Tensor) -> None:

@@ -56,6 +56,6 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def load_weights(model: keras.Model, saved: Mapping[str, np.ndarray]) -> None:
-    """Puts back what `weights` gave; `KeyError` names a weight that is missing."""
+    """Restores what `weights` returned; `KeyError` names a missing weight."""
     for variable in model.trainable_weights:
         variable.assign(saved[variable.path])

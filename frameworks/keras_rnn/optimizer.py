@@ -90,7 +90,10 @@ class AdamW(WholeSteps, keras.optimizers.AdamW):
         self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
     ) -> None:
         """One step of Adam. With `c` = sqrt(1 - beta2^t), Keras's form `c m / (sqrt(v) + eps)`
-        becomes PyTorch's `m / (sqrt(v) / c + eps)` when eps is scaled by `c`."""
+        becomes PyTorch's `m / (sqrt(v) / c + eps)` when eps is scaled by `c`.
+
+        Not the one kernel of `hf_tf`: it rounds the last bit of weights and moments in another
+        way, which would change every figure of this backend."""
         step = tf.cast(self.iterations.value + 1, tf.float64)
         scale = tf.sqrt(1 - tf.constant(self.beta_2, tf.float64) ** step)
         unbiased = scale / (1 - tf.constant(self.beta_1, tf.float64) ** step)
@@ -149,7 +152,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def description(optimizer: keras.optimizers.Optimizer) -> str:
-    """Which one it is."""
+    """The class of the optimizer, and how it runs."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     scaled = "default" if inner is optimizer else "loss scaled"
     base = type(inner).__bases__[-1]

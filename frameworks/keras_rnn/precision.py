@@ -1,4 +1,4 @@
-"""The recipe's precision word in TensorFlow: Keras's policy, loss scaling and the TF32 switch."""
+"""The recipe's precision in TensorFlow: Keras's policy, loss scaling and the TF32 switch."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ switches = shared.switches
 
 
 def loss_scaling(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
-    """Where losses are scaled: by how much, for how many steps since that changed, and after how
-    many it grows."""
+    """How losses are scaled: the factor, the steps since it changed, and the steps after which it
+    grows. Empty if they are not scaled."""
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return {}
     names = {

@@ -1,4 +1,4 @@
-"""What `record` and `hash_batches` ask to keep, kept on the device until it is read."""
+"""Records what `record` and `hash_batches` ask for, on the device until it is read."""
 
 from frameworks._tensorflow import recording
 

@@ -1,4 +1,4 @@
-"""The buffers of a training step, told without computing it.
+"""The buffers of a training step, without computing it.
 
 The real model, loss, gradients and optimizer are traced into the graph that `Model.fit()` runs;
 TensorFlow's own optimizer of graphs (Grappler) rewrites it as it would before the first step.
@@ -64,8 +64,8 @@ def step_trace(
     for refusal in unsupported(recipe, start, device):
         raise refusal
     if recipe.compile:
-        why = "its buffers are planned by XLA; a prediction follows TensorFlow's own executor"
-        raise Unsupported(NAME, "compile", True, why)
+        reason = "its buffers are planned by XLA; a prediction follows TensorFlow's own executor"
+        raise Unsupported(NAME, "compile", True, reason)
     traced = [_traced(recipe, start, size, device, phase) for size in TRACED]
     nodes = [_at(size, *traced) for size in (batch_size, batch_size + 1)]
     variables, batches = graphs.operations(*nodes, batch_size, recipe.length, device, _phase)
@@ -120,7 +120,7 @@ def _at(batch_size: int, small: list[graphs.Node], large: list[graphs.Node]) -> 
 
 
 def _examples(recipe: Recipe, start: Start) -> Examples:
-    """One example of full length: what model and optimizer are told of the data."""
+    """One example of full length: model and optimizer need to know the data's size."""
     return Examples(
         ids=np.zeros(recipe.length, np.int32),
         offsets=np.array([0, recipe.length]),

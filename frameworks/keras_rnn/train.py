@@ -34,7 +34,7 @@ from frameworks.keras_rnn.recording import Recording
 
 
 class Session(contract.Session):
-    """Builds the model, the optimizer and compiles; raises `Unsupported` before it loads."""
+    """Builds and compiles the model and the optimizer. Raises `Unsupported` before it loads anything."""
 
     def __init__(self, spec: SessionSpec) -> None:
         super().__init__(spec)
@@ -77,7 +77,7 @@ class Session(contract.Session):
         return self.recording.curve()
 
     def product(self) -> Product:
-        """What matrix products keep in the loop that trained."""
+        """The bits that matrix products keep in the loop that trained."""
         return precision.product(self.model, self.compiled())
 
     def precision_in_force(self) -> Precision:
@@ -126,8 +126,8 @@ class Session(contract.Session):
 
 
 class Steps(keras.callbacks.CallbackList):
-    """Tells the watch about every optimizer step, and the loop to stop. A list of its own: for a
-    single callback Keras would wait for the loss after every batch."""
+    """Reports every optimizer step to the watch, and stops the loop when it asks for that. A list of
+    its own: for a single callback Keras would wait for the loss after every batch."""
 
     def __init__(self, spec: SessionSpec, watch: Watch, model: keras.Model) -> None:
         super().__init__(add_history=True, model=model)
