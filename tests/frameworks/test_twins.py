@@ -18,7 +18,6 @@ FILES = {
     "ledger.py": "the same",
     "finders.py": "accelerate's finder belongs to PyTorch",
     "install_cuda.py": "TensorFlow's wheel for PyPI leaves CUDA to another command",
-    "published_steps.py": "the published peaks are of PyTorch",
     "unpickle.py": "pytorch_model.bin is PyTorch's format",
 }
 # Names that not every backend has, by file.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.harness.predict.allocators.best_fit import OneDnnPool
 from benchmarks.harness.predict.allocators.blocks import ordered
-from benchmarks.harness.predict.allocators.tensorflow import OneDnnPool
 from frameworks.contract import StepTrace
 
 TRACED = (2, 6)  # the batch sizes at which a step is traced

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
+from benchmarks.harness.predict.allocators.best_fit import BestFitRegions, OneDnnPool
 from benchmarks.harness.predict.allocators.blocks import (
     AllocatorModel,
     OutOfMemory,
@@ -19,7 +20,6 @@ from benchmarks.harness.predict.allocators.blocks import (
 )
 from benchmarks.harness.predict.allocators.cuda import CudaCache
 from benchmarks.harness.predict.allocators.malloc import MALLOC, malloc_peak
-from benchmarks.harness.predict.allocators.tensorflow import BestFitRegions, OneDnnPool
 from benchmarks.harness.predict.buffers import Buffers
 from benchmarks.harness.predict.calibration import Calibration
 from frameworks.contract import StepTrace

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.harness.predict.allocators.best_fit import BestFitRegions
 from benchmarks.harness.predict.allocators.blocks import MIB, OutOfMemory, ordered, replay
 from benchmarks.harness.predict.allocators.cuda import CudaCache
 from benchmarks.harness.predict.allocators.malloc import malloc_peak
-from benchmarks.harness.predict.allocators.tensorflow import BestFitRegions
 
 pytestmark = pytest.mark.once
 GIB = 1024 * MIB
