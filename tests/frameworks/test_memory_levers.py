@@ -19,8 +19,8 @@ from benchmarks.harness.plan.sections import MemoryPlan
 from benchmarks.harness.worker import memory as memory_pass
 from frameworks.contract import Recipe, Start, Unsupported
 from results.schema import JobKey, Memory
+from tests.frameworks.certificates.tracing import clean_trace, traced_work
 from tests.frameworks.conftest import Eyes, make_spec, needed, new_session, unsupported
-from tests.frameworks.tracing import clean_trace, traced_work
 
 KERAS = ("hf_tf", "keras_rnn")
 STEPS = 3

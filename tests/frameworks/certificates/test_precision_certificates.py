@@ -1,7 +1,7 @@
 """Certificates in bf16, whose bounds come from one backend's own runs in bf16 and in fp32: a clean
 one holds, and faults larger than the rounding are caught.
 
-`pytest tests/frameworks/test_precision_certificates.py -s` prints what was caught at which check:
+`pytest tests/frameworks/certificates/test_precision_certificates.py -s` prints what was caught at which check:
 the second table in docs/equivalence.md.
 """
 
@@ -16,9 +16,9 @@ from benchmarks.harness.equivalence.checks import describe
 from benchmarks.harness.equivalence.trace import Traced
 from frameworks.contract import Session, SessionSpec, Start, unsupported_precision
 from results.schema import Certificate
-from tests.frameworks import test_faults
+from tests.frameworks.certificates import faults
+from tests.frameworks.certificates.tracing import clean_trace, traced
 from tests.frameworks.conftest import make_spec, needed, new_session
-from tests.frameworks.tracing import clean_trace, traced
 
 BACKENDS = ("hf_torch", "hf_tf")
 
@@ -29,12 +29,12 @@ def start(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) ->
         needed(backend)
     if why := unsupported_precision("cpu", "bf16"):
         pytest.skip(why)
-    return test_faults.curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
+    return faults.curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
 
 
 def work_in(start: Start, precision: str) -> SessionSpec:
     return make_spec(
-        start, test_faults.EXAMPLES, hash_batches=True, precision=precision, **test_faults.FIELDS
+        start, faults.EXAMPLES, hash_batches=True, precision=precision, **faults.FIELDS
     )
 
 
@@ -83,22 +83,22 @@ def loss_scale_left_in(monkeypatch):
         mean = torch.nn.functional.cross_entropy(logits, labels, reduction="sum") / count
         return 128 * mean - 127 * mean.detach()
 
-    test_faults.of_loss(monkeypatch, loss)
+    faults.of_loss(monkeypatch, loss)
 
 
 IN_SESSION = [
     (weights_rounded, "starting weights", None),
     (updates_rounded, "first update", 2),
-    (test_faults.mask_ignored, "weights", None),
-    (test_faults.dropout_left_on, "gradient norm", 1),
-    (test_faults.decay_in_the_gradient, "first update", 2),
+    (faults.mask_ignored, "weights", None),
+    (faults.dropout_left_on, "gradient norm", 1),
+    (faults.decay_in_the_gradient, "first update", 2),
 ]
 IN_MODULES = [
     (loss_scale_left_in, "gradient norm", 1),
-    (test_faults.accumulation_not_averaged, "gradient norm", 1),
-    (test_faults.partial_batch_weighted, "loss", 6),
-    (test_faults.labels_shifted, "gradient norm", 1),
-    (test_faults.warmup_one_step_early, "learning rate", 1),
+    (faults.accumulation_not_averaged, "gradient norm", 1),
+    (faults.partial_batch_weighted, "loss", 6),
+    (faults.labels_shifted, "gradient norm", 1),
+    (faults.warmup_one_step_early, "learning rate", 1),
 ]
 
 

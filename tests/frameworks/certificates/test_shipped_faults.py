@@ -1,7 +1,7 @@
 """The certificates that the profiles ship can fail: each fault of an optimizer, under the very
 recipe that a profile's traces are taken with, is several times over its bound.
 
-`pytest tests/frameworks/test_shipped_faults.py -s` prints by how much: the table in
+`pytest tests/frameworks/certificates/test_shipped_faults.py -s` prints by how much: the table in
 docs/equivalence.md.
 """
 
@@ -18,9 +18,9 @@ from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
 from frameworks.contract import Session, SessionSpec, Start
-from tests.frameworks import test_faults as faults
+from tests.frameworks.certificates import faults
+from tests.frameworks.certificates.tracing import clean_trace, traced
 from tests.frameworks.conftest import make_examples, needed, new_session
-from tests.frameworks.tracing import clean_trace, traced
 
 TASK = "mnli"
 LENGTH = 128  # tokens at most, in any of the profiles

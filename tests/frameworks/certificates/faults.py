@@ -1,10 +1,5 @@
-"""The certificate can fail: every deliberate fault is caught, and the check that fails first, with
-its step, is the one that names it.
-
-Each fault is put into PyTorch's backend at one of its seams and laid beside a clean trace of
-TensorFlow. `pytest tests/frameworks/test_faults.py -s`
-prints what was caught at which check: the table in docs/equivalence.md.
-"""
+"""Deliberate faults, each put into a backend at one of its seams, with the check that has to fail
+first and its step."""
 
 from __future__ import annotations
 
@@ -16,16 +11,10 @@ from math import sqrt
 from pathlib import Path
 
 import numpy as np
-import pytest
 import safetensors.numpy
 
-from benchmarks.harness.equivalence.certificate import certify
-from benchmarks.harness.equivalence.checks import describe
-from benchmarks.harness.equivalence.trace import Traced
 from frameworks import contract
-from frameworks.contract import Examples, Session, SessionSpec, Start
-from tests.frameworks.conftest import make_spec, needed, new_session
-from tests.frameworks.tracing import clean_trace, evaluation, traced
+from frameworks.contract import Examples, Session, Start
 
 # Two epochs of six steps, each with a last batch of 2 examples after one of 4; clipping is at
 # work in a part of the steps.
@@ -38,13 +27,9 @@ FIELDS: dict[str, object] = {
     "padding": "longest",
     "max_gradient_norm": 0.5,
 }
+
+
 EXAMPLES = 46
-
-
-@pytest.fixture(scope="module")
-def spec(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) -> SessionSpec:
-    start = curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
-    return make_spec(start, EXAMPLES, hash_batches=True, **FIELDS)
 
 
 def curved(start: Start, folder: Path) -> Start:
@@ -56,16 +41,6 @@ def curved(start: Start, folder: Path) -> Start:
             weights[name] = weights[name] * 6
     safetensors.numpy.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return dataclasses.replace(start, folder=folder)
-
-
-@pytest.fixture(scope="module")
-def reference(spec: SessionSpec) -> Traced:
-    needed("hf_torch")
-    needed("hf_tf")
-    return clean_trace("hf_tf", spec)
-
-
-# Faults of the optimizer: put into a session that is ready to train.
 
 
 def epsilon_unscaled(session: Session) -> None:
@@ -119,9 +94,6 @@ def decay_in_the_gradient(session: Session) -> None:
     session.optimizer.register_step_pre_hook(add)
 
 
-# Faults of the model.
-
-
 def before_forward(session: Session, change: Callable[[dict], None]) -> None:
     def hook(module, arguments, inputs):
         inputs = dict(inputs)
@@ -173,25 +145,6 @@ IN_SESSION = [
     ("another seed for the head", another_head, "starting weights", None),
     ("gelu approximated by tanh", gelu_by_tanh, "starting logits", None),
 ]
-
-
-@pytest.mark.parametrize(
-    ("fault", "inject", "check", "step"), IN_SESSION, ids=[row[1].__name__ for row in IN_SESSION]
-)
-def test_a_fault_in_the_session_is_caught(
-    reference: Traced,
-    spec: SessionSpec,
-    fault: str,
-    inject: Callable[[Session], None],
-    check: str,
-    step: int | None,
-) -> None:
-    session = new_session("hf_torch", spec)
-    inject(session)
-    caught(fault, reference, traced("hf_torch", session), check, step)
-
-
-# Faults of loss, schedule and batches: put into the backend's modules before it is built.
 
 
 def from_logits_wrong(monkeypatch):
@@ -310,25 +263,6 @@ IN_MODULES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("fault", "inject", "check", "step"), IN_MODULES, ids=[row[1].__name__ for row in IN_MODULES]
-)
-def test_a_fault_in_the_backend_is_caught(
-    reference: Traced,
-    spec: SessionSpec,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: str,
-    inject: Callable[[pytest.MonkeyPatch], None],
-    check: str,
-    step: int | None,
-) -> None:
-    inject(monkeypatch)
-    caught(fault, reference, clean_trace("hf_torch", spec), check, step)
-
-
-# Faults of the data that a backend is given.
-
-
 def premise_only(examples: Examples) -> Examples:
     rows = [
         examples.ids[a : a + n]
@@ -345,66 +279,3 @@ def types_not_given(examples: Examples) -> Examples:
 
 def labels_moved(examples: Examples) -> Examples:
     return dataclasses.replace(examples, labels=(examples.labels + 1) % 3)
-
-
-@pytest.mark.parametrize(
-    ("fault", "change"),
-    [
-        ("premise only", premise_only),
-        ("token types dropped from the batch", types_not_given),
-        ("labels shifted by one class, in the data", labels_moved),
-    ],
-)
-def test_a_fault_in_the_data_is_caught(
-    reference: Traced, spec: SessionSpec, fault: str, change: Callable[[Examples], Examples]
-) -> None:
-    session = new_session("hf_torch", dataclasses.replace(spec, train=change(spec.train)))
-    trace = traced("hf_torch", session, change(evaluation(spec.start)))
-    caught(fault, reference, trace, "batches", 1)
-
-
-def test_keras_own_epsilon_is_caught_in_tensorflow(
-    spec: SessionSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In the backend where the convention is another: epsilon as Keras's own Adam has it."""
-    needed("hf_tf")
-    import tensorflow as tf
-
-    from frameworks.hf_tf import optimizer
-
-    step_of = optimizer.AdamW.update_step
-
-    def unscaled(self, gradient, variable):
-        given = self.epsilon
-        scale = tf.sqrt(
-            1 - tf.cast(self.beta_2, tf.float64) ** tf.cast(self.iterations + 1, tf.float64)
-        )
-        self.epsilon = given / scale
-        try:
-            step_of(self, gradient, variable)
-        finally:
-            self.epsilon = given
-
-    monkeypatch.setattr(optimizer.AdamW, "update_step", unscaled)
-    clean = clean_trace("hf_torch", spec)
-    caught(
-        "epsilon not scaled, in TensorFlow", clean, clean_trace("hf_tf", spec), "first update", 2
-    )
-
-
-def test_without_a_fault_it_holds(reference: Traced, spec: SessionSpec) -> None:
-    certificate = certify(reference, clean_trace("hf_torch", spec))
-    assert certificate.holds, certificate.verdict
-    assert 0 < certificate.clipped_steps < certificate.steps
-    assert certificate.epochs == 2
-
-
-def caught(fault: str, reference: Traced, trace: Traced, check: str, step: int | None) -> None:
-    certificate = certify(reference, trace)
-    failed = next((c for c in certificate.checks if c.name == certificate.failed_first), None)
-    print(
-        f"\n| {fault} | {describe(failed) if failed else 'nothing'} | {certificate.likely_cause} |"
-    )
-    assert not certificate.holds, fault
-    assert failed is not None and failed.name == check, certificate.verdict
-    assert step is None or failed.step == step, certificate.verdict

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.harness.equivalence.certificate import certify
 from frameworks.contract import Start
+from tests.frameworks.certificates.tracing import clean_trace, traced_work
 from tests.frameworks.conftest import needed
-from tests.frameworks.tracing import clean_trace, traced_work
 
 # The median gradient norm of these models, so that a part of the steps is clipped.
 LIMITS = {"bert": 0.5, "distilbert": 0.5, "gpt2": 1.5}

@@ -1,0 +1,1 @@
+"""Certificates of real backends: with and without deliberate faults."""
