@@ -110,7 +110,7 @@ class LimitJob:
         """Takes one probe; the measurement where it ends the search."""
         probe = self._prober.probe(batch)
         if self._prober.peaks_are_counts:
-            self._search.peaks_are_counts()
+            self._search.peaks.are_counts()
         self._probes.append(probe)
         self._record(self._unfinished())
         self._show(probe_text(probe))

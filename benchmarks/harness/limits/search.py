@@ -12,7 +12,7 @@ steps, then by bisection.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.harness.plan.batch_sizes import grid
@@ -59,6 +59,51 @@ def fit_line(peaks: dict[int, int]) -> Fit | None:
     return Fit(peaks[largest] - slope * largest, slope)
 
 
+class Peaks:
+    """The known peaks of a workload, and the limit that a line through them predicts."""
+
+    def __init__(self, budget_bytes: int, sizes: Sequence[int], peaks: dict[int, int]) -> None:
+        """`sizes` is the grid; `peaks` in bytes by batch size."""
+        self.bytes = dict(peaks)
+        self._budget_bytes, self._sizes = budget_bytes, sizes
+        self._room_bytes, self._farthest = float(budget_bytes), FARTHEST
+
+    def are_counts(self) -> None:
+        """The peaks are the bytes that an allocator counts as in use. They cannot fill the budget,
+        and the count grows more slowly for small sizes than for large ones."""
+        self._farthest = COUNT_FARTHEST
+        self._room_bytes = self._budget_bytes * (1 - COUNT_RESERVE)
+
+    @property
+    def fit(self) -> Fit | None:
+        """The line; None with fewer than two peaks."""
+        return fit_line(self.bytes)
+
+    @property
+    def grow(self) -> bool:
+        """Whether the peaks grow with the batch, so that their line predicts the limit."""
+        return self.fit is None or self.fit.bytes_per_example > 0
+
+    def predicted_place(self) -> int | None:
+        """The place of the predicted limit in the grid, -1 where not even one example should fit;
+        None without a line."""
+        fit = self.fit
+        if fit is None:
+            return None
+        largest_known = max(self.bytes)
+        times = self._farthest
+        if fit.bytes_per_example <= 0:  # the line does not say where the peaks will grow
+            times = 2 if largest_known < SECOND_PROBE else 4
+        largest = min(fit.largest(self._room_bytes), times * largest_known, self._sizes[-1])
+        return bisect_right(self._sizes, largest) - 1
+
+    def second_size(self) -> int:
+        """The size of the second probe: as far from the first as is certain to be cheap. The peak
+        of b examples is at most b times that of one."""
+        ((batch, peak),) = self.bytes.items()
+        return min(SECOND_PROBE, max(batch + 1, 2 * batch * int(self._room_bytes // max(1, peak))))
+
+
 class Search:
     """Chooses the next batch size to try, until the limit is proven.
 
@@ -78,26 +123,19 @@ class Search:
     ) -> None:
         """`peaks`: of the same workload under other budgets, in bytes by batch size; they shape the
         line and prove nothing here. `expected`: the expected limit. `counts`: see
-        `peaks_are_counts`."""
-        self._budget_bytes, self._sizes = budget_bytes, grid(highest)
-        self._room_bytes, self._farthest = float(budget_bytes), FARTHEST
+        `Peaks.are_counts`."""
+        self._sizes = grid(highest)
+        self.peaks = Peaks(budget_bytes, self._sizes, peaks or {})
         self._expected: int | None = None
         if expected is not None:
             self.start_at(expected)
-        self._peaks = dict(peaks or {})
         self._trained: set[int] = set()
         self._failures: dict[int, list[Outcome]] = {}
         self._surprises = self._up = self._down = 0
         if counts:
-            self.peaks_are_counts()
+            self.peaks.are_counts()
         for probe in probes:
             self.add(probe)
-
-    def peaks_are_counts(self) -> None:
-        """The peaks are the bytes that an allocator counts as in use. They cannot fill the budget,
-        and the count grows more slowly for small sizes than for large ones."""
-        self._farthest = COUNT_FARTHEST
-        self._room_bytes = self._budget_bytes * (1 - COUNT_RESERVE)
 
     def start_at(self, expected: int) -> None:
         """Looks first where the limit is expected."""
@@ -111,7 +149,7 @@ class Search:
         if probe.outcome == "ok":
             self._trained.add(probe.batch_size)
             if probe.peak_bytes is not None:
-                self._peaks[probe.batch_size] = probe.peak_bytes
+                self.peaks.bytes[probe.batch_size] = probe.peak_bytes
             # Also where the last size that should train did, and now a larger one should.
             wrong = predicted is not None and (
                 place > predicted or place == predicted < (self._predicted() or 0)
@@ -138,37 +176,29 @@ class Search:
 
     @property
     def fit(self) -> Fit | None:
-        """The line through this search's own peaks; None with fewer than two."""
-        return fit_line(self._peaks)
-
-    @property
-    def _rises(self) -> bool:
-        """Whether the peaks grow with the batch, so that their line predicts the limit."""
-        return self.fit is None or self.fit.bytes_per_example > 0
+        """The line through the peaks; None with fewer than two."""
+        return self.peaks.fit
 
     def next(self) -> int | None:
         """The next batch size to try; None when the limit is proven, or lies at `highest`."""
-        low = self._place(self.limit)
+        low, fails_at = self._place(self.limit), self.fails_at
         if low == len(self._sizes) - 1:
             return None
-        high = len(self._sizes) if self.fails_at is None else self._place(self.fails_at)
-        if high - low == 1 and self.fails_at is not None:
-            return self.fails_at if self._unconfirmed(self.fails_at) else None
+        high = len(self._sizes) if fails_at is None else self._place(fails_at)
+        if high - low == 1 and fails_at is not None:
+            # A disguised failure proves the limit only if it happens twice.
+            return fails_at if self._failures[fails_at] == ["disguised_oom"] else None
         return self._sizes[min(max(self._wanted(low, high), low + 1), high - 1)]
-
-    def _unconfirmed(self, batch: int) -> bool:
-        """A disguised failure proves the limit only if it happens twice."""
-        return self._failures[batch] == ["disguised_oom"]
 
     def _wanted(self, low: int, high: int) -> int:
         """The place in the grid to try, before it is clamped to the bracket."""
         predicted = self._predicted()
-        if not self._peaks:
-            return self._blind(low, high)
+        if not self.peaks.bytes:
+            return self._without_peaks(low, high)
         if predicted is None:
-            second = self._place(self._second())
+            second = self._place(self.peaks.second_size())
             return second if second < high else (low + high) // 2
-        if high < len(self._sizes) and not self._rises:
+        if high < len(self._sizes) and not self.peaks.grow:
             return (low + high) // 2
         if self._down and high - 3 ** (self._down - 1) > low:
             return int(min(predicted, max(high - 3 ** (self._down - 1), (low + high) // 2)))
@@ -182,8 +212,8 @@ class Search:
             return (low + high) // 2
         return predicted
 
-    def _blind(self, low: int, high: int) -> int:
-        """Without any peak: a small size, then twice the last, then bisection."""
+    def _without_peaks(self, low: int, high: int) -> int:
+        """A small size, then twice the last, then bisection."""
         if high < len(self._sizes):
             return (low + high) // 2
         if self._trained:
@@ -191,29 +221,13 @@ class Search:
         first = self._place(FIRST_PROBE)
         return first if self._expected is None else min(first, self._expected)
 
-    def _second(self) -> int:
-        """The size of the second probe: as far from the first as is certain to be cheap. The peak
-        of b examples is at most b times that of one."""
-        ((batch, peak),) = self._peaks.items()
-        return min(SECOND_PROBE, max(batch + 1, 2 * batch * int(self._room_bytes // max(1, peak))))
-
     def _predicted(self) -> int | None:
-        """The place of the predicted limit: -1 where not even one example should fit."""
-        if self._expected is not None and self._may_be(self._expected):
-            return self._expected
-        fit = self.fit
-        if fit is None:
-            return None
-        largest_known = max(self._peaks)
-        times = self._farthest
-        if fit.bytes_per_example <= 0:  # the line does not say where the peaks will grow
-            times = 2 if largest_known < SECOND_PROBE else 4
-        largest = min(fit.largest(self._room_bytes), times * largest_known, self._sizes[-1])
-        return bisect_right(self._sizes, largest) - 1
-
-    def _may_be(self, expected: int) -> bool:
-        """Whether the limit may still be close to the expected one."""
-        return self._place(self.limit) <= expected and len(self._failures) < EXPECTED_FAILS
+        """The place of the predicted limit: the expected one as long as the probes allow it."""
+        if self._expected is not None:
+            allowed = self._place(self.limit) <= self._expected
+            if allowed and len(self._failures) < EXPECTED_FAILS:
+                return self._expected
+        return self.peaks.predicted_place()
 
     def _place(self, batch: int) -> int:
         """The place in the grid of the largest size up to `batch`; -1 below the smallest."""

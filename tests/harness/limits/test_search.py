@@ -162,7 +162,7 @@ def test_an_allocators_count_is_followed_with_care() -> None:
     search = Search(budget, 1024)
     while (batch := search.next()) is not None:
         probes.append(attempt(batch, memory, 0.92 * budget, "disguised_oom"))
-        search.peaks_are_counts()
+        search.peaks.are_counts()
         search.add(probes[-1])
     assert proven(search, probes, 1024) and len(probes) <= 6
 
