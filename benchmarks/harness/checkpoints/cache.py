@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -11,23 +10,17 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from benchmarks.harness.errors import UserError
-
-_CANNOT_WRITE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOTDIR,
-    errno.EEXIST,
-}
+from benchmarks.harness.data.tasks import user_path
+from benchmarks.harness.errors import UserError, first_line
 
 
 def cache_folder() -> Path:
     """FTBENCH_CACHE if set, else the platform's cache folder of the user."""
-    named = os.environ.get("FTBENCH_CACHE")
-    return Path(named).absolute() if named else Path(platformdirs.user_cache_dir("ftbench", False))
+    named = os.environ.get("FTBENCH_CACHE") or platformdirs.user_cache_dir("ftbench", False)
+    folder = user_path(named)
+    if named.startswith("~") and str(folder) == named:  # nobody's home
+        raise UserError(f"cache folder {named!r}: no home folder; set FTBENCH_CACHE to a folder")
+    return folder.absolute()
 
 
 def make_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Path], bool]) -> bool:
@@ -53,10 +46,8 @@ def make_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Pat
             finally:
                 _remove(partial)
     except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
-            raise
         raise UserError(
-            f"cannot write {target} ({error.strerror}): free some space there, or set "
+            f"cannot write {target} ({error.strerror or first_line(error)}): free some space there, or set "
             "FTBENCH_CACHE to another folder"
         ) from error
     return False

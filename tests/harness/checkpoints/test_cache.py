@@ -106,3 +106,24 @@ def test_two_processes_make_it_once(tmp_path):
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
     assert (tmp_path / "log").read_text() == "made\n"
+
+
+@pytest.mark.parametrize("named", ["~nobody-here/cache", "~nobody-here"])
+def test_a_cache_without_a_home_is_reported(monkeypatch, named):
+    monkeypatch.setenv("FTBENCH_CACHE", named)
+    with pytest.raises(UserError, match="no home folder"):
+        cache_folder()
+
+
+def test_a_cache_may_begin_with_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FTBENCH_CACHE", "~/cache")
+    assert cache_folder() == tmp_path / "cache"
+
+
+def test_any_refusal_of_the_file_system_is_reported(tmp_path):
+    def fail(path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(UserError, match="cannot write .*Input/output error.*FTBENCH_CACHE"):
+        make_once(tmp_path / "thing", fail, says("x"))
