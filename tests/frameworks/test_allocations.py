@@ -197,7 +197,7 @@ def test_no_weights_are_needed(starts: dict[str, Start], tmp_path: Path) -> None
     assert np.array_equal(trace(bare).bytes, trace(start).bytes)
 
 
-def test_the_command_tells_what_fits_on_a_gpu_that_is_not_here(
+def test_the_command_predicts_what_fits_on_a_gpu_that_is_not_here(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main.main(

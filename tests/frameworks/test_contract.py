@@ -208,7 +208,9 @@ def test_embeddings_are_look_up_tables_only() -> None:
     assert not is_embedding("classifier.weight")
 
 
-def test_a_cpu_lacks_tf32_and_what_its_flags_do_not_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_supports_neither_tf32_nor_what_its_flags_do_not_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"avx2"}))
     assert contract.unsupported_precision("cpu", "fp32") is None
     assert "TF32" in (contract.unsupported_precision("cpu", "tf32") or "")

@@ -19,7 +19,7 @@ from benchmarks.harness.plan.sections import MemoryPlan
 from benchmarks.harness.worker import memory as memory_pass
 from frameworks.contract import Recipe, Start, Unsupported
 from results.schema import JobKey, Memory
-from tests.frameworks.certificates.tracing import clean_trace, traced_work
+from tests.frameworks.certificates.tracing import clean_trace, traced_spec
 from tests.frameworks.conftest import Eyes, make_spec, needed, new_session, unsupported
 
 KERAS = ("hf_tf", "keras_rnn")
@@ -37,7 +37,7 @@ needs_eight_bit = pytest.mark.skipif(
 def test_checkpointing_computes_layers_twice_and_changes_nothing_else(
     starts: dict[str, Start], architecture: str, loop: str
 ) -> None:
-    """Dropout is on: the recomputed layers must draw it as the first time."""
+    """Dropout is on: the recomputed layers must draw the same masks."""
 
     def run(**fields: object) -> tuple[int, list[float], bool]:
         session, calls = (
@@ -61,7 +61,7 @@ def test_checkpointing_computes_layers_twice_and_changes_nothing_else(
     assert (plain[2], checkpointed[2]) == (False, True)
 
 
-def test_recomputing_in_tensorflow_draws_dropout_anew() -> None:
+def test_recomputing_in_tensorflow_draws_other_dropout() -> None:
     """The reason for which the TensorFlow backend refuses it."""
     needed("hf_tf")
     import tensorflow as tf
@@ -98,7 +98,7 @@ def test_keras_cannot_recompute_a_layer_that_takes_a_mask() -> None:
         called(tf.ones((1, 3, 2)), tf.ones((1, 3), tf.bool))
 
 
-def test_what_keras_lacks_is_refused_by_name(starts: dict[str, Start]) -> None:
+def test_what_keras_does_not_have_is_refused_by_name(starts: dict[str, Start]) -> None:
     for backend in KERAS:
         for field, value in (("optimizer", "adamw_8bit"), ("gradient_checkpointing", True)):
             spec = make_spec(starts["bert"], **{field: value})
@@ -112,7 +112,7 @@ def test_what_keras_lacks_is_refused_by_name(starts: dict[str, Start]) -> None:
 @pytest.mark.parametrize(
     ("asked", "word"), [("no-such-package>=1", "not installed"), ("numpy<1", "needed is numpy<1")]
 )
-def test_a_missing_eight_bit_optimizer_is_refused_with_the_mend(
+def test_a_missing_eight_bit_optimizer_is_refused_and_says_how_to_install_it(
     starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch, asked: str, word: str
 ) -> None:
     package = importlib.import_module("frameworks.hf_torch")
@@ -228,7 +228,7 @@ def test_adafactor_is_the_same_work_in_both_frameworks(
 ) -> None:
     for name in ("hf_torch", "hf_tf"):
         needed(name)
-    spec = traced_work(
+    spec = traced_spec(
         starts["distilbert"],
         accumulation=accumulation,
         optimizer="adafactor",
@@ -265,7 +265,7 @@ def state_size(optimizer: Any) -> int:
 
 
 @pytest.mark.once
-def test_the_phases_of_every_step_are_told(starts: dict[str, Start]) -> None:
+def test_the_phases_of_every_step_are_reported(starts: dict[str, Start]) -> None:
     session = new_session("hf_torch", make_spec(starts["bert"], 16, steps=2, accumulation=2))
     seen: list[str | None] = []
     assert session.tell_phases(seen.append)
@@ -278,7 +278,7 @@ class Silent:
         pass
 
 
-def test_the_memory_pass_tells_phases_of_one_further_step(
+def test_the_memory_pass_reports_the_phases_of_one_more_step(
     backend: str, starts: dict[str, Start]
 ) -> None:
     """A tiny model's own needs are below what the process holds anyway, so the forward pass is

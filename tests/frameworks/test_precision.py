@@ -67,11 +67,13 @@ def test_the_bits_that_every_product_kept(one: int, other: int) -> None:
         (10, True, "fp16"),
     ],
 )
-def test_the_word_promises_no_more_than_was_kept(bits: int, half: bool, word: Precision) -> None:
+def test_a_precision_promises_no_more_bits_than_were_kept(
+    bits: int, half: bool, word: Precision
+) -> None:
     assert Product(bits, half).word == word
 
 
-def test_what_is_coarser_than_every_word_has_none() -> None:
+def test_a_product_coarser_than_every_precision_has_none() -> None:
     with pytest.raises(ValueError, match="keep 3 bits"):
         _ = Product(3, half=False).word
 
@@ -107,7 +109,7 @@ def test_what_the_recipe_says_is_what_is_computed_in(
         assert effective.details["loss_scale_growth_steps"] == 2000.0
 
 
-def test_the_state_of_pytorchs_loss_scaling_is_told() -> None:
+def test_the_state_of_pytorchs_loss_scaling_is_reported() -> None:
     """Trainer has it on a GPU only."""
     needed("hf_torch")
     import torch
@@ -165,7 +167,7 @@ def refused(backend: str, spec: SessionSpec, role: Role) -> None:
 
 @pytest.mark.once
 @ROLES
-def test_products_that_a_switch_makes_coarse_are_told(
+def test_products_that_a_switch_makes_coarse_are_detected(
     start: Start, coarse_products: None, role: Role
 ) -> None:
     refused("hf_torch", make_spec(start, steps=5, record=False), role)
@@ -182,7 +184,7 @@ def test_autocast_from_outside_changes_trainer_and_not_the_bare_loop(
     assert eyes.steps == [1, 2]
 
 
-def test_attentions_products_are_looked_at_too() -> None:
+def test_the_products_of_attention_are_checked_too() -> None:
     """This switch of TensorFlow's makes batched products coarse and no others. It is read once in
     a process, so it has one of its own."""
     needed("hf_tf")
@@ -211,7 +213,7 @@ def test_attentions_products_are_looked_at_too() -> None:
 
 @ROLES
 @pytest.mark.parametrize("backend", ["hf_tf", "keras_rnn"])
-def test_another_policy_is_told(
+def test_another_policy_is_detected(
     backend: str, start: Start, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needed(backend)

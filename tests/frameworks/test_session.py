@@ -54,7 +54,7 @@ def test_loss_falls_on_what_can_be_learned(backend: str, start: Start) -> None:
     assert np.mean(curve.loss[-5:]) < 0.6 * np.mean(curve.loss[:5])
 
 
-def test_stops_when_told_and_not_one_batch_later(backend: str, start: Start) -> None:
+def test_stops_when_asked_and_not_one_batch_later(backend: str, start: Start) -> None:
     spec = make_spec(start, epochs=3, accumulation=2, hash_batches=True)
     eyes = Eyes(stop_after=4)
     curve = trained(backend, spec, eyes).curve()
@@ -150,7 +150,7 @@ def test_bf16_is_used_where_the_processor_has_it(backend: str, start: Start) -> 
     assert session.curve().loss != exact
 
 
-def test_lacking_weights_are_told(backend: str, start: Start, tmp_path) -> None:
+def test_missing_weights_are_named(backend: str, start: Start, tmp_path) -> None:
     if backend == "keras_rnn":
         pytest.skip("keras_rnn starts from no checkpoint")
     from safetensors.numpy import load_file, save_file
@@ -185,7 +185,7 @@ def test_the_bare_loop_does_the_same_work(backend: str, start: Start, accumulati
     assert ours.learning_rate == pytest.approx(theirs.learning_rate, rel=1e-6)
 
 
-def test_the_bare_loop_stops_when_told(backend: str, start: Start) -> None:
+def test_the_bare_loop_stops_when_asked(backend: str, start: Start) -> None:
     session, eyes = new_session(backend, make_spec(start, epochs=3)), Eyes(stop_after=2)
     session.train_bare(eyes)
     assert eyes.steps == [1, 2] and len(session.curve().loss) == 2
@@ -200,7 +200,7 @@ def test_the_bare_loop_says_whether_what_it_ran_was_compiled(
     assert session.effective().compiled is compiled
 
 
-def test_a_bare_loop_that_does_not_compile_is_told(
+def test_a_bare_loop_that_does_not_compile_says_so(
     backend: str, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is read is what ran: not the recipe, and not what the framework's own loop would do."""
@@ -219,7 +219,7 @@ def test_a_bare_loop_that_does_not_compile_is_told(
 
 
 @pytest.mark.parametrize("backend", ["hf_tf", "keras_rnn"])
-def test_the_bare_loop_is_not_traced_anew_for_batches_of_any_width(
+def test_the_bare_loop_is_not_traced_again_for_batches_of_any_width(
     backend: str, start: Start
 ) -> None:
     """Traced anew for every width, it would be slower than what it is the control of."""

@@ -144,7 +144,7 @@ def test_a_harmful_pickle_runs_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no pickle"])
-def test_a_damaged_pickle_is_told(tmp_path, content):
+def test_a_damaged_pickle_is_named(tmp_path, content):
     pytest.importorskip("torch")
     folder = pickled(tmp_path, {})
     (folder / "pytorch_model.bin").write_bytes(content)

@@ -38,7 +38,7 @@ def job_of(spec: SessionSpec, backend: str, role: Role) -> Job:
 
 
 def telling(called: list[str], name: str, real: Callable[[Watch], None]) -> Callable[[Watch], None]:
-    """The session's own loop, which says its name first."""
+    """The session's own loop, which records its name first."""
 
     def told(watch: Watch) -> None:
         called.append(name)

@@ -1,7 +1,7 @@
 """The certificate can fail: every deliberate fault is caught, and the check that fails first, with
 its step, is the one that names it.
 
-Each fault is put into PyTorch's backend at one of its seams and laid beside a clean trace of
+Each fault is put into PyTorch's backend at one of its seams and compared with a clean trace of
 TensorFlow. `pytest tests/frameworks/certificates/test_faults.py -s`
 prints what was caught at which check: the table in docs/equivalence.md.
 """

@@ -32,7 +32,7 @@ def start(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) ->
     return faults.curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
 
 
-def work_in(start: Start, precision: str) -> SessionSpec:
+def spec_in(start: Start, precision: str) -> SessionSpec:
     return make_spec(
         start, faults.EXAMPLES, hash_batches=True, precision=precision, **faults.FIELDS
     )
@@ -41,13 +41,13 @@ def work_in(start: Start, precision: str) -> SessionSpec:
 @pytest.fixture(scope="module")
 def exact(start: Start) -> list[Traced]:
     """Both backends in fp32."""
-    return [clean_trace(backend, work_in(start, "fp32")) for backend in BACKENDS]
+    return [clean_trace(backend, spec_in(start, "fp32")) for backend in BACKENDS]
 
 
 @pytest.fixture(scope="module")
 def reduced(start: Start) -> list[Traced]:
     """Both backends in bf16."""
-    return [clean_trace(backend, work_in(start, "bf16")) for backend in BACKENDS]
+    return [clean_trace(backend, spec_in(start, "bf16")) for backend in BACKENDS]
 
 
 def test_without_a_fault_it_holds(exact: list[Traced], reduced: list[Traced]) -> None:
@@ -113,7 +113,7 @@ def test_a_fault_in_the_session_is_caught(
     check: str,
     step: int | None,
 ) -> None:
-    session = new_session("hf_torch", work_in(start, "bf16"))
+    session = new_session("hf_torch", spec_in(start, "bf16"))
     inject(session)
     caught(inject.__name__, certify(reduced[1], traced("hf_torch", session), exact), check, step)
 
@@ -131,7 +131,7 @@ def test_a_fault_in_the_backend_is_caught(
     step: int,
 ) -> None:
     inject(monkeypatch)
-    faulty = clean_trace("hf_torch", work_in(start, "bf16"))
+    faulty = clean_trace("hf_torch", spec_in(start, "bf16"))
     caught(inject.__name__, certify(reduced[1], faulty, exact), check, step)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.harness.equivalence.certificate import certify
 from frameworks.contract import Start
-from tests.frameworks.certificates.tracing import clean_trace, traced_work
+from tests.frameworks.certificates.tracing import clean_trace, traced_spec
 from tests.frameworks.conftest import needed
 
 # The median gradient norm of these models, so that a part of the steps is clipped.
@@ -24,7 +24,7 @@ def test_the_certificate_holds(
     batches at every epoch's end."""
     for name in ("hf_torch", "hf_tf"):
         needed(name)
-    spec = traced_work(
+    spec = traced_spec(
         starts[architecture],
         steps=24,
         accumulation=accumulation,

@@ -1,4 +1,4 @@
-"""Traces of tiny sessions, for the tests that lay two backends side by side."""
+"""Traces of tiny sessions, for the tests that compare two backends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIELDS: dict[str, object] = {
 }
 
 
-def traced_work(start: Start, **fields: object) -> SessionSpec:
+def traced_spec(start: Start, **fields: object) -> SessionSpec:
     return make_spec(start, hash_batches=True, **FIELDS | fields)
 
 
