@@ -65,8 +65,8 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
     run = latest_run(tmp_path)
     assert run is not None
     report = (run / "report.md").read_text("utf-8")
-    assert "What the framework's own loop costs" in report
-    assert "How far the same thing lies from itself" in report
+    assert "Overhead of the framework's own loop" in report
+    assert "The same backend against itself" in report
 
 
 @pytest.mark.once

@@ -77,7 +77,7 @@ def test_what_two_calls_add_was_not_raced_together(
     assert set(found) == {"framework", "control"}
     assert len({timed.race for timed in found.values() if timed and timed.race}) == 2
     report = (folder / "report.md").read_text("utf-8")
-    assert " not raced together |" in report.split("What the framework's own loop costs")[1]
+    assert " not raced together |" in report.split("Overhead of the framework's own loop")[1]
 
 
 def without(package: str, folder: Path) -> Path:

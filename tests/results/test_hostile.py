@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from rich.cells import cell_len
 
 from results import store
 from results.report import render, table
 from results.report.format import plain
+from results.report.writers import terminal
 from results.report.writers.markdown import escape
 from results.schema import Measurement, RunInfo
 from tests.results import samples
@@ -253,11 +255,17 @@ def shape(markdown: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_hostile_text_stays_on_its_line_in_the_terminal(text: str) -> None:
+def test_hostile_text_stays_on_its_line_in_the_terminal(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     m = samples.sample_measurements(("imdb",))[0]
     hostile = Measurement.model_validate(poisoned(m.model_dump(), text))
     shown = table([hostile])
-    assert len(shown.splitlines()) == 4 and "\x1b" not in shown
+    assert all(cell_len(line) <= terminal.WIDTH for line in shown.splitlines()[:-1])
+    assert "\x1b" not in shown
+    monkeypatch.setattr(terminal, "WIDTH", 1000)  # nothing wraps, and only a note has its own line
+    head, row, note, proof = 3, 1, 1, 1
+    assert len(table([hostile]).splitlines()) == head + row + note + proof
 
 
 @pytest.mark.parametrize(

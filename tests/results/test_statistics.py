@@ -141,8 +141,8 @@ def test_pairing_takes_out_what_slows_both() -> None:
     assert ratio.interval and ratio.interval.width < 1e-9
 
 
-def test_windows_that_are_no_pairs() -> None:
-    with pytest.raises(ValueError, match="no pairs"):
+def test_windows_that_are_not_pairs() -> None:
+    with pytest.raises(ValueError, match="not pairs"):
         s.paired_ratio([1.0], [1.0, 2.0])
 
 
@@ -160,8 +160,8 @@ def test_wilson_known_value() -> None:
 
 
 @pytest.mark.parametrize(("correct", "total"), [(-1, 3), (4, 3), (0, 0)])
-def test_wilson_of_no_share(correct: int, total: int) -> None:
-    with pytest.raises(ValueError, match="no share"):
+def test_wilson_of_what_is_not_a_share(correct: int, total: int) -> None:
+    with pytest.raises(ValueError, match="not a share"):
         s.wilson(correct, total)
 
 
