@@ -19,7 +19,7 @@ from benchmarks.harness.cli.report import backend_titles, problems, render
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
-from benchmarks.harness.plan.plan import JobSpec
+from benchmarks.harness.plan.plan import JobSpec, Plan
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.participant import Participant, TrainingIsOver
 from benchmarks.harness.run.race import Race
@@ -68,11 +68,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         jobs = [spec for spec in jobs if spec.evaluates]
     names = {spec.key.id: spec.key.id.removeprefix(f"{spec.key.question}-") for spec in jobs}
     if "round_" not in metafunc.fixturenames:
-        metafunc.parametrize("job", jobs, ids=list(names.values()))
+        metafunc.parametrize("job", list(names), ids=list(names.values()), indirect=True)
         return
-    turns = [(spec, round_) for spec in jobs for round_ in range(plan.throughput.rounds)]
-    ids = [f"{names[spec.key.id]}-round{round_ + 1}" for spec, round_ in turns]
-    metafunc.parametrize(("job", "round_"), turns, ids=ids)
+    turns = [(job, round_) for job in names for round_ in range(plan.throughput.rounds)]
+    ids = [f"{names[job]}-round{round_ + 1}" for job, round_ in turns]
+    metafunc.parametrize(("job", "round_"), turns, ids=ids, indirect=["job"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,9 +104,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def job_of(item: pytest.Item) -> JobSpec | None:
+    """The job of a test. The parameter is its id, so that pytest-benchmark's files can hold it."""
     callspec = getattr(item, "callspec", None)
-    job = callspec.params.get("job") if callspec else None
-    return job if isinstance(job, JobSpec) else None
+    name = callspec.params.get("job") if callspec else None
+    jobs = item.config.stash[FOLDER].plan.jobs if FOLDER in item.config.stash else []
+    return next((spec for spec in jobs if spec.key.id == name), None)
 
 
 def round_of(item: pytest.Item) -> int:
@@ -121,6 +123,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     skipped = getattr(option, "benchmark_skip", False) and not option.benchmark_only
     if skipped and job_of(item) is not None:
         pytest.skip("--benchmark-skip")
+
+
+@pytest.fixture
+def job(request: pytest.FixtureRequest) -> JobSpec | None:
+    return job_of(request.node)
 
 
 @pytest.fixture(scope="session")
@@ -239,4 +246,36 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: Any) -> None:
     if FOLDER in config.stash:
-        machine_info["ftbench_device"] = config.stash[FOLDER].device.model_dump()
+        folder = config.stash[FOLDER]
+        machine_info["ftbench_device"] = folder.device.model_dump()
+        machine_info["ftbench_work"] = work_of(folder.plan)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_compare_machine_info(config: pytest.Config, compared_benchmark: Any) -> None:
+    """Refuses a comparison of different work, before anything is measured."""
+    saved = compared_benchmark["machine_info"].get("ftbench_work", {})
+    for job, work in work_of(config.stash[FOLDER].plan).items():
+        for name, value in work.items():
+            if name in saved.get(job, {}) and saved[job][name] != value:
+                pytest.exit(
+                    f"ftbench: --benchmark-compare: the saved run measured {job} with {name} = "
+                    f"{saved[job][name]!r}, this one uses {value!r}: compare runs of the same work",
+                    returncode=2,
+                )
+
+
+def work_of(plan: Plan) -> dict[str, dict[str, Any]]:
+    """What decides the work of each job."""
+    shared = {
+        "checkpoint": plan.checkpoint,
+        "data": plan.data,
+        "steps_per_window": plan.throughput.steps_per_window,
+        "evaluation_batches": plan.throughput.evaluation_batches,
+    }
+    # The number of steps follows from the number of windows, which may differ.
+    return {
+        spec.key.id: {**shared, **spec.recipe.model_dump(mode="json", exclude={"steps"})}
+        for spec in plan.jobs
+        if spec.key.question == "throughput"
+    }

@@ -64,7 +64,7 @@ def test_what_two_calls_add_was_not_raced_together(
         f"--profile {file} --results {tmp_path} -k "
     )
     done = subprocess.run(
-        ["bash", "-c", f"{command} 'not bare and not again' && {command} bare; exit $?"],
+        ["bash", "-c", f"{command} 'not control and not repeat' && {command} control; exit $?"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -89,3 +90,22 @@ def test_what_measures_nothing_starts_nothing(
     assert ended == code and text in output, output
     assert "Traceback" not in output and "INTERNALERROR" not in output
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_comparison_with_other_work_ends_before_anything_is_measured(
+    tmp_path: Path, file: Path
+) -> None:
+    saved, table = tmp_path / "saved.json", tmp_path / "table.csv"
+    only = ("--benchmark-only", "-k", "training_speed and round1")
+    code, output = suite(tmp_path, file, *only, f"--benchmark-json={saved}")
+    assert code == 0, output
+    (row,) = json.loads(saved.read_text())["benchmarks"]
+    assert row["params"]["job"].startswith("throughput-imdb-") and row["params"]["round_"] == 0
+    code, _, errors = finish(start("-m", "pytest_benchmark", "compare", saved, f"--csv={table}"))
+    assert code == 0 and row["params"]["job"] in table.read_text(), errors
+    compare = (*only, f"--benchmark-compare={saved}")
+    code, output = suite(tmp_path / "other", file, *compare, "--recipe", "batch_size=8")
+    assert code == 2 and "with batch_size = 4, this one uses 8: compare runs of the same" in output
+    assert "Traceback" not in output and not (tmp_path / "other").exists()
+    code, output = suite(tmp_path / "same", file, *compare, "--collect-only")
+    assert code == 0, output

@@ -94,11 +94,8 @@ class WorkerProcess:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._commands: IO[bytes] = self._process.stdin
         self._lines = _Lines(self._process.stdout, job.time_limit_seconds)
-        self.alive.add(self._process.pid)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        self.pid = self._process.pid
+        self.alive.add(self.pid)
 
     def go(self) -> None:
         """Lets a worker that waits take its next window.

@@ -1,20 +1,13 @@
-"""Tuning: what is tried, what is kept and dropped, and the profile that is written. Races and
-trainings come out here as a test says; `tests/benchmarks/test_tuning.py` runs real ones."""
+"""Tuning: what is tried, kept and dropped, and the profile that is written. Races and trainings are
+fakes here; `tests/benchmarks/test_tuning.py` runs real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from benchmarks.harness.jobs.attempt import Excluded
-from benchmarks.harness.jobs.environment import worker_environment
-from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice, JobSpec, Plan
 from benchmarks.harness.plan.profile import load_profile
@@ -22,11 +15,10 @@ from benchmarks.harness.tune import tuner
 from benchmarks.harness.tune.profile import profile_text
 from benchmarks.harness.tune.tuner import NoWinner, Tuner, plan_for
 from results.report.sections.tuning import sentence
-from results.schema import Device, Measurement, Score, Throughput, Tuning
-from tests.harness.tune.test_judge import BF16, BUCKETS, CPU, windows
-from tests.results import samples
+from results.schema import Tuning
+from tests.harness.tune.fake_run import EXAMPLES, FakeRun
+from tests.harness.tune.test_judge import BF16, BUCKETS
 
-EXAMPLES = 1000
 PROFILE = """
 description = "a test"
 checkpoint = "random:tiny-bert"
@@ -45,106 +37,6 @@ MALLOC_CHECK_ = "a \\"quoted\\" word"
 rounds = 6
 windows = 2
 """
-
-
-# How many examples are right, counted from the end where it is below 0; or the status of a training
-# that did not end well.
-Right = int | str
-
-
-@dataclass
-class Machine:
-    """A run whose races and trainings come out as it is told. `speed` gives a recipe's rate in a
-    round, or why its worker ends."""
-
-    path: Path
-    plan: Plan
-    speed: Callable[[JobSpec, int], float | str]
-    right: Callable[[JobSpec], Right] = lambda spec: 900
-    device: Device = CPU
-    kept: dict[str, Measurement] = field(default_factory=dict)
-    ran: list[str] = field(default_factory=list)
-
-    @property
-    def folder(self) -> Machine:
-        """It is its own run's folder."""
-        return self
-
-    def prepare(self, specs: Sequence[JobSpec]) -> dict[str, Any]:
-        return {
-            spec.key.id: Excluded(spec, "refused", "random weights")
-            if spec.key.question == "accuracy" and self.right(spec) == "refused"
-            else spec
-            for spec in specs
-        }
-
-    def measurements(self) -> list[Measurement]:
-        return sorted(self.kept.values(), key=lambda m: m.job.id)
-
-    def _record(self, spec: JobSpec, **fields: Any) -> Measurement:
-        self.ran.append(spec.key.id)
-        self.kept[spec.key.id] = samples.measurement(
-            spec.key.backend,
-            spec.key.task,
-            spec.key.question,
-            job=spec.key,
-            recipe=spec.recipe.model_dump(),
-            environment=worker_environment("hf_torch", "cpu") | spec.environment,
-            **fields,
-        )
-        return self.kept[spec.key.id]
-
-    def race(self, specs: Sequence[JobSpec], decided: Callable[[Any], bool]) -> None:
-        rates: list[list[Any]] = [[], []]
-        for round_ in range(self.plan.throughput.rounds):
-            for side, spec in zip(rates, specs, strict=True):
-                side.append(self.speed(spec, round_))
-            racing = [
-                SimpleNamespace(windows=windows(*side))
-                for side in rates
-                if not isinstance(side[-1], str)
-            ]
-            if decided(racing):
-                break
-        for side, spec in zip(rates, specs, strict=True):
-            if isinstance(side[-1], str):
-                self._record(spec, status="killed", reason=side[-1])
-            else:
-                self._record(
-                    spec,
-                    payload=Throughput(
-                        build_seconds=1,
-                        first_step_seconds=1,
-                        warmup=[],
-                        windows=windows(*side),
-                        race=specs[0].key.id,
-                    ),
-                )
-
-    def measure(self, spec: JobSpec) -> Measurement:
-        right = self.right(spec)
-        if isinstance(right, str):
-            self._record(spec, status=right, reason="no memory")
-            raise WorkerEnded("killed", "no memory", [])
-        return trained(self.path, right, self._record, spec)
-
-
-def trained(
-    folder: Path, right: int, record: Callable[..., Measurement], spec: JobSpec
-) -> Measurement:
-    """A training with its predictions."""
-    logits = np.array([[1.0, 0.0]] * abs(right) + [[0.0, 1.0]] * (EXAMPLES - abs(right)))
-    logits = logits[::-1] if right < 0 else logits
-    np.savez_compressed(
-        folder / f"{spec.key.id}.npz", test_logits=logits, test_labels=np.zeros(EXAMPLES, np.int32)
-    )
-    score = Score(examples=EXAMPLES, accuracy=abs(right) / EXAMPLES, macro_f1=0.5, loss=1.0)
-    return record(
-        spec,
-        payload=samples.accuracy("imdb", 0.9, 1.0, spec.recipe.seed).model_copy(
-            update={"scores": {"test": score}}
-        ),
-    )
 
 
 @pytest.fixture
@@ -167,17 +59,17 @@ def two_levers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuner, "levers", lambda recipe, device, variables: [BUCKETS, BF16])
 
 
-def tuned(machine: Any) -> Tuning:
-    machine.path.mkdir(exist_ok=True)
-    return Tuner(machine, lambda text: None).tune()
+def tuned(run: Any) -> Tuning:
+    run.path.mkdir(exist_ok=True)
+    return Tuner(run, lambda text: None).tune()
 
 
 pytestmark = pytest.mark.usefixtures("two_levers")
 
 
 def test_what_gains_and_holds_wins(tmp_path: Path, plan: Plan) -> None:
-    machine = Machine(tmp_path, plan, rate)
-    found = tuned(machine)
+    run = FakeRun(tmp_path, plan, rate)
+    found = tuned(run)
     assert found.levers == ["bf16", "buckets"] and found.dropped == []
     assert found.tuned_fields == {"precision": "bf16", "padding": "buckets"}
     assert found.gain == pytest.approx(3, rel=0.05) and found.gain_low and found.gain_low > 2.5
@@ -186,21 +78,21 @@ def test_what_gains_and_holds_wins(tmp_path: Path, plan: Plan) -> None:
     assert text.startswith("With bf16 and buckets, training is 3.")
     assert "the plain recipe (fp32, padded to 32, batch 8)" in text
     assert "the accuracy holds to within 1 point: 90.0% against 90.0% on 1,000 examples" in text
-    again = Machine(tmp_path, plan, rate, kept=machine.kept)  # as --resume does
+    again = FakeRun(tmp_path, plan, rate, kept=run.kept)  # as --resume does
     assert tuned(again) == found and again.ran == []
 
 
 def test_trainings_are_those_of_the_accuracy_question(tmp_path: Path, plan: Plan) -> None:
-    machine = Machine(tmp_path, plan, rate)
-    tuned(machine)
-    trainings = [m.recipe for m in machine.measurements() if m.job.question == "accuracy"]
+    run = FakeRun(tmp_path, plan, rate)
+    tuned(run)
+    trainings = [m.recipe for m in run.measurements() if m.job.question == "accuracy"]
     assert len(trainings) == 2
     assert all(
         (r["steps"], r["evaluation_interval"], r["keep_best"], r["batch_size"])
         == (200, 50, "accuracy", 8)
         for r in trainings
     )
-    races = [m.recipe for m in machine.measurements() if m.job.question == "throughput"]
+    races = [m.recipe for m in run.measurements() if m.job.question == "throughput"]
     assert all(
         (r["steps"], r["evaluation_interval"], r["keep_best"])
         == (plan.throughput.training_steps, 0, None)
@@ -218,20 +110,20 @@ def test_seeds_are_those_of_the_accuracy_question(tmp_path: Path, plan: Plan) ->
     )
     # 10 lower with one seed, 20 higher with the other: 5 higher in the mean.
     right = {42: (900, 890), 43: (900, 920)}
-    machine = Machine(
+    run = FakeRun(
         tmp_path,
         plan.model_copy(update={"jobs": [job, second]}),
         rate,
         lambda spec: right[spec.recipe.seed][spec.recipe.precision == "bf16"],
     )
-    found = tuned(machine)
+    found = tuned(run)
     assert found.accuracy and found.accuracy.seeds == [42, 43]
     assert found.accuracy.difference == pytest.approx(0.005)
     assert (found.accuracy.plain, found.accuracy.examples) == (0.9, EXAMPLES)
 
 
 def test_random_weights_are_tuned_without_accuracy(tmp_path: Path, plan: Plan) -> None:
-    found = tuned(Machine(tmp_path, plan, rate, lambda spec: "refused"))
+    found = tuned(FakeRun(tmp_path, plan, rate, lambda spec: "refused"))
     assert found.levers == ["bf16", "buckets"] and found.accuracy is None
     assert "its accuracy was not measured: random weights" in sentence(found)
 
@@ -241,14 +133,14 @@ def test_a_plain_training_that_fails_leaves_no_winner(
     tmp_path: Path, plan: Plan, status: str
 ) -> None:
     with pytest.raises(NoWinner, match=f"{status}: no memory"):
-        tuned(Machine(tmp_path, plan, rate, lambda spec: status))
+        tuned(FakeRun(tmp_path, plan, rate, lambda spec: status))
 
 
 def test_a_tuned_training_that_fails_drops_its_most_arithmetic_lever(
     tmp_path: Path, plan: Plan
 ) -> None:
     found = tuned(
-        Machine(
+        FakeRun(
             tmp_path, plan, rate, lambda spec: "killed" if spec.recipe.precision == "bf16" else 900
         )
     )
@@ -260,7 +152,7 @@ def test_a_tuned_training_that_fails_drops_its_most_arithmetic_lever(
 
 def test_what_does_not_hold_the_accuracy_is_told(tmp_path: Path, plan: Plan) -> None:
     changed = tuned(
-        Machine(
+        FakeRun(
             tmp_path,
             plan,
             rate,
@@ -279,7 +171,7 @@ def test_what_does_not_hold_the_accuracy_is_told(tmp_path: Path, plan: Plan) -> 
 def test_an_accuracy_that_cannot_be_told_is_kept_and_said(tmp_path: Path, plan: Plan) -> None:
     """As many are right, but on other examples: a thousand cannot tell one point."""
     found = tuned(
-        Machine(tmp_path, plan, rate, lambda spec: -900 if spec.recipe.precision == "bf16" else 900)
+        FakeRun(tmp_path, plan, rate, lambda spec: -900 if spec.recipe.precision == "bf16" else 900)
     )
     assert found.accuracy and found.accuracy.verdict == "cannot_tell"
     assert found.levers == ["bf16", "buckets"]
@@ -294,7 +186,7 @@ def test_the_margin_is_the_profiles(tmp_path: Path, plan: Plan) -> None:
         update={"tuning": plan.tuning.model_copy(update={"accuracy_margin": 0.05})}
     )
     found = tuned(
-        Machine(tmp_path, wide, rate, lambda spec: -900 if spec.recipe.precision == "bf16" else 900)
+        FakeRun(tmp_path, wide, rate, lambda spec: -900 if spec.recipe.precision == "bf16" else 900)
     )
     assert found.accuracy and found.accuracy.verdict == "holds"
     assert "the accuracy holds to within 5 points" in sentence(found)
@@ -305,7 +197,7 @@ def test_a_whole_that_gains_nothing_leaves_its_best_lever(
     tmp_path: Path, plan: Plan, last: float | str
 ) -> None:
     found = tuned(
-        Machine(
+        FakeRun(
             tmp_path,
             plan,
             lambda spec, round_: (
@@ -325,39 +217,39 @@ def test_a_whole_that_gains_nothing_leaves_its_best_lever(
 
 
 def test_gains_that_are_not_seen_again_leave_the_plain_recipe(tmp_path: Path, plan: Plan) -> None:
-    machine = Machine(
+    run = FakeRun(
         tmp_path,
         plan,
         lambda spec, round_: (
             rate(spec, round_) if "_all-" not in spec.key.id else 10 + round_ / 100
         ),
     )
-    found = tuned(machine)
+    found = tuned(run)
     assert (found.levers, found.tuned_fields, found.gain) == ([], {}, None)
     assert found.accuracy is None and [one.levers for one in found.dropped] == ["buckets", "bf16"]
     assert sentence(found).startswith("No gain was confirmed: the plain recipe (fp32")
-    assert not any(name.startswith("accuracy") for name in machine.ran)
+    assert not any(name.startswith("accuracy") for name in run.ran)
 
 
 def test_no_lever_gains(tmp_path: Path, plan: Plan) -> None:
-    machine = Machine(
+    run = FakeRun(
         tmp_path,
         plan,
         lambda spec, round_: 8 if spec.recipe.precision == "bf16" else 10 + round_ % 2,
     )
-    found = tuned(machine)
+    found = tuned(run)
     assert found.levers == [] and found.dropped == []
     assert sentence(found).startswith("No lever made the plain recipe (fp32, padded to 32")
     (bf16,) = (step for step in found.steps if step.lever == "bf16")
     assert bf16.reason == "slower in every round" and not bf16.kept and bf16.gain_low is None
-    throughput = machine.kept["throughput-imdb-hf_torch-03_bf16-second"].throughput
+    throughput = run.kept["throughput-imdb-hf_torch-03_bf16-second"].throughput
     assert throughput and len(throughput.windows) == 3 * 2
 
 
 def test_without_a_noise_floor_there_is_no_winner(tmp_path: Path, plan: Plan) -> None:
     with pytest.raises(NoWinner, match="against itself gave no noise floor.*killed: out of"):
         tuned(
-            Machine(
+            FakeRun(
                 tmp_path,
                 plan,
                 lambda spec, round_: (
@@ -369,14 +261,14 @@ def test_without_a_noise_floor_there_is_no_winner(tmp_path: Path, plan: Plan) ->
 
 def test_the_race_for_the_noise_floor_is_run_to_its_end(tmp_path: Path, plan: Plan) -> None:
     """Where the plain recipe is slower than itself in every round, the noise is that large."""
-    machine = Machine(
+    run = FakeRun(
         tmp_path,
         plan,
         lambda spec, round_: (
             rate(spec, round_) * (0.4 if spec.key.id.endswith("again-second") else 1)
         ),
     )
-    found = tuned(machine)
+    found = tuned(run)
     noise = found.steps[0]
     assert noise.gain_low and noise.gain_high and noise.reason is None
     assert not found.steps[1].kept  # buckets: 1.5x is within it
@@ -384,20 +276,20 @@ def test_the_race_for_the_noise_floor_is_run_to_its_end(tmp_path: Path, plan: Pl
 
 def test_a_race_is_taken_again_unless_it_is_of_this_very_work(tmp_path: Path, plan: Plan) -> None:
     """A name alone says little: after a stop another way may lead to it."""
-    machine = Machine(tmp_path, plan, rate)
-    tuned(machine)
+    run = FakeRun(tmp_path, plan, rate)
+    tuned(run)
     name = "throughput-imdb-hf_torch-04_with_buckets-second"
     first = name.replace("second", "first")
-    timed = machine.kept[name].throughput
+    timed = run.kept[name].throughput
     assert timed
     for changed in (
-        {"recipe": machine.kept[name].recipe | {"padding": "longest"}},
+        {"recipe": run.kept[name].recipe | {"padding": "longest"}},
         {"environment": {}},
         {"payload": timed.model_copy(update={"race": "another"})},
         {"status": "failed"},
     ):
-        kept = machine.kept | {name: machine.kept[name].model_copy(update=changed)}
-        again = Machine(tmp_path, plan, rate, kept=kept)
+        kept = run.kept | {name: run.kept[name].model_copy(update=changed)}
+        again = FakeRun(tmp_path, plan, rate, kept=kept)
         tuned(again)
         assert again.ran == [first, name]
 
@@ -415,7 +307,7 @@ def test_races_have_rounds_enough_for_an_interval(plan: Plan) -> None:
 def test_the_winner_is_a_profile_that_loads(tmp_path: Path, plan: Plan) -> None:
     plan = plan.model_copy(update={"command": "ftbench tune\n[recipe]", "data": 'dir:a "q" é'})
     file = tmp_path / "tuned.toml"
-    file.write_text(profile_text(tuned(Machine(tmp_path, plan, rate)), plan))
+    file.write_text(profile_text(tuned(FakeRun(tmp_path, plan, rate)), plan))
     profile = load_profile(str(file))
     assert (profile.data, profile.checkpoint) == ('dir:a "q" é', "random:tiny-bert")
     assert (profile.job_seconds, profile.tasks["imdb"].train_examples) == (7000, 10)
