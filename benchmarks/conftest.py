@@ -45,6 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{EVALUATION}: only for jobs that evaluate too")
+    if not hasattr(config.option, "compare_finders"):  # `pytest .` has read its options already
+        return
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError(
             "ftbench: -n: benchmarks that run at the same time disturb each other: leave -n out"
@@ -62,6 +64,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`job` is every job of the module's question. With `round_`, every job comes once a round."""
     if "job" not in metafunc.fixturenames:
         return
+    if FOLDER not in metafunc.config.stash:
+        pytest.skip("ftbench: name the folder: pytest benchmarks", allow_module_level=True)
     plan = metafunc.config.stash[FOLDER].plan
     jobs = [spec for spec in plan.jobs if spec.key.question == metafunc.module.QUESTION]
     if metafunc.definition.get_closest_marker(EVALUATION):

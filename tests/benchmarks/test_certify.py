@@ -53,7 +53,7 @@ def one_changed(folder: Path, name: str) -> Path:
     return copy / f"{name}.json"
 
 
-def test_certify_takes_traces_and_tells(tmp_path: Path, profile: Path) -> None:
+def test_certify_records_traces_and_compares_them(tmp_path: Path, profile: Path) -> None:
     backends = here("hf_torch", "hf_tf")
     code, output, errors = ftbench("certify", "--profile", profile, "--results", tmp_path)
     folder = latest_run(tmp_path)
@@ -96,7 +96,7 @@ def test_certify_takes_traces_and_tells(tmp_path: Path, profile: Path) -> None:
         (["--question", "memory"], "--question: `ftbench certify` only answers equivalence"),
     ],
 )
-def test_bad_input_is_told(arguments: list[str], message: str) -> None:
+def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
     code, _, errors = ftbench("certify", *arguments)
     assert code == 2 and message in errors and len(errors.splitlines()) == 1
 

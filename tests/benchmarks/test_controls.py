@@ -70,7 +70,7 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
 
 
 @pytest.mark.once
-def test_pytest_runs_them_too_and_a_resumed_race_is_taken_again_as_a_whole(
+def test_pytest_runs_them_too_and_a_resumed_race_is_repeated_as_a_whole(
     tmp_path: Path, profile: Profile
 ) -> None:
     backends = here("hf_torch", "keras_rnn")[:1]

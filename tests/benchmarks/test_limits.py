@@ -177,7 +177,7 @@ def wait_for_probes(results: Path, count: int) -> Measurement:
 
 
 @pytest.mark.once
-def test_a_killed_search_goes_on_from_its_probes(tmp_path: Path, profile: Profile) -> None:
+def test_a_killed_search_is_resumed_from_its_probes(tmp_path: Path, profile: Profile) -> None:
     """Under the default budget, all that is free: by then it is another figure."""
     (backend, *_) = here("hf_torch", "keras_rnn")
     process = start(
@@ -249,7 +249,7 @@ def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
         (("run", "--budget", "6GiB"), "say how a batch limit is found"),
     ],
 )
-def test_bad_input_is_told_in_one_line(
+def test_bad_input_is_one_line(
     arguments: tuple[str, ...],
     message: str,
     tmp_path: Path,

@@ -30,7 +30,7 @@ Profile = Callable[..., Path]
 pytestmark = pytest.mark.once
 
 
-def test_levers_are_raced_the_winner_is_written_and_a_stopped_tuning_goes_on(
+def test_levers_are_raced_the_winner_is_written_and_a_stopped_tuning_is_resumed(
     tmp_path: Path, profile: Profile
 ) -> None:
     (backend,) = here("hf_torch", "keras_rnn")[:1]

@@ -68,7 +68,7 @@ def test_it_is_describe_in_other_words(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", NEITHER)
-def test_other_errors_are_never_taken_for_memory(text: str) -> None:
+def test_other_errors_never_count_as_memory(text: str) -> None:
     assert of_exception(text) == "error"
 
 

@@ -83,7 +83,7 @@ def run_with(tmp_path: Path) -> Callable[[Statuses], RunFolder]:
         ),
     ],
 )
-def test_a_race_is_taken_again_as_a_whole(
+def test_a_race_is_repeated_as_a_whole(
     run_with: Callable[[Statuses], RunFolder], statuses: Statuses, pending: list[str]
 ) -> None:
     assert [spec.key.id for spec in run_with(statuses).pending()] == pending

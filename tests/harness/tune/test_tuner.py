@@ -150,7 +150,9 @@ def test_a_tuned_training_that_fails_drops_its_most_arithmetic_lever(
     assert "Dropped bf16: its training gave no accuracy: killed: no memory." in sentence(found)
 
 
-def test_what_does_not_hold_the_accuracy_is_told(tmp_path: Path, plan: Plan) -> None:
+def test_a_recipe_that_loses_accuracy_is_dropped_with_the_reason(
+    tmp_path: Path, plan: Plan
+) -> None:
     changed = tuned(
         FakeRun(
             tmp_path,
@@ -168,7 +170,9 @@ def test_what_does_not_hold_the_accuracy_is_told(tmp_path: Path, plan: Plan) -> 
     assert "Dropped bf16: the accuracy does not hold, 70.0% against 90.0% on 1,000" in text
 
 
-def test_an_accuracy_that_cannot_be_told_is_kept_and_said(tmp_path: Path, plan: Plan) -> None:
+def test_a_recipe_whose_accuracy_is_undecided_is_kept_and_reported(
+    tmp_path: Path, plan: Plan
+) -> None:
     """As many are right, but on other examples: a thousand cannot tell one point."""
     found = tuned(
         FakeRun(tmp_path, plan, rate, lambda spec: -900 if spec.recipe.precision == "bf16" else 900)
@@ -274,7 +278,7 @@ def test_the_race_for_the_noise_floor_is_run_to_its_end(tmp_path: Path, plan: Pl
     assert not found.steps[1].kept  # buckets: 1.5x is within it
 
 
-def test_a_race_is_taken_again_unless_it_is_of_this_very_work(tmp_path: Path, plan: Plan) -> None:
+def test_a_race_is_repeated_unless_it_was_of_exactly_this_work(tmp_path: Path, plan: Plan) -> None:
     """A name alone says little: after a stop another way may lead to it."""
     run = FakeRun(tmp_path, plan, rate)
     tuned(run)
