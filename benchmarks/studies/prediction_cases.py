@@ -1,5 +1,5 @@
-"""Predictions held against what was measured: every probe that ended well and every limit of the
-named runs, and the published figures of results/reference.toml."""
+"""Cases in which a prediction can be compared with a figure: every probe that trained and every limit
+of some runs, and the published figures of results/reference.toml."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from benchmarks.harness.predict.workload import (
     FIELDS,
     Target,
     Workload,
-    of_memory,
-    problems,
-    started,
-    traced,
+    memory_recipe,
+    prepared_starts,
+    trace_workloads,
+    unsupported_settings,
 )
 from frameworks.contract import Recipe, backends
 from results.analysis.limits import setting
 from results.analysis.reference import PublishedMemory, published_memory
 from results.schema import BatchLimit, Measurement, PredictedLimit, PredictionCase
 
-LABELS = ["0", "1", "2"]  # their number moves no figure that can be seen
+LABELS = ["0", "1", "2"]  # their number makes no visible difference
 Say = Callable[[str], None]
 
 
@@ -43,15 +43,15 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
         (m, m.batch_limit, workload_of(m)) for m in measurements if m.batch_limit and m.checkpoint
     ]
     rows = [(row, workload_of_published(row)) for row in published_memory()]
-    taken = footprints([*(work for *_, work in measured), *(work for _, work in rows)], say)
+    traced = footprints([*(work for *_, work in measured), *(work for _, work in rows)], say)
     for line in dict.fromkeys(
-        filter(None, (other_versions(m) for m, _, work in measured if work in taken))
+        filter(None, (other_versions(m) for m, _, work in measured if work in traced))
     ):
         say(line)
     found: dict[tuple[Workload, str, int], PredictionCase] = {}
     for m, limit, work in measured:
-        if work in taken:
-            for case in _measured(m, limit, work, taken[work], say):
+        if work in traced:
+            for case in _measured(m, limit, work, traced[work], say):
                 # Tasks differ in their label count only, and a budget moves a peak by little.
                 size = case.batch_size or limit.budget_bytes
                 found.setdefault((_shape(work), case.unit, size), case)
@@ -60,8 +60,8 @@ def cases(measurements: Sequence[Measurement], say: Say) -> list[PredictionCase]
         *(
             case
             for row, work in rows
-            if work in taken
-            for case in _published(row, work, taken[work])
+            if work in traced
+            for case in _published(row, work, traced[work])
         ),
     ]
 
@@ -70,7 +70,11 @@ def workload_of(m: Measurement) -> Workload:
     """The workload of a limit's measurement."""
     assert m.batch_limit is not None and m.checkpoint is not None
     return Workload(
-        m.job.backend, m.checkpoint.name, m.device.kind, m.batch_limit.phase, of_memory(m.recipe)
+        m.job.backend,
+        m.checkpoint.name,
+        m.device.kind,
+        m.batch_limit.phase,
+        memory_recipe(m.recipe),
     )
 
 
@@ -82,12 +86,12 @@ def workload_of_published(row: PublishedMemory) -> Workload:
 
 
 def _shape(work: Workload) -> Workload:
-    """Random weights take what those of the checkpoint of the same name take."""
+    """Random weights need as much memory as the checkpoint of the same name."""
     return replace(work, checkpoint=work.checkpoint.removeprefix("random:"))
 
 
 def case_name(work: Workload) -> str:
-    """How calibration.toml names a case, the batch size left out."""
+    """The name of a case in calibration.toml, without the batch size."""
     recipe = work.recipe
     unusual = [
         f" {name}={getattr(recipe, name)}"
@@ -101,40 +105,40 @@ def case_name(work: Workload) -> str:
 
 
 def versions_of(backend: str) -> dict[str, str]:
-    """Of the backend's packages, as they are installed here."""
+    """The installed versions of the backend's packages."""
     here = packages.versions()
     names = [Requirement(text).name for text in backends()[backend].requirements]
     return {name: here[name] for name in names if name in here}
 
 
 def other_versions(m: Measurement) -> str | None:
-    """What of the backend's packages is installed here in another version than was measured."""
+    """One line about packages that are installed here in another version than was measured."""
     other = [
-        f"{name} {version}, measured was {m.versions[name]}"
+        f"{name} {version}, but was measured with {m.versions[name]}"
         for name, version in versions_of(m.job.backend).items()
         if m.versions.get(name, version) != version
     ]
     return f"{m.job.backend} is traced with {'; '.join(other)}" if other else None
 
 
-def footprints(works: Sequence[Workload], say: Say) -> dict[Workload, Footprint]:
-    """Of the works that can be traced here; of the others it is said why not."""
+def footprints(workloads: Sequence[Workload], say: Say) -> dict[Workload, Footprint]:
+    """The footprints of workloads that can be traced here; `say` gets the reasons for the others."""
     found, missing = {}, not_installed()
     for backend, why in missing.items():
-        if any(work.backend == backend for work in works):
-            say(f"{backend} left out: {why}")
-    with started({work.checkpoint for work in works}, LABELS, say) as starts:
+        if any(work.backend == backend for work in workloads):
+            say(f"{backend} skipped: {why}")
+    with prepared_starts({work.checkpoint for work in workloads}, LABELS, say) as starts:
         able = []
-        for work in dict.fromkeys(works):
+        for work in dict.fromkeys(workloads):
             if work.backend in missing or work.checkpoint not in starts:
                 continue
-            if why := "; ".join(problems(work, starts[work.checkpoint])):
-                say(f"left out: {case_name(work)} of {work.backend}: {why}")
+            if why := "; ".join(unsupported_settings(work, starts[work.checkpoint])):
+                say(f"skipped: {case_name(work)} of {work.backend}: {why}")
             else:
                 able.append(work)
-        for work, footprint in traced(able, starts).items():
+        for work, footprint in trace_workloads(able, starts).items():
             if isinstance(footprint, Refusal):
-                say(f"left out: {footprint.reason}")
+                say(f"skipped: {footprint.reason}")
             else:
                 found[work] = footprint
     return found
@@ -179,8 +183,8 @@ def _measured(
                 predicted = footprint.in_use(probe.batch_size, limit.budget_bytes)
             except OutOfMemory:
                 say(
-                    f"left out: {case_name(work)} {probe.batch_size} of {work.backend}: more than "
-                    "this machine can lay out"
+                    f"skipped: {case_name(work)} {probe.batch_size} of {work.backend}: more than "
+                    "this machine's address space"
                 )
                 continue
             yield _peak_case(
@@ -190,8 +194,8 @@ def _measured(
         target = Target(
             limit.budget, limit.budget_bytes, compute_capability=m.device.compute_capability
         )
-        told = predicted_limit(footprint, target, calibration)
-        case = _limit_case(about, told, limit.limit, limit.fails_at, limit.highest)
+        expected = predicted_limit(footprint, target, calibration)
+        case = _limit_case(about, expected, limit.limit, limit.fails_at, limit.highest)
         seen = f"{_shape(work).checkpoint} {limit.budget}" in calibration.limit_cases
         yield case.model_copy(
             update={"fitted": seen or fitted(limit.limit) or fitted(limit.fails_at)}
@@ -220,8 +224,8 @@ def _published(
     if row.fits is not None:
         label = row.gpu or f"{budget / 2**30:.0f}GiB"
         target = Target(label, budget, compute_capability=capability)
-        told = predicted_limit(footprint, target, calibration)
-        yield _limit_case(about, told, row.fits, row.fails)
+        expected = predicted_limit(footprint, target, calibration)
+        yield _limit_case(about, expected, row.fits, row.fails)
 
 
 def _peak_case(
@@ -241,7 +245,7 @@ def _peak_case(
 
 def _limit_case(
     about: dict[str, Any],
-    told: PredictedLimit,
+    expected: PredictedLimit,
     limit: int,
     fails_at: int | None,
     highest: int = LARGEST_BATCH,
@@ -249,13 +253,14 @@ def _limit_case(
     """What is predicted is rounded down to a size that a search up to `highest` tries."""
     sizes = [0, *grid(highest)]
     found, *places = (
-        bisect_right(sizes, batch) - 1 for batch in (limit, told.limit, told.low, told.high)
+        bisect_right(sizes, batch) - 1
+        for batch in (limit, expected.limit, expected.low, expected.high)
     )
     predicted, low, high = (sizes[place] for place in places)
     return PredictionCase(
         **about,
         batch_size=None,
-        budget=told.target,
+        budget=expected.target,
         unit="examples",
         predicted=predicted,
         low=low,

@@ -1,6 +1,6 @@
 """Training steps of other benchmarks, which have published what theirs hold. No run trains by them:
-they are traced so that predictions can be held against those figures. Each does what its source
-does to memory, and nothing else of it.
+they are traced so that predictions can be compared with those figures. Each uses memory as its
+source does, and does nothing else.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def step_trace(
 
 
 def masked_language_model(spec: SessionSpec, network: PreTrainedModel, ledger: Ledger) -> StepTrace:
-    """milabench's (benchmarks/huggingface): Adam, every token predicted, gradients never given
-    back, the outputs kept through the backward pass."""
+    """milabench's (benchmarks/huggingface): Adam, every token predicted, gradients never
+    freed, the outputs kept through the backward pass."""
     network.train()
     adam = torch.optim.Adam(network.parameters(), foreach=True)  # as PyTorch does on a GPU
     for _ in range(STEPS):

@@ -152,10 +152,10 @@ def test_a_predicted_limit_is_judged_on_the_sizes_that_a_search_tries(
     assert found.low == found.high == rounded and found.budget == "4GiB"
 
 
-def test_other_versions_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_versions_are_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "versions", lambda: {"torch": "2.13.0", "transformers": "4.54"})
     _, said = found_cases(monkeypatch, [measured(), measured("mnli")])
-    assert said == ["hf_torch is traced with transformers 4.54, measured was 5.23.0"]
+    assert said == ["hf_torch is traced with transformers 4.54, but was measured with 5.23.0"]
 
 
 def test_a_check_keeps_the_cases_of_backends_that_are_not_here(

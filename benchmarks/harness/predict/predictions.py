@@ -1,5 +1,4 @@
-"""`ftbench predict`: the expected peak with its parts and the predicted limits, as records and as
-text. Everything here is predicted, and says so."""
+"""`ftbench predict`: the predicted peak with its parts, and the predicted limits."""
 
 from __future__ import annotations
 
@@ -22,11 +21,11 @@ from benchmarks.harness.predict.workload import (
     Target,
     Workload,
     lacks,
-    of_memory,
-    problems,
-    started,
+    memory_recipe,
+    prepared_starts,
     targets,
-    traced,
+    trace_workloads,
+    unsupported_settings,
 )
 from frameworks.contract import Start, backends
 from results import schema
@@ -38,34 +37,34 @@ def predict(
     label_names: Sequence[str],
     gpu_names: Sequence[str],
     sizes: Sequence[str],
-    leave_out: Callable[[str], None] | None = None,
+    skip: Callable[[str], None] | None = None,
 ) -> list[Prediction]:
-    """One prediction per work, in order; every backend is traced in one process. What a backend
-    cannot do or follow is told to `leave_out`, as long as another is left.
+    """One prediction per workload, in order; every backend is traced in one process. `skip` is
+    called with the reason for what a backend does not support or cannot trace.
 
-    Errors: UserError for it where there is no `leave_out`, or nothing is left."""
+    Errors: UserError for it without `skip`, or where every workload is skipped."""
     wanted = {work: targets(work, gpu_names, sizes) for work in works}
     refusals: list[str] = []
 
     def refuse(why: str) -> None:
         refusals.append(why)
-        if leave_out is None:
+        if skip is None:
             raise UserError(why)
-        leave_out(why)
+        skip(why)
 
-    with started({work.checkpoint for work in works}, label_names) as starts:
+    with prepared_starts({work.checkpoint for work in works}, label_names) as starts:
         able = []
         for work in works:
-            if found := problems(work, starts[work.checkpoint]):
+            if found := unsupported_settings(work, starts[work.checkpoint]):
                 refuse(
-                    f"{work.backend} left out on a {work.device.upper()}: {'; '.join(found)}"
-                    if leave_out
+                    f"{work.backend} skipped on a {work.device.upper()}: {'; '.join(found)}"
+                    if skip
                     else found[0]
                 )
             else:
                 able.append(work)
         predicted = []
-        for work, footprint in traced(able, starts).items():
+        for work, footprint in trace_workloads(able, starts).items():
             if isinstance(footprint, Refusal):
                 refuse(footprint.reason)
             else:
@@ -87,7 +86,7 @@ def expectation(device: schema.Device, python: Path) -> Callable[[Job, int], sch
         assert job.limit is not None
         began = time.monotonic()
         ask = Ask(
-            recipe=of_memory(job.recipe.model_dump()),
+            recipe=memory_recipe(job.recipe.model_dump()),
             start=job.start,
             device=device.kind,
             phase=job.limit.phase,
@@ -115,7 +114,7 @@ def _prediction(
     gpu_names: Sequence[str],
     start: Start,
 ) -> Prediction:
-    """Errors: UserError where the batch is larger than this machine's addresses can tell."""
+    """Errors: UserError where the batch needs more than this machine's address space."""
     capabilities = {target.compute_capability for target in wanted}
     footprint = footprint.on(capabilities.pop() if len(capabilities) == 1 else None)
     size = work.recipe.batch_size
@@ -123,8 +122,8 @@ def _prediction(
         peak = footprint.peak(size)
     except OutOfMemory:
         raise UserError(
-            f"batch_size {size}: {backends()[work.backend].title} on a CPU would take "
-            "more than this machine can lay out; choose a smaller one"
+            f"batch_size {size}: {backends()[work.backend].title} on a CPU would need more than "
+            "this machine's address space; choose a smaller one"
         ) from None
     backend, calibration = backends()[work.backend], calibrations()[work.backend][work.device]
     error = calibration.error
@@ -154,10 +153,10 @@ def _prediction(
 def predicted_limit(
     footprint: Footprint, target: Target, calibration: Calibration
 ) -> PredictedLimit:
-    """The limit that is expected, and the range around it. Its lower end is what is promised: it
-    fits though the peak be higher by the whole error, and beside all that may come late. For it the
-    batch is made larger, not the budget smaller: into which regions a pool cuts a budget hangs on
-    its very bytes."""
+    """The expected limit and the range around it. Its lower end is a promise: it fits even if the
+    peak is underestimated by the full error and everything is allocated late that may be. It is
+    found with a larger batch, not with a smaller budget, because how an allocator divides a budget
+    into regions depends on its exact size."""
     footprint = footprint.on(target.compute_capability)
     budget, error = target.budget_bytes, calibration.error
     limit, worst = largest_batch.limit(footprint, budget), footprint.at_worst()

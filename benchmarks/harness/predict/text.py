@@ -1,4 +1,4 @@
-"""Predictions in words."""
+"""Predictions as text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def text(p: Prediction) -> str:
     lines += [f"    {name:<12}{_gib(amount):>12}" for name, amount in p.parts.items() if amount]
     if p.limits:
         width = max(len(limit.target) for limit in p.limits) + 2
-        lines.append(f"  predicted limits, with {kind}; the lower end is what is promised")
+        lines.append(f"  predicted limits, with {kind}; the lower end is promised to fit")
         for limit in p.limits:
             note = f"  ({limit.note})" if limit.note else ""
             lines.append(
@@ -30,7 +30,7 @@ def text(p: Prediction) -> str:
                 f"{limit.limit:>8}  {limit.low} to {limit.high}{note}"
             )
         lines.append(sentence(p))
-    lines += [f"  {name} left out: {why}" for name, why in p.left_out.items()]
+    lines += [f"  {name} skipped: {why}" for name, why in p.left_out.items()]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What is predicted: a recipe on a backend, a checkpoint and a budget."""
+"""What is predicted: a workload, and the budgets that it has to fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.harness.predict.tracing import Refusal, footprints
 from frameworks.contract import Device, Phase, Recipe, Start, backends
 from results import schema
 
-# The fields that move memory; works that differ in others are traced once.
+# The fields that change memory; workloads that differ only in others are traced once.
 FIELDS = (
     "accumulation",
     "attention",
@@ -37,7 +37,7 @@ FIELDS = (
 
 @dataclass(frozen=True)
 class Workload:
-    """What is predicted, of one backend."""
+    """What is predicted: one backend's training step or evaluation batch."""
 
     backend: str
     checkpoint: str
@@ -47,14 +47,14 @@ class Workload:
     published_step: str | None = None  # of another benchmark, in place of the backend's own
 
 
-def of_memory(recipe: Mapping[str, Any]) -> Recipe:
-    """What of a recipe moves memory."""
+def memory_recipe(recipe: Mapping[str, Any]) -> Recipe:
+    """The fields of a recipe that change memory."""
     return Recipe(**{field: recipe[field] for field in FIELDS if field in recipe})
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a batch has to fit into."""
+    """A budget that a batch has to fit."""
 
     label: str
     budget_bytes: int
@@ -63,7 +63,7 @@ class Target:
 
 
 def targets(work: Workload, gpu_names: Sequence[str], sizes: Sequence[str]) -> list[Target]:
-    """The sizes, and the GPU types that can do the work's precision.
+    """The sizes, and the GPU types that support the workload's precision.
 
     Errors: UserError for an unknown type or a wrong size."""
     found = []
@@ -102,11 +102,11 @@ def _gpu_target(work: Workload, name: str) -> Target:
 
 
 @contextmanager
-def started(
-    names: Iterable[str], label_names: Sequence[str], leave_out: Callable[[str], None] | None = None
+def prepared_starts(
+    names: Iterable[str], label_names: Sequence[str], skip: Callable[[str], None] | None = None
 ) -> Iterator[dict[str, Start]]:
-    """Starts of the named checkpoints, for as long as their folders are there. One that cannot be
-    had is told to `leave_out`; errors: UserError where there is none."""
+    """Starts of the named checkpoints, in folders that exist until the context ends. `skip` is
+    called for one that is not available. Errors: UserError without `skip`."""
     with tempfile.TemporaryDirectory(prefix="ftbench-") as root:
         starts = {}
         for i, name in enumerate(sorted(names)):
@@ -115,31 +115,31 @@ def started(
             try:
                 starts[name] = start_checkpoints.shape_start(name, label_names, folder)
             except UserError as error:
-                if leave_out is None:
+                if skip is None:
                     raise
-                leave_out(f"left out: {error}")
+                skip(f"skipped: {error}")
         yield starts
 
 
-def traced(
+def trace_workloads(
     works: Sequence[Workload], starts: Mapping[str, Start]
 ) -> dict[Workload, Footprint | Refusal]:
-    """Every work once, in order; a backend's all in one process."""
+    """The footprint of every workload, in order; those of one backend come from one process."""
     found: dict[Workload, Footprint | Refusal] = {}
     for backend in dict.fromkeys(work.backend for work in works):
         own = list(dict.fromkeys(work for work in works if work.backend == backend))
-        asks = [ask_of(work, starts[work.checkpoint]) for work in own]
+        asks = [request_of(work, starts[work.checkpoint]) for work in own]
         found |= zip(own, footprints(backend, asks), strict=True)
     return {work: found[work] for work in works}
 
 
-def problems(work: Workload, start: Start) -> list[str]:
-    """What the backend cannot honour on such a device."""
+def unsupported_settings(work: Workload, start: Start) -> list[str]:
+    """Settings that the backend does not support on such a device, one line each."""
     found = backends()[work.backend].unsupported(work.recipe, start, work.device)
     return [str(problem) for problem in found]
 
 
-def ask_of(work: Workload, start: Start) -> Ask:
+def request_of(work: Workload, start: Start) -> Ask:
     return Ask(
         recipe=work.recipe,
         start=StartFile(**start.__dict__),

@@ -109,9 +109,9 @@ def compare(run: RunFolder, ready: Ready, pairs: int) -> None:
     """Takes the pairs, the first of a pair in turns, and prints what they say."""
     rates: dict[str, list[float]] = {"script": [], "job": []}
     for pair in range(pairs):
-        for who in ("script", "job") if pair % 2 == 0 else ("job", "script"):
-            taken = script_rates(run, ready) if who == "script" else job_rates(run, ready)
-            rates[who].append(median(taken))
+        for side in ("script", "job") if pair % 2 == 0 else ("job", "script"):
+            windows = script_rates(run, ready) if side == "script" else job_rates(run, ready)
+            rates[side].append(median(windows))
         print(
             f"{ready.job.key.id}: pair {pair + 1} of {pairs}: ftbench {rates['job'][-1]:.4g}, "
             f"script {rates['script'][-1]:.4g} steps/s",

@@ -4,9 +4,9 @@
 
 Trainer and the bare loop train the same batches by the same recipe, each in a process of its own,
 in the order Trainer, bare, bare, Trainer, so that a machine that drifts slows both. Inside, marks
-at the borders of a step's phases tell how long each takes; on a GPU the device is waited for at
-every mark. Printed are the medians over the steps, and one step of each AdamW that PyTorch has, on
-the same weights.
+at the borders of a step's phases time each phase; on a GPU the device is synchronised at every mark.
+Printed are the medians over the steps, and one step of each AdamW that PyTorch has, on the same
+weights.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except UserError as error:
             print(f"phases: {error}", file=sys.stderr)
             return 2
-        taken: dict[str, Phases] = {loop: defaultdict(list) for loop in LOOPS}
+        measured: dict[str, Phases] = {loop: defaultdict(list) for loop in LOOPS}
         for loop in (*LOOPS, *reversed(LOOPS)):
             for phase, seconds in child(job, Path(folder), loop).items():
-                taken[loop][phase] += seconds
-        told(job, taken)
+                measured[loop][phase] += seconds
+        print_table(job, measured)
         for name, seconds in child(job, Path(folder), "optimizers").items():
             print(f"one step of AdamW, {name}: {1000 * median(seconds):.1f} ms")
     return 0
@@ -120,7 +120,7 @@ def child(job: Job, folder: Path, loop: str) -> Phases:
     return found
 
 
-def told(job: Job, taken: Mapping[str, Phases]) -> None:
+def print_table(job: Job, measured: Mapping[str, Phases]) -> None:
     """Prints the table: milliseconds of the median step by phase, and what Trainer adds."""
     recipe = job.recipe
     print(
@@ -128,9 +128,9 @@ def told(job: Job, taken: Mapping[str, Phases]) -> None:
         f"{str(recipe.compile).lower()}; milliseconds of the median step"
     )
     print(f"{'':18}{'Trainer':>10}{'bare':>10}{'Trainer adds':>14}{'of bare':>10}")
-    whole = median(taken["bare"]["step"])
+    whole = median(measured["bare"]["step"])
     for phase in (*PHASES, "step"):
-        ours, theirs = (median(taken[loop][phase]) for loop in LOOPS)
+        ours, theirs = (median(measured[loop][phase]) for loop in LOOPS)
         print(
             f"{phase:18}{1000 * ours:10.1f}{1000 * theirs:10.1f}{1000 * (ours - theirs):14.1f}"
             f"{(ours - theirs) / whole:10.1%}"
@@ -211,7 +211,7 @@ def measure() -> None:
 
 
 def optimizer_steps(session: Any, fields: Mapping[str, bool], count: int = 6) -> list[float]:
-    """Seconds of steps of one kind of AdamW on the session's weights, the first left out."""
+    """Seconds of steps of one kind of AdamW on the session's weights, without the first."""
     import torch
 
     from frameworks.hf_torch import memory

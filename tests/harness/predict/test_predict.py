@@ -319,7 +319,7 @@ def test_a_baseline_goes_by_its_own_name() -> None:
         (["--backend", "hf_torch", "--checkpoint", "bert-base", "--length", "513"], "512 tokens"),
         (["--recipe", "precision=int4"], "recipe.precision"),
         (["--gpu", "T4", "--task", "cola"], "unknown task 'cola'"),
-        (["--check", "nowhere"], "no run's folder"),
+        (["--check", "nowhere"], "not a run's folder"),
         (["--profile", "t4"], "--profile t4: a recipe stands under a task"),
         (["--length", "0"], "length"),
         (["--check", "nowhere", "--gpu", "T4"], "leave out --gpu"),

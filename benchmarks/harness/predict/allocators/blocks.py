@@ -1,18 +1,18 @@
-"""Models of the allocators that stand between a framework's buffers and the memory that it holds.
+"""Models of the allocators between a framework's buffers and the memory that it holds.
 
-Each is given a trace's buffers one after the other, as the framework would ask for them, and
-tells what it would have taken from the device or the system. No memory is used.
+Each gets a trace's buffers one after the other, in the order in which the framework would allocate
+them, and counts what it would have taken from the device or the system. No memory is used.
 
 * `CudaCache` - PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp): sizes rounded to
-  512 B; requests up to 1 MiB cut from segments of 2 MiB, below 10 MiB from segments of 20 MiB,
+  512 B; requests up to 1 MiB split from segments of 2 MiB, below 10 MiB from segments of 20 MiB,
   others from one of their own, rounded to 2 MiB; best fit, split and merged again.
 * `BestFitRegions` - TensorFlow's BFC allocator (xla/tsl/framework/bfc_allocator.cc): sizes rounded
   to 256 B; one region of the whole budget, or regions that double; a block is cut only when half
   of it or 128 MiB would be left over.
 * `OneDnnPool` - TensorFlow's on an x86 processor (core/common_runtime/mkl_cpu_allocator.h): BFC
   with regions that double, and malloc for what is smaller than 256 KiB.
-* `malloc_peak` - glibc's malloc, as RLIMIT_DATA sees it: no model, but malloc itself, given blocks
-  that nobody touches.
+* `malloc_peak` - glibc's malloc, as RLIMIT_DATA counts it: not a model, but malloc itself, with
+  blocks that are never touched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class OutOfMemory(Exception):
 
 @dataclass(eq=False, slots=True)
 class Block:
-    """A stretch of memory between two neighbours in its segment."""
+    """A range of memory between two neighbours in its segment."""
 
     address: int
     bytes: int
@@ -50,11 +50,11 @@ class AllocatorModel(Protocol):
 
     @property
     def in_use_bytes(self) -> int:
-        """Given out, whole blocks: what the framework's own count shows."""
+        """The sum of the allocated blocks: the framework's own count."""
 
     @property
     def touched_bytes(self) -> int:
-        """Of `held_bytes`, what was ever given out."""
+        """The part of `held_bytes` that was allocated at any time."""
 
     def take(self, wanted: int) -> Block:
         """Errors: OutOfMemory."""
@@ -74,7 +74,9 @@ class Replay:
 def replay(
     order: Sequence[tuple[int, int]], sizes: np.ndarray, allocator: AllocatorModel
 ) -> Replay:
-    """A trace's buffers through an allocator, in the order of `ordered`. Errors: OutOfMemory."""
+    """Replays a trace's buffers through an allocator, in the order of `ordered`.
+
+    Errors: OutOfMemory."""
     blocks: dict[int, Block] = {}
     after = np.zeros((3, order[-1][0] + 1), np.int64)
     for event, buffer in order:
@@ -87,13 +89,13 @@ def replay(
 
 
 def ordered(taken: np.ndarray, given_back: np.ndarray) -> list[tuple[int, int]]:
-    """(event, buffer) in the order of events, buffer i as ~i where it is given back."""
+    """(event, buffer) in the order of events; buffer i is ~i where it is freed."""
     order = [(int(event), i) for i, event in enumerate(taken)]
     return sorted(order + [(int(event), ~i) for i, event in enumerate(given_back)])
 
 
 class FreeBlocks:
-    """Free blocks by size; the smallest that is large enough is taken, the lowest of those."""
+    """Free blocks by size. The smallest that is large enough is used, and of those the lowest."""
 
     ORDER = staticmethod(attrgetter("bytes", "address"))  # no two blocks have the same address
 
@@ -112,7 +114,7 @@ class FreeBlocks:
         return block
 
     def put(self, block: Block) -> Block:
-        """Frees a block and makes one of it and its free neighbours."""
+        """Frees a block and merges it with its free neighbours."""
         if block.before and block.before.free:
             self.remove(block.before)
             block = _joined(block.before, block)
@@ -128,7 +130,7 @@ class FreeBlocks:
         del self._sorted[bisect_left(self._sorted, self.ORDER(block), key=self.ORDER)]
 
     def cut(self, block: Block, wanted: int) -> None:
-        """Leaves a block in use its first `wanted` bytes; the rest is free."""
+        """Splits a block in use after its first `wanted` bytes; the rest is freed."""
         rest = Block(block.address + wanted, block.bytes - wanted, block, block.after)
         if rest.after:
             rest.after.before = rest

@@ -18,8 +18,8 @@ MALLOC = "malloc"  # the real one, replayed: not a model in ALLOCATORS
 def malloc_peak(
     taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray, small_objects: Sequence[int]
 ) -> int:
-    """Bytes that the data segment grows by when glibc's malloc itself takes and gives back the
-    buffers, in a process of its own: see `malloc_process`. Errors: OutOfMemory."""
+    """Bytes by which the data segment grows when glibc's malloc allocates and frees the buffers, in
+    a process of its own: see `malloc_process`. Errors: OutOfMemory."""
     events = array("q")
     numbers: dict[int, int] = {}
     for _, buffer in ordered(taken, given_back):
@@ -43,5 +43,5 @@ def malloc_peak(
     )
     answer = done.stdout.decode().strip()
     if answer == "full":
-        raise OutOfMemory("the system has no address space for it")
+        raise OutOfMemory("the address space is too small")
     return int(answer)

@@ -1,15 +1,15 @@
-"""A trace's buffers through the malloc of this machine itself, in a process of its own.
+"""Replays a trace's buffers through this machine's malloc, in a process of its own.
 
     python -m benchmarks.harness.predict.allocators.malloc_process SMALL < EVENTS
 
-Blocks are taken and given back and never touched, so that no memory is used, while the data
-segment grows and shrinks as it would: `VmData` counts what is mapped, resident or not. `EVENTS` are
-64-bit integers: a size above 0 takes the next block, aligned to 64 bytes as frameworks ask, and
--n gives back the n-th. Before every block come small objects of a tensor and its place in the
-graph, of `SMALL` bytes each (as '24,40,56'): they go with it, land in the holes between blocks, and
-are what keeps a hole from taking a large block again.
+Blocks are allocated and freed and never touched, so no memory is used, while the data segment grows
+and shrinks as it would: `VmData` counts what is mapped, resident or not. `EVENTS` are 64-bit
+integers: a size above 0 allocates the next block, aligned to 64 bytes as frameworks do, and -n frees
+the n-th. Before every block, the small objects of a tensor and its node in the graph are allocated,
+of `SMALL` bytes each (such as '24,40,56'), and freed with it: they end up in the holes between
+blocks and keep large blocks from fitting in again.
 
-Prints the peak of the data segment over its start, in bytes, or 'full' where the system refused.
+Prints by how many bytes the data segment grew at its peak, or 'full' where the system refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 from array import array
 
 ALIGN = 64
-SEEN_FROM = 64 * 1024  # bytes: smaller blocks are not looked at one by one
+SEEN_FROM = 64 * 1024  # bytes: the segment is not read after smaller blocks
 
 
 def main() -> int:
