@@ -1,1 +1,1 @@
-"""What came out: schema, store, compare, report."""
+"""Results: their schema, their files, their analysis and the report."""

@@ -1,4 +1,4 @@
-"""From measurements to the rows of the report. Pure: no file is written, no text is laid out."""
+"""From measurements to the rows of the report. Pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fits where. Pure: no file is written, no text is laid out.
+"""What fits where. Pure functions.
 
 A *grid* holds the largest batches of one work (task, checkpoint, precision, phase and the settings
 that count for memory): places across, sequence lengths and backends down.
@@ -236,7 +236,7 @@ def setting(phase: Phase, recipe: Mapping[str, Any]) -> str:
         if recipe.get(name, usual) != usual and not (phase == "evaluation" and name in OF_TRAINING)
     }
     return ", ".join(
-        name.replace("_", " ") + f" {value}" * (value is not True)
+        name.replace("_", " ") + ("" if value is True else f" {value}")
         for name, value in unusual.items()
     )
 

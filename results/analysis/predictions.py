@@ -1,4 +1,4 @@
-"""How far predictions are from what was measured. Pure: no file is written, no text is laid out."""
+"""How far predictions are from what was measured. Pure functions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Errors:
     median: float | None  # absolute; None where nothing above 0 was found
     worst: float | None  # signed
     lean: float | None  # median of the signed errors: above 0 promises too much
-    inside: Share | None = None  # what was found lay in the predicted range
+    inside: Share | None = None  # what was measured lies in the predicted range
     undecided: int = 0  # limits
     # Of the other limits:
     within_step: Share | None = None  # of the search

@@ -142,9 +142,9 @@ def _achieved(view: View, rows: Sequence[Row]) -> str:
     """'used 1.07 GiB and reached 91.2 % on test.', or empty."""
     parts = []
     figure = memory_figure(rows)
-    held = [gibibytes(v) for r in rows if r.memory and (v := r.memory.figures[figure])]
-    if len(held) == len(rows):
-        parts.append(f"used {listed(held)} GiB")
+    peaks = [gibibytes(v) for r in rows if r.memory and (v := r.memory.figures[figure])]
+    if len(peaks) == len(rows):
+        parts.append(f"used {listed(peaks)} GiB")
     reached = []
     for name in sorted({s.evaluation_set for r in rows for s in r.scores}):
         scores = [

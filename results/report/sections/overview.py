@@ -51,13 +51,13 @@ def overview(view: View) -> Table:
 
 def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
     figure, rivals = memory_figure(rows), peers(row, rows)
-    held = row.memory and row.memory.figures[figure]
-    if held:
+    peak = row.memory and row.memory.figures[figure]
+    if peak:
         named = len({memory_figure(rows) for rows in view.comparisons}) > 1
         memory = Cell(
-            gibibytes(held),
+            gibibytes(peak),
             MEMORY_TITLES[figure] if named else "",
-            best(held, [r.memory.figures[figure] for r in rivals if r.memory], min),
+            best(peak, [r.memory.figures[figure] for r in rivals if r.memory], min),
         )
     else:
         memory = gap(row.memory.gaps.get(figure) if row.memory else row.status("memory"))

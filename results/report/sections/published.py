@@ -146,7 +146,7 @@ def _their_setting(known: Sequence[PublishedScores]) -> str:
         "parameters": "M parameters",
         "batch_size": "examples a batch",
     }
-    said = []
+    parts = []
     for name, unit in words.items():
         values = sorted({v for p in known if (v := getattr(p, name)) is not None})
         if values:
@@ -155,5 +155,5 @@ def _their_setting(known: Sequence[PublishedScores]) -> str:
                 if len(values) == 1
                 else f"{count(values[0])} to {count(values[-1])}"
             )
-            said.append(f"{between} {unit}")
-    return f"{', '.join(said)}, as far as their sources say"
+            parts.append(f"{between} {unit}")
+    return f"{', '.join(parts)}, as far as their sources state"

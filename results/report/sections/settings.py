@@ -9,7 +9,7 @@ from results.report.document import Block, Cell, Column, Details, Paragraph, Sec
 from results.report.provenance import checkpoint_text, commands, device_text
 from results.report.sections.overview import a_measurement
 from results.report.view import View
-from results.schema import Measurement
+from results.schema import Checkpoint, Measurement
 
 
 def section(view: View) -> Section:
@@ -72,16 +72,20 @@ def _facts(m: Measurement) -> dict[str, str]:
     details = (m.effective or {}).get("details") or {}
     facts |= {f"effective: {name}": _value(value) for name, value in sorted(details.items())}
     if m.checkpoint:
-        weights = (
-            "random" if m.checkpoint.random else "pretrained" if m.checkpoint.sha256 else "its own"
-        )
         facts |= {
             "checkpoint": checkpoint_text(m.checkpoint),
             "checkpoint: sha256": m.checkpoint.sha256,
-            "checkpoint: weights": weights,
+            "checkpoint: weights": _weights(m.checkpoint),
         }
     facts |= {f"version: {name}": text for name, text in sorted(m.versions.items())}
     return facts | {f"environment: {k}": v for k, v in sorted(m.environment.items())}
+
+
+def _weights(checkpoint: Checkpoint) -> str:
+    """What training starts from."""
+    if checkpoint.random or checkpoint.tokenizer_only:
+        return "random"
+    return "pretrained"
 
 
 def _value(value: object) -> str:

@@ -1,9 +1,10 @@
-"""The report as Markdown that also reads well in a terminal: tables are padded, and only what
-Markdown would take for a sign is escaped."""
+"""The report as Markdown that also reads well as plain text: tables are padded, and only what
+Markdown would interpret is escaped."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from results.report.document import (
     Block,
@@ -77,8 +78,7 @@ def _table(table: Table) -> str:
     return caption + "\n".join(lines)
 
 
-def _row(texts: list[str], widths: list[int], columns: object) -> str:
-    assert isinstance(columns, (list, tuple))
+def _row(texts: list[str], widths: list[int], columns: Sequence[Column]) -> str:
     cells = [
         text.rjust(width) if c.numeric else text.ljust(width)
         for text, width, c in zip(texts, widths, columns, strict=True)

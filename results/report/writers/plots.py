@@ -168,7 +168,7 @@ def lines(
         *(y for s in series for y in s.ys if math.isfinite(y)),
         *(p.y for p in points),
         *(level.y for level in levels),
-        *[0.0] * from_zero,
+        *([0.0] if from_zero else []),
     ]
     end = axis_range(xs)[1] * (1.04 if points else 1) or 1.0  # no point on the edge itself
     ends, y_ticks = (0.0, end), nice_ticks(*axis_range(ys), height // 44)

@@ -142,8 +142,8 @@ def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
                 rows.append([Cell(kind), Cell(what), Cell("all"), *_error_cells(errors(some))])
             for backend, device in sides:
                 of_side = [c for c in some if (c.backend, c.device) == (backend, device)]
-                who = backend_cell(view, backend, f"on a {device.upper()}")
-                rows.append([Cell(kind), Cell(what), who, *_error_cells(errors(of_side))])
+                side = backend_cell(view, backend, f"on a {device.upper()}")
+                rows.append([Cell(kind), Cell(what), side, *_error_cells(errors(of_side))])
     return Table(columns, rows, "Signed error: predicted minus measured, as a share of measured")
 
 
