@@ -1,8 +1,7 @@
-"""Data from a folder, from files of the user's own, from the hub's loader, and generated."""
+"""Data from a folder, and generated data."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -11,48 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from benchmarks.harness.data.sources import load_data
-from benchmarks.harness.data.tasks import custom_task, find_task
 from benchmarks.harness.data.texts import Texts
-from benchmarks.harness.errors import UserError
+from tests.harness.data.folders import (
+    IMDB,
+    MNLI,
+    load,
+    refused,
+    write_imdb,
+    write_mnli,
+    write_parquet,
+)
 
 pytestmark = pytest.mark.smoke
-
-IMDB, MNLI = find_task("imdb"), find_task("mnli")
-
-
-def write_parquet(path: Path, **columns: list) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(pa.table(columns), path)
-
-
-def write_imdb(folder: Path, *, train: int = 10, test: int = 6, **replaced: list) -> None:
-    for name, count in (("train", train), ("test", test)):
-        columns = {
-            "text": [f"{name} review {i}" for i in range(count)],
-            "label": [i % 2 for i in range(count)],
-        }
-        write_parquet(folder / f"{name}.parquet", **columns | (replaced if name == "train" else {}))
-
-
-def write_mnli(folder: Path, train: int = 9) -> None:
-    for name, count in (("train", train), ("validation_matched", 6), ("validation_mismatched", 3)):
-        write_parquet(
-            folder / f"{name}.parquet",
-            premise=[f"{name} premise {i}" for i in range(count)],
-            hypothesis=[f"{name} hypothesis {i}" for i in range(count)],
-            label=[i % 3 for i in range(count)],
-            idx=list(range(count)),
-        )
-
-
-def load(task, source=None, train=None, evaluation=None, seed=1):
-    return load_data(task, source, train_examples=train, evaluation_examples=evaluation, seed=seed)
-
-
-def refused(message: str):
-    return pytest.raises(UserError, match=message)
-
 
 # dir:PATH
 
@@ -257,219 +226,6 @@ def test_generated_data_say_so():
 def test_a_task_without_a_generator_is_refused():
     with refused("task 'imdb' has no generated data"):
         load(IMDB.model_copy(update={"generator": None}), "embedded")
-
-
-# The user's own
-
-ROWS = [
-    {"t": f'text {i}, "quoted"\nand more', "u": f"{i}", "l": "spam" if i % 4 else "ham"}
-    for i in range(40)
-]
-
-
-def write_rows(path: Path, rows: list[dict]) -> Path:
-    if path.suffix == ".csv":
-        import csv
-
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
-    elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    else:
-        write_parquet(path, **{name: [row[name] for row in rows] for name in rows[0]})
-    return path
-
-
-def own(path: Path, second: str | None = "u"):
-    return custom_task(str(path), text="t", second=second, label="l")
-
-
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_own_files_are_read_and_split_by_label(tmp_path, kind):
-    data = load(own(write_rows(tmp_path / f"mail.{kind}", ROWS)), seed=42)
-    assert data.task.label_names == ("ham", "spam")
-    assert data.task.evaluation_splits.keys() == {"evaluation"}
-    evaluation = data.evaluations["evaluation"]
-    assert np.bincount(data.train.labels).tolist() == [8, 24]
-    assert np.bincount(evaluation.labels).tolist() == [2, 6]
-    both = {*data.train.first, *evaluation.first}
-    assert both == {row["t"] for row in ROWS}
-    assert sorted(map(int, data.train.second + evaluation.second)) == list(range(40))
-    assert data.record.label_names == ["ham", "spam"]
-    assert "8 of 40 pairs split off for evaluation, stratified, by seed 42" in data.record.notes
-    assert data.record.source == "file"
-    assert str(tmp_path) not in data.record.model_dump_json()
-
-
-def test_the_split_follows_the_seed(tmp_path):
-    task = own(write_rows(tmp_path / "mail.csv", ROWS))
-    first, again, other = (load(task, seed=seed).train.second for seed in (1, 1, 2))
-    assert first == again != other
-
-
-def test_all_kinds_of_files_give_the_same_data(tmp_path):
-    prints = {
-        load(own(write_rows(tmp_path / f"mail.{kind}", ROWS))).record.fingerprint
-        for kind in ("csv", "jsonl", "parquet")
-    }
-    assert len(prints) == 1
-
-
-@pytest.mark.parametrize(
-    "labels, names",
-    [
-        ([3, 10, 1, 3, 10, 1], ("1", "3", "10")),
-        (["b", "a", "b", "a", "b", "a"], ("a", "b")),
-        ([True, False] * 3, ("false", "true")),
-        (["2", "10"] * 3, ("2", "10")),
-    ],
-)
-def test_labels_are_mapped_sorted(tmp_path, labels, names):
-    rows = [{"t": str(label), "l": label} for label in labels]
-    data = load(own(write_rows(tmp_path / "x.parquet", rows), second=None))
-    assert data.task.label_names == names
-    for texts in (data.train, data.evaluations["evaluation"]):
-        assert [names[i] for i in texts.labels] == [text.lower() for text in texts.first]
-
-
-def test_csv_keeps_texts_as_they_stand(tmp_path):
-    path = tmp_path / "x.csv"
-    path.write_text('t,l\n007,a\n,b\n"NA",a\n"1,5\n2",b\nnull,a\n1e3,b\n')
-    data = load(own(path, second=None))
-    texts = data.train.first + data.evaluations["evaluation"].first
-    assert sorted(texts) == sorted(["007", "", "NA", "1,5\n2", "null", "1e3"])
-    assert "1 empty text kept" in data.record.notes
-
-
-@pytest.mark.parametrize(
-    "name, content, message",
-    [
-        ("x.csv", "t,l\na,0\nb\n", r"1 row has not the 2 fields of the first line: line 3 \(1\)"),
-        ("x.csv", "", "x.csv' is empty"),
-        ("x.csv", "t,l\n", "has no rows"),
-        ("x.csv", "a,b\n1,2\n", "column 't' is not in .*x.csv.; its columns: a, b"),
-        ("x.csv", b"t,l\n\xff\xfe,0\nb,1\n", r"not UTF-8 \(byte 0xff on line 2\): save"),
-        (
-            "x.jsonl",
-            '{"t": "a", "l": 0}\n{"t": \n',
-            "x.jsonl' has 1 line that is not valid JSON: line 2",
-        ),
-        (
-            "x.jsonl",
-            '{"t": "a", "l": 0}\n[1]\n',
-            "x.jsonl' has 1 value that is not a JSON object: line 2",
-        ),
-        (
-            "x.jsonl",
-            '{"t": "a", "l": 0}\n{"l": 1}\n',
-            "1 row has no column 't': line 2",
-        ),
-        (
-            "x.jsonl",
-            '{"t": 5, "l": 0}\n{"t": "b", "l": 1}\n',
-            r"1 row has a value of type int: row 1 .line 1.",
-        ),
-        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": "x"}\n', "labels are all integers or all"),
-        (
-            "x.jsonl",
-            '{"t": "\\ud800", "l": 0}\n{"t": "b", "l": 1}\n',
-            r"broken Unicode .*: row 1 .line 1.",
-        ),
-        ("x.jsonl", b'{"t": "\xff", "l": 0}\n', "not UTF-8 .byte 0xff on line 1"),
-        ("x.jsonl", "", "has no rows"),
-        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": 0}\n', "all 2 rows of .* have the label"),
-        (
-            "x.jsonl",
-            '{"t": "a", "l": 0}\n{"t": "b", "l": 1}\n',
-            "2 labels have a single row: '0' in row 1",
-        ),
-        ("x.jsonl", '{"t": "a", "l": -1}\n{"t": "b", "l": 1}\n', "labels have a single row: '-1'"),
-        ("x.jsonl", '{"t": "a", "l": -1}\n{"t": "b", "l": -1}\n', "label -1.*hidden"),
-    ],
-)
-def test_bad_files_are_reported(tmp_path, name, content, message):
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with refused(message):
-        load(own(path, second=None))
-
-
-def test_an_own_task_takes_no_other_source(tmp_path):
-    task = own(write_rows(tmp_path / "x.csv", ROWS))
-    with refused(r"task 'x' has its own data \(file\): omit --data embedded"):
-        load(task, "embedded")
-
-
-# The hub's loader, on local folders in the hub's format
-
-
-@pytest.fixture
-def datasets_cache(monkeypatch, tmp_path_factory):
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))
-
-
-def test_the_hubs_loader_gives_what_the_folder_gives(tmp_path, datasets_cache):
-    write_imdb(tmp_path)
-    task = IMDB.model_copy(update={"hub_id": str(tmp_path)})
-    data = load(task, "hub", train=6)
-    assert data.record.source == "hub"
-    assert data.record.fingerprint == load(IMDB, f"dir:{tmp_path}", 6).record.fingerprint
-
-
-def test_the_hubs_loader_takes_configurations_and_named_labels(tmp_path, datasets_cache):
-    write_mnli(tmp_path / "mnli")
-    card = {
-        "configs": [
-            {
-                "config_name": "mnli",
-                "data_files": [
-                    {"split": name, "path": f"mnli/{name}.parquet"}
-                    for name in ("train", "validation_matched", "validation_mismatched")
-                ],
-            }
-        ]
-    }
-    (tmp_path / "README.md").write_text(f"---\n{json.dumps(card)}\n---\n")
-    task = MNLI.model_copy(update={"hub_id": str(tmp_path)})
-    data = load(task, "hub")
-    assert data.record.fingerprint == load(MNLI, f"dir:{tmp_path}").record.fingerprint
-    with refused("no split 'nothing'; its splits: train, validation_matched"):
-        load(task.model_copy(update={"train_split": "nothing"}), "hub")
-    with refused("column 'text' is not in data set .*its columns: premise, hypothesis, label, idx"):
-        load(task.model_copy(update={"text_column": "text"}), "hub")
-    with refused("cannot get the data set"):
-        load(task.model_copy(update={"hub_config": "other"}), "hub")
-
-
-@pytest.mark.parametrize("held_out", ["validation", "test", None])
-def test_an_own_hub_task_uses_its_evaluation_set(tmp_path, datasets_cache, held_out):
-    for name in ("train", held_out or "train"):
-        write_parquet(
-            tmp_path / f"{name}.parquet", t=[f"{name} {i}" for i in range(10)], l=["no", "yes"] * 5
-        )
-    task = custom_task("owner/name", text="t", second=None, label="l")
-    data = load(task.model_copy(update={"hub_id": str(tmp_path)}))
-    assert data.task.label_names == ("no", "yes")
-    assert list(data.evaluations) == [held_out or "evaluation"]
-    assert len(data.train) == (10 if held_out else 8)
-    assert "hub revision not pinned" in data.record.notes
-
-
-def test_without_the_hub_the_other_ways_are_named(monkeypatch, datasets_cache):
-    import datasets
-    import huggingface_hub.constants
-
-    for module in (datasets.config, huggingface_hub.constants):
-        monkeypatch.setattr(module, "HF_HUB_OFFLINE", True)
-    with refused("cannot get the data set 'stanfordnlp/imdb' from the hub: .*dir:PATH.*embedded"):
-        load(IMDB, "hub")
-    task = custom_task("owner/name", text="t", second=None, label="l")
-    with refused("cannot get the data set 'owner/name' from the hub: .*use a local file"):
-        load(task)
 
 
 # The real data
