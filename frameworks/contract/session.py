@@ -96,9 +96,9 @@ class Session(ABC):
 
     @abstractmethod
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
-        """Calls `begins` whenever a phase of a step begins in the `train` to come (None: the
-        optimizer is done), so also between the batches of an accumulated step. False where the
-        framework runs a step as one, so that it has no such moments."""
+        """Calls `begins` whenever a phase of a step begins during the next `train`, also between the
+        batches of an accumulated step; None means that the optimizer has finished. Returns False
+        if the framework runs a step as one unit, without phases."""
 
     @abstractmethod
     def reset_peak(self) -> None:
