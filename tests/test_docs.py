@@ -162,6 +162,17 @@ def test_every_room_is_explained():
             assert f"| `{path.name}/` |" in text
 
 
+def test_every_section_of_a_report_is_explained():
+    text = (ROOT / "docs" / "reading-a-report.md").read_text("utf-8")
+    sources = "".join(
+        path.read_text("utf-8") for path in (ROOT / "results" / "report" / "sections").rglob("*.py")
+    )
+    titles = re.findall(r"\bSection\(\s*\"([^\"]+)\"", sources)
+    assert len(titles) > 12
+    for title in titles:
+        assert f"\n### {title}\n" in text, f"no section {title!r} in docs/reading-a-report.md"
+
+
 def test_the_readme_is_one_page():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
 
