@@ -1,9 +1,9 @@
 """The lifetimes of the buffers of a graph of operations. Imports no framework.
 
 A backend whose framework runs graphs lists a step's operations; `replay` runs the list as
-TensorFlow's executor would, computing nothing, and notes when every buffer is taken and given
-back. An operation runs when all that it waits for has run and a thread is free. Its outputs are
-taken before its inputs are given back, and a buffer goes back with its last reader.
+TensorFlow's executor would, computing nothing, and records when every buffer is allocated and
+freed. An operation runs when all that it waits for has run and a thread is free. Its outputs are
+allocated before its inputs are freed, and a buffer is freed with its last reader.
 
 Source, in tensorflow/core: common_runtime/executor.cc (order), framework/op_kernel.cc
 (`forward_input`: an operation that is the last reader of an input may write its output there) and
@@ -55,7 +55,7 @@ class Operation:
     inputs: tuple[Value, ...] = ()
     after: tuple[int, ...] = ()  # operations that must have run, whose outputs it does not read
     outputs: tuple[Output, ...] = ()
-    scratch_bytes: int = 0  # taken only while it runs
+    scratch_bytes: int = 0  # allocated only while it runs
     writes: int | None = None  # the variable that it changes
     adopts: int | None = None  # the input that becomes the variable's value as a whole
     cost: int = 1  # of its run, in bytes of memory that take as long to go through
@@ -63,11 +63,11 @@ class Operation:
 
 @dataclass
 class Ledger:
-    """Buffers in the order of being taken; one event for each that is taken or given back."""
+    """Buffers in the order of their allocation; one event for each allocation and each release."""
 
     bytes: list[int] = field(default_factory=list)
-    taken: list[int] = field(default_factory=list)
-    given_back: dict[int, int] = field(default_factory=dict)
+    allocated_at: list[int] = field(default_factory=list)
+    freed_at: dict[int, int] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     pieces: list[int] = field(default_factory=list)
     readers: list[int] = field(default_factory=list)  # still to come; a variable is one
@@ -76,7 +76,7 @@ class Ledger:
     def take(self, size: int, part: Part, readers: int = 0, pieces: int = 1) -> int:
         self.bytes.append(size)
         self.pieces.append(pieces)
-        self.taken.append(self.events)
+        self.allocated_at.append(self.events)
         self.parts.append(part)
         self.readers.append(readers)
         self.events += 1
@@ -87,17 +87,17 @@ class Ledger:
         self.drop_unread(buffer)
 
     def drop_unread(self, buffer: int) -> None:
-        if not self.readers[buffer] and buffer not in self.given_back:
-            self.given_back[buffer] = self.events
+        if not self.readers[buffer] and buffer not in self.freed_at:
+            self.freed_at[buffer] = self.events
             self.events += 1
 
     def trace(self) -> StepTrace:
-        ends = [self.given_back.get(i, self.events) for i in range(len(self.bytes))]
+        ends = [self.freed_at.get(i, self.events) for i in range(len(self.bytes))]
         sizes = np.array(self.bytes, np.int64) // self.pieces
         return StepTrace(
             bytes=np.repeat(sizes, self.pieces),
-            taken=np.repeat(np.array(self.taken, np.int64), self.pieces),
-            given_back=np.repeat(np.array(ends, np.int64), self.pieces),
+            allocated_at=np.repeat(np.array(self.allocated_at, np.int64), self.pieces),
+            freed_at=np.repeat(np.array(ends, np.int64), self.pieces),
             parts=tuple(np.repeat(self.parts, self.pieces).tolist()),
             events=self.events,
         )

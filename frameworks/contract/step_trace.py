@@ -23,10 +23,8 @@ class StepTrace:
     fragments still grow after it.) Time is counted in events: one for every allocation and every
     release."""
 
-    bytes: np.ndarray  # int64 (buffers,): asked for, before any rounding of an allocator's
-    taken: np.ndarray  # int64 (buffers,): the event at which each is allocated, rising
-    given_back: (
-        np.ndarray
-    )  # int64 (buffers,): the event of its release; `events` if it outlives the trace
+    bytes: np.ndarray  # int64 (buffers,): requested, before any rounding of an allocator's
+    allocated_at: np.ndarray  # int64 (buffers,): the event of each allocation, rising
+    freed_at: np.ndarray  # int64 (buffers,): of its release; `events` if it outlives the trace
     parts: tuple[Part, ...]  # one per buffer
     events: int

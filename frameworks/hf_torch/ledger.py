@@ -24,8 +24,8 @@ class Ledger(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self._bytes: list[int] = []
-        self._taken: list[int] = []
-        self._given_back: dict[int, int] = {}
+        self._allocated_at: list[int] = []
+        self._freed_at: dict[int, int] = {}
         self._parts: list[Part] = []
         self._clock = 0
         self._alive: dict[int, int] = {}  # buffers by the address of their storage
@@ -57,13 +57,13 @@ class Ledger(TorchDispatchMode):
             return
         buffer = self._alive[address] = len(self._bytes)
         self._bytes.append(storage.nbytes())
-        self._taken.append(self._clock)
+        self._allocated_at.append(self._clock)
         self._parts.append(part)
         self._clock += 1
         weakref.finalize(storage, self._gone, address, buffer)
 
     def _gone(self, address: int, buffer: int) -> None:
-        self._given_back[buffer] = self._clock
+        self._freed_at[buffer] = self._clock
         self._clock += 1
         del self._alive[address]
 
@@ -95,13 +95,11 @@ class Ledger(TorchDispatchMode):
                     self._parts[buffer] = part
 
     def trace(self) -> StepTrace:
-        events, given_back = self._clock, self._in_one_order()
+        events, freed_at = self._clock, self._in_one_order()
         return StepTrace(
             bytes=np.array(self._bytes, np.int64),
-            taken=np.array(self._taken, np.int64),
-            given_back=np.array(
-                [given_back.get(i, events) for i in range(len(self._bytes))], np.int64
-            ),
+            allocated_at=np.array(self._allocated_at, np.int64),
+            freed_at=np.array([freed_at.get(i, events) for i in range(len(self._bytes))], np.int64),
             parts=tuple(self._parts),
             events=events,
         )
@@ -111,7 +109,7 @@ class Ledger(TorchDispatchMode):
         because autocast drops its copies in an order that depends on addresses."""
         ordered: dict[int, int] = {}
         run: list[int] = []
-        at = {event: buffer for buffer, event in self._given_back.items()}
+        at = {event: buffer for buffer, event in self._freed_at.items()}
         for event in range(self._clock + 1):
             if event in at:
                 run.append(at[event])

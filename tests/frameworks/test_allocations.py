@@ -37,14 +37,14 @@ def trace(
 def live(made: StepTrace) -> np.ndarray:
     """Bytes held after every event."""
     change = np.zeros(made.events + 1, np.int64)
-    np.add.at(change, made.taken, made.bytes)
-    np.add.at(change, made.given_back, -made.bytes)
+    np.add.at(change, made.allocated_at, made.bytes)
+    np.add.at(change, made.freed_at, -made.bytes)
     return change[:-1].cumsum()
 
 
 def kept(made: StepTrace, part: str) -> int:
     """Bytes of a part at the end."""
-    alive = (made.given_back == made.events) & (np.array(made.parts) == part)
+    alive = (made.freed_at == made.events) & (np.array(made.parts) == part)
     return int(made.bytes[alive].sum())
 
 
@@ -99,7 +99,7 @@ def test_a_batch_adds_the_same_again(starts: dict[str, Start]) -> None:
     """Every buffer is a line over the batch size."""
     two, four, nine = (trace(starts["bert"], batch=b) for b in (2, 4, 9))
     assert two.parts == four.parts == nine.parts
-    assert np.array_equal(two.taken, nine.taken)
+    assert np.array_equal(two.allocated_at, nine.allocated_at)
     assert np.array_equal(two.bytes + (four.bytes - two.bytes) * 7 // 2, nine.bytes)
 
 
@@ -124,8 +124,8 @@ def test_what_saves_memory_saves_it(starts: dict[str, Start], fields: dict[str, 
 def peak_of(made: StepTrace, part: str) -> int:
     mine = np.array(made.parts) == part
     change = np.zeros(made.events + 1, np.int64)
-    np.add.at(change, made.taken[mine], made.bytes[mine])
-    np.add.at(change, made.given_back[mine], -made.bytes[mine])
+    np.add.at(change, made.allocated_at[mine], made.bytes[mine])
+    np.add.at(change, made.freed_at[mine], -made.bytes[mine])
     return int(change[:-1].cumsum().max())
 
 
@@ -186,7 +186,7 @@ def test_a_language_models_loss_takes_the_types_of_cudas_autocast(
     logits = batch * LENGTH * start.vocabulary_size
     large = np.isin(made.bytes, [2 * logits, 4 * logits]) & (np.array(made.parts) != "weights")
     assert large.any()
-    alive = (made.taken <= live(made).argmax()) & (made.given_back > live(made).argmax())
+    alive = (made.allocated_at <= live(made).argmax()) & (made.freed_at > live(made).argmax())
     assert made.bytes[alive & large].sum() == bytes_per_logit * logits
 
 

@@ -35,15 +35,15 @@ def trace(
 
 def by_part(trace: StepTrace, event: int) -> dict[str, int]:
     """Bytes alive at an event."""
-    alive = (trace.taken <= event) & (trace.given_back > event)
+    alive = (trace.allocated_at <= event) & (trace.freed_at > event)
     parts = np.array(trace.parts)
     return {part: int(trace.bytes[alive & (parts == part)].sum()) for part in set(trace.parts)}
 
 
 def peak(trace: StepTrace) -> int:
     change = np.zeros(trace.events + 1, np.int64)
-    np.add.at(change, trace.taken, trace.bytes)
-    np.add.at(change, trace.given_back, -trace.bytes)
+    np.add.at(change, trace.allocated_at, trace.bytes)
+    np.add.at(change, trace.freed_at, -trace.bytes)
     return int(change[:-1].cumsum().max())
 
 
@@ -65,8 +65,8 @@ def test_only_sizes_depend_on_the_batch(backend: str, starts: dict[str, Start]) 
     """Two traces predict every other batch size."""
     two, three, large = (trace(backend, starts["bert"], size) for size in (2, 3, 32))
     for other in (three, large):
-        assert np.array_equal(two.taken, other.taken)
-        assert np.array_equal(two.given_back, other.given_back)
+        assert np.array_equal(two.allocated_at, other.allocated_at)
+        assert np.array_equal(two.freed_at, other.freed_at)
         assert two.parts == other.parts
     assert np.array_equal(two.bytes + 30 * (three.bytes - two.bytes), large.bytes)
     # With 16 threads or more, the peak of a small batch lies in the update, whatever its size.
@@ -88,8 +88,8 @@ def test_a_loops_inputs_and_their_gradients_are_lists(starts: dict[str, Start]) 
     found = trace("keras_rnn", starts["bert"], batch=3)
     inputs = found.bytes == 3 * 128 * 4
     change = np.zeros(found.events + 1, np.int64)
-    np.add.at(change, found.taken[inputs], 1)
-    np.add.at(change, found.given_back[inputs], -1)
+    np.add.at(change, found.allocated_at[inputs], 1)
+    np.add.at(change, found.freed_at[inputs], -1)
     assert 8 * LENGTH <= change.cumsum().max() < 9 * LENGTH
 
 

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.once
 def alive(trace: StepTrace) -> np.ndarray:
     """Bytes after every event."""
     change = np.zeros(trace.events + 1, np.int64)
-    np.add.at(change, trace.taken, trace.bytes)
-    np.add.at(change, trace.given_back, -trace.bytes)
+    np.add.at(change, trace.allocated_at, trace.bytes)
+    np.add.at(change, trace.freed_at, -trace.bytes)
     return change[:-1].cumsum()
 
 

@@ -45,8 +45,8 @@ def save(trace: StepTrace, path: Path) -> None:
         np.savez(
             file,
             bytes=trace.bytes,
-            taken=trace.taken,
-            given_back=trace.given_back,
+            allocated_at=trace.allocated_at,
+            freed_at=trace.freed_at,
             parts=np.array(trace.parts),
             events=trace.events,
         )
@@ -56,5 +56,5 @@ def load(path: Path) -> StepTrace:
     with np.load(path) as kept:
         parts: Any = tuple(kept["parts"].tolist())
         return StepTrace(
-            kept["bytes"], kept["taken"], kept["given_back"], parts, int(kept["events"])
+            kept["bytes"], kept["allocated_at"], kept["freed_at"], parts, int(kept["events"])
         )

@@ -22,13 +22,13 @@ class Buffers:
         buffers' bytes."""
         small, large = traces
         if not (
-            np.array_equal(small.taken, large.taken)
+            np.array_equal(small.allocated_at, large.allocated_at)
             and small.parts == large.parts
-            and np.array_equal(small.given_back, large.given_back)
+            and np.array_equal(small.freed_at, large.freed_at)
         ):
             raise ValueError("the step takes other buffers at another batch size")
         self.trace = small
-        self.order = ordered(small.taken, small.given_back)
+        self.order = ordered(small.allocated_at, small.freed_at)
         self._bytes_per_example = (large.bytes - small.bytes) / (batch_sizes[1] - batch_sizes[0])
         self._fixed_bytes = small.bytes - self._bytes_per_example * batch_sizes[0]
         self._parts = np.array(small.parts)
@@ -43,14 +43,14 @@ class Buffers:
         """The sum of the live buffers after every event, without any allocator."""
         sizes = self.sizes(batch)
         change = np.zeros(self.trace.events + 1, np.int64)
-        np.add.at(change, self.trace.taken, sizes)
-        np.add.at(change, self.trace.given_back, -sizes)
+        np.add.at(change, self.trace.allocated_at, sizes)
+        np.add.at(change, self.trace.freed_at, -sizes)
         return change[:-1].cumsum()
 
     def parts_at_peak(self, batch: float) -> dict[str, int]:
         """Bytes of the live buffers at the highest sum, by what they are for."""
         sizes, event = self.sizes(batch), self.live_bytes(batch).argmax()
-        alive = (self.trace.taken <= event) & (self.trace.given_back > event)
+        alive = (self.trace.allocated_at <= event) & (self.trace.freed_at > event)
         return {
             str(part): int(sizes[alive & (self._parts == part)].sum())
             for part in dict.fromkeys(self.trace.parts)
@@ -64,4 +64,4 @@ class Buffers:
         """The event after which the weights, and whatever built them, are in place."""
         others = (self._parts != "weights") & (self._parts != "workspace")
         first = np.argmax(others & (self.sizes(batch) >= OneDnnPool.SMALL))
-        return max(0, int(self.trace.taken[first]) - 1)
+        return max(0, int(self.trace.allocated_at[first]) - 1)

@@ -172,8 +172,8 @@ class Footprint:
         first = self.buffers.first_after_weights()
         steps = slice(first, None)
         return int(sizes[:first].sum()) + malloc_peak(
-            trace.taken[steps],
-            trace.given_back[steps],
+            trace.allocated_at[steps],
+            trace.freed_at[steps],
             sizes[steps],
             self._calibration.small_objects,
         )

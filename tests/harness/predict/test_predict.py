@@ -33,8 +33,8 @@ def step(batch: int, each: int = EACH) -> StepTrace:
     """Weights that stay, an activation per example that goes."""
     return StepTrace(
         bytes=np.array([WEIGHTS, each * batch, 4 * MIB]),
-        taken=np.array([0, 1, 3]),
-        given_back=np.array([5, 2, 4]),
+        allocated_at=np.array([0, 1, 3]),
+        freed_at=np.array([5, 2, 4]),
         parts=("weights", "activations", "workspace"),
         events=5,
     )
@@ -54,7 +54,7 @@ def test_two_traces_give_the_buffers_at_any_batch_size(batch: int) -> None:
 
 def test_traces_that_differ_in_their_buffers_are_refused() -> None:
     other = step(6)
-    other = StepTrace(other.bytes, other.taken, np.array([5, 4, 2]), other.parts, 5)
+    other = StepTrace(other.bytes, other.allocated_at, np.array([5, 4, 2]), other.parts, 5)
     with pytest.raises(ValueError, match="other buffers"):
         Footprint([step(2), other], (2, 6), calibrations()["hf_torch"]["gpu"])
 
