@@ -22,7 +22,7 @@ from benchmarks.harness.predict.predictions import predicted_limit
 from benchmarks.harness.predict.text import sentence, text
 from benchmarks.harness.predict.workload import Target, Workload, targets
 from frameworks.contract import Recipe, StepTrace, backends
-from tests.harness.limits.test_limit import CPU, ready
+from tests.harness.limits.fakes import CPU, ready
 from tests.results.samples import prediction
 
 pytestmark = pytest.mark.once
