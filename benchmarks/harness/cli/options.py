@@ -23,13 +23,13 @@ def switch(help: str) -> Settings:
     return {"action": "store_true", "help": help}
 
 
-RESULTS = one("FOLDER", "runs are stored in FOLDER/runs", default="results")
+RESULTS = one("FOLDER", "runs are stored in FOLDER/runs (default: results)", default="results")
 OPTIONS: list[tuple[str, Settings]] = [
     (
         "--profile",
         one(
             "NAME",
-            "the work to measure: a profile of `ftbench list` or a TOML file",
+            "the work to measure: a profile of `ftbench list` or a TOML file (default: quick)",
             default="quick",
         ),
     ),
@@ -60,7 +60,7 @@ OPTIONS: list[tuple[str, Settings]] = [
         {
             "default": "auto",
             "choices": ["auto", "cpu", "gpu"],
-            "help": "where to train; auto uses the GPU if there is one",
+            "help": "where to train; auto, the default, uses the GPU if there is one",
         },
     ),
     (
