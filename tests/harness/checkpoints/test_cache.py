@@ -65,7 +65,7 @@ def test_a_failure_leaves_nothing_half_made(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [".thing.lock"]
 
 
-def test_a_full_disk_is_told(tmp_path):
+def test_a_full_disk_is_reported(tmp_path):
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
 
@@ -76,7 +76,7 @@ def test_a_full_disk_is_told(tmp_path):
         make_once(tmp_path / "thing", fill, says("x"))
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write .*FTBENCH_CACHE"):
         make_once(tmp_path / "file" / "thing", write("x"), says("x"))

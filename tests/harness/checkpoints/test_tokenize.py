@@ -216,7 +216,7 @@ def test_workers_load_without_a_tokenizer():
 # Bad input
 
 
-def test_a_length_beyond_the_models_is_told():
+def test_a_length_beyond_the_models_is_reported():
     with pytest.raises(UserError, match="length 513 exceeds .*'random:tiny-bert'.*512 or less"):
         prepare(length=513)
 
@@ -226,7 +226,7 @@ def tampered(tmp_path: Path, name: str, **changed) -> CheckpointSource:
     return CheckpointSource(**source.__dict__ | changed)
 
 
-def test_a_tokenizer_of_another_model_is_told(tmp_path):
+def test_a_tokenizer_of_another_model_is_reported(tmp_path):
     source = tampered(tmp_path, "random:tiny-bert", vocabulary_size=50)
     with pytest.raises(UserError, match="vocabulary of 50: use the tokenizer files that belong"):
         tokenize_task(data_of(["great"]), source, 32)
@@ -241,7 +241,7 @@ def test_a_tokenizer_of_another_model_is_told(tmp_path):
         ({"vocab.json": "{}", "merges.txt": ""}, "vocab.json' is not a WordPiece vocabulary"),
     ],
 )
-def test_a_tokenizer_that_is_none_is_told(tmp_path, files, message):
+def test_a_tokenizer_that_is_none_is_reported(tmp_path, files, message):
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     source = tampered(tmp_path, "random:tiny-bert", folder=tmp_path)

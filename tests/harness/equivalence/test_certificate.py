@@ -158,7 +158,7 @@ def test_a_batch_that_differs_comes_before_all_that_follows_from_it() -> None:
     ).holds
 
 
-def test_the_earliest_step_is_told_first() -> None:
+def test_the_earliest_step_is_reported_first() -> None:
     losses, rates = list(made_trace().loss), list(made_trace().learning_rate)
     losses[8:], rates[5] = [9.0] * 4, 7.0
     found = certify(made(), made(made_trace(loss=losses, learning_rate=rates)))

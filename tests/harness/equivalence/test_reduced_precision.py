@@ -107,7 +107,9 @@ def test_bounds_are_never_narrower_than_the_fixed_ones() -> None:
         ),
     ],
 )
-def test_repeats_that_are_none_are_told(traces: tuple[tuple[str, str], ...], message: str) -> None:
+def test_repeats_that_are_none_are_reported(
+    traces: tuple[tuple[str, str], ...], message: str
+) -> None:
     first, second, *repeats = (made(backend=b, precision=p) for p, b in traces)
     with pytest.raises(UserError, match=message):
         certify(first, second, repeats)

@@ -182,7 +182,7 @@ def test_a_runs_bf16_traces_are_held_against_its_fp32_ones(tmp_path: Path) -> No
     ).is_file()
 
 
-def test_a_trace_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_trace_that_is_none_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read .No such file"):
         read_traced(tmp_path / "none.json")
     (tmp_path / "odd.json").write_text("{}")

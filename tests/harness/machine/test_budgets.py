@@ -65,7 +65,7 @@ def test_sizes(text: str, size: int | None) -> None:
     assert size_bytes(text) == size
 
 
-def test_what_is_no_budget_is_told() -> None:
+def test_what_is_no_budget_is_reported() -> None:
     for label in ("6GiB", "T4", "device"):
         check_label(label, "budget")
     for label in ("6", "six", "0GiB", "T5"):
@@ -73,7 +73,7 @@ def test_what_is_no_budget_is_told() -> None:
             check_label(label, "budget")
 
 
-def test_what_the_device_does_not_have_is_told() -> None:
+def test_what_the_device_does_not_have_is_reported() -> None:
     check_device("6GiB", CPU)
     check_device("device", CPU)
     check_device("T4", H100)

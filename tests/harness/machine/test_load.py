@@ -42,7 +42,7 @@ def gpu(*reasons, processes=0, clock=1410):
     return GpuState(tuple(reasons), clock, 1215, processes)
 
 
-def test_a_gpu_is_told_by_both_ends():
+def test_a_gpu_is_reported_by_both_ends():
     before, after = gpu("power cap", processes=2), gpu("power cap", "sync boost", clock=900)
     found = load.between(
         replace(reading(), gpu=before), replace(reading(total=200, busy=120), gpu=after)
@@ -52,7 +52,7 @@ def test_a_gpu_is_told_by_both_ends():
     assert found.other_busy_share == pytest.approx(0.6)
 
 
-def test_a_gpu_is_told_where_the_processor_is_not():
+def test_a_gpu_is_reported_where_the_processor_is_not():
     hidden = load.Reading(None, None, None, 0, None)
     found = load.between(replace(hidden, gpu=gpu()), replace(hidden, gpu=gpu(processes=None)))
     assert (found.throttle_reasons, found.gpu_processes, found.stolen_share) == ([], 0, None)

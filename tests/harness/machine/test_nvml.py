@@ -191,7 +191,7 @@ def test_device_memory_is_the_peak_above_the_use_before():
 @pytest.mark.parametrize(
     ("before", "during", "shared"), [(0, 1, False), (1, 1, True), (0, 2, True)]
 )
-def test_a_shared_gpu_is_told(before, during, shared):
+def test_a_shared_gpu_is_reported(before, during, shared):
     nvml = Nvml()
     nvml.processes = [object()] * before
     with devices.DeviceMemory(interval_seconds=0.001, nvml=nvml) as memory:

@@ -228,7 +228,7 @@ def test_the_command_line_wins_and_leaves_no_shape_twice(profile: Profile) -> No
         (Choice(tasks=["other"]), "profile 'quick' has no task 'other'"),
     ],
 )
-def test_unknown_choices_are_told(profile: Profile, choice: Choice, message: str) -> None:
+def test_unknown_choices_are_reported(profile: Profile, choice: Choice, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_plan(choice, profile, [*TASKS, "other"], "")
 
