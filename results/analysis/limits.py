@@ -36,8 +36,8 @@ Answer = Literal["right", "too low", "too high", "none", "unknown"]
 
 
 @dataclass(frozen=True, order=True)
-class Work:
-    """What the limits of one grid share."""
+class GridKey:
+    """What the limits of one grid have in common."""
 
     task: str  # '': any, as a prediction has none
     checkpoint: str
@@ -85,7 +85,7 @@ class Limit:
         return Place(device.kind, (device.gpu_type or device.name) if device.kind == "gpu" else "")
 
     @property
-    def work(self) -> Work:
+    def work(self) -> GridKey:
         m = self.measurement
         return _work(
             m.job.task, m.checkpoint.name if m.checkpoint else "", self.found.phase, m.recipe
@@ -132,7 +132,7 @@ class Spot:
 
 @dataclass
 class Grid:
-    work: Work
+    work: GridKey
     spots: dict[tuple[int, str, Place], Spot] = field(default_factory=dict)
     reasons: dict[tuple[int, str], str] = field(default_factory=dict)  # of rows without a search
 
@@ -170,12 +170,12 @@ def grids(
     """One grid per work, what was searched for first. A prediction has no task: it joins every
     grid of its checkpoint, precision, phase and settings, or makes one of its own. `without` are
     jobs that ended before their search began."""
-    found: dict[Work, Grid] = {}
+    found: dict[GridKey, Grid] = {}
     for limit in limits:
         grid = found.setdefault(limit.work, Grid(limit.work))
         spot = grid.spots.get((*limit.row, limit.place), Spot())
         grid.spots[(*limit.row, limit.place)] = Spot((*spot.limits, limit))
-    own: dict[Work, Grid] = {}
+    own: dict[GridKey, Grid] = {}
     for prediction in (p for p in predictions if p.limits):
         work = work_of(prediction)
         same = [g for w, g in found.items() if _taskless(w) == work]
@@ -203,7 +203,7 @@ def grids(
     ]
 
 
-def work_of(prediction: Prediction) -> Work:
+def work_of(prediction: Prediction) -> GridKey:
     return _work("", prediction.checkpoint, prediction.phase, prediction.recipe)
 
 
@@ -224,8 +224,10 @@ def _add_prediction(grid: Grid, prediction: Prediction) -> None:
             grid.spots[key] = Spot(spot.limits, limit, prediction.assumed)
 
 
-def _work(task: str, checkpoint: str, phase: Phase, recipe: Mapping[str, Any]) -> Work:
-    return Work(task, checkpoint, phase, str(recipe.get("precision", "")), setting(phase, recipe))
+def _work(task: str, checkpoint: str, phase: Phase, recipe: Mapping[str, Any]) -> GridKey:
+    return GridKey(
+        task, checkpoint, phase, str(recipe.get("precision", "")), setting(phase, recipe)
+    )
 
 
 def setting(phase: Phase, recipe: Mapping[str, Any]) -> str:
@@ -241,11 +243,11 @@ def setting(phase: Phase, recipe: Mapping[str, Any]) -> str:
     )
 
 
-def _taskless(work: Work) -> Work:
-    return Work("", work.checkpoint, work.phase, work.precision, work.setting)
+def _taskless(work: GridKey) -> GridKey:
+    return GridKey("", work.checkpoint, work.phase, work.precision, work.setting)
 
 
-def _belongs_to(m: Measurement, work: Work) -> bool:
+def _belongs_to(m: Measurement, work: GridKey) -> bool:
     """Whether a job without a search belongs to a grid, as far as it can tell: it may have ended
     before its checkpoint was known."""
     asked = _work(
