@@ -20,7 +20,7 @@ from results.report.format import plain
 from results.report.writers import terminal
 from results.report.writers.markdown import escape
 from results.schema import Measurement, RunInfo
-from tests.results import samples
+from tests.results import sample_limits, samples
 
 MakeRun = Callable[..., Path]
 HOSTILE = [
@@ -156,20 +156,20 @@ def poisoned_run(make_run: MakeRun, text: str) -> Path:
             *samples.sample_measurements(("imdb",)),
             bad,
             *samples.controls("hf_tf", "imdb"),
-            samples.limit_measurement("hf_tf"),
-            samples.limit_measurement("hf_tf", length=64),
+            sample_limits.limit_measurement("hf_tf"),
+            sample_limits.limit_measurement("hf_tf", length=64),
         ]
         if m.job.backend != "hf_torch"
     ]
     measurements = [Measurement.model_validate(poisoned(m.model_dump(), text)) for m in some]
     info = RunInfo.model_validate({**poisoned(samples.run_info().model_dump(), text), "run": "r"})
     folder = make_run(measurements, info)
-    raw = {**poisoned(samples.prediction("hf_tf").model_dump(), text), "device": "gpu"}
+    raw = {**poisoned(sample_limits.prediction("hf_tf").model_dump(), text), "device": "gpu"}
     (folder / store.PREDICTIONS).mkdir()
     (folder / store.PREDICTIONS / "one.json").write_text(json.dumps(raw))
     cases = [
         poisoned(c.model_dump(), text)
-        for c in samples.sample_cases()
+        for c in sample_limits.sample_cases()
         if c.backend == "hf_tf" or c.source != "measured"
     ]
     (folder / store.CASES_FILE).write_text(json.dumps(cases))

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from results.analysis.limits import Limit, Place, finder_summaries, grids, limits_of
+from results.analysis.limits import Limit, Place, grids, limits_of
 from results.report import render, table
 from results.report.sections.limits.grid import place_phrase
 from results.report.sections.overview import overview
 from results.report.view import Run, View
-from results.schema import BatchLimit, Expected, Finder, Measurement, Probe
-from tests.results import samples
-from tests.results.samples import GIB, batch_limit, limit_measurement, prediction
+from results.schema import BatchLimit, Expected, Measurement, Probe
+from tests.results import sample_limits, samples
+from tests.results.sample_limits import batch_limit, limit_measurement, prediction
+from tests.results.samples import GIB
 
 pytestmark = pytest.mark.once
 MakeRun = Callable[..., Path]
@@ -45,7 +46,9 @@ def line(markdown: str, *words: str) -> str:
 
 
 def test_a_grid_per_task_with_lengths_down_and_places_across() -> None:
-    found = grids(limits(*samples.limit_measurements()), [prediction(), prediction("hf_tf", 512)])
+    found = grids(
+        limits(*sample_limits.limit_measurements()), [prediction(), prediction("hf_tf", 512)]
+    )
     assert [grid.work.text for grid in found] == [
         "imdb, minilm, fp32, training",
         "mnli, minilm, fp32, training",
@@ -103,7 +106,7 @@ def test_a_measurement_outweighs_a_prediction_in_the_same_cell(make_run: MakeRun
     spot = grid.spots[128, "hf_torch", Place("gpu", "T4")]
     assert spot.kind == "emulated" and spot.predicted
     folder = make_run([m])
-    samples.write_predictions(folder, [prediction()])
+    sample_limits.write_predictions(folder, [prediction()])
     row = line(section(both(folder)[0]), "PyTorch")
     assert f"{emulated.limit} (emulated, predicted 321 (308 to 333))" in row
     assert "905 (predicted, 868 to 941)" in row
@@ -226,7 +229,7 @@ def test_two_searches_of_one_thing_both_show(make_run: MakeRun) -> None:
 
 
 def test_every_limit_has_its_line_and_its_row(make_run: MakeRun) -> None:
-    markdown, html = both(make_run(samples.limit_measurements()))
+    markdown, html = both(make_run(sample_limits.limit_measurements()))
     text = section(markdown)
     assert html.count("<figcaption>") == 24
     assert html.count('class="level"') == 72 and html.count('class="line b') == 72
@@ -264,7 +267,7 @@ def test_the_first_screen_answers_and_says_how_it_is_known(make_run: MakeRun) ->
             for size in ("4GiB", "6GiB")
         ]
     )
-    samples.write_predictions(folder, [prediction()])
+    sample_limits.write_predictions(folder, [prediction()])
     first = both(folder)[0].split("\n## ")[0]
     assert "**imdb, minilm, fp32, training, length 128**: The largest batch: " in first
     assert (
@@ -278,26 +281,9 @@ def test_limits_leave_the_other_questions_as_they_are() -> None:
     every = samples.sample_measurements()
     plain, limited = (
         overview(View.of([Run("r", None, None, some, [])], TITLES))
-        for some in (every, [*every, *samples.limit_measurements()])
+        for some in (every, [*every, *sample_limits.limit_measurements()])
     )
     assert plain == limited
-
-
-def test_finders_are_judged_by_the_proof(make_run: MakeRun) -> None:
-    limit = limits(limit_measurement())[0]
-    assert [
-        limit.judge(Finder(name="x", answer=a, probes=1, seconds=1.0))
-        for a in (119, 120, 127, 128, None)
-    ] == ["too low", "right", "right", "too high", "none"]
-    accelerate, bisect, dead = finder_summaries([limit])
-    assert accelerate.answers == {"right": 0, "too low": 1, "too high": 0, "none": 0, "unknown": 0}
-    assert bisect.answers["too high"] == 1 and dead.answers["none"] == 1
-    assert accelerate.seconds / accelerate.our_seconds == pytest.approx(140 / limit.found.seconds)
-    text = section(
-        both(make_run([limit_measurement()]))[0], "What do other batch size finders answer?"
-    )
-    assert "129 (too high: it fails)" in line(text, "double and bisect", "imdb")
-    assert "none (the process ended)" in text and "120 (proven)" in text
 
 
 def test_the_terminal_has_the_grid() -> None:

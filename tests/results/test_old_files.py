@@ -12,7 +12,7 @@ import pytest
 from results import store
 from results.report import render
 from results.schema import Accuracy, Certificate, Checkpoint, JobKey, Measurement, comparison
-from tests.results import samples
+from tests.results import sample_limits, samples
 from tests.results.test_equivalence import certificate
 
 KEY = {"backend": "hf_torch", "task": "imdb", "question": "throughput"}
@@ -73,7 +73,7 @@ def as_version_1(m: Measurement) -> dict[str, Any]:
 
 
 def test_each_payload_of_version_1_is_read() -> None:
-    for m in [*samples.sample_measurements(), samples.limit_measurement()]:
+    for m in [*samples.sample_measurements(), sample_limits.limit_measurement()]:
         if m.payload:
             assert Measurement.model_validate(as_version_1(m)) == m
             assert Measurement.model_validate_json(m.model_dump_json()) == m

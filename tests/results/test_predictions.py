@@ -14,8 +14,8 @@ from results.report import render
 from results.report.sections.predictions import sentence
 from results.report.view import Run, View
 from results.schema import PredictionCase
-from tests.results import samples
-from tests.results.samples import case, limit_case, prediction
+from tests.results import sample_limits
+from tests.results.sample_limits import case, limit_case, prediction
 
 pytestmark = pytest.mark.once
 MakeRun = Callable[..., Path]
@@ -111,9 +111,9 @@ def test_what_is_written_is_read(make_run: MakeRun) -> None:
     folder = make_run([])
     assert store.read_predictions(folder) == ([], [])
     assert store.read_prediction_cases(folder) == ([], [])
-    samples.write_predictions(folder, [prediction()], samples.sample_cases())
+    sample_limits.write_predictions(folder, [prediction()], sample_limits.sample_cases())
     assert store.read_predictions(folder) == ([prediction()], [])
-    assert store.read_prediction_cases(folder) == (samples.sample_cases(), [])
+    assert store.read_prediction_cases(folder) == (sample_limits.sample_cases(), [])
     assert store.read_run(folder)[1:] == ([], [])
 
 
@@ -152,7 +152,7 @@ def test_a_damaged_prediction_is_told_and_the_others_are_kept(
     make_run: MakeRun, content: str
 ) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [prediction()])
+    sample_limits.write_predictions(folder, [prediction()])
     (folder / store.PREDICTIONS / "torn.json").write_text(content)
     found, problems = store.read_predictions(folder)
     assert found == [prediction()] and len(problems) == 1 and "torn.json" in problems[0]
@@ -175,14 +175,14 @@ def test_what_a_budget_rests_on_is_told_below_the_grid(make_run: MakeRun) -> Non
         else limit
         for limit in made.limits
     ]
-    samples.write_predictions(folder, [made.model_copy(update={"limits": noted})])
+    sample_limits.write_predictions(folder, [made.model_copy(update={"limits": noted})])
     grid = both(folder)[0].split("\n## What is the largest batch?", 1)[1].split("\n## ", 1)[0]
     assert "A100-40 and H100: no reading of its CUDA context." in grid
 
 
 def test_a_run_of_predictions_alone_has_a_report(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(
+    sample_limits.write_predictions(
         folder, [prediction(b, n) for b in ("hf_tf", "hf_torch") for n in (128, 512)]
     )
     markdown, html = both(folder)
@@ -195,7 +195,7 @@ def test_a_run_of_predictions_alone_has_a_report(make_run: MakeRun) -> None:
 
 def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(
+    sample_limits.write_predictions(
         folder, [], [case(0.01), case(-0.012), case(0.07), limit_case(40), limit_case(44)]
     )
     text = section(both(folder)[0])
@@ -207,7 +207,7 @@ def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
 
 def test_fitted_and_published_cases_are_counted_separately(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [], samples.sample_cases())
+    sample_limits.write_predictions(folder, [], sample_limits.sample_cases())
     text = section(both(folder)[0])
     assert (
         "On 96 cases that the prediction was not fitted to (2 backends, 3 architectures, 4 "
@@ -223,7 +223,7 @@ def test_fitted_and_published_cases_are_counted_separately(make_run: MakeRun) ->
 def test_other_conditions_are_shown_and_not_counted(make_run: MakeRun) -> None:
     folder = make_run([])
     away = case(9.0, source="a paper", conditions="weights in fp16")
-    samples.write_predictions(folder, [], [case(), away])
+    sample_limits.write_predictions(folder, [], [case(), away])
     text = section(both(folder)[0])
     assert "a paper (other conditions: weights in fp16)" in text and "+900.0" in text
     counts = text.split("Signed error")[1].split("\n\n")[1]
@@ -233,7 +233,7 @@ def test_other_conditions_are_shown_and_not_counted(make_run: MakeRun) -> None:
 @pytest.mark.parametrize(("fails_at", "said"), [(None, "at least 1,024"), (1072, "1,072 fails")])
 def test_a_lower_bound_is_called_one(make_run: MakeRun, fails_at: int | None, said: str) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [], [limit_case(1024, 1024, fails_at=fails_at)])
+    sample_limits.write_predictions(folder, [], [limit_case(1024, 1024, fails_at=fails_at)])
     assert said in section(both(folder)[0])
 
 
@@ -243,14 +243,14 @@ def test_a_lower_bound_is_called_one(make_run: MakeRun, fails_at: int | None, sa
 @pytest.mark.parametrize("assumed", [True, False])
 def test_an_assumed_range_is_no_interval(make_run: MakeRun, title: str, assumed: bool) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [prediction(assumed=assumed)])
+    sample_limits.write_predictions(folder, [prediction(assumed=assumed)])
     text = both(folder)[0].split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
     assert ("assumed range 308 to 333" in text or "(assumed 308 to 333)" in text) is assumed
 
 
 def test_each_kind_of_case_has_a_shape_of_its_own(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [], samples.sample_cases())
+    sample_limits.write_predictions(folder, [], sample_limits.sample_cases())
     html = both(folder)[1]
     assert html.count('<circle class="dot" r') == 96 + 4  # one in each legend
     assert html.count('<circle class="ring"') == 2 + 2
@@ -259,7 +259,7 @@ def test_each_kind_of_case_has_a_shape_of_its_own(make_run: MakeRun) -> None:
 
 def test_nothing_measured_is_said(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(folder, [], [case(fitted=True)])
+    sample_limits.write_predictions(folder, [], [case(fitted=True)])
     assert (
         "Every case that was measured here is one that the prediction was fitted to."
         in both(folder)[0]
@@ -279,13 +279,13 @@ def test_nothing_measured_is_said(make_run: MakeRun) -> None:
 def test_odd_numbers_still_make_a_report(make_run: MakeRun, changes: dict[str, float]) -> None:
     folder = make_run([])
     odd = [c.model_copy(update=changes) for c in (case(), limit_case(40))]
-    samples.write_predictions(folder, [], odd)
+    sample_limits.write_predictions(folder, [], odd)
     assert "Predicted and measured" in both(folder)[1]
 
 
 def test_a_prediction_with_an_odd_recipe(make_run: MakeRun) -> None:
     folder = make_run([])
-    samples.write_predictions(
+    sample_limits.write_predictions(
         folder,
         [
             prediction(recipe={"length": "x", "precision": ["y"]}),

@@ -23,7 +23,7 @@ from benchmarks.harness.predict.text import sentence, text
 from benchmarks.harness.predict.workload import Target, Workload, targets
 from frameworks.contract import Recipe, StepTrace, backends
 from tests.harness.limits.fakes import CPU, ready
-from tests.results.samples import prediction
+from tests.results.sample_limits import prediction
 
 pytestmark = pytest.mark.once
 WEIGHTS, EACH = 200 * MIB, 30 * MIB
