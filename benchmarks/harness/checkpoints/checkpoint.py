@@ -32,7 +32,7 @@ from benchmarks.harness.errors import UserError, unknown
 from frameworks.contract import Architecture, backends
 from results.schema import Checkpoint
 
-FORMAT = 2  # increase it whenever the same checkpoint gives a different start
+FORMAT = 3  # increase it whenever the same checkpoint gives a different start
 
 HUB_CHECKPOINTS = {
     "bert-base": HubModel(

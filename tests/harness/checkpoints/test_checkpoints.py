@@ -143,13 +143,13 @@ def test_the_built_in_vocabulary_is_the_same_every_time(tmp_path):
 
 
 def test_the_built_in_vocabulary_knows_the_generated_words():
-    from benchmarks.harness.data import generated
+    from benchmarks.harness.data.generated import review_texts
 
     for shape in TINY:
         source = find_checkpoint(f"random:{shape}")
         tokenizer = load_tokenizer(source.folder, source.architecture, 64)
         assert tokenizer.get_vocab_size() < source.vocabulary_size
-        for word in (*generated.GOOD, *generated.BAD):
+        for word in (*review_texts.GOOD, *review_texts.BAD):
             tokens = tokenizer.encode(f"a {word}", add_special_tokens=False).tokens
             assert len(tokens) == 2, tokens
 

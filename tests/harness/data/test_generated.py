@@ -1,5 +1,5 @@
-"""The generated texts: no short cut works, a reader of the rule is always right, and the same
-seed gives the same texts everywhere."""
+"""The generated texts: short cuts go only so far, a reader of the rule is right wherever the text
+decides, and the same seed gives the same texts everywhere."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.data import generated
+from benchmarks.harness.data.generated import pair_texts, review_texts
 
 
 def words(text: str) -> list[str]:
@@ -73,24 +74,63 @@ VERDICT_FORMS = [  # what is held in the end, in each form of verdict
 ]
 
 
-def read_review(text: str) -> int:
-    """The rule: what is held in the end counts, and a negation turns it round."""
-    judged = set()
-    for sentence in re.split(r"\.(?:\s|<br /><br />|$)", text.lower()):
-        for form in VERDICT_FORMS:
-            found = re.search(form, sentence)
-            if found:
-                *negations, word = found["kept"].split()
-                judged.add(int((word in generated.GOOD) != bool(negations)))
+UNDECIDED_FORMS = [  # a good and a bad opinion side by side
+    r"^the \w+ was (?P<one>[\w ]+) and the \w+ was (?P<other>[\w ]+), so i cannot decide$",
+    r"^i found it (?P<one>[\w ]+) and (?P<other>[\w ]+) at the same time$",
+    r"^some called it (?P<one>[\w ]+), others called it (?P<other>[\w ]+), and all of them were",
+]
+
+
+def sentences(text: str) -> list[str]:
+    return re.split(r"\.(?:\s|<br /><br />|$)", text.lower())
+
+
+def is_good(opinion: str) -> bool:
+    *negations, word = opinion.split()
+    return (word in review_texts.GOOD) != bool(negations)
+
+
+def read_review(text: str) -> int | None:
+    """The rule: the verdict counts, and a negation reverses it. None where both opinions stand side
+    by side."""
+    judged: set[int | None] = set()
+    for sentence in sentences(text):
+        for form in UNDECIDED_FORMS:
+            if found := re.search(form, sentence):
+                assert is_good(found["one"]) != is_good(found["other"]), sentence
+                judged.add(None)
                 break
+        else:
+            for form in VERDICT_FORMS:
+                if found := re.search(form, sentence):
+                    judged.add(int(is_good(found["kept"])))
+                    break
     assert len(judged) == 1, text  # all verdicts of a review agree
     return judged.pop()
 
 
+def first_opinion_is_good(text: str) -> bool:
+    found = (re.search(form, sentences(text)[0]) for form in UNDECIDED_FORMS)
+    return is_good(next(match["one"] for match in found if match))
+
+
 def test_reviews_follow_the_rule():
-    texts, labels = generated.reviews(600, 7, "train")
-    assert [read_review(text) for text in texts] == labels.tolist()
-    assert Counter(labels.tolist()) == {0: 300, 1: 300}
+    texts, labels = generated.reviews(640, 7, "train")
+    read = [read_review(text) for text in texts]
+    decided = [
+        (found, label) for found, label in zip(read, labels, strict=True) if found is not None
+    ]
+    assert all(found == label for found, label in decided)
+    assert len(decided) == 640 * 7 / 8
+    assert Counter(labels.tolist()) == {0: 320, 1: 320}
+
+
+def test_nothing_in_an_undecided_review_tells_its_label():
+    texts, labels = generated.reviews(16000, 7, "train")
+    undecided = [i for i, text in enumerate(texts) if read_review(text) is None]
+    assert len(undecided) == 2000 and labels[undecided].sum() == 1000
+    agree = [first_opinion_is_good(texts[i]) == bool(labels[i]) for i in undecided]
+    assert np.mean(agree) == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_bag_of_words_judges_reviews_much_worse_than_the_rule():
@@ -122,7 +162,7 @@ def test_most_twins_have_the_same_words():
 
 def test_review_lengths_follow_the_real_ones():
     lengths = np.array([len(text) for text in generated.reviews(4000, 7, "train")[0]])
-    real = lengths / generated.LENGTH_SCALE
+    real = lengths / review_texts.LENGTH_SCALE
     for share, characters in ((0.25, 702), (0.5, 979), (0.75, 1614)):
         assert np.quantile(real, share) == pytest.approx(characters, rel=0.15)
     assert real.mean() == pytest.approx(1325, rel=0.1)
@@ -132,40 +172,95 @@ def test_review_lengths_follow_the_real_ones():
 # Pairs
 
 
-def read_pair(first: str, second: str) -> int:
-    """The rule: the first text says it, leaves it open, or says its opposite."""
+def read_pair(first: str, second: str) -> int | None:
+    """The rule: the first text says it, does not mention it, or says its opposite. None where the
+    first text is vague."""
+    if any(vague in first for vague in pair_texts.VAGUE):
+        return None
+    if any(beside in second for beside in pair_texts.BESIDE):
+        return 1
     said = set(words(first))
-    (told,) = [word for _, words_ in generated.FACTS for word in words_ if word in words(second)]
+    (told,) = [word for _, words_ in pair_texts.FACTS for word in words_ if word in words(second)]
     (opposite,) = [
-        word for _, words_ in generated.FACTS for word in words_ if told in words_ and word != told
+        word for _, words_ in pair_texts.FACTS for word in words_ if told in words_ and word != told
     ]
-    assert second.split()[0] in first  # both are about the same person
+    if "not" in words(second):
+        told, opposite = opposite, told
+    somebody = {"somebody", "person"} & set(words(second))
+    assert somebody or second.split()[0] in first  # both are about the same person
     return 0 if told in said else 2 if opposite in said else 1
+
+
+def gives_itself_away(second: str) -> bool:
+    return bool({"somebody", "person", "not"} & set(words(second))) or any(
+        beside in second for beside in pair_texts.BESIDE
+    )
 
 
 @pytest.mark.parametrize("matched", [True, False])
 def test_pairs_follow_the_rule(matched):
-    first, second, labels = generated.pairs(900, 7, "x", matched=matched)
-    assert [read_pair(a, b) for a, b in zip(first, second, strict=True)] == labels.tolist()
-    assert Counter(labels.tolist()) == {0: 300, 1: 300, 2: 300}
+    first, second, labels = generated.pairs(720, 7, "x", matched=matched)
+    read = [read_pair(a, b) for a, b in zip(first, second, strict=True)]
+    decided = [
+        (found, label) for found, label in zip(read, labels, strict=True) if found is not None
+    ]
+    assert all(found == label for found, label in decided)
+    assert len(decided) == 720 * 7 / 8
+    assert Counter(labels.tolist()) == {0: 240, 1: 240, 2: 240}
+
+
+def test_nothing_in_an_undecided_pair_tells_its_label():
+    first, second, labels = generated.pairs(9 * 8 * 200, 7, "x")
+    undecided = [i for i, text in enumerate(first) if read_pair(text, second[i]) is None]
+    clear = [re.sub(f"({'|'.join(pair_texts.VAGUE)}) ", "", first[i]) for i in undecided]
+    read = np.array([read_pair(a, second[i]) for a, i in zip(clear, undecided, strict=True)])
+    assert len(undecided) == 9 * 200
+    for label in range(3):
+        found = Counter(labels[undecided][read == label].tolist())
+        assert all(count == pytest.approx(200, abs=60) for count in found.values()), found
 
 
 @pytest.mark.parametrize("matched", [True, False])
 def test_every_text_of_a_pair_stands_equally_often_under_every_label(matched):
-    """So whatever a reader of one text answers, it is right exactly once in three."""
+    """So whatever a reader of the first text answers, it is right exactly once in three, and so is
+    a reader of the second text where that does not give itself away."""
     *sides, labels = generated.pairs(9 * 200, 7, "x", matched=matched)
-    for texts in sides:
+    for texts, left_out in zip(sides, (lambda text: False, gives_itself_away), strict=True):
         counts: dict[str, Counter[int]] = defaultdict(Counter)
         for text, label in zip(texts, labels.tolist(), strict=True):
-            counts[text][label] += 1
+            if not left_out(text):
+                counts[text][label] += 1
         assert all(len(set(found[label] for label in range(3))) == 1 for found in counts.values())
+    crossed = [not gives_itself_away(text) for text in sides[1]]
+    assert 0.6 < np.mean(crossed) < 0.7
 
 
-@pytest.mark.parametrize("side", [0, 1])
-def test_readers_of_one_text_of_a_pair_learn_nothing(side):
+def test_a_reader_of_the_first_text_of_a_pair_learns_nothing():
     train = generated.pairs(900, 7, "train")
     test = generated.pairs(900, 7, "matched")
-    accuracy = reader_accuracy(bigrams, train[side], train[2], test[side], test[2])
+    accuracy = reader_accuracy(bigrams, train[0], train[2], test[0], test[2])
+    assert accuracy == pytest.approx(1 / 3, abs=1e-9)
+
+
+def test_a_reader_of_the_second_text_of_a_pair_is_much_worse_than_the_rule():
+    train = generated.pairs(1800, 7, "train")
+    test = generated.pairs(1800, 7, "matched")
+    accuracy = reader_accuracy(bigrams, train[1], train[2], test[1], test[2])
+    assert 0.5 < accuracy < 0.6
+
+
+def test_a_reader_of_the_second_text_learns_nothing_where_it_does_not_give_itself_away():
+    sets = [generated.pairs(1800, 7, name) for name in ("train", "matched")]
+    crossed = [
+        [
+            (text, label)
+            for text, label in zip(second, labels, strict=True)
+            if not gives_itself_away(text)
+        ]
+        for _, second, labels in sets
+    ]
+    (train, train_labels), (test, test_labels) = (zip(*rows, strict=True) for rows in crossed)
+    accuracy = reader_accuracy(bigrams, train, np.array(train_labels), test, np.array(test_labels))
     assert accuracy == pytest.approx(1 / 3, abs=1e-9)
 
 
@@ -175,7 +270,7 @@ def test_readers_of_one_text_of_a_pair_learn_nothing(side):
 def test_the_manner_of_the_mismatched_set_is_another():
     matched, mismatched = (generated.pairs(90, 7, "x", matched=m)[0] for m in (True, False))
     openings = [
-        {" ".join(re.sub("|".join(generated.NAMES), "N", text).split()[:2]) for text in texts}
+        {" ".join(re.sub("|".join(pair_texts.NAMES), "N", text).split()[:2]) for text in texts}
         for texts in (matched, mismatched)
     ]
     assert not openings[0] & openings[1]
@@ -199,4 +294,4 @@ def test_texts_of_a_seed_are_fixed():
     first, second, pair_labels = generated.pairs(200, 42, "train")
     digest = hashlib.sha256("\n".join([*texts, *first, *second]).encode())
     digest.update(labels.tobytes() + pair_labels.tobytes())
-    assert digest.hexdigest() == "98e0b617223a0a1107ec5b77c612caad6e3117733dd70a015250339e17444994"
+    assert digest.hexdigest() == "5c06f0e32dacd74f8155c3d734e9230c6abd9fd0201d8420a8f9a8164742f55a"
