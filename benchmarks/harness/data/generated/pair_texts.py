@@ -61,7 +61,8 @@ BESIDE = (
     "lives near the station",
 )
 VAGUE = ("more or less", "nearly", "rather")  # of first texts that leave the label undecided
-UNDECIDED_EVERY = 8  # one group in so many
+PERIOD = 8  # groups, after which their kinds repeat
+UNDECIDED, TELLING = (0,), (2, 4, 6)  # which of them; the others are crossed
 # Wordings of the first text: of training and the matched set, and of the mismatched one.
 MATCHED = (
     "{name} {x} and {y}.",
@@ -92,18 +93,15 @@ Row = tuple[str, str, int]
 def _groups_of_nine(draw: Draw, manners: Sequence[str]) -> Iterator[Row]:
     for number in count(1):
         name = draw.pick(NAMES)
-        if number % UNDECIDED_EVERY == 0:
-            rows = _crossed(draw, manners, name, undecided=True)
-        elif draw.below(5) < 2:
+        kind = number % PERIOD
+        if kind in TELLING:
             rows = _telling(draw, manners, name)
         else:
-            rows = _crossed(draw, manners, name)
+            rows = _crossed(draw, manners, name, undecided=kind in UNDECIDED)
         yield from draw.picks(rows, 9)
 
 
-def _crossed(
-    draw: Draw, manners: Sequence[str], name: str, *, undecided: bool = False
-) -> list[Row]:
+def _crossed(draw: Draw, manners: Sequence[str], name: str, *, undecided: bool) -> list[Row]:
     """First text i states facts i (as the second texts do) and i + 1 (the opposite), and does not
     mention fact i + 2: so it entails second text i, contradicts i + 1 and is neutral to i + 2. In an
     undecided group the first texts are vague, and the labels are exchanged at random."""
