@@ -57,7 +57,7 @@ class Session(contract.Session):
         self.model.fit(
             data.training_batches(self.spec.feed, seen),
             shuffle=False,
-            epochs=1,  # the dataset goes on from epoch to epoch by itself
+            epochs=1,  # the dataset continues from epoch to epoch by itself
             steps_per_epoch=self.spec.feed.total_batches,
             callbacks=[Steps(self.spec, watch)],
             verbose=0,

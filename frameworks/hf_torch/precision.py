@@ -59,11 +59,11 @@ def product(context: AbstractContextManager) -> Product:
 def switches() -> dict[str, str | None]:
     """The framework's own switches, read back; None if this version has none."""
     backends = {"cuda": torch.backends.cuda, "mkldnn": torch.backends.mkldnn}
-    told: dict[str, str | None] = {
+    found: dict[str, str | None] = {
         f"{name}_fp32_precision": getattr(getattr(b, "matmul", None), "fp32_precision", None)
         for name, b in backends.items()
     }
-    return told | {"float32_matmul_precision": torch.get_float32_matmul_precision()}
+    return found | {"float32_matmul_precision": torch.get_float32_matmul_precision()}
 
 
 def loss_scaling(scaler: torch.amp.GradScaler | None) -> dict[str, float]:

@@ -110,7 +110,7 @@ def train(spec: SessionSpec, network: PreTrainedModel, device: Device, ledger: L
     network.train()
     adamw, _ = optimizer.build(spec, network)
     for group in adamw.param_groups:
-        # PyTorch does all tensors at once on a GPU where it is not told otherwise.
+        # PyTorch does all tensors at once on a GPU by default.
         if device == "gpu" and not group.get("fused"):
             group["foreach"] = True
     for _ in range(STEPS):

@@ -50,7 +50,7 @@ GRAPH_BYTES = 32_600  # per operation, as in the transformer's graphs, where it 
 LOOPS = ("While", "StatelessWhile")
 LIST_WRITES = {"TensorListPushBack": 1, "TensorListSetItem": 2}  # which input is the element
 # What cuDNN keeps of every token for the backward pass, in units: four gates, the cell and its
-# tanh. It does not say; no GPU was at hand to measure it.
+# tanh. It does not say; no GPU was available to measure it.
 CUDNN_KEPT = 6
 
 

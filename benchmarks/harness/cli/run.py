@@ -106,7 +106,7 @@ def resumable(folder: RunFolder) -> Iterator[None]:
 
 
 def handle_signals() -> None:
-    """SIGTERM stops a run as Ctrl-C does. It goes on when its terminal is closed."""
+    """SIGTERM stops a run as Ctrl-C does. It continues when its terminal is closed."""
 
     def interrupt(number: int, frame: Any) -> NoReturn:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""One participant of a race: a worker that trains for a window when it is told to."""
+"""One participant of a race: a worker that trains for a window at every `go`."""
 
 from __future__ import annotations
 

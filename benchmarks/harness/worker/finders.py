@@ -1,10 +1,10 @@
 """Other ways to a batch limit, each in one process on the same work under the same budget, so that
-they can be held against the search.
+they can be compared with the search.
 
 * `doubling` - 1, 2, 4 ... up to the first failure, then halving on the grid of the search;
 * those that a backend's users call, in the `finders.py` of its folder.
 
-A probe builds a session anew and takes the same steps; nothing is left out for a finder's sake.
+A probe builds a new session and takes the same steps; nothing is left out for a finder.
 """
 
 from __future__ import annotations

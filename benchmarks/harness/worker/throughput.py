@@ -29,7 +29,7 @@ from frameworks.contract import Feed, Session, backends
 
 
 class WindowWatch:
-    """Times windows of `k` steps. The loop goes on for as long as the parent asks for windows."""
+    """Times windows of `k` steps. The loop continues for as long as the parent asks for windows."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._plan, self._session, self._pipe = job.throughput, session, pipe
