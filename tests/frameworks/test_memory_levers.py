@@ -13,12 +13,13 @@ import pytest
 from packaging.requirements import Requirement
 
 from benchmarks.harness.equivalence.certificate import certify
+from benchmarks.harness.jobs.events import Event
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.machine import process_memory
 from benchmarks.harness.plan.sections import MemoryPlan
 from benchmarks.harness.worker import memory as memory_pass
 from frameworks.contract import Recipe, Start, Unsupported
-from results.schema import JobKey, Memory
+from results.schema import JobKey
 from tests.frameworks.certificates.tracing import clean_trace, traced_spec
 from tests.frameworks.conftest import Eyes, make_spec, needed, new_session, unsupported
 
@@ -274,7 +275,7 @@ def test_the_phases_of_every_step_are_reported(starts: dict[str, Start]) -> None
 
 
 class Silent:
-    def send(self, event: str, **fields: Any) -> None:
+    def send(self, event: Event) -> None:
         pass
 
 
@@ -294,17 +295,17 @@ def test_the_memory_pass_reports_the_phases_of_one_more_step(
         memory=MemoryPlan(steps=STEPS),
         predictions=Path("x"),
     )
-    result = memory_pass.take(job, Built(session, 0.0, before), Silent())
-    memory = Memory(**result["memory"])
+    result = memory_pass.measure(job, Built(session, 0.0, before), Silent())
+    memory = result.memory
     assert memory.steps == STEPS
     if before is None:
-        assert result["gaps"]["peak_process_bytes"] == "unsupported"
+        assert result.gaps["peak_process_bytes"] == "unsupported"
         return
     if backend == "hf_torch":
-        assert memory.phase_peaks is not None and "phase_peaks" not in result["gaps"]
+        assert memory.phase_peaks is not None and "phase_peaks" not in result.gaps
         assert list(memory.phase_peaks) == ["forward", "backward", "optimizer"]
         forward, backward, optimizer = memory.phase_peaks.values()
         assert forward > 0.9 * LARGE + max(backward, optimizer)
         assert 0 < memory.peak_process_bytes < 1.5 * forward
     else:
-        assert memory.phase_peaks is None and result["gaps"]["phase_peaks"] == "unsupported"
+        assert memory.phase_peaks is None and result.gaps["phase_peaks"] == "unsupported"
