@@ -111,7 +111,7 @@ def test_what_keras_does_not_have_is_refused_by_name(starts: dict[str, Start]) -
 
 
 @pytest.mark.parametrize(
-    ("asked", "word"), [("no-such-package>=1", "not installed"), ("numpy<1", "needed is numpy<1")]
+    ("asked", "word"), [("no-such-package>=1", "not installed"), ("numpy<1", "numpy<1 is required")]
 )
 def test_a_missing_eight_bit_optimizer_is_refused_and_says_how_to_install_it(
     starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch, asked: str, word: str
