@@ -46,8 +46,8 @@ def one_changed(folder: Path, name: str) -> Path:
     copy = folder / "other"
     copy.mkdir()
     content = json.loads((folder / f"{name}.json").read_text())
-    losses = content["trace"]["loss"]
-    content["trace"]["loss"] = losses[:4] + [loss + 1e-3 for loss in losses[4:]]
+    losses = content["payload"]["loss"]
+    content["payload"]["loss"] = losses[:4] + [loss + 1e-3 for loss in losses[4:]]
     (copy / f"{name}.json").write_text(json.dumps(content))
     (copy / f"{name}.npz").write_bytes((folder / f"{name}.npz").read_bytes())
     return copy / f"{name}.json"

@@ -252,14 +252,14 @@ def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("limit", "--budget", "six"), "--budget 'six': write a size such as 6GiB"),
-        (("limit", "--budget", "T4"), "GPU types go with --gpu"),
+        (("limit", "--budget", "six"), "--budget 'six': use a size such as 6GiB"),
+        (("limit", "--budget", "T4"), "name a GPU type with --gpu"),
         (("limit", "--budget", "9TiB"), "choose a smaller one"),
         (("limit", "--gpu", "T5"), "unknown GPU type 'T5'"),
         (("limit", "--gpu", "T4", "--device", "cpu"), "ftbench predict"),
-        (("limit", "--recipe", "batch_size=8"), "it is what a batch limit searches for"),
+        (("limit", "--recipe", "batch_size=8"), "a batch limit searches for the batch size"),
         (("limit", "--question", "memory"), "--question: `ftbench limit` only answers batch_limit"),
-        (("run", "--budget", "6GiB"), "say how a batch limit is found"),
+        (("run", "--budget", "6GiB"), "apply to batch limits"),
     ],
 )
 def test_bad_input_is_one_line(

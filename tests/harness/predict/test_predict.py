@@ -320,7 +320,7 @@ def test_a_baseline_goes_by_its_own_name() -> None:
         (["--recipe", "precision=int4"], "recipe.precision"),
         (["--gpu", "T4", "--task", "cola"], "unknown task 'cola'"),
         (["--check", "nowhere"], "not a run's folder"),
-        (["--profile", "t4"], "--profile t4: a recipe stands under a task"),
+        (["--profile", "t4"], "--profile t4: a profile has one recipe per task: add --task"),
         (["--length", "0"], "length"),
         (["--check", "nowhere", "--gpu", "T4"], "leave out --gpu"),
     ],
