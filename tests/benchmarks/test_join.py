@@ -94,7 +94,7 @@ def test_backends_of_two_environments_take_turns_in_one_race(
     tmp_path: Path, profile: Callable[..., Path]
 ) -> None:
     (backend,) = here("keras_rnn")
-    if installed.missing("hf_torch"):
+    if installed.missing_packages("hf_torch"):
         pytest.skip("needs PyTorch and Keras in one environment")
     file = profile(["hf_torch", backend])
     other = without("torch", tmp_path / "other")

@@ -219,6 +219,6 @@ def test_another_policy_is_detected(
     needed(backend)
     if why := unsupported_precision("cpu", "bf16"):
         pytest.skip(why)
-    precision = importlib.import_module(f"frameworks.{backend}.precision")
+    precision = importlib.import_module("frameworks._tensorflow.precision")
     monkeypatch.setitem(precision.POLICIES, "fp32", "mixed_bfloat16")
     refused(backend, make_spec(start, steps=5, record=False), role)
