@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks.harness.cli.choices import plan_from_options
@@ -20,6 +21,7 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.plan import JobSpec, Plan
+from benchmarks.harness.run.environments import later_environments
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.participant import Participant, TrainingIsOver
 from benchmarks.harness.run.race import Race
@@ -29,7 +31,8 @@ from results.schema import Measurement, Phase
 
 FOLDER = pytest.StashKey[RunFolder]()
 EVALUATION = "evaluation"  # marks a test for jobs that evaluate: controls and repeats do not
-JOIN = "FTBENCH_JOIN"  # set: all environments that one parent process calls share a run
+# Set, to their names: all environments that one parent process calls share a run.
+JOIN = "FTBENCH_JOIN"
 Turn = Callable[[Phase], AbstractContextManager[Participant]]
 
 
@@ -79,11 +82,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("job", "round_"), turns, ids=ids, indirect=["job"])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # A question that the profile does not ask leaves its test without a job.
     items[:] = [
         item for item in items if job_of(item) or "job" not in getattr(item, "fixturenames", ())
     ]
+    races = [item for item in items if (job := job_of(item)) and job.key.question == "throughput"]
+    later = environments_to_come()
+    if later and 0 < len(races) < len(items):
+        # They race all backends, this environment's too, so a race here would only be replaced.
+        items[:] = [item for item in items if item not in races]
+        config.hook.pytest_deselected(items=races)
+        print(f"ftbench: speed is measured in the environment {later[-1]}, for all backends")
+
+
+def environments_to_come() -> list[str]:
+    """The environments that share this run and come after this one, as far as tox's call says."""
+    sharing = os.environ.get(JOIN, "").replace(",", " ").split()
+    try:
+        command = psutil.Process(os.getppid()).cmdline() if sharing else []
+    except psutil.Error:
+        return []
+    return later_environments(command, os.environ.get("TOX_ENV_NAME", ""), sharing)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -141,9 +161,11 @@ def folder(request: pytest.FixtureRequest) -> RunFolder:
 
 
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest, folder: RunFolder) -> Run:
+def run(request: pytest.FixtureRequest, folder: RunFolder) -> Iterator[Run]:
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    return Run(folder, reporter.write_line if reporter else print, lambda key, event: None)
+    say = reporter.write_line if reporter else print
+    with contextlib.closing(Run(folder, say, lambda key, event: None)) as run:
+        yield run
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Is it the same work? Records one training step by step. As soon as two backends of a family have
 their traces, a certificate compares them: same batches, same start, and the same losses, gradient
 norms, learning rates and weights at every step. The time in pytest-benchmark's table is that of the
-whole job."""
+whole job, from when its turn comes: with `side_by_side` it may have started before."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def execute(folder: RunFolder) -> None:
         run = Run(folder, display.say, display.watch)
         prepared = run.prepare(pending)
         folder.create()
-        with resumable(folder):
+        with resumable(folder), contextlib.closing(run):
             run.execute(prepared, display.begin)
 
 

@@ -56,6 +56,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         custom_task=choice.custom_task,
         sizes=sizes,
         job_seconds=profile.job_seconds,
+        side_by_side=profile.side_by_side,
         equivalence=profile.equivalence,
         throughput=profile.throughput,
         memory=profile.memory,

@@ -60,6 +60,7 @@ class Plan(BaseModel):
     custom_task: dict[str, Any] | None
     sizes: dict[str, tuple[int | None, int | None]]  # task: training, evaluation examples
     job_seconds: int
+    side_by_side: bool = False
     equivalence: EquivalencePlan = EquivalencePlan()
     throughput: ThroughputPlan
     memory: MemoryPlan

@@ -54,6 +54,8 @@ class Profile(Section):
     """Questions to answer."""
     job_seconds: Count = 900
     """Time limit of one job, or of one probe, in seconds."""
+    side_by_side: bool = False
+    """Whether jobs without any timing (equivalence, memory) run two at a time on a CPU."""
     tasks: dict[str, TaskChoice]
     """The tasks, one table `[tasks.NAME]` each."""
     recipe: Fields = Field(default_factory=dict)

@@ -6,7 +6,7 @@ so that backends whose libraries exclude each other are timed in one interleaved
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -26,6 +26,18 @@ def share_environment(run: Path, backends: Iterable[str]) -> None:
     for backend in backends:
         if packages.missing_packages(backend) is None:
             store.write_record(run / FOLDER / f"{backend}.json", here())
+
+
+def later_environments(command: Sequence[str], current: str, sharing: Sequence[str]) -> list[str]:
+    """The environments that one call of tox, such as `tox -e torch,tf`, runs after the `current`
+    one, of those that share a run. None where the call names its environments in another way."""
+    words = iter(command)
+    for word in words:
+        if word.startswith("-e"):
+            names = (word.removeprefix("-e").removeprefix("=") or next(words, "")).split(",")
+            later = names[names.index(current) + 1 :] if current in names else []
+            return [name for name in later if name in sharing]
+    return []
 
 
 def shared_environments(run: Path) -> dict[str, Environment]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Sequence
 
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, Watch, excluded_measurement
@@ -22,6 +23,8 @@ from benchmarks.harness.run.race import Race
 from benchmarks.harness.run.single import SINGLE_JOBS
 from results.schema import Measurement
 
+SIDE_BY_SIDE = ("equivalence", "memory")  # no figure of these jobs depends on the time they take
+
 
 class Run:
     """What `ftbench run`, tuning and pytest do with a run's folder."""
@@ -30,6 +33,8 @@ class Run:
         """`say` prints a line; `watch` is shown every event of every worker."""
         self.folder, self._say, self._watch = folder, say, watch
         self._inputs: Inputs | None = None
+        self._queue: list[Ready] = []  # the prepared jobs, in the order in which they run
+        self._ahead: Attempt | None = None  # runs beside the current job
 
     def prepare(self, specs: Sequence[JobSpec]) -> dict[str, Ready | Excluded]:
         """Reads the data and the checkpoint that these jobs need, and checks what can run here; by
@@ -42,7 +47,9 @@ class Run:
         if self._inputs is None:
             self._inputs = Inputs(folder.plan, self._say)
         shared = shared_environments(folder.path)
-        return prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)
+        jobs = prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)
+        self._queue = [outcome for outcome in jobs.values() if isinstance(outcome, Ready)]
+        return jobs
 
     def execute(
         self,
@@ -80,8 +87,9 @@ class Run:
         if ready.job.limit:
             return self._find_limit(ready)
         folder = self.folder
-        with Attempt(ready, folder.path, folder.device, self._watch) as attempt:
+        with self._started(ready) as attempt:
             try:
+                self._start_next(ready)
                 measurement = SINGLE_JOBS[ready.job.key.question](attempt)
             except WorkerEnded as error:
                 folder.record(attempt.ended(error))
@@ -91,6 +99,34 @@ class Run:
                 raise
         folder.record(measurement)
         return measurement
+
+    def _started(self, ready: Ready) -> Attempt:
+        """The job's worker, which may have been started already, beside the previous job."""
+        ahead, self._ahead = self._ahead, None
+        if ahead and ahead.ready.job.key == ready.job.key:
+            return ahead
+        if ahead:  # not the job that was expected: it starts again when its turn comes
+            ahead.worker.kill()
+        return Attempt(ready, self.folder.path, self.folder.device, self._watch)
+
+    def _start_next(self, ready: Ready) -> None:
+        """Starts the next job too, where the profile runs two at a time: most of such a job is the
+        start of a framework, which uses one core. On a GPU every job has the device to itself."""
+        folder = self.folder
+        if not folder.plan.side_by_side or folder.device.kind != "cpu":
+            return
+        following = itertools.dropwhile(lambda queued: queued.job.key != ready.job.key, self._queue)
+        job = next(itertools.islice(following, 1, None), None)
+        question = ready.job.key.question
+        alike = job is not None and job.job.key.question == question
+        if job and alike and question in SIDE_BY_SIDE and len(os.sched_getaffinity(0)) > 1:
+            self._ahead = Attempt(job, folder.path, folder.device, self._watch)
+
+    def close(self) -> None:
+        """Ends a worker that was started for a job whose turn never came."""
+        if self._ahead:
+            self._ahead.worker.kill()
+            self._ahead = None
 
     def _find_limit(self, ready: Ready) -> Measurement:
         """A batch limit takes one worker per probe; one that runs out of memory is no failure."""

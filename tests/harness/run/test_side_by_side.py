@@ -1,0 +1,120 @@
+"""Jobs without any timing run two at a time on a CPU, where the profile says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.jobs.attempt import Ready
+from benchmarks.harness.plan.expand import make_plan
+from benchmarks.harness.plan.plan import Choice
+from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.run import run as run_module
+from benchmarks.harness.run.folder import RunFolder
+from benchmarks.harness.run.run import Run
+
+PROFILE = """
+description = "a test"
+side_by_side = {}
+backends = ["hf_torch", "hf_tf"]
+questions = ["equivalence", "memory", "accuracy"]
+checkpoint = "random:tiny-bert"
+data = "embedded"
+[equivalence]
+accumulations = [1]
+[tasks.imdb]
+"""
+JOBS = ["equivalence-hf_torch", "equivalence-hf_tf", "memory-hf_torch", "memory-hf_tf"]
+
+
+class Worker:
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log, self.name = log, name
+
+    def kill(self) -> None:
+        self.log.append(f"kill {self.name}")
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A run with made-up workers: the list tells when each starts and when its turn comes."""
+    log: list[str] = []
+
+    class Attempt:
+        def __init__(self, ready: Ready, *_: object) -> None:
+            self.ready = ready
+            key = ready.job.key
+            self.name = f"{key.question}-{key.backend}"
+            self.worker = Worker(log, self.name)
+            log.append(f"start {self.name}")
+
+        def __enter__(self) -> Attempt:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    def measure(attempt: Attempt) -> str:
+        log.append(f"measure {attempt.name}")
+        return attempt.name
+
+    def make(side_by_side: bool = True, kind: str = "cpu") -> tuple[Run, list[Ready], list[str]]:
+        file = tmp_path / "mine.toml"
+        file.write_text(PROFILE.format(str(side_by_side).lower()))
+        plan = make_plan(Choice(), load_profile(str(file)), ["imdb"], "")
+        folder = RunFolder.new(tmp_path, plan)
+        folder.device = folder.device.model_copy(update={"kind": kind})
+        run = Run(folder, print, lambda key, event: None)
+        jobs = [Ready.__new__(Ready) for _ in plan.jobs]
+        for ready, spec in zip(jobs, plan.jobs, strict=True):
+            object.__setattr__(ready, "job", type("Job", (), {"key": spec.key, "limit": None}))
+        monkeypatch.setattr(folder, "record", lambda measurement: None)
+        monkeypatch.setattr(run_module, "Inputs", lambda *_: None)
+        monkeypatch.setattr(
+            run_module, "prepare", lambda *_: {ready.job.key.id: ready for ready in jobs}
+        )
+        run.prepare(plan.jobs)
+        return run, jobs, log
+
+    monkeypatch.setattr(run_module, "Attempt", Attempt)
+    monkeypatch.setattr(
+        run_module, "SINGLE_JOBS", dict.fromkeys(("equivalence", "memory", "accuracy"), measure)
+    )
+    monkeypatch.setattr(run_module.os, "sched_getaffinity", lambda pid: {0, 1})
+    return make
+
+
+def test_the_next_job_of_the_same_question_runs_beside(make_run: Any) -> None:
+    run, jobs, log = make_run()
+    assert [run.measure(ready) for ready in jobs[:4]] == JOBS
+    assert log == [
+        step
+        for first, second in (JOBS[:2], JOBS[2:])
+        for step in (f"start {first}", f"start {second}", f"measure {first}", f"measure {second}")
+    ]
+
+
+def test_trainings_that_are_timed_run_alone(make_run: Any) -> None:
+    run, jobs, log = make_run()
+    for ready in jobs[4:]:
+        run.measure(ready)
+    assert [line.split()[0] for line in log] == ["start", "measure"] * 2
+
+
+@pytest.mark.parametrize("unless", [{"side_by_side": False}, {"kind": "gpu"}])
+def test_one_at_a_time_elsewhere(make_run: Any, unless: dict[str, Any]) -> None:
+    run, jobs, log = make_run(**unless)
+    for ready in jobs:
+        run.measure(ready)
+    assert [line.split()[0] for line in log] == ["start", "measure"] * len(jobs)
+
+
+def test_a_job_whose_turn_does_not_come_leaves_no_worker(make_run: Any) -> None:
+    run, jobs, log = make_run()
+    run.measure(jobs[0])
+    run.close()
+    assert log[-1] == "kill equivalence-hf_tf"
+    run.measure(jobs[2])
+    run.measure(jobs[1])  # in another order than expected
+    assert log[-3:] == ["kill memory-hf_tf", "start equivalence-hf_tf", "measure equivalence-hf_tf"]
