@@ -1,6 +1,6 @@
 """How much memory? The peaks of a few full-length training steps, which are not timed. The time in
-pytest-benchmark's table is that of the whole job, from when its turn comes to the end of its process: with `side_by_side` it may have
-started before."""
+pytest-benchmark's table is that of the whole job, from when its turn comes to the end of its
+process: with `side_by_side` it may have started before."""
 
 from __future__ import annotations
 
