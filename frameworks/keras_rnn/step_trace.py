@@ -3,8 +3,8 @@
 The real model, loss, gradients and optimizer are traced into the graph that `Model.fit()` runs;
 TensorFlow's own optimizer of graphs (Grappler) rewrites it as it would before the first step.
 Every tensor's size follows from the graph's shapes at the batch size asked for, its life from
-`frameworks._tensorflow.executor`. The variables are really made: they are small. A loop over time is followed
-as one operation whose lists have one buffer per token.
+`frameworks._tensorflow.executor`. The variables are really made: they are small. A loop over time
+is followed as one operation whose lists have one buffer per token.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
 
     if len(options.traces) not in (0, 2, 3, 4):
         raise UserError(
-            f"ftbench certify takes two traces or none, not {len(options.traces)}: name two files "
+            f"certify takes two traces or none, not {len(options.traces)}: name two files "
             "(and, if they are in bf16, fp16 or tf32, the fp32 trace of one or of both), or none "
             "to record the traces of a profile"
         )
