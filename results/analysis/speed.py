@@ -27,6 +27,9 @@ STOLEN_LIMIT = 0.01  # share of CPU time used by the hypervisor
 OTHER_BUSY_LIMIT = 0.10  # share of CPU time used by other processes
 
 
+THROTTLED_LIMIT = 0.05  # share of the window in which the GPU was throttled
+
+
 Turn = tuple[str | None, int]  # a race and a round of it
 
 
@@ -136,7 +139,9 @@ def disturbances(window: Window) -> list[str]:
         found.append("other work took processor time")
     if load.gpu_processes:
         found.append("other processes held the GPU")
-    return found + [f"the GPU was slowed: {reason}" for reason in load.throttle_reasons or []]
+    slowed = list(load.throttle_reasons or [])
+    slowed += [r for r, share in (load.throttled_shares or {}).items() if share > THROTTLED_LIMIT]
+    return found + [f"the GPU was slowed: {reason}" for reason in dict.fromkeys(slowed)]
 
 
 def speed_ratio(first: Rate, second: Rate) -> Estimate | None:

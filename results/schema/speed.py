@@ -16,6 +16,8 @@ class Load(Record):
     stolen_share: float | None = None  # of all CPU time in the window, used by the hypervisor
     other_busy_share: float | None = None  # CPU time used outside the worker and the harness
     throttle_reasons: list[str] | None = None  # seen at either end; None: no GPU, or not reported
+    # Share of the window in which the GPU was throttled, by reason, from the driver's counters.
+    throttled_shares: dict[str, float] | None = None
     sm_clock_mhz: int | None = None  # at the window's end
     gpu_processes: int | None = None  # compute processes besides the run's own workers
 

@@ -7,12 +7,14 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 
+from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, Watch, excluded_measurement
 from benchmarks.harness.jobs.events import LimitFound, WorkerFailed
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.limit import LimitJob
 from benchmarks.harness.limits.probe import require_exclusive_gpu
 from benchmarks.harness.limits.text import limit_text
+from benchmarks.harness.machine.nvml import NvmlFailed
 from benchmarks.harness.plan.plan import JobSpec
 from benchmarks.harness.predict.predictions import expectation
 from benchmarks.harness.run.environments import shared_environments
@@ -43,7 +45,13 @@ class Run:
         Errors: UserError for whatever is wrong with checkpoint, data or recipe."""
         folder = self.folder
         if any(spec.budget is not None for spec in specs):
-            require_exclusive_gpu(folder.device)
+            try:
+                require_exclusive_gpu(folder.device)
+            except NvmlFailed as error:
+                raise UserError(
+                    f"the GPU cannot be read ({error}); repair its driver, or hide the GPU with "
+                    "--device cpu"
+                ) from None
         if self._inputs is None:
             self._inputs = Inputs(folder.plan, self._say)
         shared = shared_environments(folder.path)

@@ -210,6 +210,16 @@ def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         "benchmarks.harness.limits.probe.compute_processes",
         lambda: ["python (process 4711, 4.2 GiB)"],
     )
+    monkeypatch.setattr("benchmarks.harness.limits.probe.PATIENCE_SECONDS", 0)
     assert require_exclusive_gpu(CPU)
     with pytest.raises(UserError, match="process 4711"):
         require_exclusive_gpu(H100)
+
+
+def test_the_driver_may_list_a_process_for_a_while_after_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lists = iter([["python (process 12)"], ["python (process 12)"], []])
+    monkeypatch.setattr("benchmarks.harness.limits.probe.compute_processes", lambda: next(lists))
+    assert require_exclusive_gpu(H100)
+    assert next(lists, None) is None
