@@ -16,8 +16,6 @@ from frameworks.contract.matmul import MATMUL_SIZES as MATMUL_SIZES
 from frameworks.contract.matmul import matmul_rate as matmul_rate
 from frameworks.contract.parameters import is_embedding as is_embedding
 from frameworks.contract.parameters import takes_decay as takes_decay
-from frameworks.contract.precision import ONEDNN_FORBIDS as ONEDNN_FORBIDS
-from frameworks.contract.precision import ONEDNN_LIMIT as ONEDNN_LIMIT
 from frameworks.contract.precision import PROCESSOR_FLAGS as PROCESSOR_FLAGS
 from frameworks.contract.precision import processor_flags as processor_flags
 from frameworks.contract.precision import unsupported_precision as unsupported_precision

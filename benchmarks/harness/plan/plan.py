@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from benchmarks.harness.plan.sections import (
     AccuracyPlan,
@@ -69,6 +69,15 @@ class Plan(BaseModel):
     tuning: TuningPlan = TuningPlan()
     jobs: list[JobSpec]
     command: str
+    tunes: bool = False  # made and resumed by `ftbench tune`, which adds jobs of its own
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_files(cls, data: Any) -> Any:
+        """Files of 0.1.0 have no field `tunes`: there the command says it."""
+        if isinstance(data, dict) and "tunes" not in data:
+            return data | {"tunes": str(data.get("command", "")).startswith("ftbench tune ")}
+        return data
 
 
 class Choice(BaseModel):

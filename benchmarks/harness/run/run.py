@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.harness.errors import UserError
@@ -37,6 +38,7 @@ class Run:
         self._inputs: Inputs | None = None
         self._queue: list[Ready] = []  # the prepared jobs, in the order in which they run
         self._ahead: Attempt | None = None  # runs beside the current job
+        self._ahead_since = 0.0
 
     def prepare(self, specs: Sequence[JobSpec]) -> dict[str, Ready | Excluded]:
         """Reads the data and the checkpoint that these jobs need, and checks what can run here; by
@@ -112,6 +114,8 @@ class Run:
         """The job's worker, which may have been started already, beside the previous job."""
         ahead, self._ahead = self._ahead, None
         if ahead and ahead.ready.job.key == ready.job.key:
+            # Two at a time are slower, and its answer may have waited for the other job's.
+            ahead.worker.extend(time.monotonic() - self._ahead_since)
             return ahead
         if ahead:  # not the job that was expected: it starts again when its turn comes
             ahead.worker.kill()
@@ -129,6 +133,7 @@ class Run:
         alike = job is not None and job.job.key.question == question
         if job and alike and question in SIDE_BY_SIDE and len(os.sched_getaffinity(0)) > 1:
             self._ahead = Attempt(job, folder.path, folder.device, self._watch)
+            self._ahead_since = time.monotonic()
 
     def close(self) -> None:
         """Ends a worker that was started for a job whose turn never came."""

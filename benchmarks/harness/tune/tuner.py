@@ -39,7 +39,7 @@ class NoWinner(Exception):
 def plan_for(plan: Plan, say: Callable[[str], None]) -> Plan:
     """The plan of a tuning, made from one that asks for accuracy. Its jobs are the trainings of the
     plain recipe, one per seed, and its races have enough rounds for an interval."""
-    speed = plan.throughput
+    plan, speed = plan.model_copy(update={"tunes": True}), plan.throughput
     if speed.rounds >= FEWEST:
         return plan
     say(

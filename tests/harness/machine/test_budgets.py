@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.limits.probe import require_exclusive_gpu
-from benchmarks.harness.machine import budgets, cgroup, processor
+from benchmarks.harness.machine import cgroup, nvml, processor
 from benchmarks.harness.machine.budgets import (
     Budget,
     check_device,
@@ -120,7 +120,7 @@ def test_a_limit_and_a_prediction_have_the_same_budget(name: str, backend: str) 
 
 def test_the_whole_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < find_budget("device", "hf_torch", CPU).bytes <= processor.memory_bytes()
-    monkeypatch.setattr(budgets.nvml, "free_bytes", lambda: 15 * GIB)
+    monkeypatch.setattr(nvml, "free_bytes", lambda: 15 * GIB)
     context, reserve = gpu_type("T4").context_bytes, 1050 * MIB
     assert context is not None
     assert find_budget("device", "hf_torch", T4) == Budget(15 * GIB - context)

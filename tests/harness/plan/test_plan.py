@@ -247,3 +247,10 @@ def test_what_is_asked_twice_is_done_once(profile: Profile) -> None:
     )
     ids = [spec.key.id for spec in make_plan(choice, profile, TASKS, "").jobs]
     assert ids and len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("command", ["ftbench tune --task imdb", "ftbench run"])
+def test_an_old_plan_tells_a_tuning_by_its_command(profile: Profile, command: str) -> None:
+    new = make_plan(Choice(), profile, TASKS, command)
+    old = new.model_dump(mode="json", exclude={"tunes"})
+    assert not new.tunes and Plan.model_validate(old).tunes == ("tune" in command)
