@@ -18,7 +18,7 @@ from benchmarks.harness.plan.sections import (
     TuningPlan,
 )
 from frameworks.contract import Recipe
-from results.schema import JobKey, Phase
+from results.schema import FEWEST_SEEDS, JobKey, Phase
 from results.schema.job import comparison
 
 
@@ -78,6 +78,19 @@ class Plan(BaseModel):
         if isinstance(data, dict) and "tunes" not in data:
             return data | {"tunes": str(data.get("command", "")).startswith("ftbench tune ")}
         return data
+
+    def seed_note(self) -> str | None:
+        """Says before anything is trained that the seeds are too few to compare backends; None
+        where they are enough or nothing is compared."""
+        scored = [spec.key for spec in self.jobs if spec.key.question == "accuracy"]
+        seeds = len(self.accuracy.seeds)
+        if len({key.backend for key in scored}) < 2 or seeds >= FEWEST_SEEDS:
+            return None
+        return (
+            f"note on accuracy: {seeds} {'seed' if seeds == 1 else 'seeds'} cannot show that one "
+            f"backend is more accurate than another; that needs at least {FEWEST_SEEDS} "
+            "([accuracy] seeds in the profile)"
+        )
 
 
 class Choice(BaseModel):

@@ -56,6 +56,9 @@ class Run:
                 ) from None
         if self._inputs is None:
             self._inputs = Inputs(folder.plan, self._say)
+            note = folder.plan.seed_note()
+            if note:
+                self._say(note)
         shared = shared_environments(folder.path)
         jobs = prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)
         self._queue = [outcome for outcome in jobs.values() if isinstance(outcome, Ready)]
