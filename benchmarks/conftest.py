@@ -4,6 +4,7 @@ of the tests; they run as they do under `ftbench run`."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -20,12 +21,13 @@ from benchmarks.harness.cli.report import backend_titles, problems, render
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
-from benchmarks.harness.plan.plan import JobSpec, Plan
+from benchmarks.harness.plan.plan import JobSpec, work_of
 from benchmarks.harness.run.environments import later_environments
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.participant import Participant, TrainingIsOver
 from benchmarks.harness.run.race import Race
 from benchmarks.harness.run.run import Run
+from results.analysis.decision import race_is_decided
 from results.report import table
 from results.schema import Measurement, Phase
 
@@ -64,7 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`job` is every job of the module's question. With `round_`, every job comes once a round."""
+    """`job` is every job of the module's question. With `launch` and `round_`, every job comes once
+    in every round of every launch."""
     if "job" not in metafunc.fixturenames:
         return
     if FOLDER not in metafunc.config.stash:
@@ -77,9 +80,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "round_" not in metafunc.fixturenames:
         metafunc.parametrize("job", list(names), ids=list(names.values()), indirect=True)
         return
-    turns = [(job, round_) for job in names for round_ in range(plan.throughput.rounds)]
-    ids = [f"{names[job]}-round{round_ + 1}" for job, round_ in turns]
-    metafunc.parametrize(("job", "round_"), turns, ids=ids, indirect=["job"])
+    launches, rounds = range(plan.throughput.most_launches), range(plan.throughput.rounds)
+    turns = list(itertools.product(names, launches, rounds))
+    ids = [f"{names[job]}-launch{launch + 1}-round{round_ + 1}" for job, launch, round_ in turns]
+    metafunc.parametrize(("job", "launch", "round_"), turns, ids=ids, indirect=["job"])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -109,8 +113,9 @@ def environments_to_come() -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Orders the selected tests, after every plugin that shuffles them: comparisons as in the plan,
-    so that only the workers of one live at a time; in a race training before evaluation, and the
-    participants in turns, round by round."""
+    so that only the workers of one live at a time; in a race launch by launch, training before
+    evaluation, and the participants in turns, round by round, in the reverse order every other
+    time."""
     if FOLDER not in session.config.stash:
         return
     jobs = session.config.stash[FOLDER].plan.jobs
@@ -121,8 +126,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         job = job_of(item)
         if job is None:
             return (-1,)
-        evaluation = item.get_closest_marker(EVALUATION) is not None
-        return comparisons[job.comparison], evaluation, round_of(item), places[job.key.id]
+        _, launch, evaluation, round_ = turn_of(item)
+        turn = places[job.key.id] * (-1) ** (launch + round_)
+        return comparisons[job.comparison], launch, evaluation, round_, turn
 
     session.items.sort(key=place)
 
@@ -135,9 +141,15 @@ def job_of(item: pytest.Item) -> JobSpec | None:
     return next((spec for spec in jobs if spec.key.id == name), None)
 
 
-def round_of(item: pytest.Item) -> int:
-    callspec = getattr(item, "callspec", None)
-    return int(callspec.params.get("round_", 0)) if callspec else 0
+def turn_of(item: pytest.Item) -> tuple[str | None, int, bool, int]:
+    """A test's comparison, launch, phase (whether it evaluates) and round. Tests that share them are
+    one round."""
+    callspec, job = getattr(item, "callspec", None), job_of(item)
+    launch, round_ = (
+        callspec.params.get(name, 0) if callspec else 0 for name in ("launch", "round_")
+    )
+    evaluation = item.get_closest_marker(EVALUATION) is not None
+    return job.comparison if job else None, launch, evaluation, round_
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -206,7 +218,10 @@ def measure(run: Run, ready: Ready) -> Callable[[], Measurement]:
 @pytest.fixture(scope="session")
 def races(request: pytest.FixtureRequest, folder: RunFolder) -> Iterator[defaultdict[str, Race]]:
     """The race of each comparison. Workers that nobody ended, as after `-x`, are ended here."""
-    races: defaultdict[str, Race] = defaultdict(lambda: Race(folder, lambda key, event: None))
+    decided = race_is_decided if folder.plan.throughput.until == "decided" else None
+    races: defaultdict[str, Race] = defaultdict(
+        lambda: Race(folder, lambda key, event: None, decided)
+    )
     yield races
     for race in races.values():
         if request.session.exitstatus == pytest.ExitCode.INTERRUPTED:
@@ -220,11 +235,15 @@ def turn(
     races: defaultdict[str, Race],
     ready: Ready,
     job: JobSpec,
+    launch: int,
     round_: int,
 ) -> Iterator[Turn]:
-    """The job's turn in this round. After its last selected test the job's measurement is recorded,
-    however many windows were selected."""
+    """The job's turn in this round. After the last selected test of a round it is taken again if it
+    was disturbed. After the last one of a race all measurements are recorded, however many windows
+    were selected."""
     race = races[job.comparison]
+    if race.is_over(launch):
+        pytest.skip(f"the race ended after {launch} launches, as --until decided asks")
 
     @contextlib.contextmanager
     def take(phase: Phase) -> Iterator[Participant]:
@@ -233,9 +252,14 @@ def turn(
 
     yield take
     items = request.session.items
-    if not any(job_of(item) == job for item in items[items.index(request.node) + 1 :]):
+    following = [turn_of(item) for item in items[items.index(request.node) + 1 :]]
+    turn = turn_of(request.node)
+    if turn not in following:
+        race.settle(round_, "evaluation" if turn[2] else "training")
+    if not any(comparison == job.comparison for comparison, *_ in following):
         with outcome_of_test():
-            race.finish(ready)
+            for error in race.finish_all():
+                raise error
 
 
 @contextlib.contextmanager
@@ -289,19 +313,3 @@ def pytest_benchmark_compare_machine_info(config: pytest.Config, compared_benchm
                     f"{saved[job][name]!r}, this one uses {value!r}: compare runs of the same work",
                     returncode=2,
                 )
-
-
-def work_of(plan: Plan) -> dict[str, dict[str, Any]]:
-    """What decides the work of each job."""
-    shared = {
-        "checkpoint": plan.checkpoint,
-        "data": plan.data,
-        "steps_per_window": plan.throughput.steps_per_window,
-        "evaluation_batches": plan.throughput.evaluation_batches,
-    }
-    # The number of steps follows from the number of windows, which may differ.
-    return {
-        spec.key.id: {**shared, **spec.recipe.model_dump(mode="json", exclude={"steps"})}
-        for spec in plan.jobs
-        if spec.key.question == "throughput"
-    }

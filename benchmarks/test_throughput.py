@@ -1,10 +1,11 @@
 """How fast? Optimizer steps per second inside the framework's own training loop, and evaluation.
 
-A test is one participant's turn in one round of a race. Its rounds, in pytest-benchmark's words,
+A test is one participant's turn in one round of one launch of a race. Its rounds, in pytest-benchmark's words,
 are windows: k optimizer steps of a live `Trainer.train()` or `Model.fit()`, from 'go' to the
 device's synchronised end, on pytest-benchmark's clock. Taking part are the backends, each backend's
-barest loop as its control, and one backend a second time, whose difference from itself is the
-noise. They take turns round by round, so that a machine that slows down slows all of them.
+barest loop as its control, and one backend a second time, whose difference from itself is noise.
+They take turns round by round, so that a machine that slows down slows all of them; every launch
+starts new processes, because launches differ by more than rounds do.
 
 `turn` records the windows in the run's folder, from which the report is made.
 """
@@ -27,7 +28,7 @@ Turn = Callable[[Phase], AbstractContextManager[Participant]]
 
 
 def test_training_speed(
-    job: JobSpec, round_: int, folder: RunFolder, turn: Turn, benchmark: Any
+    job: JobSpec, launch: int, round_: int, folder: RunFolder, turn: Turn, benchmark: Any
 ) -> None:
     benchmark.group = f"training: {job.comparison}"
     with turn("training") as participant:
@@ -40,7 +41,7 @@ def test_training_speed(
 
 @pytest.mark.evaluation
 def test_evaluation_speed(
-    job: JobSpec, round_: int, folder: RunFolder, turn: Turn, benchmark: Any
+    job: JobSpec, launch: int, round_: int, folder: RunFolder, turn: Turn, benchmark: Any
 ) -> None:
     benchmark.group = f"evaluation: {job.comparison}"
     with turn("evaluation") as participant:

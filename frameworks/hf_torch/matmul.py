@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 
-from frameworks.contract import MATMUL_SIZES, Recipe, matmul_rate
-from frameworks.hf_torch import memory, model, precision
+from frameworks.contract import MATMUL_SIZE, Recipe, matmul_rate
+from frameworks.hf_torch import memory, model
 
 _DTYPES = {
     "fp32": torch.float32,
@@ -17,14 +19,15 @@ _DTYPES = {
 
 def flops_per_second(recipe: Recipe) -> float:
     """FLOP/s of a square product in the recipe's precision, under the switches in force."""
-    place, size = precision.place(), MATMUL_SIZES[model.device()]
-    a = torch.randn(size, size, device=place).to(_DTYPES[recipe.precision])
-    b = torch.randn(size, size, device=place).to(_DTYPES[recipe.precision])
+    place = "cuda" if model.device() == "gpu" else "cpu"
+    a = torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=place).to(_DTYPES[recipe.precision])
+    b = torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=place).to(_DTYPES[recipe.precision])
 
-    def products(count: int) -> None:
+    def product() -> float:
+        began = time.perf_counter()
         with torch.no_grad():
-            for _ in range(count):
-                torch.matmul(a, b)
+            torch.matmul(a, b)
         memory.synchronize()
+        return time.perf_counter() - began
 
-    return matmul_rate(products, size)
+    return matmul_rate(product)

@@ -2,7 +2,6 @@
 
 from frameworks._tensorflow import memory
 
-found_device = memory.found_device
 synchronize = memory.synchronize
 limit_memory = memory.limit_memory
 reset_peak = memory.reset_peak

@@ -9,7 +9,9 @@ from results.analysis.accuracy import ScoreRow, score_rows
 from results.analysis.groups import Comparison, Entry, Group, groups
 from results.analysis.memory import MemoryRow, memory_rows
 from results.analysis.speed import SpeedRow, speed_rows
-from results.schema import Question
+from results.schema import Measurement, Question
+
+SAME_SIZE = 0.02  # two models are of one size when their parameters differ by less
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,33 @@ class Row:
         if not found:
             return "not_asked"
         return next((g.status for g in found if g.status == "ok"), found[0].status)
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """Those that gave figures."""
+        return [m for same in self.groups.values() for g in same for m in g.ok]
+
+    @property
+    def model_size(self) -> int:
+        """Parameters of the model, or 0 where no job of the row got as far as counting them."""
+        counts = ((m.effective or {}).get("parameters") for m in self.measurements)
+        return next((int(count) for count in counts if count), 0)
+
+
+def peers(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The rows whose model has the same size, itself included: those that it is compared with. The
+    speed of a smaller model does not show which framework is faster."""
+    size = row.model_size
+    return [r for r in rows if abs(r.model_size - size) <= SAME_SIZE * size]
+
+
+def races(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of one comparison by the size of their model, the largest first."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda r: -r.model_size):
+        same = peers(row, rows)
+        found.setdefault(tuple(r.backend for r in same), same)
+    return list(found.values())
 
 
 def compare(entries: Sequence[Entry]) -> list[list[Row]]:

@@ -1,28 +1,19 @@
-"""Controls of a race: the overhead of a framework's own loop over its bare loop, and the noise floor
-from a backend that takes part twice. Pure functions.
+"""Controls of a race: the overhead of a framework's own loop over its bare loop, and the A/A pair, a
+backend that takes part twice. Pure functions.
 
-Both compare windows of the same race, round and place, as all comparisons do.
+Both are ratios within one race, as all comparisons are. The A/A pair checks the method: its true
+ratio is 1. Where its interval misses 1, the race's other intervals may be too narrow as well, and
+the report says so; it takes nothing away from a claim.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import exp, log
-from typing import Literal
 
 from results.analysis.groups import Comparison, Entry, groups
-from results.analysis.speed import Rate, SpeedRow, speed_ratio, speed_rows
-from results.analysis.statistics import Estimate
+from results.analysis.speed import Rate, Ratio, SpeedRow, speed_ratio, speed_rows
 from results.schema import Role
-
-# Why two speeds are not called different.
-Doubt = Literal[
-    "not raced together",
-    "fewer than 6 rounds",
-    "too close to distinguish",
-    "no noise floor measured",
-]
 
 
 @dataclass(frozen=True)
@@ -33,12 +24,12 @@ class Overhead:
     backend: str
     framework: Rate
     control: Rate
-    ratio: Estimate | None  # time per step, framework / control; None: not raced together
+    ratio: Ratio | None  # time per step, framework / control; None: not raced together
 
     @property
     def seconds_per_step(self) -> float | None:
-        """What the framework's loop adds to the control's median step."""
-        return (self.ratio.value - 1) / self.control.median if self.ratio else None
+        """What the framework's loop adds to the control's step."""
+        return (self.ratio.value - 1) / self.control.steps_per_second if self.ratio else None
 
 
 @dataclass(frozen=True)
@@ -49,17 +40,13 @@ class NoisePair:
     backend: str
     own: Rate
     repeat: Rate
-    ratio: Estimate  # of its two speeds
+    ratio: Ratio  # own over repeat
 
     @property
-    def floor(self) -> float | None:
-        """The noise floor as a factor, at least 1: the end of the pair's interval that is farther
-        from 1, so that a pair that agrees by luck does not count as a quiet machine. None without
-        an interval."""
+    def misses_one(self) -> bool:
+        """Whether the interval excludes the true ratio, which it does by chance in 1 of 20 races."""
         interval = self.ratio.interval
-        if interval is None:
-            return None
-        return exp(max(abs(log(end)) for end in (interval.low, interval.high)))
+        return interval is not None and not interval.low <= 1 <= interval.high
 
 
 def overheads(entries: Iterable[Entry]) -> list[Overhead]:
@@ -84,52 +71,6 @@ def noise_pairs(entries: Iterable[Entry]) -> list[NoisePair]:
         if role == "repeat" and own and ratio:
             found.append(NoisePair(comparison, backend, own.training, row.training, ratio))
     return found
-
-
-def noise_floors(pairs: Sequence[NoisePair]) -> dict[Comparison, float]:
-    """The largest floor of each comparison, as a factor."""
-    floors: dict[Comparison, float] = {}
-    for pair in pairs:
-        if pair.floor is not None:
-            floors[pair.comparison] = max(pair.floor, floors.get(pair.comparison, 1.0))
-    return floors
-
-
-def doubt(ratio: Estimate | None, floor: float | None) -> Doubt | None:
-    """Why two speeds of this ratio are not called different; None where they are."""
-    if ratio is None:
-        return "not raced together"
-    if ratio.interval is None:
-        return "fewer than 6 rounds"
-    if ratio.interval.low <= 1 <= ratio.interval.high or is_within_noise(ratio.value, floor):
-        return "too close to distinguish"
-    return "no noise floor measured" if floor is None else None
-
-
-def speed_advantage(
-    first: SpeedRow, second: SpeedRow, floors: Mapping[Comparison, float]
-) -> float | Doubt:
-    """How many times as fast `first` is, or why it is not called faster."""
-    ratio = speed_ratio(first.training, second.training)
-    reason = doubt(ratio, floors.get(first.group.comparison))
-    if ratio is None or reason:
-        return reason or "not raced together"
-    return ratio.value if ratio.value > 1 else "too close to distinguish"
-
-
-def is_within_noise(ratio: float, floor: float | None) -> bool:
-    """Whether two speeds of this ratio differ by no more than the noise floor; False where the race
-    has none."""
-    return floor is not None and 1 / floor <= ratio <= floor
-
-
-def fastest(rows: Sequence[SpeedRow], floors: Mapping[Comparison, float]) -> SpeedRow | None:
-    """The row that trains most samples per second; None for a single row, and where the second
-    fastest is too close."""
-    ranked = sorted(rows, key=lambda row: (-row.training.samples_per_second, row.group.backend))
-    if len(ranked) > 1 and isinstance(speed_advantage(ranked[0], ranked[1], floors), float):
-        return ranked[0]
-    return None
 
 
 def _race_rows(entries: Iterable[Entry]) -> dict[tuple[Comparison, str, Role], SpeedRow]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from results.analysis.groups import Comparison, Entry, Group, groups
 from results.analysis.memory import MemoryRow, headline_memory, memory_rows
-from results.analysis.speed import SpeedRow, speed_ratio, speed_rows
-from results.analysis.statistics import Estimate
+from results.analysis.speed import Ratio, SpeedRow, speed_ratio, speed_rows
 from results.schema import PLAIN, Question
 
 
@@ -64,8 +63,8 @@ class Study:
         saved = self.saved(lever)
         return saved is not None and self.noise is not None and abs(saved) <= self.noise
 
-    def speed(self, lever: Lever) -> Estimate | None:
-        """Examples per second over the plain recipe's, in paired windows."""
+    def speed(self, lever: Lever) -> Ratio | None:
+        """Examples per second over the plain recipe's, in the same race."""
         if not (lever.speed and self.plain.speed):
             return None
         return speed_ratio(lever.speed.training, self.plain.speed.training)

@@ -7,9 +7,9 @@ of the time.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import sqrt
 
 import numpy as np
 from scipy import special
@@ -18,14 +18,12 @@ from results import scores
 
 LEVEL = 0.95
 RESAMPLES = 4000
-# Not even the span from the least to the largest of five values holds the median 95 times in 100.
-FEWEST = 6
 Z = float(special.ndtri(0.975))
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval."""
+    """A confidence interval, of 95 % where nothing else is said."""
 
     low: float
     high: float
@@ -51,55 +49,49 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def median_interval(values: Sequence[float], seed: int = 0) -> Interval | None:
-    """Bootstrap interval of the median (Efron 1979); None below 6 values.
+def mean_bounds(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper end of Student's t interval of the mean, along the last axis, which has two
+    values or more."""
+    count = values.shape[-1]
+    half = student_t(count - 1, level) * values.std(axis=-1, ddof=1) / sqrt(count)
+    mean = values.mean(axis=-1)
+    return mean - half, mean + half
 
-    The values are sorted and every draw has its mirror image, so that neither their order nor
-    their sign matters."""
-    sample = np.sort(_some(values))
-    if len(sample) < FEWEST:
+
+def median_bounds(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lower and upper end of the exact interval of the median, along the last axis: two of the
+    values in their order, the narrowest pair that holds the median with at least this confidence
+    whatever the distribution. None where not even the least and the largest do."""
+    count = values.shape[-1]
+    outside = 2 * special.bdtr(np.arange(count // 2), count, 0.5)  # of each pair, from the widest
+    wide_enough = int((outside <= 1 - level).sum())
+    if not wide_enough:
         return None
-    generator = np.random.Generator(np.random.PCG64(seed))
-    half = generator.integers(0, len(sample), (RESAMPLES // 2, len(sample)))
-    draws = np.concatenate([half, len(sample) - 1 - half])
-    tail = _tail(len(sample))
-    low, high = np.quantile(np.median(sample[draws], axis=1), [tail, 1 - tail])
-    return Interval(float(low), float(high))
+    ordered = np.sort(values, axis=-1)
+    return ordered[..., wide_enough - 1], ordered[..., count - wide_enough]
 
 
-def _tail(count: int) -> float:
-    """Where the 'expanded percentile' interval of so many draws ends (Hesterberg 2015): plain
-    percentiles are too narrow for few values, just as a normal interval is narrower than Student's."""
-    return float(special.ndtr(-sqrt(count / (count - 1)) * student_t(count - 1)))
+def mean_p_value(values: Sequence[float]) -> float:
+    """Two-sided p value of Student's t test that the mean is 0."""
+    sample = _some(values)
+    error = float(sample.std(ddof=1)) / sqrt(len(sample))
+    if not error:
+        return float(sample.mean() == 0)
+    return float(2 * special.stdtr(len(sample) - 1, -abs(float(sample.mean())) / error))
 
 
-def per_round(values: Sequence[float], rounds: Sequence[Hashable]) -> list[float]:
-    """One value for every round, the median of its own: what disturbs a machine outlasts a
-    window, so consecutive windows are not independent observations."""
-    found: dict[Hashable, list[float]] = {}
-    for value, round_ in zip(values, rounds, strict=True):
-        found.setdefault(round_, []).append(value)
-    return [median(same) for same in found.values()]
-
-
-def paired_ratio(
-    first: Sequence[float],
-    second: Sequence[float],
-    rounds: Sequence[Hashable] | None = None,
-    seed: int = 0,
-) -> Estimate:
-    """Median of first / second over pairs, on the log scale, so that
-    swapping the two gives the reciprocal. All values must be above 0.
-
-    `rounds` says of which round every pair is, and a round counts once; without it every pair is
-    a round of its own."""
-    if len(first) != len(second):
-        raise ValueError(f"{len(first)} and {len(second)} values are not pairs")
-    logs = [log(a) - log(b) for a, b in zip(first, second, strict=True)]
-    if rounds is not None:
-        logs = per_round(logs, rounds)
-    interval = median_interval(logs, seed)
-    return Estimate(exp(median(logs)), interval and Interval(exp(interval.low), exp(interval.high)))
+def holm(p_values: Sequence[float], level: float = LEVEL) -> list[bool]:
+    """Which of several tests still reject when all of them together may err as often as one
+    (Holm 1979)."""
+    rejected, order = (
+        [False] * len(p_values),
+        sorted(range(len(p_values)), key=p_values.__getitem__),
+    )
+    for place, index in enumerate(order):
+        if p_values[index] > (1 - level) / (len(p_values) - place):
+            break
+        rejected[index] = True
+    return rejected
 
 
 def wilson(correct: float, total: int) -> Interval:
@@ -121,15 +113,15 @@ def mean_estimate(values: Sequence[float]) -> Estimate:
     mean = float(np.mean(sample))
     if len(sample) == 1:
         return Estimate(mean, None)
-    half = student_t(len(sample) - 1) * float(np.std(sample, ddof=1)) / sqrt(len(sample))
-    return Estimate(mean, Interval(mean - half, mean + half))
+    low, high = mean_bounds(sample)
+    return Estimate(mean, Interval(float(low), float(high)))
 
 
-def student_t(degrees: int) -> float:
-    """Quantile 0.975 of Student's t."""
+def student_t(degrees: int, level: float = LEVEL) -> float:
+    """Half the width of Student's t interval in standard errors."""
     if degrees < 1:
         raise ValueError(f"{degrees} degrees of freedom")
-    return float(special.stdtrit(degrees, 0.975))
+    return float(special.stdtrit(degrees, (1 + level) / 2))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -183,33 +175,6 @@ def _some(values: Sequence[float]) -> np.ndarray:
     return sample
 
 
-def ratio_of_totals(
-    first: Sequence[tuple[float, float]], second: Sequence[tuple[float, float]], seed: int = 0
-) -> Estimate:
-    """The first's rate over the second's, where each is all that it did over all the seconds that
-    it took: (amount, seconds) of every round, the two taking turns. For work that is not the same
-    in every window. All values must be above 0.
-
-    The interval draws rounds in pairs; None below 6 of them."""
-    both = np.asarray([first, second], dtype=np.float64)  # side, round, amount or seconds
-    if both.ndim != 3 or not np.isfinite(both).all() or (both <= 0).any():
-        raise ValueError(f"no pairs of amounts and seconds: {first!r}, {second!r}")
-
-    def logs(totals: np.ndarray) -> np.ndarray:
-        amounts, seconds = np.log(totals[..., 0]), np.log(totals[..., 1])
-        ratio: np.ndarray = (amounts[0] - seconds[0]) - (amounts[1] - seconds[1])
-        return ratio
-
-    value, rounds = exp(float(logs(both.sum(axis=1)))), both.shape[1]
-    if rounds < FEWEST:
-        return Estimate(value, None)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    draws = generator.integers(0, rounds, (RESAMPLES, rounds))
-    tail = _tail(rounds)
-    low, high = np.quantile(logs(both[:, draws].sum(axis=2)), [tail, 1 - tail])
-    return Estimate(value, Interval(exp(low), exp(high)))
-
-
 def mean_difference(differences: Sequence[float]) -> Estimate:
     """Mean over examples of how much more often one of two classifiers is right, from -1 to 1 each:
     a mean over seeds. The interval is that of `paired_difference`, which it is for a single seed;
@@ -221,3 +186,19 @@ def mean_difference(differences: Sequence[float]) -> Estimate:
     return Estimate(
         float(sample.mean()), Interval(max(-1.0, middle - half), min(1.0, middle + half))
     )
+
+
+def mean_over_seeds(differences: np.ndarray) -> Estimate:
+    """Mean of (seeds, examples) differences between two trainings per seed, on the same examples.
+    The variances over seeds and over examples are added, so that the interval is about other seeds
+    and other examples; Student's t with the seeds' degrees of freedom. No interval for one seed."""
+    seeds, examples = differences.shape
+    value = float(differences.mean())
+    if seeds < 2:
+        return Estimate(value, None)
+    of_seeds = float(differences.mean(axis=1).var(ddof=1)) / seeds
+    # As in `paired_difference`: one more example of either sign, so that none is certain.
+    padded = np.concatenate([differences.mean(axis=0), [1 / seeds, -1 / seeds]])
+    of_examples = float(padded.var()) / examples
+    half = student_t(seeds - 1) * sqrt(of_seeds + of_examples)
+    return Estimate(value, Interval(max(-1.0, value - half), min(1.0, value + half)))

@@ -6,6 +6,7 @@ measurements give the same bytes.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ from results.store import (
     write_text,
 )
 
+WIDTH = 100  # of a line on the terminal
 # In the order of the questions that the report answers.
 SECTIONS = (
     equivalence.section,
@@ -81,9 +83,11 @@ def table(
         return "nothing was measured"
     tables = [overview(view)] if view.comparisons else []
     tables += [grid_table(view, grid) for grid in view.grids]
-    noise = [f"(noise floor: {controls.noise_text(view, pair)})" for pair in view.noise_pairs]
-    noise += [f"({text})" for text in speed.not_raced_together(view)]
-    return "\n".join([*map(text_table, tables), *noise, f"({proof_of_all(view)})"])
+    lines = [f"{head}: {verdict.sentence(view.titles)}" for head, verdict in view.verdicts]
+    lines += [f"(A/A pair: {controls.noise_text(view, pair)})" for pair in view.noise_pairs]
+    lines += [f"({text})" for text in speed.not_raced_together(view)]
+    lines = [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines]
+    return "\n".join([*map(text_table, tables), *lines, f"({proof_of_all(view)})"])
 
 
 def certificate_text(certificate: Certificate, titles: Mapping[str, str]) -> str:

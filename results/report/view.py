@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.analysis.compare import Row, compare
+from results.analysis.compare import Row, compare, races
 from results.analysis.controls import (
     NoisePair,
     Overhead,
-    noise_floors,
     noise_pairs,
     overheads,
 )
 from results.analysis.groups import Comparison, Entry
 from results.analysis.limits import Grid, Limit, grids, limits_of
+from results.analysis.verdict import Verdict, judge
 from results.schema import (
-    DEFAULT_MARGIN,
     PLAIN,
     Certificate,
     Measurement,
@@ -58,11 +57,6 @@ class View:
     cases: Sequence[PredictionCase] = ()
     tunings: Sequence[Tuning] = ()
 
-    def accuracy_margin(self, run: str) -> float:
-        """Accuracies of this run that differ by less are called equal: a share."""
-        infos = [one.info for one in self.runs if one.name == run and one.info]
-        return infos[0].accuracy_margin if infos else DEFAULT_MARGIN
-
     @classmethod
     def of(cls, runs: Sequence[Run], titles: Mapping[str, str]) -> View:
         entries = [entry for run in runs for entry in compared_entries(run)]
@@ -97,9 +91,14 @@ class View:
         return [limit for grid in self.grids for limit in grid.limits]
 
     @property
-    def floors(self) -> dict[Comparison, float]:
-        """The noise floor of every comparison that has one, as a factor above 1."""
-        return noise_floors(self.noise_pairs)
+    def verdicts(self) -> list[tuple[str, Verdict]]:
+        """What every race among models of the same size says, with the subject of its sentence."""
+        raced = [
+            (self.head(rows[0].comparison), [r.speed for r in race if r.speed])
+            for rows in self.comparisons
+            for race in races(rows)
+        ]
+        return [(head, judge(speeds)) for head, speeds in raced if len(speeds) > 1]
 
     def title(self, backend: str) -> str:
         return self.titles.get(backend, backend)

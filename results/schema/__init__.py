@@ -1,6 +1,5 @@
 """The records that a run writes and a report reads, one file per subject."""
 
-from results.schema.accuracy import FEWEST_SEEDS as FEWEST_SEEDS
 from results.schema.accuracy import Accuracy as Accuracy
 from results.schema.accuracy import CurvePoint as CurvePoint
 from results.schema.accuracy import EvaluationPoint as EvaluationPoint
@@ -32,7 +31,6 @@ from results.schema.limits import Finder as Finder
 from results.schema.limits import Outcome as Outcome
 from results.schema.limits import Phase as Phase
 from results.schema.limits import Probe as Probe
-from results.schema.measurement import DEFAULT_MARGIN as DEFAULT_MARGIN
 from results.schema.measurement import Measurement as Measurement
 from results.schema.measurement import Payload as Payload
 from results.schema.measurement import RunInfo as RunInfo
@@ -40,6 +38,8 @@ from results.schema.memory import Memory as Memory
 from results.schema.prediction import PredictedLimit as PredictedLimit
 from results.schema.prediction import Prediction as Prediction
 from results.schema.prediction import PredictionCase as PredictionCase
+from results.schema.speed import LOOKS as LOOKS
+from results.schema.speed import Launch as Launch
 from results.schema.speed import Load as Load
 from results.schema.speed import Throughput as Throughput
 from results.schema.speed import Window as Window

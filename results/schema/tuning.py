@@ -12,8 +12,8 @@ class TuningStep(Record):
 
     lever: str
     against: str  # 'plain', or the levers together that it was added to
-    gain: float | None  # examples per second over the other's, paired windows
-    gain_low: float | None  # 95 % interval
+    gain: float | None  # examples per second over the other's, in one race
+    gain_low: float | None  # 95 % interval, or wider: see `Tuning.levers_tried`
     gain_high: float | None
     kept: bool
     reason: str | None  # why there is no gain or no interval: it cannot run, or it lost early
@@ -28,8 +28,8 @@ class TuningDropped(Record):
 
 Verdict = Literal[
     "holds",  # the interval ends no lower than the margin below 0
-    "cannot_tell",  # it ends lower, and reaches 0 or more: too few examples for this margin
-    "does_not_hold",  # it lies below 0
+    "cannot_tell",  # it ends lower, and reaches the margin: too few seeds or examples
+    "does_not_hold",  # it lies below the margin
 ]
 
 
@@ -42,8 +42,8 @@ class TuningAccuracy(Record):
     plain: float
     tuned: float
     difference: float
-    difference_low: float  # 95 % interval
-    difference_high: float
+    difference_low: float | None  # 95 % interval, about other seeds and other examples
+    difference_high: float | None  # None: a single seed has no interval
     margin: float
     verdict: Verdict
 
@@ -58,6 +58,8 @@ class Tuning(Versioned):
     tuned_fields: dict[str, Any]  # where the winner differs
     tuned_environment: dict[str, str]  # variables of its worker
     steps: list[TuningStep]
+    # The intervals of the steps are corrected for so many levers; None in files of earlier versions.
+    levers_tried: int | None = None
     dropped: list[TuningDropped]
     gain: float | None  # the winner over the plain recipe, in a race of its own; None: plain stays
     gain_low: float | None

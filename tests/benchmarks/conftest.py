@@ -32,8 +32,10 @@ padding = "longest"
 train_examples = 64
 evaluation_examples = 32
 [throughput]
+launches = {launches}
 rounds = 2
 windows = 2
+retakes = 0
 steps_per_window = {steps_per_window}
 evaluation_windows = 1
 evaluation_batches = 2
@@ -61,6 +63,7 @@ def write_profile(
     steps_per_window: int = 2,
     memory_steps: int = 3,
     controls: bool = False,
+    launches: int = 1,
 ) -> Path:
     file = folder / "tiny.toml"
     file.write_text(
@@ -72,6 +75,7 @@ def write_profile(
             steps_per_window=steps_per_window,
             memory_steps=memory_steps,
             controls=str(controls).lower(),
+            launches=launches,
         )
     )
     return file

@@ -19,14 +19,14 @@ from benchmarks.harness.run.participant import Participant
 window = Participant.window
 def printed(self):
     if self.phase == "training":
-        print("TURN", self.attempt.ready.job.key.id, self.round)
+        print("TURN", self.attempt.ready.job.key.id, self.launch, self.round)
     window(self)
 Participant.window = printed
 main.main({arguments!r})
 """
 
 
-def check(found: dict[str, Measurement], backends: list[str]) -> None:
+def check(found: dict[str, Measurement], backends: list[str], launches: int = 1) -> None:
     names = [*backends, *(f"{b}-control" for b in backends), f"{backends[0]}-repeat"]
     assert set(found) == {f"throughput-imdb-{name}" for name in names}
     for name in names:
@@ -34,11 +34,8 @@ def check(found: dict[str, Measurement], backends: list[str]) -> None:
         assert m.status == "ok" and m.throughput and m.effective, m
         backend, _, role = name.partition("-")
         assert (m.job.backend, m.job.role) == (backend, role or "framework")
-        assert [(w.round, w.steps, w.examples) for w in m.throughput.windows] == [
-            (0, 2, 8),
-            (0, 2, 8),
-            (1, 2, 8),
-            (1, 2, 8),
+        assert [(w.launch, w.round, w.steps, w.examples) for w in m.throughput.windows] == [
+            (launch, round_, 2, 8) for launch in range(launches) for round_ in (0, 0, 1, 1)
         ]
         own = found[f"throughput-imdb-{backend}"].throughput
         assert own and [w.tokens for w in m.throughput.windows] == [w.tokens for w in own.windows]
@@ -46,7 +43,7 @@ def check(found: dict[str, Measurement], backends: list[str]) -> None:
     (race,) = {m.throughput and m.throughput.race for m in found.values()}
     assert race
     text = table(list(found.values()))
-    assert f"noise floor: imdb: {backends[0]} against itself" in text
+    assert f"(A/A pair: imdb: {backends[0]} against itself" in text
     lines = text.splitlines()  # neither controls nor repeats have a row
     assert [line.split()[1] for line in lines if line.startswith("imdb ")] == backends
     assert len([line for line in lines if line.startswith("(")]) == 2
@@ -54,15 +51,18 @@ def check(found: dict[str, Measurement], backends: list[str]) -> None:
 
 def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> None:
     backends = here("hf_torch", "hf_tf", "keras_rnn")[-2:]
-    file = profile(backends, questions=("throughput",), controls=True)
+    file = profile(backends, questions=("throughput",), controls=True, launches=2)
     arguments = ["run", "--profile", str(file), "--results", str(tmp_path)]
     code, output, errors = finish(start("-c", TRACK.format(arguments=arguments)))
     assert code == 0, output + errors
-    check(measured(tmp_path), backends)
+    check(measured(tmp_path), backends, launches=2)
     turns = [line.split()[1:] for line in output.splitlines() if line.startswith("TURN")]
     order = [name for b in backends for name in (b, f"{b}-control")] + [f"{backends[0]}-repeat"]
     assert turns == [
-        [f"throughput-imdb-{name}", round_] for round_ in "01" for name in order for _ in range(2)
+        [f"throughput-imdb-{name}", str(launch), str(round_)]
+        for launch, round_ in ((0, 0), (0, 1), (1, 0), (1, 1))
+        for name in order[:: (-1) ** (launch + round_)]
+        for _ in range(2)
     ]
     run = latest_run(tmp_path)
     assert run is not None
@@ -95,7 +95,7 @@ def test_pytest_runs_them_too_and_a_resumed_race_is_repeated_as_a_whole(
     assert code == 0, output + errors
     before = measured(tmp_path)
     check(before, backends)
-    assert f"test_training_speed[imdb-{backends[0]}-control-round2]" in output
+    assert f"test_training_speed[imdb-{backends[0]}-control-launch1-round2]" in output
     assert f"test_evaluation_speed[imdb-{backends[0]}-control" not in output
     folder = latest_run(tmp_path)
     assert folder is not None

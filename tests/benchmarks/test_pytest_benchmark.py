@@ -63,7 +63,8 @@ def test_windows_are_timed_by_its_clock(suite: tuple[Path, Path, str]) -> None:
             (row,) = [
                 b
                 for b in benchmarks
-                if b["name"] == f"test_training_speed[imdb-{m.job.backend}-round{round_ + 1}]"
+                if b["name"]
+                == f"test_training_speed[imdb-{m.job.backend}-launch1-round{round_ + 1}]"
             ]
             ours = [w.seconds for w in m.throughput.windows if w.round == round_]
             assert row["stats"]["data"] == ours
@@ -94,11 +95,12 @@ def test_its_comparison_works(suite: tuple[Path, Path, str]) -> None:
 
 
 def test_part_of_a_job_is_recorded_as_far_as_it_went(tmp_path: Path, profile: Profile) -> None:
-    file = profile(here("hf_torch", "keras_rnn")[:1])
-    code, output = run_suite(tmp_path, file, "-k", "training_speed and round1")
+    file = profile(here("hf_torch", "keras_rnn")[:1], launches=3)
+    code, output = run_suite(tmp_path, file, "-k", "training_speed and round1 and not launch2")
     assert code == 0, output
     folder = latest_run(tmp_path)
     assert folder is not None
     (m,) = [m for m in read_run(folder)[1] if m.throughput]
-    assert m.throughput is not None
-    assert len(m.throughput.windows) == 2 and not m.throughput.evaluation_windows
+    assert m.throughput is not None and not m.throughput.evaluation_windows
+    assert [(w.launch, w.round) for w in m.throughput.windows] == [(0, 0)] * 2 + [(2, 0)] * 2
+    assert [launch.number for launch in m.throughput.launches] == [0, 2]

@@ -1,4 +1,5 @@
-"""Between its turns a participant of a race computes nothing: another one's window is timed."""
+"""Between its turns a participant of a race computes nothing: another one's window is timed. A round
+that other work disturbs is taken again."""
 
 from __future__ import annotations
 
@@ -13,9 +14,12 @@ from benchmarks.harness.jobs.attempt import Attempt, Ready
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.run import participant
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.participant import Participant
+from benchmarks.harness.run.race import Race
 from benchmarks.harness.run.run import Run
+from results.schema import Load
 from tests.benchmarks.conftest import here
 
 SECONDS, RESTS = 1.0, 0.05  # of processor time, in that long
@@ -32,7 +36,7 @@ def test_a_participant_rests_after_its_last_windows(
     folder.create()
     assert isinstance(ready, Ready)
     with Attempt(ready, folder.path, folder.device, lambda key, event: None) as attempt:
-        job = Participant(attempt, "a race")
+        job = Participant(attempt)
         worker = psutil.Process(attempt.worker.pid)
 
         def spent() -> float:
@@ -48,6 +52,37 @@ def test_a_participant_rests_after_its_last_windows(
         for round_ in range(plan.throughput.rounds):
             job.take_turn(round_, "evaluation")
         assert spent() < RESTS
-        m = job.finish()
-    assert m.throughput and len(m.throughput.windows) == 4
-    assert len(m.throughput.evaluation_windows) == 2
+        found = job.finish().windows
+    assert (len(found["training"]), len(found["evaluation"])) == (4, 2)
+
+
+def test_a_disturbed_round_is_taken_again_and_both_takes_are_kept(
+    tmp_path: Path, profile: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two launches; in each, the first two takes of a round are disturbed, and two may be repeated."""
+    file = profile(here("hf_torch", "keras_rnn")[:1], questions=("throughput",), launches=2)
+    file.write_text(file.read_text().replace("retakes = 0", "retakes = 2"))
+    plan = make_plan(Choice(profile=str(file)), load_profile(str(file)), ["imdb"], "")
+    folder = RunFolder.new(tmp_path, plan)
+    jobs = list(Run(folder, print, lambda key, event: None).prepare(plan.jobs).values())
+    folder.create()
+    busy = iter([True] * 4 + [False] * 100)  # two windows a turn
+    monkeypatch.setattr(
+        participant.load, "between", lambda *_: Load(other_busy_share=0.5 * next(busy))
+    )
+    with Race(folder, lambda key, event: None) as race:
+        race.run([job for job in jobs if isinstance(job, Ready)], evaluation=False)
+    (m,) = folder.measurements()
+    assert m.throughput and [launch.number for launch in m.throughput.launches] == [0, 1]
+    takes = [(w.launch, w.round, w.superseded) for w in m.throughput.windows[::2]]
+    assert takes == [
+        (0, 0, True),
+        (0, 0, True),
+        (0, 0, False),
+        (0, 1, False),
+        (1, 0, False),
+        (1, 1, False),
+    ]
+    assert all(bool(w.load.disturbances) == w.superseded for w in m.throughput.windows)
+    of_launches = [[w.tokens for w in m.throughput.warmup if w.launch == i] for i in (0, 1)]
+    assert of_launches[0] == of_launches[1]  # every launch begins with the same batches

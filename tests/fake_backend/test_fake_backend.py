@@ -33,8 +33,10 @@ steps = 20
 accumulations = [1]
 max_gradient_norm = 1.1
 [throughput]
+launches = 2
 rounds = 2
 windows = 2
+retakes = 0
 steps_per_window = 2
 evaluation_windows = 1
 evaluation_batches = 2

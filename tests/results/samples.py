@@ -15,6 +15,7 @@ from results.schema import (
     Device,
     EvaluationPoint,
     JobKey,
+    Launch,
     Load,
     Measurement,
     Memory,
@@ -118,7 +119,7 @@ def measurement(backend: str, task: str, question: Question, **changes: Any) -> 
     return Measurement(**fields | changes)
 
 
-def window(rate: float, round_: int = 0, steps: int = 10, **load: Any) -> Window:
+def window(rate: float, round_: int = 0, steps: int = 10, launch: int = 0, **load: Any) -> Window:
     seconds = steps / rate
     return Window(
         seconds=seconds,
@@ -127,20 +128,31 @@ def window(rate: float, round_: int = 0, steps: int = 10, **load: Any) -> Window
         examples=16 * steps,
         tokens=2900 * steps,
         padded_tokens=4096 * steps,
+        launch=launch,
         round=round_,
         load=Load(**load),
     )
 
 
-def throughput(rate: float, seed: int = 1, windows: int = 8) -> Throughput:
+def throughput(rate: float, seed: int = 1, launches: int = 6, rounds: int = 3) -> Throughput:
     """One window a round."""
-    noise = np.random.default_rng(seed).normal(1, 0.01, windows + 3)
+    noise = np.random.default_rng(seed).normal(1, 0.01, (launches, rounds + 3))
     return Throughput(
-        build_seconds=3.2,
-        first_step_seconds=2.5 / rate,
-        warmup=[window(rate * noise[0])],
-        windows=[window(rate * n, i) for i, n in enumerate(noise[3:])],
-        evaluation_windows=[window(3 * rate * n, i) for i, n in enumerate(noise[:6])],
+        launches=[
+            Launch(number=i, build_seconds=3.2, first_step_seconds=2.5 / rate)
+            for i in range(launches)
+        ],
+        warmup=[window(rate * n[0], launch=i) for i, n in enumerate(noise)],
+        windows=[
+            window(rate * n, r, launch=i)
+            for i, of_launch in enumerate(noise)
+            for r, n in enumerate(of_launch[3:])
+        ],
+        evaluation_windows=[
+            window(3 * rate * n, r, launch=i)
+            for i, of_launch in enumerate(noise)
+            for r, n in enumerate(of_launch[:3])
+        ],
         model_flops_per_token=3e7 / rate,
         matmul_flops_per_second=1.8e11,
     )

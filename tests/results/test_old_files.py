@@ -11,7 +11,15 @@ import pytest
 
 from results import store
 from results.report import render
-from results.schema import Accuracy, Certificate, Checkpoint, JobKey, Measurement, comparison
+from results.schema import (
+    Accuracy,
+    Certificate,
+    Checkpoint,
+    JobKey,
+    Measurement,
+    Throughput,
+    comparison,
+)
 from tests.results import sample_limits, samples
 from tests.results.test_equivalence import certificate
 
@@ -53,6 +61,29 @@ def test_a_tokenizer_in_a_name_is_a_field() -> None:
     assert (read.name, read.tokenizer_only) == ("a(b)", True)
     assert Checkpoint.model_validate({**old, "name": "minilm"}).tokenizer_only is False
     assert Checkpoint.model_validate(read.model_dump()) == read
+
+
+def test_a_race_of_one_launch_did_not_name_it() -> None:
+    old = samples.throughput(1.0, launches=1).model_dump()
+    (launch,) = old.pop("launches")
+    for window in (*old["windows"], *old["warmup"], *old["evaluation_windows"]):
+        del window["launch"], window["superseded"]
+    read = Throughput.model_validate(
+        old | {name: launch[name] for name in ("build_seconds", "first_step_seconds")}
+    )
+    assert read == samples.throughput(1.0, launches=1)
+    assert (read.build_seconds, read.first_step_seconds) == (3.2, 2.5)
+    assert Throughput.model_validate(read.model_dump()) == read
+
+
+@pytest.mark.parametrize("run", ["speed", "levers", "tuned-pytorch-mnli"])
+def test_published_races_of_one_launch_are_read(run: str) -> None:
+    folder = Path(__file__).parents[2] / "results" / "published" / "xeon-2-cores" / run
+    if not folder.is_dir():
+        pytest.skip("published anew")
+    _, measurements, problems = store.read_run(folder)
+    timed = [m.throughput for m in measurements if m.job.question == "throughput" and m.payload]
+    assert problems == [] and timed and all(len(one.launches) == 1 for one in timed if one)
 
 
 def test_a_certificate_points_to_its_likely_cause() -> None:

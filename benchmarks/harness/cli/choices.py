@@ -73,7 +73,17 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
         allow_pickle=get("allow_pickle"),
         custom_task=custom,
         batch_limit=_limit_choice(get),
+        throughput=_speed_choice(get),
     )
+
+
+def _speed_choice(get: Callable[[str], Any]) -> Fields:
+    """The options of the profile's section [throughput]. Errors: UserError for a wrong time."""
+    minutes = get("until_minutes")
+    if minutes is not None and minutes < 1:
+        raise UserError(f"--until-minutes {minutes}: use a number of minutes above 0")
+    chosen = {"until": get("until"), "until_minutes": minutes}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _limit_choice(get: Callable[[str], Any]) -> Fields:

@@ -70,6 +70,18 @@ OPTIONS: list[tuple[str, Settings]] = [
         ),
     ),
     (
+        "--until",
+        {
+            "choices": ["planned", "decided"],
+            "help": "speed only: 'decided' adds launches, up to 12, until the race has a winner or "
+            "shows that there is none; 'planned' takes the profile's number",
+        },
+    ),
+    (
+        "--until-minutes",
+        one("MINUTES", "the time limit of a race with --until decided", type=int),
+    ),
+    (
         "--budget",
         repeatable(
             "batch_limit only: find the largest batch within this much memory, such as 6GiB, or "

@@ -13,9 +13,11 @@ from benchmarks.harness.jobs.events import (
     Building,
     EvaluationBegan,
     Event,
+    LaunchesDone,
     LimitFound,
     ProbeEnded,
     Result,
+    ThroughputResult,
     TrainingProgress,
     WindowEnded,
     WorkerFailed,
@@ -78,6 +80,11 @@ class Display:
             self._window(key.id, f"{event.steps / event.worker_seconds:.2f} steps/s")
         elif isinstance(event, WorkerFailed):
             self._end(key.id, f"{event.status}: {event.reason}")
+        elif isinstance(event, ThroughputResult):
+            self._remove_bar(key.id)  # of a launch; more may follow
+        elif isinstance(event, LaunchesDone):
+            launches = f"{event.launches} launches" if event.launches > 1 else "one launch"
+            self._end(key.id, f"done, {launches}")
         elif isinstance(event, Result):
             self._end(key.id, "done")
         elif isinstance(event, LimitFound):
@@ -111,10 +118,13 @@ class Display:
             self._last_line[job] = time.monotonic()
         return due
 
-    def _end(self, job: str, outcome: str) -> None:
+    def _remove_bar(self, job: str) -> None:
         bar = self._bars.pop(job, None)
         if bar is not None:
             self._progress.remove_task(bar)
+
+    def _end(self, job: str, outcome: str) -> None:
+        self._remove_bar(job)
         self._done += 1
         self.say(f"[{self._done}/{self._total}] {job}: {outcome}")
 

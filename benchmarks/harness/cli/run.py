@@ -56,7 +56,7 @@ def resumed_folder(options: argparse.Namespace) -> RunFolder:
             "--resume and --results"
         )
     folder = RunFolder.resume(Path(options.results), options.resume)
-    made_by = "tune" if folder.plan.tunes else "run"
+    made_by = "tune" if folder.plan.command.startswith("ftbench tune ") else "run"
     if made_by != options.command:
         name = folder.path.name
         raise UserError(
@@ -79,11 +79,12 @@ def execute(folder: RunFolder) -> None:
     """Runs all pending jobs of a run, with a progress display."""
     from benchmarks.harness.cli.progress import Display
     from benchmarks.harness.run.run import Run
+    from results.analysis.decision import race_is_decided
 
     handle_signals()
     pending = folder.pending()
     with Display(len(pending)) as display:
-        run = Run(folder, display.say, display.watch)
+        run = Run(folder, display.say, display.watch, race_is_decided)
         prepared = run.prepare(pending)
         folder.create()
         with resumable(folder), contextlib.closing(run):

@@ -69,6 +69,11 @@ class Attempt:
             self.ready.job, self.folder, lambda e: self.watch(key, e), self.ready.where.python
         )
 
+    @property
+    def seconds(self) -> float:
+        """Since the worker was started."""
+        return time.monotonic() - self._began
+
     def measurement(self, status: Status, **fields: Any) -> Measurement:
         """This job's measurement, with the description of its input and its machine."""
         return measurement_of(
@@ -76,7 +81,7 @@ class Attempt:
             self.device,
             status,
             started_at=self.started_at,
-            seconds=time.monotonic() - self._began,
+            seconds=self.seconds,
             **fields,
         )
 

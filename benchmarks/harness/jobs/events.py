@@ -162,6 +162,13 @@ class LimitFound(_Event):
     text: str
 
 
+class LaunchesDone(_Event):
+    """Made by the parent when the last launch of a race's participant is done."""
+
+    event: Literal["launches_done"] = "launches_done"
+    launches: int
+
+
 Result = ThroughputResult | MemoryResult | AccuracyResult | TraceResult | ProbeResult | FinderResult
 Event = Annotated[
     FrameworkLoaded
@@ -177,7 +184,8 @@ Event = Annotated[
     | WorkerFailed
     | Result
     | ProbeEnded
-    | LimitFound,
+    | LimitFound
+    | LaunchesDone,
     Field(discriminator="event"),
 ]
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Event)

@@ -35,7 +35,10 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
             raise unknown("backend", backend, contract.backends())
     profile, tasks = _with_tasks(choice, profile, known_tasks)
     profile = profile.model_copy(
-        update={"batch_limit": profile.batch_limit.model_copy(update=choice.batch_limit)}
+        update={
+            "batch_limit": profile.batch_limit.model_copy(update=choice.batch_limit),
+            "throughput": profile.throughput.model_copy(update=choice.throughput),
+        }
     )
     try:
         jobs = list(_jobs(choice, profile, backends, tasks))
@@ -65,7 +68,6 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         tuning=profile.tuning,
         jobs=jobs,
         command=command,
-        tunes=False,
     )
 
 
@@ -102,6 +104,15 @@ def _check_jobs(choice: Choice, profile: Profile, jobs: Sequence[JobSpec]) -> No
         raise UserError(
             "--budget, --gpu, --phase and --compare-finders apply to batch limits: "
             "use `ftbench limit`, or add --question batch_limit"
+        )
+    if choice.throughput and all(spec.key.question != "throughput" for spec in jobs):
+        raise UserError(
+            "--until and --until-minutes apply to speed: add --question throughput, or leave them out"
+        )
+    if profile.throughput.until_minutes and profile.throughput.until != "decided":
+        raise UserError(
+            f"--until-minutes {profile.throughput.until_minutes}: only a race with --until decided "
+            "has a time limit: add it, or leave this out"
         )
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 
 from benchmarks.harness.plan.sections import (
     AccuracyPlan,
@@ -18,7 +18,7 @@ from benchmarks.harness.plan.sections import (
     TuningPlan,
 )
 from frameworks.contract import Recipe
-from results.schema import FEWEST_SEEDS, JobKey, Phase
+from results.schema import JobKey, Phase
 from results.schema.job import comparison
 
 
@@ -69,28 +69,22 @@ class Plan(BaseModel):
     tuning: TuningPlan = TuningPlan()
     jobs: list[JobSpec]
     command: str
-    tunes: bool = False  # made and resumed by `ftbench tune`, which adds jobs of its own
 
-    @model_validator(mode="before")
-    @classmethod
-    def _old_files(cls, data: Any) -> Any:
-        """Files of 0.1.0 have no field `tunes`: there the command says it."""
-        if isinstance(data, dict) and "tunes" not in data:
-            return data | {"tunes": str(data.get("command", "")).startswith("ftbench tune ")}
-        return data
 
-    def seed_note(self) -> str | None:
-        """Says before anything is trained that the seeds are too few to compare backends; None
-        where they are enough or nothing is compared."""
-        scored = [spec.key for spec in self.jobs if spec.key.question == "accuracy"]
-        seeds = len(self.accuracy.seeds)
-        if len({key.backend for key in scored}) < 2 or seeds >= FEWEST_SEEDS:
-            return None
-        return (
-            f"note on accuracy: {seeds} {'seed' if seeds == 1 else 'seeds'} cannot show that one "
-            f"backend is more accurate than another; that needs at least {FEWEST_SEEDS} "
-            "([accuracy] seeds in the profile)"
-        )
+def work_of(plan: Plan) -> dict[str, dict[str, Any]]:
+    """What decides the work of each job."""
+    shared = {
+        "checkpoint": plan.checkpoint,
+        "data": plan.data,
+        "steps_per_window": plan.throughput.steps_per_window,
+        "evaluation_batches": plan.throughput.evaluation_batches,
+    }
+    # The number of steps follows from the number of windows, which may differ.
+    return {
+        spec.key.id: {**shared, **spec.recipe.model_dump(mode="json", exclude={"steps"})}
+        for spec in plan.jobs
+        if spec.key.question == "throughput"
+    }
 
 
 class Choice(BaseModel):
@@ -109,6 +103,7 @@ class Choice(BaseModel):
     allow_pickle: bool = False
     custom_task: dict[str, Any] | None = None  # the arguments of tasks.custom_task
     batch_limit: Fields = {}  # replaces fields of the profile's [batch_limit]
+    throughput: Fields = {}  # replaces fields of the profile's [throughput]
 
 
 def command_line(arguments: Sequence[str]) -> str:

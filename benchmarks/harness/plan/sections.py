@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import budgets
 from frameworks.contract import Precision
-from results.schema import Phase
+from results.schema import LOOKS, Phase
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -36,10 +36,13 @@ class TaskChoice(Section):
 
 class ThroughputPlan(Section):
     warmup_windows: Count = 1
-    """Windows before the first round. They are reported separately."""
-    rounds: Count = 6
-    """Turns that every backend takes. An interval needs at least 6."""
-    windows: Count = 2
+    """Windows of every launch before its first round. They are reported separately."""
+    launches: Count = 6
+    """Processes of every backend, one after the other. An interval over launches needs at least 3.
+    With 1, a winner needs 9 rounds and a lead of 5 %."""
+    rounds: Count = 3
+    """Turns that every backend takes in a launch."""
+    windows: Count = 1
     """Training windows per round."""
     steps_per_window: Count = 4
     """Optimizer steps per training window."""
@@ -50,12 +53,32 @@ class ThroughputPlan(Section):
     control: bool = True
     """Add every backend's barest loop, to measure what `Trainer` or `fit` costs."""
     noise_pair: bool = True
-    """Let one backend take part twice. Differences below its own are not reported as such."""
+    """Let one backend take part twice, as a check: the true ratio of the two is 1."""
+    retakes: Annotated[int, Field(ge=0)] = 3
+    """Rounds of a launch that are taken again, at most, because other work or a slowed GPU disturbed
+    them."""
+    until: Literal["planned", "decided"] = "planned"
+    """When a race ends: after `launches`, or as soon as it can be decided, after 4, 6, 9 or 12."""
+    until_minutes: Count | None = None
+    """Time for a race that ends when it is decided; none: up to 12 launches."""
+    equal_margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Two speeds are called equal if their ratio is shown to differ from 1 by less."""
+
+    @property
+    def most_launches(self) -> int:
+        return self.launches if self.until == "planned" else LOOKS[-1]
 
     @property
     def training_steps(self) -> int:
         """The first step is timed alone, then the windows."""
-        return 1 + self.steps_per_window * (self.warmup_windows + self.rounds * self.windows)
+        rounds = self.rounds + self.retakes
+        return 1 + self.steps_per_window * (self.warmup_windows + rounds * self.windows)
+
+    @model_validator(mode="after")
+    def _limits_a_sequential_race(self) -> ThroughputPlan:
+        if self.until_minutes and self.until != "decided":
+            raise ValueError('until_minutes needs until = "decided"')
+        return self
 
 
 class EquivalencePlan(Section):
@@ -124,10 +147,7 @@ class LimitPlan(Section):
 
 class AccuracyPlan(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [42]
-    """One training for each. Backends are compared seed by seed; a difference needs at least 6 seeds
-    to be shown."""
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    """Backends whose accuracies differ by less are called equally accurate. 0.01 is 1 point."""
+    """One training for each."""
 
 
 class TuningPlan(Section):

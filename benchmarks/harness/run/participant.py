@@ -16,7 +16,8 @@ from benchmarks.harness.jobs.events import (
 from benchmarks.harness.jobs.process import WorkerProcess
 from benchmarks.harness.machine import load
 from benchmarks.harness.machine.nvml import GpuState, NoGpu, NvmlFailed, gpu_state
-from results.schema import Measurement, Phase, Throughput, Window
+from benchmarks.harness.run.launch import LaunchResult
+from results.schema import Phase, Window
 
 
 class TrainingIsOver(Exception):
@@ -24,11 +25,11 @@ class TrainingIsOver(Exception):
 
 
 class Participant:
-    """A throughput job's worker. It lives from `start` to `finish`. Between windows it waits inside
-    its framework's training loop and uses no processor time."""
+    """A throughput job's worker in one launch. It lives from `start` to `finish`. Between windows it
+    waits inside its framework's training loop and uses no processor time."""
 
-    def __init__(self, attempt: Attempt, race: str) -> None:
-        self.attempt, self.race, self.round = attempt, race, 0
+    def __init__(self, attempt: Attempt, launch: int = 0) -> None:
+        self.attempt, self.launch, self.round = attempt, launch, 0
         self.phase: Phase = "training"
         self._warmup: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
         self._windows: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
@@ -87,7 +88,12 @@ class Participant:
         worker.go()
         ended = worker.expect(WindowEnded, but_not=TrainingEnded)
         seconds = time.perf_counter() - began
-        return Window(seconds=seconds, round=self.round, **ended.model_dump(exclude={"event"}))
+        return Window(
+            seconds=seconds,
+            launch=self.launch,
+            round=self.round,
+            **ended.model_dump(exclude={"event"}),
+        )
 
     def use_times(self, seconds: Sequence[float]) -> None:
         """Puts another clock's readings into the last training windows."""
@@ -97,36 +103,38 @@ class Participant:
             for window, value in zip(windows[-len(seconds) :], seconds, strict=True)
         ]
 
-    @property
-    def windows(self) -> list[Window]:
-        """The training windows so far."""
-        return list(self._windows["training"])
-
     def rates(self) -> dict[str, float]:
         """Median steps, examples and tokens per second of this round."""
-        windows = [w for w in self._windows[self.phase] if w.round == self.round]
+        windows = self._counted(self.round, self.phase)
         return {
             f"{unit}_per_second": statistics.median(getattr(w, unit) / w.seconds for w in windows)
             for unit in ("steps", "examples", "tokens")
         }
 
-    def finish(self) -> Measurement:
+    def is_disturbed(self, round_: int, phase: Phase) -> bool:
+        """Whether other work or a slowed GPU disturbed the windows of a round that count."""
+        return any(w.load.disturbances for w in self._counted(round_, phase))
+
+    def supersede(self, round_: int, phase: Phase) -> bool:
+        """Marks a round's windows as replaced by those to come. Whether there were any."""
+        found = bool(self._counted(round_, phase))
+        self._windows[phase] = [
+            w.model_copy(update={"superseded": True}) if w.round == round_ else w
+            for w in self._windows[phase]
+        ]
+        return found
+
+    def _counted(self, round_: int, phase: Phase) -> list[Window]:
+        return [w for w in self._windows[phase] if w.round == round_ and not w.superseded]
+
+    def finish(self) -> LaunchResult:
         """Ends the worker, however many windows it took."""
         self.attempt.worker.send("stop")
         result = self.attempt.worker.expect(ThroughputResult)
         self.attempt.worker.close()
-        throughput = Throughput(
-            build_seconds=result.build_seconds,
-            first_step_seconds=result.first_step_seconds,
-            warmup=self._warmup["training"],
-            windows=self._windows["training"],
-            evaluation_warmup=self._warmup["evaluation"],
-            evaluation_windows=self._windows["evaluation"],
-            race=self.race,
-            model_flops_per_token=result.model_flops_per_token,
-            matmul_flops_per_second=result.matmul_flops_per_second,
-        )
-        return self.attempt.measurement("ok", payload=throughput, effective=result.effective)
+        seconds = self.attempt.seconds
+        started_at = self.attempt.started_at
+        return LaunchResult(self.launch, started_at, seconds, self._warmup, self._windows, result)
 
 
 class LoadMeter:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from benchmarks.harness.jobs.attempt import Attempt
 from benchmarks.harness.jobs.events import AccuracyResult, MemoryResult, TraceResult
-from benchmarks.harness.machine.device_memory import DeviceMemory
-from benchmarks.harness.machine.nvml import NoGpu, NvmlFailed
+from benchmarks.harness.machine.nvml import DeviceMemory
 from results.schema import Gap, Measurement
 
 
@@ -20,14 +19,10 @@ def run_memory(attempt: Attempt) -> Measurement:
         # The worker has begun, but it uses nothing of the GPU until it sends `Building`.
         with DeviceMemory() as device_memory:
             result = attempt.worker.expect(MemoryResult)
-        try:
-            device_bytes = device_memory.peak_bytes
-        except (NoGpu, NvmlFailed):
+        if device_memory.shared:
             gaps["peak_device_bytes"] = "failed"
         else:
-            if device_memory.shared or not device_memory.listed:
-                device_bytes = None
-                gaps["peak_device_bytes"] = "failed" if device_memory.shared else "unsupported"
+            device_bytes = device_memory.peak_bytes
     attempt.worker.close()
     return attempt.measurement(
         "ok",

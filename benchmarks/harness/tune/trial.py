@@ -4,7 +4,7 @@ work is used again, so that a stopped tuning can be resumed."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,15 @@ from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.plan import JobSpec
 from benchmarks.harness.run.folder import SETTLED
-from benchmarks.harness.run.participant import Participant
+from benchmarks.harness.run.race import Decided
 from benchmarks.harness.run.run import Run
-from benchmarks.harness.tune.judge import gain_of, rounds, second_has_lost
+from benchmarks.harness.tune.judge import gain_of, second_has_lost
 from benchmarks.harness.tune.levers import Candidate
-from results.analysis.statistics import Estimate
+from results.analysis.speed import Ratio
+from results.analysis.verdict import is_faster, rival
 from results.schema import JobKey, Measurement, Question, Throughput
 
 PLAIN = Candidate()
-Decide = Callable[[Sequence[Participant]], bool]
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,22 @@ class Trial:
     """What a race of two candidates gave."""
 
     sides: tuple[Measurement, ...] = ()
-    gain: Estimate | None = None  # examples per second of the second over the first's
+    gain: Ratio | None = None  # examples per second of the second over the first's
     reason: str | None = None  # why there is no gain, or no interval of it
 
     @property
     def speeds(self) -> list[Throughput]:
         return [m.throughput for m in self.sides if m.throughput]
 
-    @property
-    def interval(self) -> tuple[float | None, float | None]:
-        """The lower and upper end of the gain's interval."""
-        interval = self.gain.interval if self.gain else None
+    def interval(self, tried: int = 1) -> tuple[float | None, float | None]:
+        """The lower and upper end of the gain's interval, where so many levers are tried. A race
+        that ended early has none: its gain is too low."""
+        interval = rival("", self.gain, tried).interval if self.gain and not self.reason else None
         return (interval.low, interval.high) if interval else (None, None)
+
+    def counts(self, tried: int = 1) -> bool:
+        """Whether the second is shown to be faster, where so many levers are tried."""
+        return not self.reason and is_faster(self.gain, tried)
 
     @property
     def text(self) -> str:
@@ -56,22 +60,22 @@ class Trials:
         self.plain = run.folder.plan.jobs[0]
         self._races = 0
 
-    def reason_against_racing(self) -> str | None:
-        """Why the plain recipe cannot be raced here; None if it can.
+    def reason_against_racing(self, candidate: Candidate = PLAIN) -> str | None:
+        """Why a candidate cannot be raced here; None if it can.
 
         Errors: UserError for whatever is wrong with checkpoint, data or recipe."""
-        _, excluded = self._prepare([self._race_job("plain", PLAIN)])
-        return excluded.reason if excluded else None
+        _, excluded = self._prepare([self._race_job("plain", candidate)])
+        return f"{excluded.status}: {excluded.reason}" if excluded else None
 
     def race(
         self,
         label: str,
         first: Candidate,
         second: Candidate,
-        decided: Decide = second_has_lost,
+        decided: Decided = second_has_lost,
     ) -> Trial:
         """Races two candidates; `label` names the race's files. `decided` is asked after every
-        round whether the race may end."""
+        launch whether the race may end."""
         self._races += 1
         name = f"{self._races:02}_{file_word(label)}"
         specs = [self._race_job(f"{name}-first", first), self._race_job(f"{name}-second", second)]
@@ -80,9 +84,9 @@ class Trials:
             jobs, excluded = self._prepare(specs)
             if excluded:
                 return Trial(reason=f"{excluded.status}: {excluded.reason}")
-            self._run.race(jobs, decided)
+            self._run.race(jobs, decided, evaluation=False)
             sides = self._recorded(specs)
-        return trial_of(sides, self._folder.plan.throughput.rounds)
+        return trial_of(sides, self._folder.plan.throughput.launches)
 
     def train(self, candidate: Candidate) -> list[Measurement]:
         """Trains a candidate once per seed, up to the first training that gives no accuracy."""
@@ -110,7 +114,7 @@ class Trials:
         """The measurements of exactly this work, in its order. After a stop, another candidate's
         may lie under the same name."""
         recorded = {m.job.id: m for m in self._folder.measurements()}
-        around = worker_environment(self.plain.key.backend, self._folder.device)
+        around = worker_environment(self.plain.key.backend, self._folder.device.kind)
         return [
             m
             for spec in specs
@@ -158,17 +162,17 @@ def raced_together(sides: Sequence[Measurement]) -> bool:
     return len(sides) == 2 and all(m.status in SETTLED for m in sides) and len(races) == 1
 
 
-def trial_of(sides: Sequence[Measurement], full_rounds: int) -> Trial:
-    """The gain of the second side, or why there is none; `full_rounds` are those of a race that was
+def trial_of(sides: Sequence[Measurement], launches: int) -> Trial:
+    """The gain of the second side, or why there is none; `launches` are those of a race that was
     not ended early."""
     trial = Trial(tuple(sides))
     if len(trial.speeds) < 2:
         failed = next(m for m in reversed(sides) if m.throughput is None)
         whose = "" if failed is sides[1] else "what it raced against "
         return Trial(trial.sides, reason=f"{whose}{failed.status}: {failed.reason}")
-    first, second = (speed.windows for speed in trial.speeds)
-    ended_early = len(rounds(first)) < full_rounds
-    reason = "slower in every round" if ended_early else None
+    first, second = trial.speeds
+    taken = len(first.launches)
+    reason = f"slower, ended after {taken} of {launches} launches" if taken < launches else None
     return Trial(trial.sides, gain_of(first, second), reason)
 
 

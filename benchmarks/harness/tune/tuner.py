@@ -1,14 +1,14 @@
 """The fastest recipe that keeps the accuracy of the plain one, found by measurement.
 
-First the plain recipe races itself: how far it differs from itself is the noise floor. Then each
-lever of the backend races the plain recipe; a race ends early if the lever was slower in every
-round. The levers that gained are combined, the largest gain first, each raced against the best
-combination so far. A gain counts if its interval lies above 1 and the gain above the noise floor.
+First the plain recipe races itself, as a check of the method. Then each lever of the backend races
+the plain recipe, in launches of its own; a race ends early if the lever lost. The levers that gained
+are combined, the largest gain first, each raced against the best combination so far. A gain counts
+if its interval lies above 1, at a confidence that is corrected for the number of levers.
 
 The combination is judged as a whole: it races the plain recipe once more, and both are trained as
 the accuracy question trains them. If the whole gain does not count, its best lever is judged alone.
-If the accuracy does not hold, or the training fails, the lever that changes the arithmetic most is
-dropped and the rest is judged again.
+If the accuracy is not shown to hold, or the training fails, the lever that changes the arithmetic
+most is dropped and the rest is judged again.
 """
 
 from __future__ import annotations
@@ -16,20 +16,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.plan.plan import Plan
+from benchmarks.harness.plan.plan import JobSpec, Plan
 from benchmarks.harness.run.run import Run
-from benchmarks.harness.tune.judge import (
-    compare_accuracy,
-    gain_counts,
-    incomplete,
-    matmul_share,
-    noise_floor,
-)
+from benchmarks.harness.tune.judge import compare_accuracy, incomplete, matmul_share
 from benchmarks.harness.tune.levers import Candidate, Lever, levers
 from benchmarks.harness.tune.trial import PLAIN, Trial, Trials
 from frameworks.contract import backends
-from results.analysis.statistics import FEWEST
+from results.analysis.speed import FEWEST_LAUNCHES
 from results.schema import Tuning, TuningAccuracy, TuningDropped, TuningStep
+
+LAUNCHES = 6  # of a race whose profile has too few for an interval over launches
+FEWEST_SEEDS = 3  # for an interval of an accuracy over seeds
 
 
 class NoWinner(Exception):
@@ -38,15 +35,41 @@ class NoWinner(Exception):
 
 def plan_for(plan: Plan, say: Callable[[str], None]) -> Plan:
     """The plan of a tuning, made from one that asks for accuracy. Its jobs are the trainings of the
-    plain recipe, one per seed, and its races have enough rounds for an interval."""
-    plan, speed = plan.model_copy(update={"tunes": True}), plan.throughput
-    if speed.rounds >= FEWEST:
-        return plan
-    say(
-        f"each race takes {FEWEST} rounds instead of the profile's {speed.rounds}, because fewer "
-        "give no interval"
+    plain recipe, one per seed, of enough seeds for an interval, as its races have enough launches."""
+    speed = plan.throughput
+    if speed.launches < FEWEST_LAUNCHES:
+        say(
+            f"each race takes {LAUNCHES} launches instead of the profile's {speed.launches}, because "
+            "gains are judged over launches"
+        )
+        speed = speed.model_copy(update={"launches": LAUNCHES})
+    jobs = list(plan.jobs)
+    if len(jobs) < FEWEST_SEEDS:
+        say(
+            f"each recipe is trained with {FEWEST_SEEDS} seeds instead of the profile's {len(jobs)}, "
+            "because an accuracy is judged over seeds"
+        )
+    while len(jobs) < FEWEST_SEEDS:
+        jobs.append(_with_seed(jobs[-1], jobs[-1].recipe.seed + 1))
+    return plan.model_copy(
+        update={
+            "throughput": speed.model_copy(update={"until": "planned", "until_minutes": None}),
+            "accuracy": plan.accuracy.model_copy(
+                update={"seeds": [job.recipe.seed for job in jobs]}
+            ),
+            "jobs": jobs,
+        }
     )
-    return plan.model_copy(update={"throughput": speed.model_copy(update={"rounds": FEWEST})})
+
+
+def _with_seed(job: JobSpec, seed: int) -> JobSpec:
+    name = job.key.id.removesuffix(str(job.recipe.seed)) + str(seed)
+    return job.model_copy(
+        update={
+            "key": job.key.model_copy(update={"id": name}),
+            "recipe": job.recipe.model_copy(update={"seed": seed}),
+        }
+    )
 
 
 class Tuner:
@@ -57,7 +80,7 @@ class Tuner:
         self._folder, self._say = run.folder, say
         self._trials = Trials(run)
         self._plain = self._trials.plain
-        self._noise_floor = 0.0
+        self._tried = 1  # levers that can be raced here
         self._steps: list[TuningStep] = []
         self._dropped: list[TuningDropped] = []
         self._no_accuracy: str | None = None
@@ -74,7 +97,7 @@ class Tuner:
         noise = self._measure_noise()
         candidate = self._combine(self._try_alone(noise))
         winner, total, accuracy = self._judge(candidate)
-        low, high = total.interval if total else (None, None)
+        low, high = total.interval() if total else (None, None)
         return Tuning(
             backend=self._plain.key.backend,
             task=self._plain.key.task,
@@ -83,6 +106,7 @@ class Tuner:
             tuned_fields=winner.fields,
             tuned_environment=self._plain.environment | winner.environment,
             steps=self._steps,
+            levers_tried=self._tried,
             dropped=self._dropped,
             gain=total.gain.value if total and total.gain else None,
             gain_low=low,
@@ -97,13 +121,8 @@ class Tuner:
         """Races the plain recipe against itself. Errors: NoWinner without an interval."""
         noise = self._trials.race("again", PLAIN, PLAIN, incomplete)
         self._note("plain, again", "plain", noise, may_be_kept=False)
-        floor = noise_floor(noise.gain)
-        if floor is None:
-            raise NoWinner(
-                "the plain recipe's race against itself gave no noise floor, which gains are "
-                f"compared with: {noise.text}"
-            )
-        self._noise_floor = floor
+        if noise.interval()[0] is None:
+            raise NoWinner(f"the plain recipe's race against itself gave no interval: {noise.text}")
         return noise
 
     def _try_alone(self, noise: Trial) -> list[Lever]:
@@ -111,11 +130,19 @@ class Tuner:
         gains = []
         attention = (noise.sides[0].effective or {}).get("attention")
         variables = backends()[self._plain.key.backend].thread_variables
-        for lever in levers(self._plain.recipe, self._folder.device, variables):
-            if attention and lever.fields == {"attention": attention}:
-                continue  # the framework's default already
+        found = [
+            lever
+            for lever in levers(self._plain.recipe, self._folder.device, variables)
+            if not attention or lever.fields != {"attention": attention}  # the default already
+        ]
+        reasons = [self._trials.reason_against_racing(Candidate((lever,))) for lever in found]
+        self._tried = max(1, reasons.count(None))
+        for lever, reason in zip(found, reasons, strict=True):
+            if reason:
+                self._note(lever.name, "plain", Trial(reason=reason))
+                continue
             trial = self._trials.race(lever.name, PLAIN, Candidate((lever,)))
-            if self._note(lever.name, "plain", trial) and trial.gain:
+            if self._note(lever.name, "plain", trial, self._tried) and trial.gain:
                 gains.append((trial.gain.value, lever))
         return [lever for _, lever in sorted(gains, key=lambda pair: -pair[0])]
 
@@ -127,7 +154,7 @@ class Tuner:
                 best = best.plus(lever)
             elif not best.differs_where(lever):
                 trial = self._trials.race(f"with-{lever.name}", best, best.plus(lever))
-                if self._note(lever.name, best.name, trial):
+                if self._note(lever.name, best.name, trial, self._tried):
                     best = best.plus(lever)
         return best
 
@@ -136,7 +163,7 @@ class Tuner:
         while best.levers:
             total = self._trials.race("all", PLAIN, best)
             if not self._note(f"all kept: {best.name}", "plain", total):
-                what = "" if total.gain is None else ", no gain beyond the noise"
+                what = "" if total.gain is None else ", no gain shown"
                 best = self._drop(
                     best,
                     best.best_alone,
@@ -175,17 +202,25 @@ class Tuner:
             return None, f"its training gave no accuracy: {tuned[-1].status}: {tuned[-1].reason}"
         margin = self._folder.plan.tuning.accuracy_margin
         found = compare_accuracy(self._folder.path, plain, tuned, margin)
+        figures = (
+            f"{found.tuned:.1%} against {found.plain:.1%} on {found.examples:,} examples, "
+            f"{len(found.seeds)} seeds"
+        )
         if found.verdict == "does_not_hold":
+            return found, f"the accuracy does not hold, {figures}"
+        if found.verdict == "cannot_tell":
             return found, (
-                f"the accuracy does not hold, {found.tuned:.1%} against "
-                f"{found.plain:.1%} on {found.examples:,} examples"
+                f"whether the accuracy holds cannot be told, {figures}: more seeds or more "
+                "evaluation examples are needed"
             )
         return found, None
 
-    def _note(self, name: str, against: str, trial: Trial, may_be_kept: bool = True) -> bool:
+    def _note(
+        self, name: str, against: str, trial: Trial, tried: int = 1, may_be_kept: bool = True
+    ) -> bool:
         """Records and prints what a race showed; whether its gain counts."""
-        kept = may_be_kept and gain_counts(trial.gain, self._noise_floor)
-        low, high = trial.interval
+        kept = may_be_kept and trial.counts(tried)
+        low, high = trial.interval(tried)
         self._steps.append(
             TuningStep(
                 lever=name,

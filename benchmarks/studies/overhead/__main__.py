@@ -4,8 +4,8 @@
 
 For each backend a script trains as its user would write it, without ftbench, and then ftbench's
 own throughput job on the same weights and texts, each in a process of its own: script, job, job,
-script, and so on, so that a machine that drifts slows both. Printed is the median over the pairs
-of ftbench's steps per second over the script's, with its interval. The goal is 0.99 or more.
+script, and so on, so that a machine that drifts slows both. Printed is ftbench's steps per second
+over the script's, with Student's interval over the pairs. The goal is 0.99 or more.
 
 Batches are padded to full length, because the script draws its own order: every batch is then the
 same work.
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from math import log
 from pathlib import Path
 
 from benchmarks.harness.data.tasks import task_names
@@ -32,7 +33,8 @@ from benchmarks.harness.plan.validation import parse_overrides
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.participant import Participant
 from benchmarks.harness.run.run import Run
-from results.analysis.statistics import median, paired_ratio
+from results.analysis.speed import FEWEST_LAUNCHES, Sample
+from results.analysis.statistics import median
 
 SCRIPTS = {"hf_torch": "plain_trainer.py", "hf_tf": "plain_fit.py"}
 # What the scripts do not do; a recipe that asks for it would compare two things.
@@ -60,7 +62,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", metavar="NAME", help="a BERT: the scripts train no other")
     parser.add_argument("--recipe", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument(
-        "--pairs", type=int, default=6, help="script and job, side by side; an interval needs 6"
+        "--pairs", type=int, default=6, help="script and job, side by side; an interval needs 3"
     )
     return parser.parse_args(arguments)
 
@@ -117,11 +119,12 @@ def compare(run: RunFolder, ready: Ready, pairs: int) -> None:
             f"script {rates['script'][-1]:.4g} steps/s",
             flush=True,
         )
-    ratio = paired_ratio(rates["job"], rates["script"])
+    both = zip(rates["job"], rates["script"], strict=True)
+    ratio = Sample(tuple(log(job / script) for job, script in both), launches=pairs)
     interval = (
         f" ({ratio.interval.low:.4f} to {ratio.interval.high:.4f})"
         if ratio.interval
-        else " (fewer than 6 pairs: no interval)"
+        else f" (fewer than {FEWEST_LAUNCHES} pairs: no interval)"
     )
     print(f"{ready.job.key.id}: ftbench / script = {ratio.value:.4f}{interval}, {pairs} pairs")
 
@@ -157,13 +160,12 @@ def script_rates(run: RunFolder, ready: Ready) -> list[float]:
 def job_rates(run: RunFolder, ready: Ready) -> list[float]:
     """The same of ftbench's job, by the parent's clock, as it is measured in every run."""
     with Attempt(ready, run.path, run.device, lambda key, event: None) as attempt:
-        job = Participant(attempt, "")
+        job = Participant(attempt)
         job.start()
         for round_ in range(ready.job.throughput.rounds):
             job.take_turn(round_, "training")
-        throughput = job.finish().throughput
-    assert throughput is not None
-    return [window.steps / window.seconds for window in throughput.windows]
+        windows = job.finish().windows["training"]
+    return [window.steps / window.seconds for window in windows]
 
 
 if __name__ == "__main__":

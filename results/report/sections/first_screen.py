@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.compare import Row
-from results.analysis.controls import speed_advantage
-from results.analysis.speed import SpeedRow
+from results.analysis.compare import Row, races
+from results.analysis.verdict import judge
 from results.report.document import Block, Facts, Paragraph
 from results.report.format import count, gibibytes, listed, millions, number, percent
 from results.report.proofs import proof_of_all
@@ -17,9 +16,7 @@ from results.report.sections.overview import (
     a_measurement,
     accuracy_places,
     memory_figure,
-    model_size,
     overview,
-    peers,
     rate_doubts,
 )
 from results.report.view import View
@@ -39,8 +36,8 @@ def first_screen(view: View) -> list[Block]:
     if view.comparisons or not (view.grids or view.tunings):
         blocks.append(
             Paragraph(
-                "Speeds are medians over windows with a bootstrap 95 % interval, accuracies have Wilson's "
-                "interval. Bold is the best among models of the same size. "
+                "Speeds have Student's 95 % interval over launches, or of one launch the interval of its rounds; "
+                "accuracies have Wilson's. Bold is the best among models of the same size. "
                 f"{seed_words(used).capitalize()}; {proof_of_all(view)}.",
                 "small",
             )
@@ -57,7 +54,7 @@ def first_screen(view: View) -> list[Block]:
 
 
 def _where(view: View) -> list[tuple[str, str]]:
-    """Devices, data and precisions, each once, with the runs that they apply to; the noise floors."""
+    """Devices, data and precisions, each once, with the runs that they apply to; the A/A pairs."""
     named: dict[tuple[str, str], list[str]] = {}
     for run in view.runs:
         ok = [m for m in run.measurements if m.status == "ok"]
@@ -75,7 +72,7 @@ def _where(view: View) -> list[tuple[str, str]]:
         for (about, text), runs in named.items()
         if about == kind
     ]
-    return facts + [("noise floor", noise_text(view, pair)) for pair in view.noise_pairs]
+    return facts + [("A/A pair", noise_text(view, pair)) for pair in view.noise_pairs]
 
 
 def _most_exact_first(precision: str) -> tuple[int, str]:
@@ -86,18 +83,14 @@ def _most_exact_first(precision: str) -> tuple[int, str]:
 def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:
     """One comparison in plain words. Only models of the same size are compared, the largest
     first: the speed of a smaller model does not show which framework is faster."""
-    races: dict[tuple[str, ...], list[Row]] = {}
-    for row in sorted(rows, key=lambda r: -model_size(r)):
-        if row.speed or row.memory or row.scores:
-            same = [r for r in peers(row, rows) if r.speed or r.memory or r.scores]
-            races.setdefault(tuple(r.backend for r in same), same)
+    found = races([r for r in rows if r.speed or r.memory or r.scores])
     head = view.head(rows[0].comparison)
-    if not races:
+    if not found:
         return Paragraph("no job gave figures.", "lead", head)
-    first, *others = races.values()
+    first, *others = found
     words = [_race(view, first)] + [
-        f"With another model ({millions(model_size(race[0]))} parameters against "
-        f"{millions(model_size(first[0]))}), {_race(view, race)}"
+        f"With another model ({millions(race[0].model_size)} parameters against "
+        f"{millions(first[0].model_size)}), {_race(view, race)}"
         for race in others
     ]
     data = a_measurement(rows).data
@@ -107,29 +100,21 @@ def _sentence(view: View, rows: Sequence[Row]) -> Paragraph:
 
 
 def _race(view: View, rows: Sequence[Row]) -> str:
-    """The fastest with its figures; two where they are too close to distinguish."""
-    ranked = sorted((r for r in rows if r.speed), key=_slowness)
-    if not ranked:
+    """What the race says, with the figures of its winner, or of all where there is none."""
+    timed = {r.backend: r for r in rows if r.speed}
+    if not timed:
         return " ".join(f"{view.title(r.backend)} {_achieved(view, [r])}" for r in rows)
-    first, name = ranked[0], view.title(ranked[0].backend)
+    verdict = judge([r.speed for r in timed.values() if r.speed])
+    ranked = [timed[name] for name in verdict.order]
     if len(ranked) == 1:
-        return f"{name} trained at {_speed(first)}{_also(view, [first])}"
-    second, other = ranked[1], view.title(ranked[1].backend)
-    factor = speed_advantage(_speed_row(first), _speed_row(second), view.floors)
-    if factor == "too close to distinguish":
         return (
-            f"{name} and {other} trained at speeds too close to distinguish, {_speed(first)} and "
-            f"{_speed(second)}{_also(view, [first, second])}"
+            f"{view.title(ranked[0].backend)} trained at {_speed(ranked[0])}{_also(view, ranked)}"
         )
-    if isinstance(factor, str):
-        return (
-            f"{name} trained at {_speed(first)} and {other} at {_speed(second)}; neither is "
-            f"called faster: {factor}{_also(view, [first, second])}"
-        )
-    return (
-        f"{name} trained fastest, at {_speed(first)}, {number(factor)} times as fast as "
-        f"{other}{_also(view, [first])}"
-    )
+    if verdict.winner:
+        ranked = ranked[:1]
+        return f"{verdict.sentence(view.titles)}; it trained at {_speed(ranked[0])}{_also(view, ranked)}"
+    speeds = listed([f"{view.title(r.backend)} trained at {_speed(r)}" for r in ranked])
+    return f"{verdict.sentence(view.titles)}; {speeds}{_also(view, ranked)}"
 
 
 def _also(view: View, winners: Sequence[Row]) -> str:
@@ -158,17 +143,9 @@ def _achieved(view: View, rows: Sequence[Row]) -> str:
     return f"{listed(parts)}." if parts else ""
 
 
-def _speed_row(row: Row) -> SpeedRow:
+def _speed(row: Row) -> str:
     if row.speed is None:
         raise ValueError(f"{row.backend} has no speed")
-    return row.speed
-
-
-def _slowness(row: Row) -> tuple[float, str]:
-    return -_speed_row(row).training.samples_per_second, row.backend
-
-
-def _speed(row: Row) -> str:
-    rate = _speed_row(row).training
+    rate = row.speed.training
     notes = [f"{number(rate.samples_per_second)} samples/s", *rate_doubts(rate)]
-    return f"{number(rate.median)} steps/s ({', '.join(notes)})"
+    return f"{number(rate.steps_per_second)} steps/s ({', '.join(notes)})"

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.controls import doubt
 from results.analysis.levers import Lever, Study, studies
-from results.analysis.statistics import Estimate
+from results.analysis.speed import Ratio
+from results.analysis.verdict import rival
 from results.report.columns import backend_cell
 from results.report.document import (
     Block,
@@ -34,9 +34,7 @@ def section(view: View) -> Section | None:
     if not found:
         return None
     blocks: list[Block] = [
-        Paragraph(text, head=_head(view, study))
-        for study in found
-        if (text := sentence(study, view.floors.get(study.comparison)))
+        Paragraph(text, head=_head(view, study)) for study in found if (text := sentence(study))
     ]
     figures = [_figure(view, study) for study in found if study.peak(study.plain) is not None]
     blocks += [Figures(figures)] if figures else []
@@ -44,8 +42,7 @@ def section(view: View) -> Section | None:
         lever_table(view, found),
         Paragraph(
             "Each change alone, compared with the plain recipe of the same backend. The speed is in samples "
-            "per second, divided by the plain recipe's, from paired windows of one race, with a "
-            "bootstrap 95 % interval.",
+            "per second, divided by the plain recipe's in the same race, with its interval over launches.",
             "small",
         ),
     ]
@@ -75,7 +72,7 @@ def noise_text(study: Study) -> str:
     )
 
 
-def sentence(study: Study, floor: float | None) -> str:
+def sentence(study: Study) -> str:
     """Which lever saves most, and at which cost; empty where none saves."""
     saving = [
         (saved, lever)
@@ -91,20 +88,23 @@ def sentence(study: Study, floor: float | None) -> str:
     return (
         f"{_named(lever)} saves most: {gibibytes(saved)} of {gibibytes(plain)} GiB "
         f"({percent(saved / plain)} %)"
-        f"{_cost(study.speed(lever), floor) if lever.speed and study.plain.speed else ''}."
+        f"{_cost(study.speed(lever), len(study.levers) - 1) if lever.speed and study.plain.speed else ''}."
     )
 
 
-def _cost(speed: Estimate | None, floor: float | None) -> str:
-    reason = doubt(speed, floor)
-    if reason == "too close to distinguish":
-        return ", at a speed too close to the plain recipe's to distinguish"
-    if speed is None or reason:
-        return f"; its speed is not compared: {reason}"
-    return (
-        f", and trains {percent(abs(speed.value - 1))} % "
-        f"{'faster' if speed.value > 1 else 'slower'}"
-    )
+def _cost(speed: Ratio | None, tried: int) -> str:
+    """What the lever that saves most of those `tried` does to the speed."""
+    if speed is None:
+        return "; its speed is not compared: not raced together"
+    faster, slower = rival("", speed, tried), rival("", speed.inverse, tried)
+    if faster.slower or slower.slower:
+        return (
+            f", and trains {percent(abs(speed.value - 1))} % "
+            f"{'faster' if speed.value > 1 else 'slower'}"
+        )
+    if faster.equal:
+        return ", at the same speed to within 5 %"
+    return "; whether it is as fast as the plain recipe cannot be told from this race"
 
 
 def _named(lever: Lever) -> str:
@@ -146,7 +146,7 @@ def lever_table(view: View, found: Sequence[Study]) -> Table:
                 *_key_cells(view, study, lever),
                 Cell(_changes(study, lever)),
                 *_memory_cells(study, lever),
-                *_speed_cells(study, lever, view.floors.get(study.comparison)),
+                *_speed_cells(study, lever),
             ]
             for study in found
             for lever in study.levers
@@ -194,14 +194,14 @@ def _memory_cells(study: Study, lever: Lever) -> list[Cell]:
     return [Cell(gibibytes(peak)), Cell(gibibytes(saved), note), Cell(percent(saved / plain))]
 
 
-def _speed_cells(study: Study, lever: Lever, floor: float | None) -> list[Cell]:
+def _speed_cells(study: Study, lever: Lever) -> list[Cell]:
     if lever.speed is None:
         return [gap(lever.status("throughput")), Cell("")]
     rate = lever.speed.training
-    steps = Cell(number(rate.median), ", ".join(rate_notes(rate)))
+    steps = Cell(number(rate.steps_per_second), ", ".join(rate_notes(rate)))
     if lever is study.plain or study.plain.speed is None:
         return [steps, Cell("1" if lever is study.plain else "")]
-    return [steps, ratio_cell(rate, study.plain.speed.training, floor)]
+    return [steps, ratio_cell(rate, study.plain.speed.training)]
 
 
 def phase_table(view: View, found: Sequence[Study]) -> Table:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from results.analysis.accuracy import ScoreRow
-from results.analysis.compare import Row
-from results.analysis.controls import fastest
+from results.analysis.compare import Row, peers
 from results.analysis.memory import MEMORY_FIGURES, headline_memory
 from results.analysis.speed import Rate
+from results.analysis.verdict import judge
 from results.report.columns import key_cells, key_columns
 from results.report.document import Cell, Column, Table, Tone
 from results.report.format import count, decimals, gap, gibibytes, number, percent, span
@@ -30,8 +30,6 @@ MEMORY_TITLES = dict(
         strict=True,
     )
 )
-
-SAME_SIZE = 0.02  # two models are of one size when their parameters differ by less
 
 
 def overview(view: View) -> Table:
@@ -61,40 +59,21 @@ def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
         )
     else:
         memory = gap(row.memory.gaps.get(figure) if row.memory else row.status("memory"))
-    size = model_size(row)
+    size = row.model_size
     model = Cell(number(size / 1e6)) if size else gap("not_run")
     return [
         *key_cells(view, row),
-        *_speed_cells(view, row, rivals),
+        *_speed_cells(row, rivals),
         memory,
         _accuracy_cell(row),
         model,
     ]
 
 
-def model_size(row: Row) -> int:
-    """Parameters of the model, or 0 where no job of the row got as far as counting them."""
-    every = (m for same in row.groups.values() for g in same for m in g.ok)
-    return next(
-        (
-            int(m.effective["parameters"])
-            for m in every
-            if m.effective and m.effective.get("parameters")
-        ),
-        0,
-    )
-
-
-def peers(row: Row, rows: Sequence[Row]) -> list[Row]:
-    """The rows whose model has the same size, itself included: those that it is compared with."""
-    size = model_size(row)
-    return [r for r in rows if abs(model_size(r) - size) <= SAME_SIZE * size]
-
-
-def _speed_cells(view: View, row: Row, rivals: Sequence[Row]) -> list[Cell]:
+def _speed_cells(row: Row, rivals: Sequence[Row]) -> list[Cell]:
     if row.speed is None:
         return [gap(row.status("throughput"))] * 3
-    rate, tone = row.speed.training, speed_tone(view, row, rivals)
+    rate, tone = row.speed.training, speed_tone(row, rivals)
     return [
         rate_cell(row, tone),
         Cell(number(rate.samples_per_second), tone=tone),
@@ -102,26 +81,26 @@ def _speed_cells(view: View, row: Row, rivals: Sequence[Row]) -> list[Cell]:
     ]
 
 
-def speed_tone(view: View, row: Row, rivals: Sequence[Row]) -> Tone:
-    """'best' where the row is the fastest, by more than the noise."""
-    speeds = [r.speed for r in rivals if r.speed]
-    return "best" if speeds and fastest(speeds, view.floors) is row.speed else ""
+def speed_tone(row: Row, rivals: Sequence[Row]) -> Tone:
+    """'best' where the row is shown to be the fastest."""
+    verdict = judge([r.speed for r in rivals if r.speed])
+    return "best" if verdict.winner == row.backend else ""
 
 
 def rate_cell(row: Row, tone: Tone = "") -> Cell:
-    """Median steps/s with its interval and what makes it doubtful."""
+    """Steps/s with their interval and what makes them doubtful."""
     if row.speed is None:
         return gap(row.status("throughput"))
     rate = row.speed.training
-    return Cell(number(rate.median), ", ".join(rate_notes(rate)), tone)
+    return Cell(number(rate.steps_per_second), ", ".join(rate_notes(rate)), tone)
 
 
 def rate_notes(rate: Rate) -> list[str]:
-    """The interval of a rate's median, and what makes it doubtful."""
-    notes = [
-        span(rate.interval, decimals(rate.median)) if rate.interval else no_interval(rate.rounds)
-    ]
-    return notes + rate_doubts(rate)
+    """The interval of a rate's steps/s, and what makes it doubtful."""
+    if rate.interval is None:
+        return [no_interval(rate.launches, rate.rounds), *rate_doubts(rate)]
+    notes = [span(rate.interval, decimals(rate.steps_per_second))]
+    return [*notes, *(["one launch"] if rate.launches == 1 else []), *rate_doubts(rate)]
 
 
 def rate_doubts(rate: Rate) -> list[str]:
@@ -129,8 +108,10 @@ def rate_doubts(rate: Rate) -> list[str]:
     return [*words, "disturbed"] if rate.disturbed else words
 
 
-def no_interval(rounds: int) -> str:
-    return f"{count(rounds)} {'rounds' if rounds > 1 else 'round'}: no interval"
+def no_interval(launches: int, rounds: int) -> str:
+    if launches > 1:
+        return f"{count(launches)} launches: no interval"
+    return f"one launch, {count(rounds)} {'rounds' if rounds > 1 else 'round'}: no interval"
 
 
 def _accuracy_cell(row: Row) -> Cell:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from results.analysis.compare import Row
-from results.analysis.controls import is_within_noise
-from results.analysis.speed import Rate, SpeedRow, speed_ratio
-from results.analysis.statistics import Estimate
+from results.analysis.compare import Row, peers
+from results.analysis.speed import Rate, Ratio, SpeedRow, speed_ratio
+from results.analysis.verdict import claims_text
 from results.report.columns import key_cells, key_columns
 from results.report.document import (
     Block,
@@ -25,7 +24,7 @@ from results.report.document import (
 from results.report.format import count, decimals, gap, listed, number, percent, span
 from results.report.proofs import proof_of_rows
 from results.report.provenance import labels, recipe_notes
-from results.report.sections.overview import no_interval, peers, rate_cell, rate_notes, speed_tone
+from results.report.sections.overview import no_interval, rate_cell, rate_notes, speed_tone
 from results.report.view import View
 from results.report.writers.plots import Bar, bars
 
@@ -37,16 +36,24 @@ def section(view: View) -> Section | None:
     notes = [note for rows in timed for note in recipe_notes(view, rows, "throughput")]
     doubts = [text for rows in timed for r in rows if r.speed for text in _doubts(view, r)]
     blocks: list[Block] = [
+        *[
+            Paragraph(f"{verdict.sentence(view.titles)}.", head=head)
+            for head, verdict in view.verdicts
+        ],
         Figures([_figure(view, rows) for rows in timed]),
         training_table(view, timed),
         Paragraph(
             "Steps are executed optimizer steps; tokens exclude padding. 'Times as fast' compares "
-            "samples per second in paired windows of one race; each round counts once. MFU is the "
-            "model's FLOP/s on tokens, divided by the matrix multiplication rate that the same run "
-            "measured in the same precision; 'with padding' also counts padding.",
+            "samples per second within one race: the ratio in every launch, with Student's t "
+            "interval over launches. One launch has the exact interval of its rounds' median, "
+            "which does not tell how launches differ. MFU is the model's FLOP/s on tokens, "
+            "divided by the matrix multiplication rate that the same run measured in the same "
+            "precision; 'with padding' also counts padding.",
             "small",
         ),
     ]
+    if text := claims_text(view.verdicts):
+        blocks.append(Paragraph(text, "small"))
     notes += [*doubts, *not_raced_together(view)]
     blocks += [Listing(notes)] if notes else []
     blocks += [
@@ -68,11 +75,11 @@ def _figure(view: View, rows: Sequence[Row]) -> Figure:
 
 def _bar(view: View, row: Row, rate: Rate) -> Bar:
     interval = rate.interval
-    places = decimals(rate.median)
-    text = number(rate.median) + (f" ({span(interval, places)})" if interval else "")
+    places = decimals(rate.steps_per_second)
+    text = number(rate.steps_per_second) + (f" ({span(interval, places)})" if interval else "")
     return Bar(
         view.title(row.backend),
-        rate.median,
+        rate.steps_per_second,
         text,
         view.colour(row.backend),
         interval.low if interval else None,
@@ -110,12 +117,12 @@ def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]
         return [gap(row.status("throughput"))] * (10 + raced)
     speed, rate = row.speed, row.speed.training
     speeds = [r.speed for r in rows if r.speed]
-    tone = speed_tone(view, row, peers(row, rows))
-    low, high = (number(value, places=decimals(rate.median)) for value in rate.quartiles)
+    tone = speed_tone(row, peers(row, rows))
+    low, high = (number(value, places=decimals(rate.steps_per_second)) for value in rate.quartiles)
     return [
         rate_cell(row, tone),
         Cell(f"{low} to {high}"),
-        *([_ratio_cell(view, speed, speeds)] if raced else []),
+        *([_ratio_cell(speed, speeds)] if raced else []),
         Cell(number(rate.samples_per_second)),
         Cell(number(rate.tokens_per_second)),
         Cell(percent(rate.padding_share)),
@@ -131,32 +138,28 @@ def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]
     ]
 
 
-def _ratio_cell(view: View, speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
+def _ratio_cell(speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
     slowest = min(speeds, key=lambda s: s.training.samples_per_second)
     if speed is slowest:
         return Cell("1")
-    return ratio_cell(speed.training, slowest.training, view.floors.get(speed.group.comparison))
+    return ratio_cell(speed.training, slowest.training)
 
 
-def ratio_cell(first: Rate, second: Rate, floor: float | None) -> Cell:
-    """How many times as fast `first` is, and what makes it doubtful."""
+def ratio_cell(first: Rate, second: Rate) -> Cell:
+    """How many times as fast `first` is, with its interval."""
     ratio = speed_ratio(first, second)
     if ratio is None:
         return Cell("not raced together", tone="gap")
-    return Cell(number(ratio.value), ratio_note(ratio, first, second, floor))
+    return Cell(number(ratio.value), ratio_note(ratio))
 
 
-def ratio_note(
-    ratio: Estimate, first: Rate, second: Rate, floor: float | None, places: int = 2
-) -> str:
-    """The interval of two rates' ratio, and how it compares with the noise floor."""
+def ratio_note(ratio: Ratio, places: int = 2) -> str:
+    """The interval of a ratio, and what limits it."""
     if ratio.interval is None:
-        return no_interval(len(set(first.turns) & set(second.turns)))
+        return no_interval(ratio.launches, len(ratio.logs))
     notes = [span(ratio.interval, places)]
-    if floor is None:
-        notes.append("no noise floor measured")
-    elif is_within_noise(ratio.value, floor):
-        notes.append("within the noise")
+    notes += ["one launch"] if ratio.launches == 1 else []
+    notes += [] if ratio.same_batches else ["different batches"]
     return ", ".join(notes)
 
 
@@ -194,11 +197,16 @@ def doubts(subject: str, rate: Rate) -> list[str]:
     """What makes a rate doubtful, in sentences."""
     found = []
     if rate.noisy:
-        found.append(f"{subject}: noisy, the interval is wider than 10 % of the median.")
+        found.append(f"{subject}: noisy, the interval is wider than 10 % of the speed.")
     if rate.disturbed:
         found.append(
             f"{subject}: disturbed in {count(rate.disturbed_windows)} of "
             f"{count(len(rate.windows))} windows: {listed(rate.disturbances)}."
+        )
+    if rate.superseded:
+        found.append(
+            f"{subject}: {count(len({turn for turn, _ in rate.superseded}))} disturbed rounds were "
+            "taken again; only the later take counts."
         )
     return found
 
@@ -222,7 +230,7 @@ def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
             [
                 [
                     *key_cells(view, row),
-                    Cell(number(rate.median), ", ".join(rate_notes(rate))),
+                    Cell(number(rate.steps_per_second), ", ".join(rate_notes(rate))),
                     Cell(number(rate.samples_per_second)),
                     Cell(number(rate.tokens_per_second)),
                     Cell(percent(rate.padding_share)),
@@ -235,10 +243,23 @@ def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
 
 
 def _windows(view: View, timed: Sequence[Sequence[Row]]) -> Table:
+    """Every window by launch and round, also those of a round that was taken again."""
     rows = []
     rates = [(row, row.speed.training) for same in timed for row in same if row.speed]
     for row, rate in rates:
-        for turn in dict.fromkeys(rate.turns):
-            values = [number(v) for v, t in zip(rate.windows, rate.turns, strict=True) if t == turn]
-            rows.append([*key_cells(view, row), Cell(str(turn[1] + 1)), Cell(", ".join(values))])
-    return Table([*key_columns(view), Column("round"), Column("windows", "steps/s", False)], rows)
+        counted = list(zip(rate.turns, rate.timed, strict=True))
+        for turn in dict.fromkeys(turn for turn, _ in counted):
+            first = [number(w.steps / w.seconds) for t, w in rate.superseded if t == turn]
+            values = [number(w.steps / w.seconds) for t, w in counted if t == turn]
+            rows.append(
+                [
+                    *key_cells(view, row),
+                    Cell(str(turn[1] + 1)),
+                    Cell(str(turn[2] + 1)),
+                    Cell(", ".join(values)),
+                    Cell(", ".join(first)),
+                ]
+            )
+    columns = [Column("launch"), Column("round"), Column("windows", "steps/s", False)]
+    disturbed = Column("disturbed, taken again", "steps/s", False)
+    return Table([*key_columns(view), *columns, disturbed], rows)

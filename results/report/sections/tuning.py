@@ -20,10 +20,12 @@ def section(view: View) -> Section | None:
     blocks.append(
         Paragraph(
             "A gain is how many times as many examples per second a recipe trains as the one that it is "
-            "raced against, with a 95 % interval from resampled rounds. It counts if the whole interval "
-            "lies above 1 and the gain exceeds the noise: the plain recipe raced against itself "
-            "('again'). A lever that was slower in each of at least three rounds is dropped early. "
-            "The accuracy holds if the 95 % interval of the difference ends at most the margin below 0. "
+            "raced against, with an interval over launches. It counts if the whole interval lies "
+            "above 1, at a confidence that is corrected for the number of levers tried. 'Again' is "
+            "the plain recipe raced against itself, as a check. A lever that was slower in every "
+            "round of a launch is dropped early. The accuracy holds if the 95 % interval of the "
+            "difference, over seeds and examples, ends at most the margin below 0; a recipe for "
+            "which this cannot be told is not kept. "
             "The share of the matrix multiplication rate is the model's FLOP/s on tokens, "
             "divided by the rate that the same run measured in the same precision.",
             "small",
@@ -104,14 +106,15 @@ def _accuracy(tuning: Tuning) -> str:
     verdict = {
         "holds": f"the accuracy holds to within {points}",
         "does_not_hold": "the accuracy does not hold",
-        "cannot_tell": f"too few examples to show whether the accuracy holds to within {points} "
-        f"({found.examples:,})",
+        "cannot_tell": f"too few seeds or examples to show whether the accuracy holds to within {points}",
     }[found.verdict]
     seeds = f"{'seed' if len(found.seeds) == 1 else 'seeds'} {listed(list(map(str, found.seeds)))}"
+    ends = ""
+    if found.difference_low is not None:
+        ends = f" ({found.difference_low:+.1%} to {found.difference_high:+.1%})"
     return (
         f"{verdict}: {found.tuned:.1%} against {found.plain:.1%} on {found.examples:,} "
-        f"examples, difference {found.difference:+.1%} ({found.difference_low:+.1%} to "
-        f"{found.difference_high:+.1%}), {seeds}"
+        f"examples, difference {found.difference:+.1%}{ends}, {seeds}"
     )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from benchmarks.harness.cli.progress import Display, duration
 from benchmarks.harness.jobs.events import (
     Building,
+    LaunchesDone,
     ThroughputResult,
     TrainingProgress,
     WindowEnded,
@@ -41,6 +42,8 @@ def shown(terminal: bool) -> str:
             time.sleep(0.01)  # a live display is drawn ten times a second
         display.watch(KEY, WINDOW)
         display.watch(KEY, RESULT)
+        display.watch(KEY, RESULT)  # of a second launch
+        display.watch(KEY, LaunchesDone(launches=2))
     return output.getvalue()
 
 
@@ -49,7 +52,7 @@ def test_plain_lines() -> None:
     assert lines == [
         "accuracy-imdb-hf_torch: building",
         "accuracy-imdb-hf_torch: step 50 of 200  2.00 steps/s  loss 0.5000  1:15 left",
-        "[1/1] accuracy-imdb-hf_torch: done",
+        "[1/1] accuracy-imdb-hf_torch: done, 2 launches",
     ]
 
 

@@ -110,7 +110,6 @@ def ready(
         train=Path("train"),
         evaluations={},
         environment={},
-        device=GPU,
         start=StartFile(
             folder=Path("start"),
             architecture="bert",

@@ -39,6 +39,7 @@ train_examples = 10
 length = [16, 32]
 [throughput]
 rounds = 2
+retakes = 1
 windows = 3
 steps_per_window = 4
 warmup_windows = 2
@@ -179,7 +180,7 @@ def test_each_control_can_be_had_alone(
 def test_what_a_question_fixes_in_the_recipe(profile: Profile) -> None:
     jobs = {spec.key.id: spec.recipe for spec in make_plan(Choice(), profile, TASKS, "").jobs}
     speed = jobs["throughput-imdb-hf_torch-length_16"]
-    assert speed.steps == 1 + 4 * (2 + 2 * 3)
+    assert speed.steps == 1 + 4 * (2 + (2 + 1) * 3)
     assert (speed.evaluation_interval, speed.keep_best) == (0, None)
     trace = jobs["equivalence-imdb-hf_torch-accumulation_2"]
     assert (trace.accumulation, trace.dropout, trace.precision) == (2, 0.0, "fp32")
@@ -249,8 +250,13 @@ def test_what_is_asked_twice_is_done_once(profile: Profile) -> None:
     assert ids and len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("command", ["ftbench tune --task imdb", "ftbench run"])
-def test_an_old_plan_tells_a_tuning_by_its_command(profile: Profile, command: str) -> None:
-    new = make_plan(Choice(), profile, TASKS, command)
-    old = new.model_dump(mode="json", exclude={"tunes"})
-    assert not new.tunes and Plan.model_validate(old).tunes == ("tune" in command)
+def test_a_race_until_it_is_decided_is_a_choice(profile: Profile) -> None:
+    choice = Choice(throughput={"until": "decided", "until_minutes": 5})
+    speed = make_plan(choice, profile, TASKS, "").throughput
+    assert (speed.until, speed.until_minutes, speed.rounds) == ("decided", 5, 2)
+    for fields, questions, message in (
+        ({"until_minutes": 5}, [], "--until-minutes 5: only a race with --until decided has"),
+        ({"until": "decided"}, ["memory"], "--until and --until-minutes apply to speed: add"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make_plan(Choice(throughput=fields, questions=questions), profile, TASKS, "")

@@ -10,7 +10,7 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.plan.profile import load_profile, profile_names
 from benchmarks.harness.plan.sections import ThroughputPlan
 from benchmarks.harness.plan.validation import parse_overrides
-from results.analysis.statistics import FEWEST
+from results.analysis.verdict import FEWEST_ROUNDS
 
 pytestmark = pytest.mark.smoke
 
@@ -27,11 +27,17 @@ def test_committed_profiles_are_valid(name: str) -> None:
 
 @pytest.mark.parametrize("name", profile_names())
 def test_the_races_of_committed_profiles_can_show_a_difference(name: str) -> None:
-    """An interval needs six rounds, and a winner a noise floor."""
+    """Six launches have a narrow enough interval; of a single one, a winner needs nine rounds."""
     profile = load_profile(name)
     for race in (ThroughputPlan(), profile.throughput):
-        assert min(race.rounds, race.rounds * race.evaluation_windows) >= FEWEST
-        assert race.noise_pair or name == "tune"  # it races the plain recipe against itself
+        if race.until == "planned":
+            assert race.launches >= 6 or race.rounds >= FEWEST_ROUNDS
+
+
+def test_only_a_race_until_it_is_decided_has_a_time_limit() -> None:
+    assert ThroughputPlan(until="decided", until_minutes=5).most_launches == 12
+    with pytest.raises(ValueError, match="until_minutes needs until"):
+        ThroughputPlan(until_minutes=5)
 
 
 def test_the_named_profiles_are_there() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from benchmarks.harness.jobs.attempt import Excluded
 from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.plan import JobSpec, Plan
-from results.schema import Device, Measurement, Score, Throughput
+from results.schema import Device, Launch, Measurement, Score, Throughput
 from tests.harness.tune.test_judge import CPU, windows
 from tests.results import samples
 
@@ -62,18 +61,23 @@ class FakeRun:
             spec.key.question,
             job=spec.key,
             recipe=spec.recipe.model_dump(),
-            environment=worker_environment("hf_torch", None) | spec.environment,
+            environment=worker_environment("hf_torch", "cpu") | spec.environment,
             **fields,
         )
         return self.kept[spec.key.id]
 
-    def race(self, specs: Sequence[JobSpec], decided: Callable[[Any], bool]) -> None:
-        rates: list[list[Any]] = [[], []]
-        for round_ in range(self.plan.throughput.rounds):
-            for side, spec in zip(rates, specs, strict=True):
-                side.append(self.speed(spec, round_))
+    def race(
+        self, specs: Sequence[JobSpec], decided: Callable[[Any], bool], evaluation: bool
+    ) -> None:
+        """Rounds are counted through all launches."""
+        assert not evaluation
+        plan, rates = self.plan.throughput, [[], []]  # type: tuple[Any, list[list[Any]]]
+        for launch in range(plan.launches):
+            for round_ in range(plan.rounds):
+                for side, spec in zip(rates, specs, strict=True):
+                    side.append(self.speed(spec, launch * plan.rounds + round_))
             racing = [
-                SimpleNamespace(windows=windows(*side))
+                samples.measurement("hf_torch", "imdb", "throughput", payload=self._timed(side, ""))
                 for side in rates
                 if not isinstance(side[-1], str)
             ]
@@ -83,16 +87,16 @@ class FakeRun:
             if isinstance(side[-1], str):
                 self._record(spec, status="killed", reason=side[-1])
             else:
-                self._record(
-                    spec,
-                    payload=Throughput(
-                        build_seconds=1,
-                        first_step_seconds=1,
-                        warmup=[],
-                        windows=windows(*side),
-                        race=specs[0].key.id,
-                    ),
-                )
+                self._record(spec, payload=self._timed(side, specs[0].key.id))
+
+    def _timed(self, rates: list[float], race: str) -> Throughput:
+        rounds = self.plan.throughput.rounds
+        launches = [
+            Launch(number=i, build_seconds=1, first_step_seconds=1)
+            for i in range(len(rates) // rounds)
+        ]
+        timed = windows(*rates, rounds=rounds)
+        return Throughput(launches=launches, warmup=[], windows=timed, race=race)
 
     def measure(self, spec: JobSpec) -> Measurement:
         right = self.right(spec)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
 from benchmarks.harness.tune import judge
 from benchmarks.harness.tune.levers import Candidate, Lever, levers
+from benchmarks.harness.tune.trial import trial_of
 from frameworks.contract import Recipe
-from results.analysis.statistics import Estimate, Interval
+from results.analysis.statistics import Interval
 from results.report.sections.tuning import plain_words
-from results.schema import Device, Window
+from results.schema import Device, Launch, Measurement, Throughput, Window
+from tests.results import samples
 
 CPU = Device(kind="cpu", name="a processor", memory_bytes=1, cores=2)
 THREADS = ("OMP_NUM_THREADS",)
@@ -59,8 +58,8 @@ def test_precision_is_the_first_to_be_dropped() -> None:
     assert Candidate((COMPILED,)).most_arithmetic == COMPILED
 
 
-def windows(*rates: float, examples: int = 100) -> list[Window]:
-    """One round for each rate, of two windows."""
+def windows(*rates: float, examples: int = 100, rounds: int = 1000) -> list[Window]:
+    """One round for each rate, of two windows; so many rounds are a launch."""
     return [
         Window(
             seconds=examples / rate,
@@ -69,54 +68,74 @@ def windows(*rates: float, examples: int = 100) -> list[Window]:
             examples=examples,
             tokens=1,
             padded_tokens=1,
-            round=i,
+            launch=i // rounds,
+            round=i % rounds,
         )
         for i, rate in enumerate(rates)
         for _ in range(2)
     ]
 
 
+def side(*rates: float, rounds: int = 1) -> Measurement:
+    """One participant's measurement, of launches of so many rounds."""
+    timed = windows(*rates, rounds=rounds)
+    launches = [
+        Launch(number=i, build_seconds=1, first_step_seconds=1)
+        for i in sorted({w.launch for w in timed})
+    ]
+    speed = Throughput(launches=launches, warmup=[], windows=timed, race="a race")
+    return samples.measurement("hf_torch", "imdb", "throughput", payload=speed)
+
+
 @pytest.mark.parametrize(
     ("second", "lost"),
-    [((8, 9, 9.9), True), ((8, 9, 10.1), False), ((11, 12, 13), False), ((8, 9), False)],
+    [
+        ((8, 9, 9.9), True),
+        ((8, 9, 10.1), False),
+        ((11, 12, 13), False),
+        ((8, 9), False),
+        ((9, 9.1, 9, 10.1, 9, 8.9), True),  # its interval lies below 1
+    ],
 )
-def test_a_race_ends_when_the_lever_was_slower_in_every_round_of_three(
-    second: tuple[float, ...], lost: bool
-) -> None:
-    racing: Any = [
-        SimpleNamespace(windows=windows(*[10] * len(second))),
-        SimpleNamespace(windows=windows(*second)),
-    ]
+def test_a_race_ends_when_the_lever_has_lost(second: tuple[float, ...], lost: bool) -> None:
+    racing = [side(*[10] * len(second)), side(*second)]
     assert judge.second_has_lost(racing) == lost and not judge.incomplete(racing)
     assert judge.second_has_lost(racing[:1]) and judge.incomplete(racing[:1])
 
 
-def test_a_gain_is_of_totals_where_the_work_of_windows_differs() -> None:
+def test_a_gain_is_of_totals_in_every_launch() -> None:
     """One window in five has long texts, and only there the second is slow: a median of windows
     would call it twice as fast."""
-    first = windows(*[10.0] * 10)
-    second = [
-        w
-        for i, rate in enumerate([20.0] * 8 + [1.0] * 2)
-        for w in (windows(rate)[0].model_copy(update={"round": i, "tokens": 7}),) * 2
-    ]
-    gain = judge.gain_of(first, second)
-    assert gain and gain.value == pytest.approx(100 / (8 * 5 + 2 * 100))
-    assert gain.interval and gain.interval.high > gain.value > gain.interval.low
+    gain = judge.gain_of(
+        *(
+            side(*rates * 3, rounds=5).require(Throughput)
+            for rates in ([10.0] * 5, [20.0] * 4 + [1.0])
+        )
+    )
+    assert gain and gain.value == pytest.approx(50 / (4 * 5 + 100)) and gain.launches == 3
 
 
-def test_a_gain_counts_only_beyond_its_interval() -> None:
-    assert judge.gain_counts(Estimate(1.2, Interval(1.1, 1.3)), 0.05)
-    assert not judge.gain_counts(Estimate(1.2, Interval(0.9, 1.5)), 0.05)
-    assert not judge.gain_counts(Estimate(1.2, None), 0.05)
-    assert not judge.gain_counts(None, 0.05)
-
-
-def test_a_gain_within_the_noise_is_none() -> None:
-    noise = judge.noise_floor(Estimate(0.99, Interval(0.96, 1.03)))
-    assert noise == pytest.approx(0.04)
-    assert not judge.gain_counts(Estimate(1.03, Interval(1.01, 1.05)), noise or 0)
-    assert judge.noise_floor(None) is None and judge.noise_floor(Estimate(1.0, None)) is None
+@pytest.mark.parametrize(
+    ("gains", "tried", "counts"),
+    [
+        ([1.1, 1.12, 1.11, 1.09], 1, True),
+        ([1.1, 1.12, 1.11, 1.09], 10, True),
+        ([1.02, 1.05, 1.03, 1.01], 1, True),
+        ([1.02, 1.05, 1.03, 1.01], 10, False),
+        ([1.3, 0.9, 1.2, 1.4], 1, False),
+        ([1.2, 1.2], 1, False),  # two launches have no interval
+    ],
+)
+def test_a_gain_counts_if_its_corrected_interval_lies_above_1(
+    gains: list[float], tried: int, counts: bool
+) -> None:
+    trial = trial_of([side(*[1] * len(gains)), side(*gains)], len(gains))
+    assert trial.counts(tried) == counts
+    low, high = trial.interval(tried)
+    assert (low is not None and low > 1) == counts and (low is None) == (high is None)
+    early = trial_of([side(*[1] * len(gains)), side(*gains)], len(gains) + 1)
+    assert not early.counts(tried) and early.interval() == (None, None)
+    assert early.text.endswith(f"slower, ended after {len(gains)} of {len(gains) + 1} launches")
 
 
 @pytest.mark.parametrize(
@@ -126,13 +145,15 @@ def test_a_gain_within_the_noise_is_none() -> None:
         (-0.009, -0.001, "holds"),
         (-0.02, 0.0, "cannot_tell"),
         (-0.2, 0.1, "cannot_tell"),
-        (-0.02, -0.001, "does_not_hold"),
+        (-0.02, -0.001, "cannot_tell"),
+        (-0.03, -0.011, "does_not_hold"),
     ],
 )
 def test_an_accuracy_holds_when_it_is_no_lower_than_the_margin(
     low: float, high: float, verdict: str
 ) -> None:
     assert judge.verdict(Interval(low, high), 0.01) == verdict
+    assert judge.verdict(None, 0.01) == "cannot_tell"
 
 
 def test_plain_words() -> None:

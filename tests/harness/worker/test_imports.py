@@ -24,7 +24,6 @@ NOT_NEEDED = {
     "rich",
     "pytest",
     "psutil",
-    "pynvml",
     "platformdirs",
     "filelock",
 }

@@ -1,0 +1,1 @@
+"""How often are ftbench's claims about speed wrong? `python -m benchmarks.studies.speed_claims`."""

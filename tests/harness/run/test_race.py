@@ -1,0 +1,66 @@
+"""When a race ends: after the planned launches, when it is decided, or when time runs out. Races of real
+workers are in `tests/benchmarks`."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.plan.sections import ThroughputPlan
+from benchmarks.harness.run import race as module
+from benchmarks.harness.run.race import Race, in_turn
+from results.schema import Measurement
+from tests.results import samples
+
+
+class Measured(Race):
+    """A race whose launches have been taken."""
+
+    def measurements(self) -> list[Measurement]:
+        return [samples.measurement("hf_torch", "imdb", "throughput")]
+
+
+def race(plan: ThroughputPlan, decided: Any = None) -> Race:
+    folder: Any = SimpleNamespace(plan=SimpleNamespace(throughput=plan))
+    return Measured(folder, lambda key, event: None, decided)
+
+
+def launches_taken(race: Race, plan: ThroughputPlan) -> int:
+    for launch in range(plan.most_launches):
+        if race.is_over(launch):
+            return launch
+    return plan.most_launches
+
+
+def test_it_is_asked_after_every_launch_whether_it_is_decided() -> None:
+    plan, answers = ThroughputPlan(until="decided"), iter([False] * 5 + [True])
+    assert launches_taken(race(plan, lambda measurements: next(answers)), plan) == 6
+    assert launches_taken(race(plan, lambda measurements: False), plan) == 12
+    planned = ThroughputPlan(launches=3)
+    assert launches_taken(race(planned), planned) == 3
+
+
+@pytest.mark.parametrize(
+    ("minutes", "taken"), [(None, 12), (100, 12), (59, 9), (44, 6), (29, 4), (1, 4)]
+)
+def test_time_is_limited_between_looks_only(
+    minutes: int | None, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A launch takes five minutes; the next look must come within the limit."""
+    plan = ThroughputPlan(until="decided", until_minutes=minutes)
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    found = race(plan, lambda measurements: False)
+    for launch in range(12):
+        now = 300.0 * launch
+        if found.is_over(launch):
+            assert launch == taken
+            return
+    assert taken == 12
+
+
+def test_every_other_turn_has_the_reverse_order() -> None:
+    jobs: Any = ["a", "b", "c"]
+    assert [in_turn(jobs, n)[0] for n in range(4)] == ["a", "c", "a", "c"]
