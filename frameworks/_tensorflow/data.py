@@ -18,7 +18,9 @@ def training_batches(feed: Feed, seen: Callable[[Batch], None] | None) -> tf.dat
     dataset = _dataset(feed.examples, feed.recipe, feed.endless)
     if seen is not None:
         dataset = dataset.map(lambda batch: _show(batch, seen))
-    return dataset.map(_split).prefetch(tf.data.AUTOTUNE)
+    # One batch ahead, as Trainer's loader is: with AUTOTUNE the buffer would fill between two
+    # windows of a race, and a window would not contain the cost of its batches.
+    return dataset.map(_split).prefetch(1)
 
 
 def evaluation_batches(examples: Examples, recipe: Recipe, *, batch_size: int) -> tf.data.Dataset:

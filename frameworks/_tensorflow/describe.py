@@ -21,6 +21,20 @@ MEMORY = MemoryModel(
         r"\bfailed to create cublas handle\b",
         r"\bFailed to (call|launch) (Then|Do|Cudnn)RNN\w*",
         r"\bBlas \w*gemm\w* launch failed\b",
+        r"\bBLAS support\b.*\bstream\b|\bFailed to initialize BLAS support\b",
+        r"\bNo (BLAS|DNN) (support )?in stream\b",
+        r"\bDNN library initialization failed\b",
+        r"\bCould not create cudnn handle\b",
+        r"\bDst tensor is not initialized\b",  # a copy to a GPU that is full
+        r"\bCUDA runtime implicit initialization\b.*\bout of memory\b",
+        r"\bcudaSetDevice\(\).*\bout of memory\b",
+        r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|INTERNAL_ERROR|EXECUTION_FAILED)\b",
+        r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
+        r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
         r"^EncodeError: Failed to serialize proto\b",  # protobuf, of the graph
+    ),
+    not_out_of_memory=(
+        r"\bCheck failed: .*\bwork_element_count\b",  # more elements than a kernel can count
+        r"\bout of resource: ",  # Triton inside XLA
     ),
 )

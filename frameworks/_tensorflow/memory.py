@@ -1,20 +1,34 @@
-"""TensorFlow's device allocator's counters. It keeps a peak on GPU and CPU, and no reserve."""
+"""TensorFlow's device, and its allocator's counters. It keeps a peak on GPU and CPU, and no reserve."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from frameworks.contract import AllocatorCounters, Device
+from frameworks.contract import AllocatorCounters, Device, FoundDevice
 
 
 def device() -> Device:
-    """The kind of device in use. Lets the GPU's memory grow, so that several workers can share the
-    device; one with a limit takes that much at once."""
+    """The kind of device in use."""
+    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+
+
+def found_device() -> FoundDevice:
+    """The device as TensorFlow sees it. It does not tell a GPU's memory before it takes some."""
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        if tf.config.get_logical_device_configuration(gpu) is None:
-            tf.config.experimental.set_memory_growth(gpu, True)
-    return "gpu" if gpus else "cpu"
+    if gpus:
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
+        return FoundDevice("gpu", name, count=len(gpus))
+    if tf.sysconfig.get_build_info()["is_cuda_build"]:
+        advice = (
+            "TensorFlow does not find its CUDA libraries: run "
+            "`python -m frameworks.hf_tf.install_cuda`"
+        )
+    else:
+        advice = (
+            f"TensorFlow {tf.__version__} is built without CUDA: "
+            f"pip install --force-reinstall 'tensorflow[and-cuda]=={tf.__version__}'"
+        )
+    return FoundDevice("cpu", "CPU", advice=advice)
 
 
 def synchronize() -> None:
@@ -23,14 +37,19 @@ def synchronize() -> None:
         tf.test.experimental.sync_devices()
 
 
-def limit_memory(limit_bytes: int) -> None:
-    """Limits what the allocator takes of the GPU; beyond it, it raises an out-of-memory error. Call it
-    before anything is allocated. A limit and growth exclude each other."""
-    gpu = tf.config.list_physical_devices("GPU")[0]
-    limited = [tf.config.LogicalDeviceConfiguration(memory_limit=limit_bytes // 2**20)]
-    if tf.config.get_logical_device_configuration(gpu) != limited:  # it can be set once only
-        tf.config.experimental.set_memory_growth(gpu, False)
-        tf.config.set_logical_device_configuration(gpu, limited)
+def limit_memory(limit_bytes: int | None) -> None:
+    """Limits what the allocator takes of the GPU; beyond it, it raises an out-of-memory error. With
+    None the memory grows as it is needed, so that several workers can share the device. Call it
+    before anything is made on any device; both can be set once only."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        present = tf.config.get_logical_device_configuration(gpu)
+        if limit_bytes is None:
+            if present is None and not tf.config.experimental.get_memory_growth(gpu):
+                tf.config.experimental.set_memory_growth(gpu, True)
+            continue
+        limit = [tf.config.LogicalDeviceConfiguration(memory_limit=limit_bytes // 2**20)]
+        if present != limit:
+            tf.config.set_logical_device_configuration(gpu, limit)
 
 
 def reset_peak() -> None:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from frameworks._tensorflow.memory import device
-from frameworks.contract import Recipe, Unsupported
+from frameworks.contract import Recipe
 from frameworks.contract.product import Product, factors
 
 POLICIES = {"bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
-def set_switches(backend: str, recipe: Recipe) -> None:
-    """Switches TF32 on or off. In every case, because TensorFlow has it on by default.
-
-    Raises `Unsupported` where the GPU has no such arithmetic."""
-    if recipe.precision in ("tf32", "bf16") and device() == "gpu":
-        gpu = tf.config.list_physical_devices("GPU")[0]
-        major, minor = tf.config.experimental.get_device_details(gpu)["compute_capability"]
-        if major < 8:
-            reason = f"the GPU has compute capability {major}.{minor}, it needs 8.0"
-            raise Unsupported(backend, "precision", recipe.precision, reason)
+def set_switches(recipe: Recipe) -> None:
+    """Switches TF32 on or off. In every case, because TensorFlow has it on by default."""
     tf.config.experimental.enable_tensor_float_32_execution(recipe.precision == "tf32")
 
 

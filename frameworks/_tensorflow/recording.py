@@ -23,6 +23,8 @@ class Recording:
         self.norms = tf.Variable(tf.zeros(steps), trainable=False)
         self.rates = tf.Variable(tf.zeros(steps), trainable=False)
         self.digests: list[str] = []
+        self._steps: list[int] = []  # of each batch that was read so far, and its examples
+        self._counts: list[int] = []
 
     def batch(self, inputs: Mapping[str, np.ndarray]) -> None:
         self.digests.append(batch_digest(inputs))
@@ -67,12 +69,14 @@ class Recording:
         digests = self.digests[:done]  # the pipeline runs ahead of the model
         if not self.spec.record or not done:
             return Curve(batch_digests=digests)
-        steps = self.feed.step_of(done - 1) + 1
-        sums, counts = np.zeros(steps), np.zeros(steps)
-        for batch, mean in enumerate(self.losses.numpy()[:done].tolist()):
-            count = self.feed.examples_in(batch)
-            sums[self.feed.step_of(batch)] += mean * count
-            counts[self.feed.step_of(batch)] += count
+        # Extended, not made anew: progress is asked for every second, also in a long training.
+        for batch in range(len(self._steps), done):
+            self._steps.append(self.feed.step_of(batch))
+            self._counts.append(self.feed.examples_in(batch))
+        steps, of = self._steps[done - 1] + 1, self._steps[:done]
+        sizes = np.array(self._counts[:done], float)
+        sums = np.bincount(of, sizes * self.losses.numpy()[:done], steps)
+        counts = np.bincount(of, sizes, steps)
         norms, rates = self.norms.numpy()[:steps], self.rates.numpy()[:steps]
         return Curve((sums / counts).tolist(), norms.tolist(), rates.tolist(), digests)
 

@@ -12,12 +12,10 @@ from frameworks.contract.feed import Feed as Feed
 from frameworks.contract.feed import batch_digest as batch_digest
 from frameworks.contract.feed import padded_width as padded_width
 from frameworks.contract.matmul import MATMUL_REPEATS as MATMUL_REPEATS
-from frameworks.contract.matmul import MATMUL_SIZE as MATMUL_SIZE
+from frameworks.contract.matmul import MATMUL_SIZES as MATMUL_SIZES
 from frameworks.contract.matmul import matmul_rate as matmul_rate
 from frameworks.contract.parameters import is_embedding as is_embedding
 from frameworks.contract.parameters import takes_decay as takes_decay
-from frameworks.contract.precision import ONEDNN_FORBIDS as ONEDNN_FORBIDS
-from frameworks.contract.precision import ONEDNN_LIMIT as ONEDNN_LIMIT
 from frameworks.contract.precision import PROCESSOR_FLAGS as PROCESSOR_FLAGS
 from frameworks.contract.precision import processor_flags as processor_flags
 from frameworks.contract.precision import unsupported_precision as unsupported_precision
@@ -29,6 +27,7 @@ from frameworks.contract.product import factors as factors
 from frameworks.contract.readings import AllocatorCounters as AllocatorCounters
 from frameworks.contract.readings import Curve as Curve
 from frameworks.contract.readings import Effective as Effective
+from frameworks.contract.readings import FoundDevice as FoundDevice
 from frameworks.contract.recipe import DROPOUT_FIELDS as DROPOUT_FIELDS
 from frameworks.contract.recipe import Architecture as Architecture
 from frameworks.contract.recipe import Device as Device

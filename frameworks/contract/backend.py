@@ -35,6 +35,9 @@ class MemoryModel:
     disguised_out_of_memory: tuple[str, ...] = ()
     """Regular expressions for exceptions that have this cause and say something else. Letter case
     is ignored."""
+    not_out_of_memory: tuple[str, ...] = ()
+    """Regular expressions for lines that sound like it and have another cause: a kernel that needs
+    more shared memory than the GPU has, or a tensor with more elements than an index can count."""
 
     def reserve_bytes(self, compute_capability: str) -> int:
         if not self.reserve_mib:

@@ -12,9 +12,9 @@ PROCESSOR_FLAGS: dict[str, tuple[str, ...]] = {
     "bf16": ("avx512_bf16", "amx_bf16"),
     "fp16": ("avx512_fp16", "amx_fp16"),
 }
-# oneDNN's limit on the instruction sets that it uses, and the limits below each of those sets, as
-# oneDNN orders them.
-ONEDNN_LIMIT = "ONEDNN_MAX_CPU_ISA"
+# The variables that limit the instruction sets that oneDNN uses, by its new and its old name, and the
+# limits below each of those sets, as oneDNN orders them.
+ONEDNN_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # the first that is set counts
 _BELOW_AVX512 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")
 _BELOW_BF16 = (*_BELOW_AVX512, "AVX512_CORE", "AVX512_CORE_VNNI")
 _BELOW_FP16 = (*_BELOW_BF16, "AVX512_CORE_BF16")
@@ -37,8 +37,8 @@ def unsupported_precision(device: Device, precision: Precision) -> str | None:
     wanted = PROCESSOR_FLAGS[precision]
     if set(wanted) & processor_flags():
         return None
-    limit = os.environ.get(ONEDNN_LIMIT)
-    where = f" under {ONEDNN_LIMIT}={limit}" if limit else ""
+    name, limit = onednn_limit()
+    where = f" under {name}={limit}" if limit else ""
     return f"this processor would emulate it: it has neither {' nor '.join(wanted)}{where}"
 
 
@@ -50,5 +50,11 @@ def processor_flags() -> frozenset[str]:
     except OSError:
         return frozenset()
     flags = next((line for line in lines if line.startswith("flags")), "").split()
-    limit = os.environ.get(ONEDNN_LIMIT, "").upper()
+    limit = onednn_limit()[1].upper()
     return frozenset(flag for flag in flags if limit not in ONEDNN_FORBIDS.get(flag, ()))
+
+
+def onednn_limit() -> tuple[str, str]:
+    """oneDNN's limit on instruction sets: the variable that sets it, and its value; '' if none does."""
+    found = ((name, os.environ.get(name)) for name in ONEDNN_LIMITS)
+    return next(((name, value) for name, value in found if value), (ONEDNN_LIMITS[0], ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from frameworks.contract.recipe import Precision
+from frameworks.contract.recipe import Device, Precision
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,17 @@ class Curve:
     gradient_norm: list[float] = field(default_factory=list)  # global, before clipping
     learning_rate: list[float] = field(default_factory=list)
     batch_digests: list[str] = field(default_factory=list)  # one per batch, not per step
+
+
+@dataclass(frozen=True)
+class FoundDevice:
+    """The device that the framework will compute on, as the framework itself sees it."""
+
+    kind: Device
+    name: str
+    memory_bytes: int | None = None  # of a GPU; None if the framework does not tell
+    count: int = 1  # how many of the kind it would use
+    advice: str | None = None  # on a CPU: the usual reason why it sees no GPU, and what to do
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frameworks.contract.feed import Examples, Feed
-from frameworks.contract.readings import AllocatorCounters, Curve, Effective
+from frameworks.contract.readings import AllocatorCounters, Curve, Effective, FoundDevice
 from frameworks.contract.recipe import Precision, Recipe
 from frameworks.contract.start import Start
 from frameworks.contract.step_trace import StepPhase
@@ -47,6 +47,12 @@ class Session(ABC):
 
     def __init__(self, spec: SessionSpec) -> None:
         self.spec = spec
+
+    @staticmethod
+    @abstractmethod
+    def found_device() -> FoundDevice:
+        """Returns the device that the framework will compute on, as it sees it. Called before a
+        session is built: a worker that sees another device than its parent must not train."""
 
     @abstractmethod
     def train(self, watch: Watch) -> None:

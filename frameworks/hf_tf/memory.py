@@ -2,6 +2,7 @@
 
 from frameworks._tensorflow import memory
 
+found_device = memory.found_device
 synchronize = memory.synchronize
 limit_memory = memory.limit_memory
 reset_peak = memory.reset_peak

@@ -25,8 +25,6 @@ def build(spec: SessionSpec) -> TFPreTrainedModel:
 
     Raises `ValueError` where the folder has not all weights that the model needs.
     """
-    if spec.memory_limit_bytes is not None:
-        memory.limit_memory(spec.memory_limit_bytes)
     tf_keras.utils.set_random_seed(spec.recipe.seed)
     model, report = TFAutoModelForSequenceClassification.from_pretrained(
         spec.start.folder,

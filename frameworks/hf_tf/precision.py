@@ -12,13 +12,12 @@ from transformers import TFPreTrainedModel
 from frameworks._tensorflow import precision as shared
 from frameworks.contract import Recipe
 from frameworks.contract.product import Product
-from frameworks.hf_tf import NAME
 
 
 @contextmanager
 def applied(recipe: Recipe) -> Iterator[None]:
     """Models that are built inside compute in the recipe's precision."""
-    shared.set_switches(NAME, recipe)
+    shared.set_switches(recipe)
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy(shared.POLICIES.get(recipe.precision, "float32"))
     try:

@@ -14,33 +14,16 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
-from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 from transformers import TFAutoModelForSequenceClassification
 
-from frameworks._tensorflow import executor
 from frameworks._tensorflow import graph as graphs
-from frameworks.contract import (
-    Device,
-    Examples,
-    Part,
-    Phase,
-    Recipe,
-    SessionSpec,
-    Start,
-    StepPhase,
-    StepTrace,
-    Unsupported,
-)
+from frameworks._tensorflow import tracing
+from frameworks.contract import Device, Phase, Recipe, SessionSpec, Start, StepPhase, StepTrace
 from frameworks.hf_tf import NAME, model, optimizer, precision, unsupported
 from frameworks.hf_tf.recording import Recording
 from frameworks.hf_tf.train import MeanLoss
-
-STEPS = 2  # in the second the optimizer has its state from the start
-GRAPH_BYTES = 32_600  # per operation: the slope of five measured sessions of 5,275 to 9,130
 
 
 def step_trace(
@@ -50,23 +33,12 @@ def step_trace(
     device's kernels and types would take them. `start` needs no weights, only its config.json.
 
     Raises `Unsupported` for what cannot be followed."""
-    for refusal in unsupported(recipe, start, device):
-        raise refusal
-    if recipe.compile:
-        reason = "its buffers are planned by XLA; a prediction follows TensorFlow's own executor"
-        raise Unsupported(NAME, "compile", True, reason)
+    tracing.check(NAME, recipe, unsupported(recipe, start, device))
     function, graph_def = _traced(recipe, start, device, phase)
     nodes = [_nodes(function, graph_def, size) for size in (batch_size, batch_size + 1)]
     variables, batches = graphs.operations(*nodes, batch_size, recipe.length, device, _phase)
-    if device == "cpu":
-        variables.append(_graph_itself(len(function.graph.get_operations())))
-    last, others = batches[True], [batches[False]] * (recipe.accumulation - 1)
-    return executor.replay(variables, [*others, last] * STEPS, executor.threads(device))
-
-
-def _graph_itself(operations: int) -> executor.Variable:
-    """What tracing leaves in the process: Python's and TensorFlow's records of every operation."""
-    return executor.Variable(operations * GRAPH_BYTES, "workspace", pieces=operations)
+    operations = len(function.graph.get_operations())
+    return tracing.replay(variables, batches, operations, recipe.accumulation, device)
 
 
 def _phase(name: str) -> StepPhase:
@@ -79,21 +51,9 @@ def _phase(name: str) -> StepPhase:
 @lru_cache(maxsize=2)  # asked for at several batch sizes
 def _traced(recipe: Recipe, start: Start, device: Device, phase: Phase) -> tuple[Any, Any]:
     """The step as a concrete function, and as a GraphDef that the device would run."""
-    spec = SessionSpec(recipe, start, _examples(recipe))
+    spec = SessionSpec(recipe, start, tracing.one_example(recipe, has_token_types=False))
     function = _function(spec, phase)
-    return function, _rewritten(function, device)
-
-
-def _examples(recipe: Recipe) -> Examples:
-    """One example of full length: the optimizer's schedule needs to know the data's size."""
-    return Examples(
-        ids=np.zeros(recipe.length, np.int32),
-        offsets=np.array([0, recipe.length]),
-        second_starts=np.zeros(1, np.int32),
-        labels=np.zeros(1, np.int32),
-        pad_id=0,
-        has_token_types=False,
-    )
+    return function, tracing.optimized(function, device)
 
 
 def _function(spec: SessionSpec, phase: Phase) -> Any:
@@ -146,22 +106,6 @@ def _holding_nothing() -> Iterator[None]:
         yield
 
 
-def _rewritten(function: Any, device: Device) -> Any:
-    """The function's graph as Grappler leaves it for a device."""
-    graph_def = function.graph.as_graph_def()
-    for node in graph_def.node:
-        node.device = f"/job:localhost/replica:0/task:0/device:{device.upper()}:0"
-    exported = tf.compat.v1.train.export_meta_graph(graph_def=graph_def, graph=function.graph)
-    exported.collection_def.clear()
-    results = meta_graph_pb2.CollectionDef()
-    results.node_list.value.extend(t.name for t in (*function.inputs, *function.graph.outputs))
-    results.node_list.value.extend(op.name for op in function.graph.control_outputs)
-    exported.collection_def["train_op"].CopyFrom(results)
-    config = config_pb2.ConfigProto()
-    config.graph_options.rewrite_options.min_graph_nodes = -1  # small graphs too
-    return tf_optimizer.OptimizeGraph(config, exported)
-
-
 def _nodes(function: Any, graph_def: Any, batch_size: int) -> list[graphs.Node]:
     """The graph's nodes with the shapes that they have at a batch size; the variables first, in
     the order in which they are made."""
@@ -193,19 +137,12 @@ def _node(node: Any, graph: tf.Graph, variable: tf.Variable | None) -> graphs.No
         kind=node.op,
         inputs=tuple(node.input),
         outputs=tuple(map(_tensor, graph.get_operation_by_name(node.name).outputs)),
-        variable=None if variable is None else _variable(variable),
+        variable=None
+        if variable is None
+        else tracing.made_variable(variable, is_sum=variable.name.startswith("sum/")),
     )
 
 
 def _tensor(tensor: tf.Tensor) -> graphs.Tensor:
     shape = tuple(tensor.shape) if tensor.shape.is_fully_defined() else None
     return graphs.Tensor(shape, tensor.dtype.name, tensor.dtype.size)
-
-
-def _variable(variable: tf.Variable) -> executor.Variable:
-    """A weight is drawn (two more buffers), an optimizer's variable copied from zeros."""
-    size = variable.shape.num_elements() * variable.dtype.size
-    if variable.trainable and variable.shape.rank:  # the learning rate is one too
-        return executor.Variable(size, "weights", making=2)
-    part: Part = "gradients" if variable.name.startswith("sum/") else "optimizer"
-    return executor.Variable(size, part, making=1)

@@ -67,6 +67,18 @@ BACKENDS = (
                 r"\bCUDA error: out of memory\b",
                 r"DefaultCPUAllocator: (can't allocate|not enough) memory",
             ),
+            disguised_out_of_memory=(
+                r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|INTERNAL_ERROR|EXECUTION_FAILED)\b",
+                r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
+                r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
+                r"\bCUSOLVER_STATUS_ALLOC_FAILED\b",
+                r"\bcudaErrorMemoryAllocation\b",
+            ),
+            not_out_of_memory=(
+                r"\bout of resource: ",  # Triton, of a kernel's shared memory or registers
+                r"\bcanUse32BitIndexMath\b",
+                r"\bnonzero is not supported for tensors with more than INT_MAX elements\b",
+            ),
         ),
         finders=("accelerate",),
         weights_converter=f"{__name__}.unpickle",

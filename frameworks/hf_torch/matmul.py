@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 
-from frameworks.contract import MATMUL_SIZE, Recipe, matmul_rate
-from frameworks.hf_torch import memory, model
+from frameworks.contract import MATMUL_SIZES, Recipe, matmul_rate
+from frameworks.hf_torch import memory, model, precision
 
 _DTYPES = {
     "fp32": torch.float32,
@@ -19,15 +17,14 @@ _DTYPES = {
 
 def flops_per_second(recipe: Recipe) -> float:
     """FLOP/s of a square product in the recipe's precision, under the switches in force."""
-    place = "cuda" if model.device() == "gpu" else "cpu"
-    a = torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=place).to(_DTYPES[recipe.precision])
-    b = torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=place).to(_DTYPES[recipe.precision])
+    place, size = precision.place(), MATMUL_SIZES[model.device()]
+    a = torch.randn(size, size, device=place).to(_DTYPES[recipe.precision])
+    b = torch.randn(size, size, device=place).to(_DTYPES[recipe.precision])
 
-    def product() -> float:
-        began = time.perf_counter()
+    def products(count: int) -> None:
         with torch.no_grad():
-            torch.matmul(a, b)
+            for _ in range(count):
+                torch.matmul(a, b)
         memory.synchronize()
-        return time.perf_counter() - began
 
-    return matmul_rate(product)
+    return matmul_rate(products, size)

@@ -1,4 +1,4 @@
-"""The CUDA caching allocator's counters. On a CPU PyTorch keeps none."""
+"""PyTorch's device, and the CUDA caching allocator's counters. On a CPU PyTorch keeps none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,26 @@ from collections.abc import Callable
 import torch
 from transformers import Trainer
 
-from frameworks.contract import AllocatorCounters, StepPhase
+from frameworks.contract import AllocatorCounters, FoundDevice, StepPhase
+
+
+def found_device() -> FoundDevice:
+    """The device as PyTorch sees it."""
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(0)
+        return FoundDevice("gpu", gpu.name, gpu.total_memory, torch.cuda.device_count())
+    if torch.version.cuda is None:
+        release = torch.__version__.split("+")[0]
+        advice = (
+            f"PyTorch {torch.__version__} is built without CUDA: "
+            f"pip install --force-reinstall 'torch=={release}'"
+        )
+    else:
+        advice = (
+            f"PyTorch {torch.__version__} is built for CUDA {torch.version.cuda}, for which the "
+            "driver is probably too old: update the driver, or install a PyTorch for an older CUDA"
+        )
+    return FoundDevice("cpu", "CPU", advice=advice)
 
 
 def synchronize() -> None:
@@ -16,9 +35,11 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def limit_memory(limit_bytes: int) -> None:
-    """Limits what the allocator takes of the GPU; beyond it, it raises an out-of-memory error. Call it
-    before anything is allocated."""
+def limit_memory(limit_bytes: int | None) -> None:
+    """Limits what the allocator takes of the GPU; beyond it, it raises an out-of-memory error. None:
+    it takes what it needs. Call it before anything is allocated."""
+    if limit_bytes is None:
+        return
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total))
 

@@ -9,7 +9,6 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from frameworks.contract import DROPOUT_FIELDS, Device, SessionSpec
-from frameworks.hf_torch import memory
 
 
 def device() -> Device:
@@ -21,8 +20,6 @@ def build(spec: SessionSpec) -> PreTrainedModel:
 
     Raises `ValueError` where the folder has not all weights that the model needs.
     """
-    if spec.memory_limit_bytes is not None:
-        memory.limit_memory(spec.memory_limit_bytes)
     model, report = AutoModelForSequenceClassification.from_pretrained(
         spec.start.folder,
         config=configuration(spec),

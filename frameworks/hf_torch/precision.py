@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from frameworks.contract import Recipe, Unsupported
+from frameworks.contract import Recipe
 from frameworks.contract.product import Product, factors
-from frameworks.hf_torch import NAME
 from frameworks.hf_torch.model import device
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -18,11 +17,6 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def apply(recipe: Recipe) -> dict[str, bool]:
     """Trainer's arguments for the precision. TF32 is always set explicitly, because transformers
     turns it on under `torch_compile` by default."""
-    if recipe.precision in ("tf32", "bf16") and device() == "gpu":
-        major, minor = torch.cuda.get_device_capability()
-        if major < 8:
-            reason = f"the GPU has compute capability {major}.{minor}, it needs 8.0"
-            raise Unsupported(NAME, "precision", recipe.precision, reason)
     # transformers 4 leaves its word here, and the next session of the process would obey it.
     os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     return {name: recipe.precision == name for name in ("bf16", "fp16", "tf32")}
@@ -57,13 +51,13 @@ def product(context: AbstractContextManager) -> Product:
 
 
 def switches() -> dict[str, str | None]:
-    """The framework's own switches, read back; None if this version has none."""
+    """The framework's own switches, read back; None if this version has none. Not by the old
+    `get_float32_matmul_precision`: it raises an error once anybody has used the new switches."""
     backends = {"cuda": torch.backends.cuda, "mkldnn": torch.backends.mkldnn}
-    found: dict[str, str | None] = {
+    return {
         f"{name}_fp32_precision": getattr(getattr(b, "matmul", None), "fp32_precision", None)
         for name, b in backends.items()
     }
-    return found | {"float32_matmul_precision": torch.get_float32_matmul_precision()}
 
 
 def loss_scaling(scaler: torch.amp.GradScaler | None) -> dict[str, float]:

@@ -15,10 +15,13 @@ class Recording:
 
     def __init__(self, spec: SessionSpec) -> None:
         self.spec = spec
-        self.losses: list[torch.Tensor] = []
+        self.losses: list[torch.Tensor] = []  # on the device, since the curve was last read
         self.norms: list[torch.Tensor] = []
         self.rates: list[float] = []
         self.digests: list[str] = []
+        self._batches = 0  # whose losses have been read
+        self._step_losses: list[float] = []
+        self._read_norms: list[float] = []
 
     def batch(self, inputs: Mapping[str, torch.Tensor]) -> None:
         if self.spec.hash_batches:
@@ -36,8 +39,27 @@ class Recording:
             self.rates.append(rate)
 
     def curve(self) -> Curve:
-        losses = [0.0] * len(self.norms)
-        for batch, share in enumerate(self.losses):
-            losses[self.spec.feed.step_of(batch)] += share.item()
-        norms = [norm.item() for norm in self.norms]
-        return Curve(losses, norms, list(self.rates), list(self.digests))
+        """What was recorded so far. Only what is new comes from the device, in two copies: progress
+        is asked for every second, also late in a long training."""
+        self._read_norms += _read(self.norms)
+        self._step_losses += [0.0] * (len(self._read_norms) - len(self._step_losses))
+        feed = self.spec.feed
+        # Losses of a step that has not ended stay for the next time.
+        ended = sum(
+            feed.step_of(batch) < len(self._read_norms)
+            for batch in range(self._batches, self._batches + len(self.losses))
+        )
+        ready, self.losses = self.losses[:ended], self.losses[ended:]
+        for batch, share in enumerate(_read(ready), start=self._batches):
+            self._step_losses[feed.step_of(batch)] += share
+        self._batches += ended
+        return Curve(
+            list(self._step_losses), list(self._read_norms), list(self.rates), list(self.digests)
+        )
+
+
+def _read(values: list[torch.Tensor]) -> list[float]:
+    """Moves numbers from the device, all in one copy, and empties the list."""
+    numbers = torch.stack([value.float() for value in values]).tolist() if values else []
+    values.clear()
+    return numbers

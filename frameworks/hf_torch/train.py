@@ -24,6 +24,7 @@ from frameworks.contract import (
     Curve,
     Effective,
     Examples,
+    FoundDevice,
     Precision,
     SessionSpec,
     StepPhase,
@@ -51,6 +52,7 @@ class Session(contract.Session):
         super().__init__(spec)
         for refusal in unsupported(spec.recipe, spec.start, model.device()):
             raise refusal
+        memory.limit_memory(spec.memory_limit_bytes)
         self.recording = Recording(spec)
         self._folder = TemporaryDirectory(prefix="ftbench-")  # Trainer insists on one
         arguments = training_arguments(spec, self._folder.name)
@@ -67,6 +69,10 @@ class Session(contract.Session):
         # What the bare loop ran and scaled its losses with, where it did.
         self.bare: torch.nn.Module | None = None
         self.bare_scaler: torch.amp.GradScaler | None = None
+
+    @staticmethod
+    def found_device() -> FoundDevice:
+        return memory.found_device()
 
     def train(self, watch: Watch) -> None:
         self.trainer.add_callback(Steps(watch))

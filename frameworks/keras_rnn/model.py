@@ -23,8 +23,6 @@ def build(spec: SessionSpec) -> keras.Model:
     Inputs are int32 (batch, width), right-padded as cuDNN's LSTM demands; the logits come from
     the last real state of either direction.
     """
-    if spec.memory_limit_bytes is not None:
-        memory.limit_memory(spec.memory_limit_bytes)
     keras.utils.set_random_seed(spec.recipe.seed)
     dropout = spec.recipe.dropout or 0.0  # no checkpoint says another rate
     inputs = {

@@ -11,13 +11,12 @@ import tensorflow as tf
 from frameworks._tensorflow import precision as shared
 from frameworks.contract import Recipe
 from frameworks.contract.product import Product
-from frameworks.keras_rnn import NAME
 
 
 @contextmanager
 def applied(recipe: Recipe) -> Iterator[None]:
     """Models that are built inside compute in the recipe's precision."""
-    shared.set_switches(NAME, recipe)
+    shared.set_switches(recipe)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(shared.POLICIES.get(recipe.precision, "float32"))
     try:

@@ -18,26 +18,12 @@ from importlib import import_module
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
-from tensorflow.python.grappler import tf_optimizer
 
-from frameworks._tensorflow import executor
 from frameworks._tensorflow import graph as graphs
-from frameworks.contract import (
-    Device,
-    Examples,
-    Part,
-    Phase,
-    Recipe,
-    SessionSpec,
-    Start,
-    StepPhase,
-    StepTrace,
-    Unsupported,
-)
+from frameworks._tensorflow import tracing
+from frameworks.contract import Device, Phase, Recipe, SessionSpec, Start, StepPhase, StepTrace
 from frameworks.keras_rnn import NAME, model, optimizer, precision, unsupported
 from frameworks.keras_rnn.recording import Recording
 from frameworks.keras_rnn.train import MeanLoss
@@ -45,9 +31,6 @@ from frameworks.keras_rnn.train import MeanLoss
 # Batch sizes that are traced; every dimension is a line over the batch size. They are no other
 # dimension of the model, since Grappler makes one of what is equal.
 TRACED = (7, 11)
-STEPS = 2  # in the second the optimizer has its state from the start
-GRAPH_BYTES = 32_600  # per operation, as in the transformer's graphs, where it was measured
-LOOPS = ("While", "StatelessWhile")
 LIST_WRITES = {"TensorListPushBack": 1, "TensorListSetItem": 2}  # which input is the element
 # What cuDNN keeps of every token for the backward pass, in units: four gates, the cell and its
 # tanh. It does not say; no GPU was available to measure it.
@@ -61,23 +44,11 @@ def step_trace(
     device's kernels and types would take them.
 
     Raises `Unsupported` for what cannot be followed."""
-    for refusal in unsupported(recipe, start, device):
-        raise refusal
-    if recipe.compile:
-        reason = "its buffers are planned by XLA; a prediction follows TensorFlow's own executor"
-        raise Unsupported(NAME, "compile", True, reason)
+    tracing.check(NAME, recipe, unsupported(recipe, start, device))
     traced = [_traced(recipe, start, size, device, phase) for size in TRACED]
     nodes = [_at(size, *traced) for size in (batch_size, batch_size + 1)]
     variables, batches = graphs.operations(*nodes, batch_size, recipe.length, device, _phase)
-    if device == "cpu":
-        variables.append(_graph_itself(len(nodes[0])))
-    last, others = batches[True], [batches[False]] * (recipe.accumulation - 1)
-    return executor.replay(variables, [*others, last] * STEPS, executor.threads(device))
-
-
-def _graph_itself(operations: int) -> executor.Variable:
-    """What tracing leaves in the process: Python's and TensorFlow's records of every operation."""
-    return executor.Variable(operations * GRAPH_BYTES, "workspace", pieces=operations)
+    return tracing.replay(variables, batches, len(nodes[0]), recipe.accumulation, device)
 
 
 def _phase(name: str) -> StepPhase:
@@ -93,11 +64,12 @@ def _traced(
 ) -> list[graphs.Node]:
     """The step's graph as the device would run it. The batch size is traced into it: a loop's
     body does not tell its shapes otherwise."""
-    spec = SessionSpec(recipe, start, _examples(recipe, start))
+    examples = tracing.one_example(recipe, has_token_types=start.architecture == "bert")
+    spec = SessionSpec(recipe, start, examples)
     keras.utils.clear_session()  # names count on from model to model otherwise
     with _cudnn(device):
         function = _function(spec, batch_size, phase)
-    return _nodes(function, _rewritten(function, device), batch_size, recipe.length)
+    return _nodes(function, tracing.optimized(function, device), batch_size, recipe.length)
 
 
 def _at(batch_size: int, small: list[graphs.Node], large: list[graphs.Node]) -> list[graphs.Node]:
@@ -117,18 +89,6 @@ def _at(batch_size: int, small: list[graphs.Node], large: list[graphs.Node]) -> 
         else node
         for node in small
     ]
-
-
-def _examples(recipe: Recipe, start: Start) -> Examples:
-    """One example of full length: model and optimizer need to know the data's size."""
-    return Examples(
-        ids=np.zeros(recipe.length, np.int32),
-        offsets=np.array([0, recipe.length]),
-        second_starts=np.zeros(1, np.int32),
-        labels=np.zeros(1, np.int32),
-        pad_id=0,
-        has_token_types=start.architecture == "bert",
-    )
 
 
 @contextmanager
@@ -163,24 +123,6 @@ def _function(spec: SessionSpec, batch_size: int, phase: Phase) -> Any:
         function.made = [v.value for v in (*network.variables, *rule.variables)]
         function.kept = network, recording  # a function keeps no variable alive by itself
     return function
-
-
-def _rewritten(function: Any, device: Device) -> Any:
-    """The function's graph as Grappler leaves it for a device, its loops whole."""
-    graph_def = function.graph.as_graph_def()
-    for node in graph_def.node:
-        node.device = f"/job:localhost/replica:0/task:0/device:{device.upper()}:0"
-        if node.op in LOOPS:
-            node.attr["_lower_using_switch_merge"].b = False
-    exported = tf.compat.v1.train.export_meta_graph(graph_def=graph_def, graph=function.graph)
-    exported.collection_def.clear()
-    results = meta_graph_pb2.CollectionDef()
-    results.node_list.value.extend(t.name for t in (*function.inputs, *function.graph.outputs))
-    results.node_list.value.extend(op.name for op in function.graph.control_outputs)
-    exported.collection_def["train_op"].CopyFrom(results)
-    config = config_pb2.ConfigProto()
-    config.graph_options.rewrite_options.min_graph_nodes = -1  # small graphs too
-    return tf_optimizer.OptimizeGraph(config, exported)
 
 
 def _nodes(function: Any, graph_def: Any, batch_size: int, length: int) -> list[graphs.Node]:
@@ -228,7 +170,7 @@ def _node(
     tokens: tuple[int, int],
 ) -> graphs.Node:
     outputs = tuple(map(_tensor, operation.outputs))
-    if node.op in LOOPS:
+    if node.op in tracing.LOOPS:
         outputs = _loop(operation, bodies[node.attr["body"].func.name], tokens)
     if node.op == "ZerosLike" and operation.outputs[0].dtype == tf.variant:
         outputs = (_like_list(operation.inputs[0], tokens[0]),)
@@ -241,7 +183,9 @@ def _node(
         kind=node.op,
         inputs=tuple(node.input),
         outputs=outputs,
-        variable=None if variable is None else _variable(variable),
+        variable=None
+        if variable is None
+        else tracing.made_variable(variable, is_sum="_sum" in variable.name),
     )
 
 
@@ -277,7 +221,7 @@ def _like_list(source: tf.Tensor, length: int) -> graphs.Tensor:
     """As many buffers as a list has elements: where the gradients of a loop's inputs are added up.
     The list is one that a loop has read and hands on."""
     source = _root(source)
-    if source.op.type in LOOPS:
+    if source.op.type in tracing.LOOPS:
         source = _root(source.op.inputs[source.value_index])
     return replace(_tensor(source), pieces=length)
 
@@ -300,12 +244,3 @@ def _tensor(tensor: tf.Tensor) -> graphs.Tensor:
     shape = tuple(tensor.shape) if tensor.shape.is_fully_defined() else None
     size = 0 if tensor.dtype in (tf.resource, tf.variant) else tensor.dtype.size
     return graphs.Tensor(shape, tensor.dtype.name, size)
-
-
-def _variable(variable: tf.Variable) -> executor.Variable:
-    """A weight is drawn (two more buffers), an optimizer's variable copied from zeros."""
-    size = variable.shape.num_elements() * variable.dtype.size
-    if variable.trainable and variable.shape.rank:  # the learning rate is one too
-        return executor.Variable(size, "weights", making=2)
-    part: Part = "gradients" if "_sum" in variable.name else "optimizer"
-    return executor.Variable(size, part, making=1)

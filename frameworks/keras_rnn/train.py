@@ -14,6 +14,7 @@ from frameworks.contract import (
     Curve,
     Effective,
     Examples,
+    FoundDevice,
     Precision,
     SessionSpec,
     StepPhase,
@@ -40,6 +41,7 @@ class Session(contract.Session):
         super().__init__(spec)
         for refusal in unsupported(spec.recipe, spec.start, model.device()):
             raise refusal
+        memory.limit_memory(spec.memory_limit_bytes)  # before the first variable
         self.recording = Recording(spec)
         # What the bare loop ran, where it did.
         self.bare: tf.types.experimental.PolymorphicFunction | None = None
@@ -50,6 +52,10 @@ class Session(contract.Session):
             self.model.compile(
                 optimizer=self.optimizer, loss=self.loss, jit_compile=spec.recipe.compile
             )
+
+    @staticmethod
+    def found_device() -> FoundDevice:
+        return memory.found_device()
 
     def train(self, watch: Watch) -> None:
         seen = self.recording.batch if self.spec.hash_batches else None

@@ -10,12 +10,15 @@ arrays `s_logits` float (examples, labels) and `s_labels` int (examples,).
 
 from __future__ import annotations
 
+import itertools
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from results import scores
+from results.analysis import evidence
 from results.analysis.groups import Entry, Group
 from results.analysis.statistics import (
     Estimate,
@@ -26,7 +29,7 @@ from results.analysis.statistics import (
     paired_difference,
     wilson,
 )
-from results.schema import Accuracy
+from results.schema import FEWEST_SEEDS, Accuracy
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class ScoreRow:
     macro_f1: float
     macro_f1_interval: Interval | None  # None without predictions, or for several seeds
     macro_f1_over_seeds: Interval | None
+    # Of the recorded predictions, means over seeds; None where a seed's cannot be read.
+    weighted_f1: float | None
+    calibration_error: float | None
+    confusion: np.ndarray | None  # mean counts (labels, predicted labels)
     loss: float
     steps: int
     training_examples: int
@@ -64,6 +71,68 @@ class PairRow:
     agreement: float  # share of examples with the same predicted label
 
 
+@dataclass(frozen=True)
+class VerdictRow:
+    """Two backends on one evaluation set, over the seeds that both trained with."""
+
+    first: str
+    second: str
+    evaluation_set: str
+    seeds: tuple[int, ...]
+    accuracy: evidence.PairedAccuracy | None  # None below two seeds
+    agreement: float  # share of examples with the same predicted label, mean over seeds
+    # The same between two seeds of one backend: what another seed alone changes.
+    agreement_between_seeds: tuple[float | None, float | None]
+    collapsed: tuple[int, int]  # trainings that predict a single label
+
+    def sentence(self, first: str, second: str) -> str:
+        """The verdict in one sentence, with the backends' titles."""
+        if self.accuracy is None:
+            return (
+                "Whether two backends are equally accurate cannot be told from one seed; "
+                f"{FEWEST_SEEDS} paired seeds are needed."
+            )
+        return _sentence(self.accuracy, first, second, self.evaluation_set)
+
+
+def _sentence(found: evidence.PairedAccuracy, first: str, second: str, on: str) -> str:
+    better, worse = (first, second) if found.difference >= 0 else (second, first)
+    points = f"{100 * abs(found.difference):.2f} points"
+    basis = f"{found.seeds} seeds, {found.examples:,} examples"
+    if found.verdict == "equivalent":
+        low, high = 100 * found.narrow.low, 100 * found.narrow.high
+        return (
+            f"{first} and {second} are equally accurate on {on} within "
+            f"{_points(100 * found.margin)}: the difference is {100 * found.difference:+.2f} points "
+            f"(90 % interval {low:+.2f} to {high:+.2f}; {basis})."
+        )
+    if found.verdict == "different":
+        ends = sorted(100 * abs(end) for end in (found.interval.low, found.interval.high))
+        return (
+            f"{better} is more accurate than {worse} on {on} by {points} "
+            f"(95 % interval {ends[0]:.2f} to {ends[1]:.2f}; {basis})."
+        )
+    low, high = 100 * found.interval.low, 100 * found.interval.high
+    return (
+        f"Whether {first} and {second} are equally accurate on {on} cannot be told from {basis}: the "
+        f"difference is {100 * found.difference:+.2f} points (95 % interval {low:+.2f} to "
+        f"{high:+.2f}). {_needed(found)}"
+    )
+
+
+def _points(value: float) -> str:
+    return f"{value:g} point" + ("" if value == 1 else "s")
+
+
+def _needed(found: evidence.PairedAccuracy) -> str:
+    ways = []
+    if found.seeds_needed:
+        ways.append(f"{found.seeds_needed} seeds")
+    if found.examples_needed:
+        ways.append(f"{found.examples_needed:,} examples")
+    return f"About {' or '.join(ways)} would tell." if ways else "More of both are needed."
+
+
 def score_rows(group: Group) -> list[ScoreRow]:
     """One row per evaluation set; none where nothing was trained."""
     trained = [t for t in group.entries if t.measurement.status == "ok" and t.measurement.accuracy]
@@ -79,10 +148,10 @@ def _accuracies(entries: Sequence[Entry]) -> list[tuple[Entry, Accuracy]]:
 
 
 def _score_row(group: Group, name: str, trained: Sequence[tuple[Entry, Accuracy]]) -> ScoreRow:
-    scores = [a.scores[name] for _, a in trained]
-    accuracy = mean_estimate([s.accuracy for s in scores])
-    f1 = mean_estimate([s.macro_f1 for s in scores])
-    examples = scores[0].examples
+    found = [a.scores[name] for _, a in trained]
+    accuracy = mean_estimate([s.accuracy for s in found])
+    f1 = mean_estimate([s.macro_f1 for s in found])
+    examples = found[0].examples
     runs = [a for _, a in trained]
     return ScoreRow(
         group,
@@ -95,12 +164,29 @@ def _score_row(group: Group, name: str, trained: Sequence[tuple[Entry, Accuracy]
         f1.value,
         _f1_interval(trained[0][0], name) if len(trained) == 1 else None,
         f1.interval,
-        loss=float(np.mean([s.loss for s in scores])),
+        *_from_predictions([e for e, _ in trained], name),
+        loss=float(np.mean([s.loss for s in found])),
         steps=runs[0].steps,
         training_examples=runs[0].examples,
         training_seconds=float(np.mean([a.training_seconds for a in runs])),
         first_step_seconds=float(np.mean([a.first_step_seconds for a in runs])),
         evaluation_seconds=float(np.mean([a.evaluation_seconds for a in runs])),
+    )
+
+
+def _from_predictions(
+    entries: Sequence[Entry], name: str
+) -> tuple[float | None, float | None, np.ndarray | None]:
+    """Weighted F1, expected calibration error and confusion counts, means over seeds."""
+    kept = [predictions(entry, name) for entry in entries]
+    found = [both for both in kept if both is not None]
+    if len(found) < len(kept) or len({logits.shape for logits, _ in found}) > 1:
+        return None, None, None
+    counts = [scores.confusion(b, a.argmax(axis=1), a.shape[1]) for a, b in found]
+    return (
+        float(np.mean([scores.weighted_f1(c) for c in counts])),
+        float(np.mean([scores.calibration_error(a, b) for a, b in found])),
+        np.mean(counts, axis=0),
     )
 
 
@@ -153,17 +239,51 @@ def pair_rows(compared: Sequence[Group]) -> list[PairRow]:
     return sorted(rows, key=lambda r: (r.evaluation_set, r.first, r.second, r.seed))
 
 
-def over_seeds(rows: Sequence[PairRow]) -> list[tuple[PairRow, Estimate, int]]:
-    """The mean difference of every pair that has several seeds, with Student's t interval over
-    them: (one of the pair's rows, the estimate, how many seeds)."""
-    found: dict[tuple[str, str, str], list[PairRow]] = {}
-    for row in rows:
-        found.setdefault((row.evaluation_set, row.first, row.second), []).append(row)
-    return [
-        (same[0], mean_estimate([r.difference.value for r in same]), len(same))
-        for same in found.values()
-        if len(same) > 1
-    ]
+def verdict_rows(compared: Sequence[Group], margin: float) -> list[VerdictRow]:
+    """Every two backends of one comparison on every evaluation set, over the seeds that both have
+    and whose labels are the same example by example. `margin`: a share; differences inside it count
+    as equal."""
+    rows = []
+    for first, second in itertools.combinations(compared, 2):
+        if first.backend == second.backend:
+            continue
+        ours, theirs = _by_seed(first), _by_seed(second)
+        for name in sorted(
+            {n for e in ours.values() for n in e.measurement.require(Accuracy).scores}
+        ):
+            row = _verdict_row(name, (first.backend, second.backend), ours, theirs, margin)
+            rows += [row] if row else []
+    return rows
+
+
+def _by_seed(group: Group) -> dict[int, Entry]:
+    return {accuracy.seed: entry for entry, accuracy in _accuracies(group.entries)}
+
+
+def _verdict_row(
+    name: str,
+    backends: tuple[str, str],
+    ours: Mapping[int, Entry],
+    theirs: Mapping[int, Entry],
+    margin: float,
+) -> VerdictRow | None:
+    pairs = {}
+    for seed in sorted(ours.keys() & theirs.keys()):
+        a, b = predictions(ours[seed], name), predictions(theirs[seed], name)
+        if a is not None and b is not None and np.array_equal(a[1], b[1]):
+            pairs[seed] = (a[0].argmax(axis=1), b[0].argmax(axis=1), a[1])
+    if not pairs or len({len(labels) for _, _, labels in pairs.values()}) > 1:
+        return None
+    first, second, labels = (np.stack(column) for column in zip(*pairs.values(), strict=True))
+    return VerdictRow(
+        *backends,
+        name,
+        tuple(pairs),
+        evidence.compare(first == labels, second == labels, margin) if len(pairs) > 1 else None,
+        evidence.agreement(first, second),
+        (evidence.agreement_between_seeds(first), evidence.agreement_between_seeds(second)),
+        (sum(map(evidence.collapsed, first)), sum(map(evidence.collapsed, second))),
+    )
 
 
 def _pairs(ours: Entry, theirs: Entry, sets: Sequence[str]) -> list[PairRow]:

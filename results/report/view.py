@@ -17,6 +17,7 @@ from results.analysis.groups import Comparison, Entry
 from results.analysis.limits import Grid, Limit, grids, limits_of
 from results.analysis.verdict import Verdict, judge
 from results.schema import (
+    DEFAULT_MARGIN,
     PLAIN,
     Certificate,
     Measurement,
@@ -56,6 +57,11 @@ class View:
     predictions: Sequence[Prediction] = ()
     cases: Sequence[PredictionCase] = ()
     tunings: Sequence[Tuning] = ()
+
+    def accuracy_margin(self, run: str) -> float:
+        """Accuracies of this run that differ by less are called equal: a share."""
+        infos = [one.info for one in self.runs if one.name == run and one.info]
+        return infos[0].accuracy_margin if infos else DEFAULT_MARGIN
 
     @classmethod
     def of(cls, runs: Sequence[Run], titles: Mapping[str, str]) -> View:

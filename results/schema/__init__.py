@@ -1,5 +1,6 @@
 """The records that a run writes and a report reads, one file per subject."""
 
+from results.schema.accuracy import FEWEST_SEEDS as FEWEST_SEEDS
 from results.schema.accuracy import Accuracy as Accuracy
 from results.schema.accuracy import CurvePoint as CurvePoint
 from results.schema.accuracy import EvaluationPoint as EvaluationPoint
@@ -31,6 +32,7 @@ from results.schema.limits import Finder as Finder
 from results.schema.limits import Outcome as Outcome
 from results.schema.limits import Phase as Phase
 from results.schema.limits import Probe as Probe
+from results.schema.measurement import DEFAULT_MARGIN as DEFAULT_MARGIN
 from results.schema.measurement import Measurement as Measurement
 from results.schema.measurement import Payload as Payload
 from results.schema.measurement import RunInfo as RunInfo

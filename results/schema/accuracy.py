@@ -6,6 +6,9 @@ from typing import Literal
 
 from results.schema.job import Record
 
+# The two-sided sign-flip test of n seeds cannot give less than 2 / 2^n: 6 is the first n below 0.05.
+FEWEST_SEEDS = 6
+
 
 class Score(Record):
     """One evaluation set under one set of weights."""

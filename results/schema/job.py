@@ -110,6 +110,12 @@ class Device(Record):
     driver: str | None = None
     compute_capability: str | None = None
     gpu_type: str | None = None  # the row of gpus.toml that it is
+    uuid: str | None = (
+        None  # of the GPU or the part of one (MIG); CUDA_VISIBLE_DEVICES selects by it
+    )
+    one_process: bool = False  # the GPU is in a mode that admits a single process
+    # What holds the clocks down for good, such as clocks set by an application.
+    clock_limits: list[str] = Field(default_factory=list)
 
 
 class Data(Record):

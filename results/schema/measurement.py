@@ -92,6 +92,9 @@ class Measurement(Versioned):
         return self.payload_as(Trace)
 
 
+DEFAULT_MARGIN = 0.01  # 1 point
+
+
 class RunInfo(Versioned):
     """One call on one machine: `run.json` of a run's folder."""
 
@@ -101,6 +104,9 @@ class RunInfo(Versioned):
     started_at: str
     ftbench_version: str  # '0.1.0 at COMMIT', '+changes' after it where files differed
     device: Device
+    accuracy_margin: float = (
+        DEFAULT_MARGIN  # a share: accuracies that differ by less are called equal
+    )
 
     @property
     def commit(self) -> str | None:

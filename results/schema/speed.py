@@ -11,6 +11,7 @@ from results.schema.job import Record
 
 STOLEN_LIMIT = 0.01  # share of CPU time used by the hypervisor
 OTHER_BUSY_LIMIT = 0.10  # share of CPU time used by other processes
+THROTTLED_LIMIT = 0.05  # share of the window in which the GPU was throttled
 LOOKS = (4, 6, 9, 12)  # numbers of launches after which a sequential race may be decided
 
 
@@ -21,6 +22,8 @@ class Load(Record):
     stolen_share: float | None = None  # of all CPU time in the window, used by the hypervisor
     other_busy_share: float | None = None  # CPU time used outside the worker and the harness
     throttle_reasons: list[str] | None = None  # seen at either end; None: no GPU, or not reported
+    # Share of the window in which the GPU was throttled, by reason, from the driver's counters.
+    throttled_shares: dict[str, float] | None = None
     sm_clock_mhz: int | None = None  # at the window's end
     gpu_processes: int | None = None  # compute processes besides the run's own workers
 
@@ -35,7 +38,10 @@ class Load(Record):
             found.append("other work took processor time")
         if self.gpu_processes:
             found.append("other processes held the GPU")
-        return found + [f"the GPU was slowed: {reason}" for reason in self.throttle_reasons or []]
+        slowed = list(self.throttle_reasons or [])
+        shares = (self.throttled_shares or {}).items()
+        slowed += [reason for reason, share in shares if share > THROTTLED_LIMIT]
+        return found + [f"the GPU was slowed: {reason}" for reason in dict.fromkeys(slowed)]
 
 
 class Window(Record):

@@ -137,7 +137,7 @@ def test_the_baseline_never_meets_another_keras_backend() -> None:
     """Its workers use TensorFlow, whatever the user has set; the calling process stays as it is."""
     code = (
         "import os; from benchmarks.harness.jobs.environment import worker_environment;"
-        "print(worker_environment('keras_rnn', 'cpu')['KERAS_BACKEND'], os.environ['KERAS_BACKEND'])"
+        "print(worker_environment('keras_rnn', None)['KERAS_BACKEND'], os.environ['KERAS_BACKEND'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -221,6 +221,7 @@ def test_a_cpu_supports_neither_tf32_nor_what_its_flags_do_not_name(
     assert "avx512_fp16" in (contract.unsupported_precision("cpu", "fp16") or "")
 
 
+@pytest.mark.parametrize("variable", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
 @pytest.mark.parametrize(
     ("limit", "bf16", "fp16"),
     [
@@ -233,15 +234,16 @@ def test_a_cpu_supports_neither_tf32_nor_what_its_flags_do_not_name(
     ],
 )
 def test_the_limit_of_onednn_hides_what_the_processor_has(
-    monkeypatch: pytest.MonkeyPatch, limit: str, bf16: bool, fp16: bool
+    monkeypatch: pytest.MonkeyPatch, variable: str, limit: str, bf16: bool, fp16: bool
 ) -> None:
     flags = "processor : 0\nflags : avx2 avx512_bf16 avx512_fp16 amx_bf16\n"
     monkeypatch.setattr(Path, "read_text", lambda self: flags)
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setenv(variable, limit)
     for name, supported in (("bf16", bf16), ("fp16", fp16)):
         reason = contract.unsupported_precision("cpu", name)
         assert (reason is None) == supported
-        assert supported or f"under ONEDNN_MAX_CPU_ISA={limit}" in (reason or "")
+        assert supported or f"under {variable}={limit}" in (reason or "")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ FILES = {
 NAMES = {
     "__init__.py": {"unsupported_eight_bit": "bitsandbytes is for PyTorch"},
     "bare.py": {
+        "on_device": "TensorFlow copies a batch by itself",
         "step_batches": "PyTorch's loop groups the batches of a step by itself",
         "endless": "a DataLoader ends with its epoch, tf.data repeats",
     },

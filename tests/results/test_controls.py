@@ -145,6 +145,10 @@ def test_a_varied_recipe_pairs_like_with_like() -> None:
         ({}, []),
         ({"throttle_reasons": [], "gpu_processes": 0, "sm_clock_mhz": 1410}, []),
         ({"throttle_reasons": ["power cap"]}, ["the GPU was slowed: power cap"]),
+        (
+            {"throttle_reasons": [], "throttled_shares": {"power cap": 0.2, "thermal": 0.04}},
+            ["the GPU was slowed: power cap"],
+        ),
         ({"gpu_processes": 1}, ["other processes held the GPU"]),
         (
             {"stolen_share": 0.5, "other_busy_share": 0.5},

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.analysis.accuracy import PairRow, over_seeds, pair_rows, predictions, score_rows
-from results.analysis.groups import groups
-from results.analysis.statistics import Estimate
+from results.analysis.accuracy import pair_rows, predictions, score_rows, verdict_rows
+from results.analysis.groups import Entry, groups
+from results.schema import Accuracy
 from tests.results.test_compare import accuracy_group, kept
 
 
@@ -33,17 +33,53 @@ def test_two_backends_are_paired_on_the_same_examples(tmp_path: Path) -> None:
     assert f1 and f1.low < 0.90 < f1.high
 
 
-def test_the_difference_over_seeds_has_students_interval() -> None:
-    rows = [
-        PairRow("a", "b", "test", seed, Estimate(d, None), 1.0, 1.0)
-        for seed, d in enumerate((0.01, 0.02, 0.03))
-    ]
-    other = PairRow("a", "b", "other", 0, Estimate(0.5, None), 1.0, 1.0)
-    found = over_seeds([*rows, other])
-    assert len(found) == 1
-    _, estimate, seeds = found[0]
-    assert seeds == 3 and estimate.value == pytest.approx(0.02)
-    assert estimate.interval and estimate.interval.low < 0 < estimate.interval.high
+def trained(folder: Path, backend: str, wrong: list[int], labels: np.ndarray) -> list[Entry]:
+    """A training for every seed, with so many wrong predictions."""
+    entries = []
+    for seed, count in enumerate(wrong):
+        shifted = (np.arange(len(labels)) + 13 * seed) % len(labels)
+        predicted = np.where(shifted < count, 1 - labels, labels)
+        entry = kept(folder, f"{backend}-{seed}", predicted, labels)
+        accuracy = entry.measurement.require(Accuracy).model_copy(update={"seed": seed})
+        job = entry.measurement.job.model_copy(
+            update={"backend": backend, "id": f"{backend}-{seed}"}
+        )
+        recipe = {**entry.measurement.recipe, "seed": seed}
+        changes = {"payload": accuracy, "job": job, "recipe": recipe}
+        entries.append(Entry("a", entry.measurement.model_copy(update=changes), folder))
+    return entries
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ([9] * 6, [9] * 6, "A and B are equally accurate on test within 1 point"),
+        ([5, 9, 3, 6, 4, 8], [92, 85, 98, 90, 95, 91], "A is more accurate than B on test by 21."),
+        ([92, 85, 98, 90, 95, 91], [5, 9, 3, 6, 4, 8], "B is more accurate than A on test by 21."),
+        ([40, 60], [44, 52], "cannot be told from 2 seeds, 400 examples"),
+        ([40], [44], "cannot be told from one seed; 6 paired seeds are needed."),
+    ],
+)
+def test_the_verdict_is_a_sentence(
+    tmp_path: Path, first: list[int], second: list[int], words: str
+) -> None:
+    labels = np.array([0, 1] * 200)
+    entries = trained(tmp_path, "a", first, labels) + trained(tmp_path, "b", second, labels)
+    rows = verdict_rows(groups(entries), margin=0.01)
+    assert len(rows) == 1 and rows[0].seeds == tuple(range(len(first)))
+    assert words in rows[0].sentence("A", "B")
+    assert (rows[0].accuracy is None) == (len(first) == 1)
+
+
+def test_only_seeds_of_both_are_compared_and_failed_trainings_are_counted(tmp_path: Path) -> None:
+    labels = np.array([0, 1] * 50)
+    one = trained(tmp_path, "a", [3, 4, 5], labels)
+    other = trained(tmp_path, "b", [3, 4], labels)
+    zeros = np.zeros(100, dtype=int)
+    np.savez(tmp_path / "b-0.npz", test_logits=np.eye(2)[zeros], test_labels=labels)
+    row = verdict_rows(groups(one + other), margin=0.01)[0]
+    assert row.seeds == (0, 1)
+    assert row.collapsed == (0, 1)
 
 
 def test_other_labels_are_no_pair(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def resumed_folder(options: argparse.Namespace) -> RunFolder:
             "--resume and --results"
         )
     folder = RunFolder.resume(Path(options.results), options.resume)
-    made_by = "tune" if folder.plan.command.startswith("ftbench tune ") else "run"
+    made_by = "tune" if folder.plan.tunes else "run"
     if made_by != options.command:
         name = folder.path.name
         raise UserError(

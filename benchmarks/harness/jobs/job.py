@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.harness.plan.sections import EquivalencePlan, MemoryPlan, ThroughputPlan
 from frameworks.contract import Architecture, Recipe, Session, Start, backends
-from results.schema import JobKey, Phase
+from results.schema import Device, JobKey, Phase
 
 DOUBLING = "doubling"
 
@@ -59,6 +59,7 @@ class Job(BaseModel):
     train: Path  # tokenized examples
     evaluations: dict[str, Path]
     environment: dict[str, str]
+    device: Device  # that the worker computes on; it checks that its framework sees the same
     time_limit_seconds: float
     equivalence: EquivalencePlan
     throughput: ThroughputPlan

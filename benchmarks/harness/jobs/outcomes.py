@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 from functools import cache
 
 from frameworks.contract import backends
@@ -19,11 +20,6 @@ from results.schema import Outcome
 PLAIN = (r"^MemoryError\b", r"\b_?ArrayMemoryError\b")
 # A library fails because memory ran out and says something else.
 DISGUISED = (
-    r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)\b",
-    r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
-    r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
-    r"\bCUSOLVER_STATUS_ALLOC_FAILED\b",
-    r"\bcudaErrorMemoryAllocation\b",
     r"\bstd::bad_alloc\b",
     r"\bstd::length_error\b",
     r"\bfailed to allocate\b",
@@ -44,21 +40,25 @@ SUDDEN = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.
 def of_exception(text: str) -> Outcome:
     """The outcome of a Python exception. `text` holds its type's name and its whole message, then
     those of its causes."""
-    plain, disguised = _patterns()
+    plain, disguised, other = _patterns()
+    text = "\n".join(line for line in text.splitlines() if not other.search(line))
     if plain.search(text):
         return "oom"
     return "disguised_oom" if disguised.search(text) else "error"
 
 
 @cache
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """For memory that ran out, and for an error that hides it; of all backends."""
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """For memory that ran out, for an error that hides it, and for one that only sounds like it; of
+    all backends."""
     models = [backend.memory for backend in backends().values()]
     plain = [*PLAIN, *(text for model in models for text in model.out_of_memory)]
     disguised = [*DISGUISED, *(t for model in models for t in model.disguised_out_of_memory)]
+    other = [text for model in models for text in model.not_out_of_memory] or ["(?!)"]
     return (
         re.compile("|".join(dict.fromkeys(plain)), re.MULTILINE),
         re.compile("|".join(dict.fromkeys(disguised)), re.IGNORECASE | re.MULTILINE),
+        re.compile("|".join(dict.fromkeys(other))),
     )
 
 
@@ -70,10 +70,13 @@ def telling_line(text: str) -> str:
     return next(telling, lines[0])[:LINE_CHARACTERS]
 
 
-def of_end(exit_code: int) -> Outcome:
+def of_end(exit_code: int, last_lines: Sequence[str] = ()) -> Outcome:
     """The outcome of a process that ended without a result and without an exception; a negative
     code is the signal that ended it. A SIGKILL comes from the kernel, which ran out of memory: if
-    the harness had sent it, the outcome would be a timeout."""
+    the harness had sent it, the outcome would be a timeout. `last_lines` are those that it wrote to
+    standard error: a library that ends its process says why."""
+    if any(_patterns()[2].search(line) for line in last_lines):
+        return "error"
     if exit_code == -signal.SIGKILL:
         return "host_oom"
     return "disguised_oom" if exit_code > 0 or -exit_code in SUDDEN else "error"

@@ -164,6 +164,7 @@ class WorkerProcess:
     def _ended(self) -> WorkerEnded:
         """The outcome of a worker that ended without a result."""
         code = self._process.wait()
+        self.alive.discard(self.pid)
         if code >= 0:
             status: Status = "failed"
             reason = f"the worker ended without a result, exit code {code}"

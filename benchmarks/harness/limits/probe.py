@@ -20,6 +20,7 @@ from benchmarks.harness.machine.nvml import compute_processes
 from benchmarks.harness.machine.process_memory import DataPeak, MemoryUse
 from results.schema import MEMORY_OUTCOMES, Device, Outcome, Probe
 
+PATIENCE_SECONDS = 5.0  # that a process of one's own may stay on NVML's list after its end
 PROCESSES_UNKNOWN = (
     "NVML does not list the processes on this GPU, so it is not known whether others used some of "
     "its memory"
@@ -167,10 +168,16 @@ def used_bytes(result: ProbeResult, peak: MemoryUse) -> tuple[int, bool]:
 
 
 def require_exclusive_gpu(device: Device) -> bool:
-    """Checks that nobody computes on the GPU; False where NVML does not list its processes.
+    """Checks that nobody computes on the GPU; False where NVML does not list its processes. The
+    driver may list a worker for a moment after its end, so it is asked again for a while.
 
-    Errors: GpuInUse where another process does: the limit found would be too low."""
+    Errors: GpuInUse where another process does: the limit found would be too low; NvmlFailed where
+    the driver does not answer."""
     others = compute_processes() if device.kind == "gpu" else []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while others and time.monotonic() < deadline:
+        time.sleep(0.1)
+        others = compute_processes()
     if others:
         raise GpuInUse(
             f"the GPU is in use by {', '.join(others)}: stop it or wait until it ends, because a "
@@ -185,7 +192,9 @@ def outcome_of(ended: WorkerEnded) -> Outcome:
         return "timeout"
     if ended.text is not None:
         return outcomes.of_exception(ended.text)
-    return "error" if ended.exit_code is None else outcomes.of_end(ended.exit_code)
+    if ended.exit_code is None:
+        return "error"
+    return outcomes.of_end(ended.exit_code, ended.stderr_tail)
 
 
 def failure_reason(ended: WorkerEnded) -> str:

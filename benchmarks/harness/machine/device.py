@@ -9,7 +9,16 @@ import pynvml
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import gpu_types, processor
-from benchmarks.harness.machine.nvml import NoGpu, NvmlFailed, _text, gpu_handle
+from benchmarks.harness.machine.nvml import (
+    LASTING_REASONS,
+    NoGpu,
+    NvmlFailed,
+    ask,
+    event_reasons,
+    gpu_handle,
+    named,
+    text,
+)
 from frameworks import contract
 from frameworks.contract import Precision
 from results.schema import Device
@@ -31,17 +40,24 @@ def describe(nvml: Any = pynvml) -> Device:
 
 
 def _describe_gpu(nvml: Any, handle: Any) -> Device:
-    name = _text(nvml.nvmlDeviceGetName(handle))
+    name = text(nvml.nvmlDeviceGetName(handle))
     memory = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
-    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    whole = ask(nvml, "nvmlDeviceGetDeviceHandleFromMigDeviceHandle", handle)  # none: it is whole
+    whole = handle if whole is None else whole
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(whole)
+    uuid = ask(nvml, "nvmlDeviceGetUUID", handle)
+    modes = (nvml.NVML_COMPUTEMODE_EXCLUSIVE_THREAD, nvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS)
     return Device(
         kind="gpu",
         name=name,
         memory_bytes=memory,
         cores=processor.usable_cores(),
-        driver=_text(nvml.nvmlSystemGetDriverVersion()),
+        driver=text(nvml.nvmlSystemGetDriverVersion()),
         compute_capability=f"{major}.{minor}",
         gpu_type=gpu_types.matching(name, memory),
+        uuid=None if uuid is None else text(uuid),
+        one_process=ask(nvml, "nvmlDeviceGetComputeMode", whole) in modes,
+        clock_limits=list(named(event_reasons(nvml, whole) or 0, LASTING_REASONS)),
     )
 
 
@@ -80,5 +96,15 @@ def choose_device(word: str) -> Device:
             "--device cpu"
         ) from None
     if word == "gpu" and device.kind != "gpu":
-        raise UserError("--device gpu: no NVIDIA GPU is visible; use --device cpu or --device auto")
+        raise UserError(
+            f"--device gpu: {_why_no_gpu()}; use --device cpu or --device auto to run without one"
+        )
     return device
+
+
+def _why_no_gpu(nvml: Any = pynvml) -> str:
+    try:
+        with gpu_handle(nvml):
+            return "no NVIDIA GPU is visible"
+    except (NoGpu, NvmlFailed) as error:
+        return str(error)

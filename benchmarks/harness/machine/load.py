@@ -50,8 +50,8 @@ def read(
 
 def between(before: Reading, after: Reading) -> Load:
     """The load between two readings with the same worker alive at both. A share is None if the
-    kernel hides its counters or the time is too short. A GPU is read at the two ends only:
-    throttling that starts and stops in between is missed."""
+    kernel hides its counters or the time is too short. Of a GPU, the reasons of throttling are
+    those at the two ends, when it is idle; the driver's counters tell what happened in between."""
     known: dict[str, Any] = {"one_minute_load": after.one_minute_load}
     if before.gpu is not None and after.gpu is not None:
         known |= _gpu_between(before.gpu, after.gpu)
@@ -70,8 +70,18 @@ def between(before: Reading, after: Reading) -> Load:
 def _gpu_between(before: GpuState, after: GpuState) -> dict[str, Any]:
     """The GPU's fields of `Load`: all reasons, and the larger number of processes at either end."""
     counts = [state.processes for state in (before, after) if state.processes is not None]
+    reasons = [state.throttle_reasons for state in (before, after)]
+    elapsed = after.at_ns - before.at_ns
+    shares = {
+        reason: _share(after.throttled_ns[reason] - earlier, elapsed)
+        for reason, earlier in before.throttled_ns.items()
+        if reason in after.throttled_ns and elapsed > 0
+    }
     return {
-        "throttle_reasons": list(dict.fromkeys(before.throttle_reasons + after.throttle_reasons)),
+        "throttle_reasons": None
+        if None in reasons
+        else list(dict.fromkeys(word for words in reasons for word in words or ())),
+        "throttled_shares": shares or None,
         "sm_clock_mhz": after.sm_clock_mhz,
         "gpu_processes": max(counts, default=None),
     }

@@ -1,32 +1,35 @@
 """Reads a GPU through NVML, from the parent process and without a framework.
 
 Functions take the NVML module as an argument, so that tests can pass a fake that answers as
-NVML's documentation says.
+NVML's documentation says. Older drivers lack some calls, and on a part of a GPU (MIG) or in a
+container others are refused: each figure is asked for by itself, and None if there is none.
 """
 
 from __future__ import annotations
 
 import os
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, field
 from typing import Any
 
 import pynvml
 
-# Bits of NVML's clocks-event reasons (nvml.h); idleness is not a disturbance and is excluded.
+# Bits of NVML's clocks-event reasons (nvml.h) that come and go. Idleness is no disturbance, and
+# clocks that an application or a display has set are lasting.
 THROTTLE_REASONS = {
-    0x002: "clocks set by an application",
     0x004: "power cap",
     0x008: "hardware slowdown",
     0x010: "sync boost",
     0x020: "software thermal slowdown",
     0x040: "hardware thermal slowdown",
     0x080: "hardware power brake",
-    0x100: "display clocks",
 }
+LASTING_REASONS = {0x002: "clocks set by an application", 0x100: "display clocks"}
+# NVML's cumulative counters of throttling, by the same words.
+VIOLATIONS = {"power cap": "NVML_PERF_POLICY_POWER", "thermal": "NVML_PERF_POLICY_THERMAL"}
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 class NoGpu(Exception):
@@ -42,9 +45,9 @@ def gpu_handle(nvml: Any = pynvml) -> Iterator[Any]:
     """NVML's handle of the GPU that a worker will use: the first of CUDA_VISIBLE_DEVICES, else
     the first. NVML counts in PCI order, so workers need CUDA_DEVICE_ORDER=PCI_BUS_ID where the
     GPUs of a machine differ. Raises `NoGpu` or `NvmlFailed`."""
-    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    wanted = os.environ.get(VISIBLE, "0").split(",")[0].strip()
     if wanted in ("", "-1"):
-        raise NoGpu("CUDA_VISIBLE_DEVICES hides all GPUs")
+        raise NoGpu(f"{VISIBLE} hides all GPUs")
     absent = (
         nvml.NVMLError_LibraryNotFound,
         nvml.NVMLError_DriverNotLoaded,
@@ -65,13 +68,39 @@ def gpu_handle(nvml: Any = pynvml) -> Iterator[Any]:
 
 
 def _handle(nvml: Any, wanted: str) -> Any:
-    if nvml.nvmlDeviceGetCount() == 0:
+    """As CUDA reads the variable: an index, or the beginning of the UUID of a GPU or of a part of
+    one. A GPU that is divided shows CUDA its first part."""
+    count = nvml.nvmlDeviceGetCount()
+    if count == 0:
         raise NoGpu("no GPU is visible")
-    if not wanted.isdigit():
-        return nvml.nvmlDeviceGetHandleByUUID(wanted)
-    if int(wanted) >= nvml.nvmlDeviceGetCount():
-        raise NoGpu(f"CUDA_VISIBLE_DEVICES names GPU {wanted}, which does not exist")
-    return nvml.nvmlDeviceGetHandleByIndex(int(wanted))
+    gpus = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+    if wanted.isdigit():
+        found = gpus[int(wanted) : int(wanted) + 1]
+    else:
+        every = [part for gpu in gpus for part in _parts(nvml, gpu)]
+        found = [h for h in (*gpus, *every) if text(nvml.nvmlDeviceGetUUID(h)).startswith(wanted)]
+    if len(found) != 1:
+        problem = "matches more than one GPU" if found else "is no GPU of this machine"
+        raise NoGpu(f"{VISIBLE}={wanted} {problem}; `nvidia-smi -L` lists them")
+    return next(iter(_parts(nvml, found[0])), found[0])
+
+
+def _parts(nvml: Any, handle: Any) -> list[Any]:
+    """The parts of a GPU that is divided (MIG); empty for any other, and for a part."""
+    mode = ask(nvml, "nvmlDeviceGetMigMode", handle)
+    if not mode or not mode[0]:
+        return []
+    places = range(ask(nvml, "nvmlDeviceGetMaxMigDeviceCount", handle) or 0)
+    parts = [ask(nvml, "nvmlDeviceGetMigDeviceHandleByIndex", handle, place) for place in places]
+    return [part for part in parts if part is not None]
+
+
+def ask(nvml: Any, name: str, *arguments: Any) -> Any:
+    """The answer of one NVML function; None if this driver, this binding or this device has none."""
+    try:
+        return getattr(nvml, name)(*arguments)
+    except (nvml.NVMLError, AttributeError):
+        return None
 
 
 def gpu_present(nvml: Any = pynvml) -> bool:
@@ -83,7 +112,7 @@ def gpu_present(nvml: Any = pynvml) -> bool:
         return False
 
 
-def _text(value: str | bytes) -> str:
+def text(value: str | bytes) -> str:
     """Older versions of the binding return bytes."""
     return value.decode() if isinstance(value, bytes) else value
 
@@ -92,32 +121,58 @@ def _text(value: str | bytes) -> str:
 class GpuState:
     """State of a GPU at one moment, to detect disturbed windows."""
 
-    throttle_reasons: tuple[str, ...]
-    sm_clock_mhz: int
-    memory_clock_mhz: int
+    throttle_reasons: tuple[str, ...] | None  # None if NVML does not tell
+    sm_clock_mhz: int | None
     processes: int | None  # other compute processes; None if NVML cannot list them
+    # Nanoseconds of throttling since the driver was loaded, by reason, and the clock at that moment.
+    throttled_ns: dict[str, int] = field(default_factory=dict)
+    at_ns: int = 0
 
 
 def gpu_state(nvml: Any = pynvml, *, own_processes: int = 0) -> GpuState:
-    """Reads clocks, throttle reasons and the number of other compute processes. Processes are
-    counted, not named: a container sees other process ids than NVML reports, and may see no
-    process outside it. Raises `NoGpu` or `NvmlFailed`."""
+    """Reads clock, throttling and the number of other compute processes. Processes are counted,
+    not named: a container sees other process ids than NVML reports, and where NVML lists fewer than
+    one's own, it says nothing about others. Raises `NoGpu` or `NvmlFailed`."""
     with gpu_handle(nvml) as handle:
-        bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
-        processes = _process_count(nvml, handle)
+        bits, processes = event_reasons(nvml, handle), process_count(nvml, handle)
+        throttled, at_ns = _throttled(nvml, handle), time.monotonic_ns()
         return GpuState(
-            throttle_reasons=tuple(why for bit, why in THROTTLE_REASONS.items() if bits & bit),
-            sm_clock_mhz=int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
-            memory_clock_mhz=int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)),
-            processes=None if processes is None else max(0, processes - own_processes),
+            throttle_reasons=None if bits is None else named(bits, THROTTLE_REASONS),
+            sm_clock_mhz=ask(nvml, "nvmlDeviceGetClockInfo", handle, nvml.NVML_CLOCK_SM),
+            processes=None
+            if processes is None or processes < own_processes
+            else processes - own_processes,
+            throttled_ns=throttled,
+            at_ns=at_ns,
         )
 
 
-def _process_count(nvml: Any, handle: Any) -> int | None:
-    try:
-        return len(nvml.nvmlDeviceGetComputeRunningProcesses(handle))
-    except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
-        return None
+def event_reasons(nvml: Any, handle: Any) -> int | None:
+    """The bits of what holds the clocks down at this moment. Drivers before 535 call them throttle
+    reasons."""
+    for name in ("Event", "Throttle"):
+        bits: int | None = ask(nvml, f"nvmlDeviceGetCurrentClocks{name}Reasons", handle)
+        if bits is not None:
+            return bits
+    return None
+
+
+def named(bits: int, words: dict[int, str]) -> tuple[str, ...]:
+    return tuple(word for bit, word in words.items() if bits & bit)
+
+
+def _throttled(nvml: Any, handle: Any) -> dict[str, int]:
+    found = {}
+    for reason, policy in VIOLATIONS.items():
+        counter = ask(nvml, "nvmlDeviceGetViolationStatus", handle, getattr(nvml, policy, None))
+        if counter is not None:
+            found[reason] = int(counter.violationTime)
+    return found
+
+
+def process_count(nvml: Any, handle: Any) -> int | None:
+    listed = ask(nvml, "nvmlDeviceGetComputeRunningProcesses", handle)
+    return None if listed is None else len(listed)
 
 
 def free_bytes(nvml: Any = pynvml) -> int:
@@ -128,94 +183,15 @@ def free_bytes(nvml: Any = pynvml) -> int:
 
 def compute_processes(nvml: Any = pynvml) -> list[str] | None:
     """The compute processes on the GPU, one text each: name, process id as NVML reports it (in a
-    container the host's) and memory if known. None if NVML may not list them; in a container the
+    container the host's) and memory if known. None if NVML does not list them; in a container the
     list may be empty although there are some. Raises `NoGpu` or `NvmlFailed`."""
     with gpu_handle(nvml) as handle:
-        try:
-            found = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        except (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
-            return None
-        return [_process_text(nvml, process) for process in found]
+        found = ask(nvml, "nvmlDeviceGetComputeRunningProcesses", handle)
+        return None if found is None else [_process_text(nvml, process) for process in found]
 
 
 def _process_text(nvml: Any, process: Any) -> str:
-    try:
-        name = _text(nvml.nvmlSystemGetProcessName(process.pid))
-    except nvml.NVMLError:  # outside the container, or ended
-        name = "a process"
+    name = ask(nvml, "nvmlSystemGetProcessName", process.pid)  # none: outside the container
     held = getattr(process, "usedGpuMemory", None)
     memory = f", {held / 2**30:.1f} GiB" if held is not None else ""
-    return f"{name} (process {process.pid}{memory})"
-
-
-class DeviceMemory:
-    """Peak memory of a job on the whole GPU: NVML's peak device use minus the use before.
-
-    Enter it before the worker starts and leave it after the worker's last step. It samples from a
-    thread of this process, never in the worker. It counts everything that the worker holds,
-    context and libraries included, and everything that other processes allocate meanwhile: the
-    figure is valid on an exclusive GPU only, and `shared` is set when another compute process was
-    seen. A peak shorter than the sampling interval can be missed.
-
-        with DeviceMemory() as memory:
-            ...  # the worker runs
-        memory.peak_bytes
-    """
-
-    def __init__(self, *, interval_seconds: float = 0.02, nvml: Any = pynvml) -> None:
-        self._interval_seconds, self._nvml = interval_seconds, nvml
-        self._stop = threading.Event()
-        self._ready = threading.Event()
-        self._error: Exception | None = None
-        self._highest_bytes = 0
-        self.used_before_bytes = 0
-        self.samples = 0
-        self.shared = False
-
-    def __enter__(self) -> DeviceMemory:
-        """Reads the use before. Raises `NoGpu` or `NvmlFailed`."""
-        self._thread = threading.Thread(target=self._run, name="device-memory", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        if self._error is not None:
-            self._thread.join()
-            raise self._error
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    @property
-    def peak_bytes(self) -> int:
-        """Peak above the use before. Raises `NvmlFailed` if a sample failed."""
-        if self._error is not None:
-            raise self._error
-        return self._highest_bytes - self.used_before_bytes
-
-    def _run(self) -> None:
-        try:
-            with gpu_handle(self._nvml) as handle:
-                self._sample(handle)
-                self.used_before_bytes = self._highest_bytes
-                # No process is expected before the worker starts, and only the worker afterwards.
-                self.shared = (_process_count(self._nvml, handle) or 0) > 0
-                self._ready.set()
-                while not self._stop.wait(self._interval_seconds):
-                    self._sample(handle)
-                    self.shared |= (_process_count(self._nvml, handle) or 0) > 1
-                self._sample(handle)
-        except (NoGpu, NvmlFailed) as error:
-            self._error = error
-        finally:
-            self._ready.set()
-
-    def _sample(self, handle: Any) -> None:
-        used = int(self._nvml.nvmlDeviceGetMemoryInfo(handle).used)
-        self._highest_bytes = max(self._highest_bytes, used)
-        self.samples += 1
+    return f"{text(name) if name else 'a process'} (process {process.pid}{memory})"

@@ -68,6 +68,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         tuning=profile.tuning,
         jobs=jobs,
         command=command,
+        tunes=False,
     )
 
 

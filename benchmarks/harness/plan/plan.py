@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from benchmarks.harness.plan.sections import (
     AccuracyPlan,
@@ -18,7 +18,7 @@ from benchmarks.harness.plan.sections import (
     TuningPlan,
 )
 from frameworks.contract import Recipe
-from results.schema import JobKey, Phase
+from results.schema import FEWEST_SEEDS, JobKey, Phase
 from results.schema.job import comparison
 
 
@@ -69,6 +69,28 @@ class Plan(BaseModel):
     tuning: TuningPlan = TuningPlan()
     jobs: list[JobSpec]
     command: str
+    tunes: bool = False  # made and resumed by `ftbench tune`, which adds jobs of its own
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_files(cls, data: Any) -> Any:
+        """Files of 0.1.0 have no field `tunes`: there the command says it."""
+        if isinstance(data, dict) and "tunes" not in data:
+            return data | {"tunes": str(data.get("command", "")).startswith("ftbench tune ")}
+        return data
+
+    def seed_note(self) -> str | None:
+        """Says before anything is trained that the seeds are too few to compare backends; None
+        where they are enough or nothing is compared."""
+        scored = [spec.key for spec in self.jobs if spec.key.question == "accuracy"]
+        seeds = len(self.accuracy.seeds)
+        if len({key.backend for key in scored}) < 2 or seeds >= FEWEST_SEEDS:
+            return None
+        return (
+            f"note on accuracy: {seeds} {'seed' if seeds == 1 else 'seeds'} cannot show that one "
+            f"backend is more accurate than another; that needs at least {FEWEST_SEEDS} "
+            "([accuracy] seeds in the profile)"
+        )
 
 
 def work_of(plan: Plan) -> dict[str, dict[str, Any]]:

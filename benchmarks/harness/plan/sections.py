@@ -147,7 +147,10 @@ class LimitPlan(Section):
 
 class AccuracyPlan(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [42]
-    """One training for each."""
+    """One training for each. Backends are compared seed by seed; a difference needs at least 6 seeds
+    to be shown."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Backends whose accuracies differ by less are called equally accurate. 0.01 is 1 point."""
 
 
 class TuningPlan(Section):

@@ -66,7 +66,7 @@ def _traced(
         try:
             done = subprocess.run(
                 [python, "-m", "benchmarks.harness.worker.step_trace", str(request), str(folder)],
-                env={**os.environ, **worker_environment(backend, "cpu")},
+                env={**os.environ, **worker_environment(backend, None)},
                 cwd=Path(__file__).parents[3],
                 capture_output=True,
                 text=True,

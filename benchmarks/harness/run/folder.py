@@ -102,6 +102,7 @@ class RunFolder:
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             ftbench_version=packages.own_version(),
             device=self.device,
+            accuracy_margin=self.plan.accuracy.margin,
         )
 
     def measurements(self) -> list[Measurement]:

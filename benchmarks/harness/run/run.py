@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import time
 from collections.abc import Callable, Sequence
 
+from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, Watch, excluded_measurement
 from benchmarks.harness.jobs.events import LimitFound, WorkerFailed
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.limit import LimitJob
 from benchmarks.harness.limits.probe import require_exclusive_gpu
 from benchmarks.harness.limits.text import limit_text
+from benchmarks.harness.machine.nvml import NvmlFailed
 from benchmarks.harness.plan.plan import JobSpec
 from benchmarks.harness.predict.predictions import expectation
 from benchmarks.harness.run.environments import shared_environments
@@ -42,6 +45,7 @@ class Run:
         self._inputs: Inputs | None = None
         self._queue: list[Ready] = []  # the prepared jobs, in the order in which they run
         self._ahead: Attempt | None = None  # runs beside the current job
+        self._ahead_since = 0.0
 
     def prepare(self, specs: Sequence[JobSpec]) -> dict[str, Ready | Excluded]:
         """Reads the data and the checkpoint that these jobs need, and checks what can run here; by
@@ -50,9 +54,18 @@ class Run:
         Errors: UserError for whatever is wrong with checkpoint, data or recipe."""
         folder = self.folder
         if any(spec.budget is not None for spec in specs):
-            require_exclusive_gpu(folder.device)
+            try:
+                require_exclusive_gpu(folder.device)
+            except NvmlFailed as error:
+                raise UserError(
+                    f"the GPU cannot be read ({error}); repair its driver, or hide the GPU with "
+                    "--device cpu"
+                ) from None
         if self._inputs is None:
             self._inputs = Inputs(folder.plan, self._say)
+            note = folder.plan.seed_note()
+            if note:
+                self._say(note)
         shared = shared_environments(folder.path)
         jobs = prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)
         self._queue = [outcome for outcome in jobs.values() if isinstance(outcome, Ready)]
@@ -109,6 +122,8 @@ class Run:
         """The job's worker, which may have been started already, beside the previous job."""
         ahead, self._ahead = self._ahead, None
         if ahead and ahead.ready.job.key == ready.job.key:
+            # Two at a time are slower, and its answer may have waited for the other job's.
+            ahead.worker.extend(time.monotonic() - self._ahead_since)
             return ahead
         if ahead:  # not the job that was expected: it starts again when its turn comes
             ahead.worker.kill()
@@ -126,6 +141,7 @@ class Run:
         alike = job is not None and job.job.key.question == question
         if job and alike and question in SIDE_BY_SIDE and len(os.sched_getaffinity(0)) > 1:
             self._ahead = Attempt(job, folder.path, folder.device, self._watch)
+            self._ahead_since = time.monotonic()
 
     def close(self) -> None:
         """Ends a worker that was started for a job whose turn never came."""

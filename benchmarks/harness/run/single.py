@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from benchmarks.harness.jobs.attempt import Attempt
 from benchmarks.harness.jobs.events import AccuracyResult, MemoryResult, TraceResult
-from benchmarks.harness.machine.nvml import DeviceMemory
+from benchmarks.harness.machine.device_memory import DeviceMemory
+from benchmarks.harness.machine.nvml import NoGpu, NvmlFailed
 from results.schema import Gap, Measurement
 
 
@@ -19,10 +20,14 @@ def run_memory(attempt: Attempt) -> Measurement:
         # The worker has begun, but it uses nothing of the GPU until it sends `Building`.
         with DeviceMemory() as device_memory:
             result = attempt.worker.expect(MemoryResult)
-        if device_memory.shared:
+        try:
+            device_bytes = device_memory.peak_bytes
+        except (NoGpu, NvmlFailed):
             gaps["peak_device_bytes"] = "failed"
         else:
-            device_bytes = device_memory.peak_bytes
+            if device_memory.shared or not device_memory.listed:
+                device_bytes = None
+                gaps["peak_device_bytes"] = "failed" if device_memory.shared else "unsupported"
     attempt.worker.close()
     return attempt.measurement(
         "ok",

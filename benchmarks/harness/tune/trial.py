@@ -114,7 +114,7 @@ class Trials:
         """The measurements of exactly this work, in its order. After a stop, another candidate's
         may lie under the same name."""
         recorded = {m.job.id: m for m in self._folder.measurements()}
-        around = worker_environment(self.plain.key.backend, self._folder.device.kind)
+        around = worker_environment(self.plain.key.backend, self._folder.device)
         return [
             m
             for spec in specs

@@ -58,6 +58,7 @@ def plan_for(plan: Plan, say: Callable[[str], None]) -> Plan:
                 update={"seeds": [job.recipe.seed for job in jobs]}
             ),
             "jobs": jobs,
+            "tunes": True,
         }
     )
 

@@ -27,6 +27,7 @@ from benchmarks.harness.worker import (
     memory,
     throughput,
 )
+from benchmarks.harness.worker.device import check_device
 from frameworks.contract import Session, SessionSpec, Unsupported, backends
 
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
@@ -49,6 +50,7 @@ def build(job: Job, pipe: Pipe) -> Built:
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send(Building())
     began = time.perf_counter()
+    check_device(job.device, module.Session.found_device())
     spec = SessionSpec(
         recipe=job.recipe,
         start=job.start.start(),

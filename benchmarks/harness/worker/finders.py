@@ -21,6 +21,7 @@ from benchmarks.harness.jobs.job import DOUBLING, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.batch_sizes import grid
 from benchmarks.harness.worker.batch_limit import examples_needed, take_steps
+from benchmarks.harness.worker.device import check_device
 from frameworks.contract import SessionSpec, backends
 from results.schema import MEMORY_OUTCOMES
 
@@ -33,6 +34,7 @@ def run(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
     assert job.limit is not None and job.limit.finder is not None
     examples, limit = load_examples(job.train), job.limit
     finder = _find_finder(job.key.backend, job.limit.finder)
+    check_device(job.device, backend.Session.found_device())
 
     def trial(batch: int) -> None:
         pipe.send(FinderTries(batch_size=batch))

@@ -40,8 +40,11 @@ def check_precision(in_force: Precision, wanted: Precision) -> None:
 
 def effective(session: Session) -> dict[str, Any]:
     """The settings in effect, read back from the framework, in the form of a measurement."""
-    settings = session.effective()
-    return asdict(replace(settings, details=dict(settings.details)))
+    settings, device = session.effective(), session.found_device()
+    details = dict(settings.details)
+    if device.kind == "gpu":
+        details |= {"device_name": device.name, "device_memory_bytes": device.memory_bytes}
+    return asdict(replace(settings, details=details))
 
 
 def run(job: Job, session: Session, watch: Watch) -> None:

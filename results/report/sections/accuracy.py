@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from results.analysis.accuracy import PairRow, ScoreRow, over_seeds, pair_rows
+from results.analysis.accuracy import PairRow, ScoreRow, VerdictRow, pair_rows, verdict_rows
 from results.analysis.compare import Row
 from results.analysis.statistics import Estimate, Interval
 from results.report.columns import key_cells, key_columns
@@ -29,6 +29,8 @@ from results.report.writers.plots import Bar, Line, bars, lines
 from results.report.writers.svg import thinned
 from results.schema import Accuracy, CurvePoint
 
+MOST_LABELS = 10  # a table of more cannot be read
+
 
 def section(view: View) -> Section | None:
     scored = [rows for rows in view.comparisons if any(r.scores for r in rows)]
@@ -40,7 +42,8 @@ def section(view: View) -> Section | None:
         score_table(view, scored),
         Paragraph(
             "The interval of an accuracy is Wilson's 95 % interval for the evaluation set; that of macro "
-            "F1 is a bootstrap from the recorded predictions. 'Over seeds' is Student's t interval of "
+            "F1 is a bootstrap from the recorded predictions, which also give weighted F1 and the expected "
+            "calibration error (15 bins). 'Over seeds' is Student's t interval of "
             "the mean. Training time includes the first step and excludes evaluation.",
             "small",
         ),
@@ -49,6 +52,7 @@ def section(view: View) -> Section | None:
     blocks += _pairs(view, scored)
     curves = [f for rows in scored for f in _curve_figures(view, rows)]
     blocks += [Figures(curves)] if curves else []
+    blocks += confusion_tables(view, scored)
     return Section("How accurate?", "accuracy", [*blocks, *labels(view, "accuracy")])
 
 
@@ -92,6 +96,8 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
         *over,
         Column("macro F1", "%"),
         *over,
+        Column("weighted F1", "%"),
+        Column("calibration error", "%"),
         Column("loss", "nats"),
         Column("seeds"),
         Column("steps"),
@@ -123,6 +129,8 @@ def _score_cells(s: ScoreRow, several: bool) -> list[Cell]:
             _span(s.macro_f1_interval) if s.macro_f1_interval else "no interval",
         ),
         *([_over_seeds(s.macro_f1_over_seeds)] if several else []),
+        _share(s.weighted_f1, places),
+        _share(s.calibration_error, places),
         Cell(number(s.loss)),
         Cell(", ".join(map(str, s.seeds))),
         Cell(count(s.steps)),
@@ -130,6 +138,33 @@ def _score_cells(s: ScoreRow, several: bool) -> list[Cell]:
         Cell(duration(s.first_step_seconds)),
         Cell(duration(s.evaluation_seconds)),
     ]
+
+
+def _share(value: float | None, places: int) -> Cell:
+    return Cell("no predictions", tone="gap") if value is None else Cell(percent(value, places))
+
+
+def confusion_tables(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
+    """Per backend and evaluation set: which labels are taken for which, mean counts over seeds."""
+    tables: list[Block] = []
+    for row, s in ((r, s) for rows in scored for r in rows for s in r.scores):
+        if s.confusion is None or len(s.confusion) > MOST_LABELS:
+            continue
+        names = _label_names(row, len(s.confusion))
+        columns = [Column("label", numeric=False), *(Column(f"as {name}") for name in names)]
+        cells = [
+            [Cell(name), *(Cell(number(float(count))) for count in counts)]
+            for name, counts in zip(names, s.confusion, strict=True)
+        ]
+        head = f"{view.title(row.backend)} on {s.evaluation_set}: {view.head(row.comparison)}"
+        tables.append(Table(columns, cells, f"Predicted labels, examples: {head}"))
+    return tables
+
+
+def _label_names(row: Row, count: int) -> list[str]:
+    data = next((m.data for g in row.groups.get("accuracy", []) for m in g.ok if m.data), None)
+    names = data.label_names if data else []
+    return names if len(names) == count else [str(i) for i in range(count)]
 
 
 def _over_seeds(interval: Interval | None) -> Cell:
@@ -141,23 +176,21 @@ def _span(interval: Interval) -> str:
 
 
 def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
-    rows = []
+    rows, verdicts, sentences = [], [], []
     for same in scored:
-        head = view.head(same[0].comparison)
-        pairs = pair_rows([g for r in same for g in r.groups.get("accuracy", [])])
-        for p in pairs:
+        comparison, head = same[0].comparison, view.head(same[0].comparison)
+        compared = [g for r in same for g in r.groups.get("accuracy", [])]
+        for v in verdict_rows(compared, view.accuracy_margin(comparison.run)):
+            sentences.append(v.sentence(view.title(v.first), view.title(v.second)))
+            verdicts += [_verdict_cells(view, head, v)] if v.accuracy else []
+        for p in pair_rows(compared):
             rows.append(
                 [
-                    *_pair_cells(view, head, p, str(p.seed), p.difference),
+                    *_pair_cells(view, head, p),
                     Cell("below 0.001" if p.p_value < 0.001 else number(p.p_value, places=3)),
                     Cell(percent(p.agreement, 2)),
                 ]
             )
-        for p, estimate, seeds in over_seeds(pairs):
-            rows.append(
-                [*_pair_cells(view, head, p, f"mean of {seeds}", estimate), Cell(""), Cell("")]
-            )
-    every = [row for same in scored for row in same]
     if not rows:
         return [
             Paragraph(
@@ -166,6 +199,7 @@ def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
                 "small",
             )
         ]
+    proof = proof_of_rows(view, [row for same in scored for row in same])
     columns = [
         Column("task", numeric=False),
         Column("evaluation set", numeric=False),
@@ -175,21 +209,77 @@ def _pairs(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
         Column("McNemar", "p"),
         Column("same prediction", "%"),
     ]
-    return [Table(columns, rows, f"Paired on the same examples ({proof_of_rows(view, every)})")]
+    return [
+        Listing(list(dict.fromkeys(sentences))),
+        *_verdict_blocks(verdicts, proof),
+        Table(columns, rows, f"Seed by seed, on the same examples ({proof})"),
+    ]
 
 
-def _pair_cells(view: View, head: str, p: PairRow, seed: str, difference: Estimate) -> list[Cell]:
-    interval = difference.interval
+def _verdict_blocks(verdicts: list[list[Cell]], proof: str) -> list[Block]:
+    if not verdicts:
+        return []
+    columns = [
+        Column("task", numeric=False),
+        Column("evaluation set", numeric=False),
+        Column("pair", numeric=False),
+        Column("seeds"),
+        Column("difference", "points"),
+        Column("verdict", numeric=False),
+        Column("sign-flip test", "p"),
+        Column("first is better", "% of seeds"),
+        Column("same prediction", "%"),
+        Column("between seeds", "%"),
+        Column("failed trainings"),
+    ]
+    return [
+        Table(columns, verdicts, f"Over seeds and examples ({proof})"),
+        Paragraph(
+            "The interval of a difference covers other seeds and other examples. 'equivalent': the "
+            "90 % interval lies inside the margin. 'different': the 95 % interval excludes 0 and the "
+            "sign-flip test over seeds gives at most 0.05. 'Same prediction' is the share of examples "
+            "to which both backends give the same label; 'between seeds' is that share for two seeds "
+            "of one backend, so it shows what another seed alone changes. A training failed when it "
+            "predicts one label for all examples.",
+            "small",
+        ),
+    ]
+
+
+def _verdict_cells(view: View, head: str, v: VerdictRow) -> list[Cell]:
+    found = v.accuracy
+    assert found  # rows without are only in the sentences
+    return [
+        Cell(head),
+        Cell(v.evaluation_set),
+        Cell(f"{view.title(v.first)} minus {view.title(v.second)}"),
+        Cell(str(found.seeds)),
+        _difference(Estimate(found.difference, found.interval)),
+        Cell("cannot be told" if found.verdict == "unknown" else found.verdict),
+        Cell(number(found.p_value, places=3)),
+        Cell(percent(found.first_better, 0), _span(found.first_better_interval)),
+        Cell(percent(v.agreement, 2)),
+        Cell(" and ".join("-" if a is None else percent(a, 2) for a in v.agreement_between_seeds)),
+        Cell(" and ".join(map(str, v.collapsed))),
+    ]
+
+
+def _pair_cells(view: View, head: str, p: PairRow) -> list[Cell]:
     return [
         Cell(head),
         Cell(p.evaluation_set),
-        Cell(seed),
+        Cell(str(p.seed)),
         Cell(f"{view.title(p.first)} minus {view.title(p.second)}"),
-        Cell(
-            number(100 * difference.value, places=2),
-            f"{100 * interval.low:.2f} to {100 * interval.high:.2f}" if interval else "",
-        ),
+        _difference(p.difference),
     ]
+
+
+def _difference(difference: Estimate) -> Cell:
+    interval = difference.interval
+    return Cell(
+        number(100 * difference.value, places=2),
+        f"{100 * interval.low:.2f} to {100 * interval.high:.2f}" if interval else "",
+    )
 
 
 def _curve_figures(view: View, rows: Sequence[Row]) -> list[Figure]:

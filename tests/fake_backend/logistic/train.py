@@ -1,13 +1,12 @@
 """The session of the logistic model."""
 
-import time
 from itertools import islice
 
 import numpy as np
 from frameworks.logistic import unsupported
 
 from frameworks import contract
-from frameworks.contract import MATMUL_SIZE, AllocatorCounters, Curve, Effective, SessionSpec
+from frameworks.contract import AllocatorCounters, Curve, Effective, FoundDevice, SessionSpec
 
 
 class Session(contract.Session):
@@ -18,6 +17,10 @@ class Session(contract.Session):
         shape = spec.start.vocabulary_size, spec.start.label_count
         self._kernel, self._mean, self._square = np.zeros((3, *shape), np.float32)
         self._curve = Curve()
+
+    @staticmethod
+    def found_device():
+        return FoundDevice("cpu", "NumPy")
 
     def train(self, watch):
         feed, recipe = self.spec.feed, self.spec.recipe
@@ -72,14 +75,14 @@ class Session(contract.Session):
         self._kernel[:] = weights["classifier.weight"].T
 
     def matmul_flops_per_second(self):
-        numbers = np.ones((MATMUL_SIZE, MATMUL_SIZE), np.float32)
+        size = contract.MATMUL_SIZES["cpu"]
+        numbers = np.ones((size, size), np.float32)
 
-        def product():
-            began = time.perf_counter()
-            numbers @ numbers
-            return time.perf_counter() - began
+        def products(count):
+            for _ in range(count):
+                numbers @ numbers
 
-        return contract.matmul_rate(product)
+        return contract.matmul_rate(products, size)
 
     def effective(self):
         return Effective("fp32", "none", "adamw", False, self._kernel.size, 0, "cpu")

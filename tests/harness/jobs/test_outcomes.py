@@ -38,6 +38,19 @@ DISGUISED = [
     "RuntimeError: can't start new thread",
     "SystemError: <function _find_and_load at 0x7f3d> returned NULL without setting an exception",
     "EncodeError: Failed to serialize proto",
+    "InternalError: Failed copying input tensor from /job:localhost/replica:0/task:0/device:CPU:0 to "
+    "/job:localhost/replica:0/task:0/device:GPU:0 in order to run _EagerConst: Dst tensor is not "
+    "initialized.",
+    "InternalError: Graph execution error:\n\nNo BLAS support in stream",
+    "InternalError: Failed to initialize BLAS support",
+    "UnimplementedError: Graph execution error:\n\nDNN library initialization failed. Look at the "
+    "errors above for more details.",
+    "UnimplementedError: No DNN in stream executor.",
+    "InternalError: Could not create cudnn handle: CUDNN_STATUS_INTERNAL_ERROR",
+    "InternalError: CUDA runtime implicit initialization on GPU:0 failed. Status: out of memory",
+    "InternalError: cudaSetDevice() on GPU:0 failed. Status: out of memory",
+    "RuntimeError: CUDA error: CUBLAS_STATUS_INTERNAL_ERROR when calling `cublasGemmEx`",
+    "RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`",
     "SystemError: error return without exception set",
     "SystemError: <class 'type'> returned a result with an exception set",
     "ImportError: libtorch_cpu.so: failed to map segment from shared object",
@@ -53,6 +66,10 @@ NEITHER = [
     "runs in 'tf32': remove the setting that overrides it",
     "InvalidArgumentError: Graph execution error:\n\nindices[0,0] = 40000 is not in [0, 30522)",
     "OSError: [Errno 28] No space left on device",
+    "InductorError: NoTritonConfigsError: No valid triton configs. OutOfMemoryError: out of resource: "
+    "triton_tem_fused_mm Required: 131072 Hardware limit: 65536 Reducing block sizes may help.",
+    "OutOfResources: out of resource: shared memory, Required: 147456, Hardware limit: 101376.",
+    "RuntimeError: Expected canUse32BitIndexMath(input) && canUse32BitIndexMath(output) to be true",
     "ImportError: cannot import name 'Trainer'",
 ]
 
@@ -107,6 +124,18 @@ def test_what_an_error_came_of_tells_too() -> None:
 )
 def test_ends_without_an_exception(exit_code: int, outcome: str) -> None:
     assert of_end(exit_code) == outcome
+
+
+def test_a_library_that_ends_its_process_says_why() -> None:
+    """TensorFlow's kernels count elements in 32 bits and abort beyond; memory is not the reason."""
+    overflow = "F0000 gpu_launch_config.h:129] Check failed: work_element_count >= 0 (-2147 vs. 0)"
+    assert of_end(-signal.SIGABRT, ["a warning", overflow]) == "error"
+    assert of_end(-signal.SIGABRT, ["terminate called after std::bad_alloc"]) == "disguised_oom"
+
+
+def test_memory_that_ran_out_beside_another_error_counts() -> None:
+    text = f"{NEITHER[-3]}\n{PLAIN[5]}"
+    assert of_exception(text) == "oom"
 
 
 def test_the_line_that_says_most() -> None:

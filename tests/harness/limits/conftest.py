@@ -14,6 +14,7 @@ from tests.harness.limits.fakes import NoPeak, Worker
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Worker]]:
     monkeypatch.setattr(probe, "WorkerProcess", Worker)
     monkeypatch.setattr(probe, "DataPeak", NoPeak)
+    monkeypatch.setattr(probe, "PATIENCE_SECONDS", 0)
     monkeypatch.setattr(Worker, "began", [])
     monkeypatch.setattr(Worker, "stopped_at", None)
 

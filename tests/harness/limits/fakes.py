@@ -110,6 +110,7 @@ def ready(
         train=Path("train"),
         evaluations={},
         environment={},
+        device=GPU,
         start=StartFile(
             folder=Path("start"),
             architecture="bert",

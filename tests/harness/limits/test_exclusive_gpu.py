@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.harness.limits import probe
 from benchmarks.harness.limits.probe import PROCESSES_UNKNOWN
-from benchmarks.harness.machine import budgets
+from benchmarks.harness.machine import nvml
 from tests.harness.limits.fakes import (
     GIB,
     GPU,
@@ -79,7 +79,7 @@ def test_there_is_no_note_if_nvml_lists_the_probe(monkeypatch: pytest.MonkeyPatc
 def test_the_whole_gpu(backend: str, bounded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorFlow gets a share of the free memory as its limit, PyTorch gets no limit."""
     others(monkeypatch, iter([None]))
-    monkeypatch.setattr(budgets.nvml, "free_bytes", lambda: 4 * GIB)
+    monkeypatch.setattr(nvml, "free_bytes", lambda: 4 * GIB)
     found = search("device", GPU, [], backend).batch_limit
     assert found is not None and not found.emulated
     by = "the framework's own limit" if bounded else "the device"

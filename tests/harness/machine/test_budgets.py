@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.limits.probe import require_exclusive_gpu
-from benchmarks.harness.machine import budgets, cgroup, processor
+from benchmarks.harness.machine import cgroup, nvml, processor
 from benchmarks.harness.machine.budgets import (
     Budget,
     check_device,
@@ -120,7 +120,7 @@ def test_a_limit_and_a_prediction_have_the_same_budget(name: str, backend: str) 
 
 def test_the_whole_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < find_budget("device", "hf_torch", CPU).bytes <= processor.memory_bytes()
-    monkeypatch.setattr(budgets.nvml, "free_bytes", lambda: 15 * GIB)
+    monkeypatch.setattr(nvml, "free_bytes", lambda: 15 * GIB)
     context, reserve = gpu_type("T4").context_bytes, 1050 * MIB
     assert context is not None
     assert find_budget("device", "hf_torch", T4) == Budget(15 * GIB - context)
@@ -210,6 +210,16 @@ def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         "benchmarks.harness.limits.probe.compute_processes",
         lambda: ["python (process 4711, 4.2 GiB)"],
     )
+    monkeypatch.setattr("benchmarks.harness.limits.probe.PATIENCE_SECONDS", 0)
     assert require_exclusive_gpu(CPU)
     with pytest.raises(UserError, match="process 4711"):
         require_exclusive_gpu(H100)
+
+
+def test_the_driver_may_list_a_process_for_a_while_after_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lists = iter([["python (process 12)"], ["python (process 12)"], []])
+    monkeypatch.setattr("benchmarks.harness.limits.probe.compute_processes", lambda: next(lists))
+    assert require_exclusive_gpu(H100)
+    assert next(lists, None) is None

@@ -38,8 +38,8 @@ def test_too_short_a_window_has_no_shares():
     assert (found.stolen_share, found.other_busy_share) == (None, None)
 
 
-def gpu(*reasons, processes=0, clock=1410):
-    return GpuState(tuple(reasons), clock, 1215, processes)
+def gpu(*reasons, processes=0, clock=1410, capped_ns=0, at_ns=0):
+    return GpuState(tuple(reasons), clock, processes, {"power cap": capped_ns}, at_ns)
 
 
 def test_a_gpu_is_reported_by_both_ends():
@@ -50,6 +50,16 @@ def test_a_gpu_is_reported_by_both_ends():
     assert found.throttle_reasons == ["power cap", "sync boost"]
     assert (found.sm_clock_mhz, found.gpu_processes) == (900, 2)
     assert found.other_busy_share == pytest.approx(0.6)
+
+
+def test_throttling_within_a_window_is_a_share_of_it():
+    """The GPU is idle when it is read, so the reasons at the two ends say nothing of the window."""
+    before, after = gpu(capped_ns=5_000, at_ns=1_000), gpu(capped_ns=5_250, at_ns=2_000)
+    found = load.between(replace(reading(), gpu=before), replace(reading(), gpu=after))
+    assert (found.throttle_reasons, found.throttled_shares) == ([], {"power cap": 0.25})
+    silent = replace(after, throttled_ns={}, throttle_reasons=None)
+    found = load.between(replace(reading(), gpu=before), replace(reading(), gpu=silent))
+    assert (found.throttle_reasons, found.throttled_shares) == (None, None)
 
 
 def test_a_gpu_is_reported_where_the_processor_is_not():

@@ -250,6 +250,13 @@ def test_what_is_asked_twice_is_done_once(profile: Profile) -> None:
     assert ids and len(ids) == len(set(ids))
 
 
+@pytest.mark.parametrize("command", ["ftbench tune --task imdb", "ftbench run"])
+def test_an_old_plan_tells_a_tuning_by_its_command(profile: Profile, command: str) -> None:
+    new = make_plan(Choice(), profile, TASKS, command)
+    old = new.model_dump(mode="json", exclude={"tunes"})
+    assert not new.tunes and Plan.model_validate(old).tunes == ("tune" in command)
+
+
 def test_a_race_until_it_is_decided_is_a_choice(profile: Profile) -> None:
     choice = Choice(throughput={"until": "decided", "until_minutes": 5})
     speed = make_plan(choice, profile, TASKS, "").throughput

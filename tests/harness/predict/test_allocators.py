@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import random
+import shutil
+import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.harness.predict.allocators import malloc as malloc_module
 from benchmarks.harness.predict.allocators.best_fit import BestFitRegions
 from benchmarks.harness.predict.allocators.blocks import MIB, OutOfMemory, ordered, replay
 from benchmarks.harness.predict.allocators.cuda import CudaCache
@@ -109,7 +115,7 @@ def test_tensorflow_regions_double_as_they_are_asked_for() -> None:
 
 
 def test_tensorflow_tries_smaller_regions_once_only() -> None:
-    """64 MiB are refused and become 30.6; of what is left then, none is taken."""
+    """64 MiB are refused and become 30.6; of what is left then, none is allocated."""
     left = 100 * MIB
     regions = BestFitRegions(growth=True, room=lambda: left - regions.held_bytes)
     assert held(regions, 2 * MIB, 60 * MIB) == 66 * MIB * 33 // 32
@@ -150,26 +156,45 @@ def test_small_objects_come_and_go_with_their_blocks() -> None:
     """How they lie in the holes is left to the system's own malloc; that they are held is not."""
     kept, passing = [(MIB, 300)] * 200, [(MIB, 1)] * 200
     assert malloc(kept, (100_000, 50_000)) >= 200 * (MIB + 150_000)
-    assert malloc(passing, (100_000, 50_000)) <= 20 * (MIB + 150_000)
+    assert malloc(passing, (100_000, 50_000)) <= 40 * (MIB + 150_000)
+
+
+def test_malloc_depends_on_no_folder_and_no_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where holes are left, one small object in another hole changes the peak by several MiB."""
+    draw = random.Random(0)
+    rows = [
+        (draw.choice((4_000, 40_000, 400_000, 3 * MIB)), draw.randint(1, 300)) for _ in range(2000)
+    ]
+    found = malloc(rows, (40,))
+    folder = tmp_path.joinpath(*["another folder"] * 40)
+    folder.mkdir(parents=True)
+    shutil.copy(malloc_module.PROCESS, folder)
+    monkeypatch.setattr(malloc_module, "PROCESS", folder / malloc_module.PROCESS.name)
+    monkeypatch.setenv("ANOTHER_VARIABLE", "x" * 100_000)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path * 10))
+    monkeypatch.chdir(folder)
+    assert malloc(rows, (40,)) == found
 
 
 SIZES = st.lists(st.tuples(st.integers(1, 64 * MIB), st.integers(1, 40)), min_size=1, max_size=60)
 
 
 def trace(rows: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Buffers of these bytes, each given back so many others later."""
+    """Buffers of these bytes, each freed so many others later."""
     events = sorted(
         [(i, 0, i) for i in range(len(rows))]
         + [(i + life, 1, i) for i, (_, life) in enumerate(rows)]
     )
-    taken, given_back = np.zeros(len(rows), int), np.zeros(len(rows), int)
+    allocated_at, freed_at = np.zeros(len(rows), int), np.zeros(len(rows), int)
     for event, (_, ends, i) in enumerate(events):
-        (given_back if ends else taken)[i] = event
-    return taken, given_back, np.array([size for size, _ in rows])
+        (freed_at if ends else allocated_at)[i] = event
+    return allocated_at, freed_at, np.array([size for size, _ in rows])
 
 
-def live_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray) -> int:
-    return max(int(sizes[(taken <= t) & (given_back > t)].sum()) for t in taken)
+def live_peak(allocated_at: np.ndarray, freed_at: np.ndarray, sizes: np.ndarray) -> int:
+    return max(int(sizes[(allocated_at <= t) & (freed_at > t)].sum()) for t in allocated_at)
 
 
 @pytest.mark.parametrize(
@@ -177,21 +202,23 @@ def live_peak(taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray) -> i
 )
 @given(rows=SIZES)
 def test_an_allocator_holds_no_less_than_it_was_asked_for(allocator, rows) -> None:
-    taken, given_back, sizes = trace(rows)
+    allocated_at, freed_at, sizes = trace(rows)
     made = allocator()
-    found = replay(ordered(taken, given_back), sizes, made)
-    assert found.held.max() >= found.in_use.max() >= live_peak(taken, given_back, sizes)
-    assert found.held.argmax() in taken
+    found = replay(ordered(allocated_at, freed_at), sizes, made)
+    assert found.held.max() >= found.in_use.max() >= live_peak(allocated_at, freed_at, sizes)
+    assert found.held.argmax() in allocated_at
 
 
 @pytest.mark.parametrize("allocator", [CudaCache, lambda limit: BestFitRegions(limit, growth=True)])
 @given(rows=SIZES)
 def test_a_limit_at_the_peak_holds_and_one_below_the_buffers_does_not(allocator, rows) -> None:
-    taken, given_back, sizes = trace(rows)
-    free = replay(ordered(taken, given_back), sizes, allocator(None))
-    again = replay(ordered(taken, given_back), sizes, allocator(int(free.held.max())))
+    allocated_at, freed_at, sizes = trace(rows)
+    free = replay(ordered(allocated_at, freed_at), sizes, allocator(None))
+    again = replay(ordered(allocated_at, freed_at), sizes, allocator(int(free.held.max())))
     assert (again.held == free.held).all()
     with pytest.raises(OutOfMemory):
         replay(
-            ordered(taken, given_back), sizes, allocator(live_peak(taken, given_back, sizes) - 1)
+            ordered(allocated_at, freed_at),
+            sizes,
+            allocator(live_peak(allocated_at, freed_at, sizes) - 1),
         )

@@ -12,7 +12,7 @@ from benchmarks.harness.jobs.process import WorkerProcess
 from benchmarks.harness.machine import nvml as devices
 from benchmarks.harness.run import participant
 from results.schema import Device, Load, Window
-from tests.harness.machine.test_nvml import BrokenDriver, Nvml, NvmlError, WithoutDriver
+from tests.harness.machine.fake_nvml import BrokenDriver, Nvml, NvmlError, WithoutDriver
 
 GPU = Device(kind="gpu", name="x", memory_bytes=1, cores=1)
 CPU = GPU.model_copy(update={"kind": "cpu"})

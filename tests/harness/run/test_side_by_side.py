@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ JOBS = ["equivalence-hf_torch", "equivalence-hf_tf", "memory-hf_torch", "memory-
 class Worker:
     def __init__(self, log: list[str], name: str) -> None:
         self.log, self.name = log, name
+
+    def extend(self, seconds: float) -> None:
+        self.log.append(f"extend {self.name} by {seconds:.0f} s")
 
     def kill(self) -> None:
         self.log.append(f"kill {self.name}")
@@ -85,13 +89,24 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return make
 
 
-def test_the_next_job_of_the_same_question_runs_beside(make_run: Any) -> None:
+def test_the_next_job_of_the_same_question_runs_beside(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time until its turn comes does not count against its time limit."""
     run, jobs, log = make_run()
+    clock = itertools.count(0, 700)
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
     assert [run.measure(ready) for ready in jobs[:4]] == JOBS
     assert log == [
         step
         for first, second in (JOBS[:2], JOBS[2:])
-        for step in (f"start {first}", f"start {second}", f"measure {first}", f"measure {second}")
+        for step in (
+            f"start {first}",
+            f"start {second}",
+            f"measure {first}",
+            f"extend {second} by 700 s",
+            f"measure {second}",
+        )
     ]
 
 

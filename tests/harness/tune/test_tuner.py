@@ -297,7 +297,7 @@ def test_races_and_accuracies_have_enough_for_an_interval(plan: Plan) -> None:
     assert few.throughput.launches == 6 and "instead of the profile's 1" in said[0]
     assert [job.key.id[-2:] for job in few.jobs] == ["42", "43", "44"] and "3 seeds" in said[1]
     assert [job.recipe.seed for job in few.jobs] == few.accuracy.seeds == [42, 43, 44]
-    assert plan_for(plan, said.append) == plan and len(said) == 2
+    assert plan_for(plan, said.append) == plan and plan.tunes and len(said) == 2
 
 
 def test_the_winner_is_a_profile_that_loads(tmp_path: Path, plan: Plan) -> None:

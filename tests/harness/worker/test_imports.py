@@ -24,6 +24,7 @@ NOT_NEEDED = {
     "rich",
     "pytest",
     "psutil",
+    "pynvml",
     "platformdirs",
     "filelock",
 }

@@ -1,7 +1,7 @@
 """Models of the allocators between a framework's buffers and the memory that it holds.
 
 Each gets a trace's buffers one after the other, in the order in which the framework would allocate
-them, and counts what it would have taken from the device or the system. No memory is used.
+them, and counts what it would have allocated from the device or the system. No memory is used.
 
 * `CudaCache` - PyTorch's caching allocator (c10/cuda/CUDACachingAllocator.cpp): sizes rounded to
   512 B; requests up to 1 MiB split from segments of 2 MiB, below 10 MiB from segments of 20 MiB,
@@ -46,7 +46,7 @@ class Block:
 class AllocatorModel(Protocol):
     @property
     def held_bytes(self) -> int:
-        """Taken from the device or the system."""
+        """Allocated from the device or the system."""
 
     @property
     def in_use_bytes(self) -> int:
@@ -88,10 +88,10 @@ def replay(
     return Replay(*after)
 
 
-def ordered(taken: np.ndarray, given_back: np.ndarray) -> list[tuple[int, int]]:
+def ordered(allocated_at: np.ndarray, freed_at: np.ndarray) -> list[tuple[int, int]]:
     """(event, buffer) in the order of events; buffer i is ~i where it is freed."""
-    order = [(int(event), i) for i, event in enumerate(taken)]
-    return sorted(order + [(int(event), ~i) for i, event in enumerate(given_back)])
+    order = [(int(event), i) for i, event in enumerate(allocated_at)]
+    return sorted(order + [(int(event), ~i) for i, event in enumerate(freed_at)])
 
 
 class FreeBlocks:

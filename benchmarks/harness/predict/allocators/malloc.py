@@ -13,32 +13,26 @@ import numpy as np
 from benchmarks.harness.predict.allocators.blocks import OutOfMemory, ordered
 
 MALLOC = "malloc"  # the real one, replayed: not a model in ALLOCATORS
+PROCESS = Path(__file__).with_name("malloc_process.py")
 
 
 def malloc_peak(
-    taken: np.ndarray, given_back: np.ndarray, sizes: np.ndarray, small_objects: Sequence[int]
+    allocated_at: np.ndarray, freed_at: np.ndarray, sizes: np.ndarray, small_objects: Sequence[int]
 ) -> int:
     """Bytes by which the data segment grows when glibc's malloc allocates and frees the buffers, in
     a process of its own: see `malloc_process`. Errors: OutOfMemory."""
-    events = array("q")
-    numbers: dict[int, int] = {}
-    for _, buffer in ordered(taken, given_back):
+    numbers = array("q", [len(small_objects), *small_objects])
+    names: dict[int, int] = {}
+    for _, buffer in ordered(allocated_at, freed_at):
         if buffer < 0:
-            events.append(-numbers[~buffer])
+            numbers.append(-names[~buffer])
         elif sizes[buffer] > 0:
-            numbers[buffer] = len(numbers) + 1
-            events.append(int(sizes[buffer]))
+            names[buffer] = len(names) + 1
+            numbers.append(int(sizes[buffer]))
     done = subprocess.run(
-        [
-            sys.executable,
-            "-S",
-            "-m",
-            "benchmarks.harness.predict.allocators.malloc_process",
-            ",".join(map(str, small_objects)),
-        ],
-        input=events.tobytes(),
+        [sys.executable, "-I", "-S", str(PROCESS)],
+        input=numbers.tobytes(),
         capture_output=True,
-        cwd=Path(__file__).parents[4],
         check=True,
     )
     answer = done.stdout.decode().strip()
