@@ -256,6 +256,47 @@ def verdict_rows(compared: Sequence[Group], margin: float) -> list[VerdictRow]:
     return rows
 
 
+@dataclass(frozen=True)
+class TargetRow:
+    """When one backend's trainings reached a target accuracy."""
+
+    group: Group
+    evaluation_set: str
+    target: float
+    seconds: dict[int, float | None]  # of training, by seed, without evaluation; None: never
+    first_step_seconds: float  # the part of them that compiles, mean over seeds
+
+    @property
+    def over_seeds(self) -> Estimate | None:
+        """Mean over seeds; None where a seed never reached the target: leaving it out would
+        flatter."""
+        reached = [s for s in self.seconds.values() if s is not None]
+        return mean_estimate(reached) if len(reached) == len(self.seconds) else None
+
+
+def target_rows(group: Group, target: float) -> list[TargetRow]:
+    """One row per evaluation set: for every seed the training seconds until the first evaluation at
+    or above `target`, a share."""
+    trained = [a for _, a in _accuracies(group.entries)]
+    rows = []
+    for name in sorted({name for a in trained for name in a.scores}):
+        seconds = {a.seed: _reached(a, name, target) for a in trained if name in a.scores}
+        first = float(np.mean([a.first_step_seconds for a in trained]))
+        rows.append(TargetRow(group, name, target, dict(sorted(seconds.items())), first))
+    return rows
+
+
+def _reached(accuracy: Accuracy, name: str, target: float) -> float | None:
+    return next(
+        (
+            point.training_seconds
+            for point in sorted(accuracy.evaluations, key=lambda p: p.step)
+            if name in point.scores and point.scores[name].accuracy >= target
+        ),
+        None,
+    )
+
+
 def _by_seed(group: Group) -> dict[int, Entry]:
     return {accuracy.seed: entry for entry, accuracy in _accuracies(group.entries)}
 

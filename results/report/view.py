@@ -60,8 +60,16 @@ class View:
 
     def accuracy_margin(self, run: str) -> float:
         """Accuracies of this run that differ by less are called equal: a share."""
-        infos = [one.info for one in self.runs if one.name == run and one.info]
-        return infos[0].accuracy_margin if infos else DEFAULT_MARGIN
+        info = self._info(run)
+        return info.accuracy_margin if info else DEFAULT_MARGIN
+
+    def target_accuracy(self, comparison: Comparison) -> float | None:
+        """A share, where the profile sets one for this task."""
+        info = self._info(comparison.run)
+        return info.target_accuracies.get(comparison.task) if info else None
+
+    def _info(self, run: str) -> RunInfo | None:
+        return next((one.info for one in self.runs if one.name == run), None)
 
     @classmethod
     def of(cls, runs: Sequence[Run], titles: Mapping[str, str]) -> View:

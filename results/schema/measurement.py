@@ -104,9 +104,9 @@ class RunInfo(Versioned):
     started_at: str
     ftbench_version: str  # '0.1.0 at COMMIT', '+changes' after it where files differed
     device: Device
-    accuracy_margin: float = (
-        DEFAULT_MARGIN  # a share: accuracies that differ by less are called equal
-    )
+    # Shares: accuracies that differ by less are called equal; what a task's training aims at.
+    accuracy_margin: float = DEFAULT_MARGIN
+    target_accuracies: dict[str, float] = Field(default_factory=dict)
 
     @property
     def commit(self) -> str | None:

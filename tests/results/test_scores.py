@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.analysis.accuracy import pair_rows, predictions, score_rows, verdict_rows
+from results.analysis.accuracy import (
+    pair_rows,
+    predictions,
+    score_rows,
+    target_rows,
+    verdict_rows,
+)
 from results.analysis.groups import Entry, groups
 from results.schema import Accuracy
 from tests.results.test_compare import accuracy_group, kept
@@ -100,3 +106,17 @@ def test_predictions_that_cannot_be_read_are_missing(tmp_path: Path, file: str) 
     np.savez(tmp_path / "outside.npz", test_logits=np.eye(2)[labels], test_labels=labels)
     np.savez(folder / "pickle.npz", test_logits=np.array([{}], dtype=object), test_labels=labels)
     assert predictions(kept(folder, "hf_tf", labels, labels, file), "test") is None
+
+
+def test_the_time_to_a_target_is_that_of_the_first_evaluation_at_or_above_it() -> None:
+    """The samples' accuracy rises to its last value in steps; at 1 step a second the target is
+    reached at a known step. A seed that never reaches it leaves no mean."""
+    group = accuracy_group("hf_tf", 0.90, 0.92)
+    value = 0.90 - 0.25 * np.exp(-400 / 150)
+    row = target_rows(group, float(value))[0]
+    evaluations = group.entries[0].measurement.require(Accuracy).evaluations
+    assert row.seconds[0] == next(p.training_seconds for p in evaluations if p.step == 400)
+    assert row.seconds[1] is not None and row.seconds[1] < row.seconds[0]
+    assert row.over_seeds
+    high = target_rows(group, 0.91)[0]
+    assert high.seconds[0] is None and high.seconds[1] is not None and high.over_seeds is None

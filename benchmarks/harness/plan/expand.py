@@ -58,6 +58,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         allow_pickle=choice.allow_pickle,
         custom_task=choice.custom_task,
         sizes=sizes,
+        target_accuracies=_target_accuracies(profile, tasks, jobs),
         job_seconds=profile.job_seconds,
         side_by_side=profile.side_by_side,
         equivalence=profile.equivalence,
@@ -70,6 +71,20 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         command=command,
         tunes=False,
     )
+
+
+def _target_accuracies(
+    profile: Profile, tasks: Sequence[str], jobs: Sequence[JobSpec]
+) -> dict[str, float]:
+    """Errors: UserError for a target that no evaluation during training could find reached."""
+    targets = {t: target for t in tasks if (target := profile.tasks[t].target_accuracy)}
+    for key, recipe in ((spec.key, spec.recipe) for spec in jobs):
+        if key.question == "accuracy" and key.task in targets and not recipe.evaluation_interval:
+            raise UserError(
+                f"tasks.{key.task}.target_accuracy = {targets[key.task]:g} needs evaluations during "
+                "training: set evaluation_interval in the recipe, such as evaluation_interval = 100"
+            )
+    return targets
 
 
 def _with_tasks(

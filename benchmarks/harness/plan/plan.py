@@ -59,6 +59,7 @@ class Plan(BaseModel):
     allow_pickle: bool
     custom_task: dict[str, Any] | None
     sizes: dict[str, tuple[int | None, int | None]]  # task: training, evaluation examples
+    target_accuracies: dict[str, float] = {}  # by task
     job_seconds: int
     side_by_side: bool = False
     equivalence: EquivalencePlan = EquivalencePlan()

@@ -30,6 +30,9 @@ class TaskChoice(Section):
     """Training examples, drawn by `data_seed`; none: all."""
     evaluation_examples: Count | None = None
     """Examples of each evaluation set; none: all."""
+    target_accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The report says after how many training seconds each backend reached this share of right answers.
+    Needs an `evaluation_interval` in the recipe."""
     recipe: Fields = Field(default_factory=dict)
     """Recipe fields of this task."""
 

@@ -103,6 +103,7 @@ class RunFolder:
             ftbench_version=packages.own_version(),
             device=self.device,
             accuracy_margin=self.plan.accuracy.margin,
+            target_accuracies=self.plan.target_accuracies,
         )
 
     def measurements(self) -> list[Measurement]:

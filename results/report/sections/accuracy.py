@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from results.analysis.accuracy import PairRow, ScoreRow, VerdictRow, pair_rows, verdict_rows
+from results.analysis.accuracy import (
+    PairRow,
+    ScoreRow,
+    TargetRow,
+    VerdictRow,
+    pair_rows,
+    target_rows,
+    verdict_rows,
+)
 from results.analysis.compare import Row
 from results.analysis.statistics import Estimate, Interval
 from results.report.columns import key_cells, key_columns
@@ -50,6 +58,7 @@ def section(view: View) -> Section | None:
     ]
     blocks += [Listing(notes)] if notes else []
     blocks += _pairs(view, scored)
+    blocks += _targets(view, scored)
     curves = [f for rows in scored for f in _curve_figures(view, rows)]
     blocks += [Figures(curves)] if curves else []
     blocks += confusion_tables(view, scored)
@@ -142,6 +151,50 @@ def _score_cells(s: ScoreRow, several: bool) -> list[Cell]:
 
 def _share(value: float | None, places: int) -> Cell:
     return Cell("no predictions", tone="gap") if value is None else Cell(percent(value, places))
+
+
+def _targets(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
+    found = [
+        t
+        for rows in scored
+        for r in rows
+        for g in r.groups.get("accuracy", [])
+        if (target := view.target_accuracy(r.comparison))
+        for t in target_rows(g, target)
+    ]
+    if not found:
+        return []
+    columns = [
+        Column("task", numeric=False),
+        Column("backend", numeric=False),
+        Column("evaluation set", numeric=False),
+        Column("target", "%"),
+        Column("reached", "seeds"),
+        Column("training until then", "mean, 95 %"),
+        Column("of it the first step"),
+    ]
+    cells = [
+        [
+            Cell(view.head(t.group.comparison)),
+            Cell(view.title(t.group.backend)),
+            Cell(t.evaluation_set),
+            Cell(percent(t.target)),
+            Cell(f"{sum(s is not None for s in t.seconds.values())} of {len(t.seconds)}"),
+            _seconds_to_target(t),
+            Cell(duration(t.first_step_seconds)),
+        ]
+        for t in found
+    ]
+    return [Table(columns, cells, "Time to the target accuracy, without evaluation")]
+
+
+def _seconds_to_target(row: TargetRow) -> Cell:
+    mean = row.over_seeds
+    if mean is None:
+        return Cell("not reached by all", tone="gap")
+    interval = mean.interval
+    spread = f"{duration(max(0.0, interval.low))} to {duration(interval.high)}" if interval else ""
+    return Cell(duration(mean.value), spread)
 
 
 def confusion_tables(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:

@@ -257,6 +257,31 @@ def test_an_old_plan_tells_a_tuning_by_its_command(profile: Profile, command: st
     assert not new.tunes and Plan.model_validate(old).tunes == ("tune" in command)
 
 
+def test_a_target_needs_evaluations_during_the_training(profile: Profile) -> None:
+    task = profile.tasks["imdb"].model_copy(update={"target_accuracy": 0.88})
+    aimed = profile.model_copy(update={"tasks": {"imdb": task}})
+    assert make_plan(Choice(), aimed, TASKS, "x").target_accuracies == {"imdb": 0.88}
+    blind = aimed.model_copy(update={"recipe": {}})
+    with pytest.raises(
+        UserError, match=r"target_accuracy = 0\.88 needs evaluations .* evaluation_int"
+    ):
+        make_plan(Choice(), blind, TASKS, "x")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"), [([1], "1 seed "), ([1, 2], "2 seeds "), ([*range(6)], "")]
+)
+def test_too_few_seeds_are_named_before_anything_is_trained(
+    profile: Profile, seeds: list[int], words: str
+) -> None:
+    few = profile.model_copy(
+        update={"accuracy": profile.accuracy.model_copy(update={"seeds": seeds})}
+    )
+    note = make_plan(Choice(), few, TASKS, "x").seed_note()
+    assert words in note if note else not words
+    assert make_plan(Choice(backends=["hf_tf"]), few, TASKS, "x").seed_note() is None
+
+
 def test_a_race_until_it_is_decided_is_a_choice(profile: Profile) -> None:
     choice = Choice(throughput={"until": "decided", "until_minutes": 5})
     speed = make_plan(choice, profile, TASKS, "").throughput

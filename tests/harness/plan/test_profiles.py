@@ -71,6 +71,8 @@ def test_the_named_profiles_are_there() -> None:
         ("backends = ['hf_trch']\n[tasks.imdb]", ["hf_trch", "did you mean hf_torch"]),
         ("[tasks.imdb]\n[backend.nope]\nlength = 9", ["unknown backend 'nope'"]),
         ("[tasks.imdb]\n[recipe]\nkeep_best = 'accuracy'", ["keep_best", "evaluation_interval"]),
+        ("[tasks.imdb]\ntarget_accuracy = 88", ["tasks.imdb.target_accuracy = 88", "less than 1"]),
+        ("[tasks.imdb]\n[accuracy]\nmargin = 0", ["accuracy.margin = 0", "greater than 0"]),
         ("[tasks", ["not valid TOML"]),
         ("", ["tasks is missing"]),
     ],
