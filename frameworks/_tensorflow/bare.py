@@ -13,8 +13,7 @@ def train(
     train_batch: tf.types.experimental.PolymorphicFunction, recording: Recording, watch: Watch
 ) -> None:
     """Trains for the feed's optimizer steps, or until the watch stops it."""
-    feed, spec = recording.spec.feed, recording.spec
-    dataset = data.training_batches(feed, recording.batch if spec.hash_batches else None)
+    feed, dataset = recording.feed, data.training_batches(recording)
     watch.begin()
     # Traced once for all widths, as `fit` does it: by the batches' own shapes it would be traced
     # again for every new width.

@@ -8,15 +8,24 @@ from math import ceil
 import numpy as np
 import tensorflow as tf
 
-from frameworks.contract import Batch, Examples, Feed, Recipe
+from frameworks._tensorflow.recording import Recording
+from frameworks.contract import Batch, Examples, Recipe
 
 
-def training_batches(feed: Feed, seen: Callable[[Batch], None] | None) -> tf.data.Dataset:
+def training_batches(recording: Recording) -> tf.data.Dataset:
     """int32 tensors `input_ids`, `attention_mask`, `token_type_ids` (batch, width), and labels
-    (batch,), epoch after epoch in the feed's order. `seen` is shown every batch at the end of
-    the pipeline."""
-    dataset = _dataset(feed.examples, feed.recipe, feed.endless)
-    if seen is not None:
+    (batch,), epoch after epoch in the feed's order. The recording is given the shape of every batch
+    at the pipeline's start and, where it hashes batches, the batch itself at the end."""
+    feed = recording.feed
+
+    def batches() -> Iterator[Batch]:
+        for batch in feed.endless():
+            recording.shape(batch["input_ids"].shape)
+            yield batch
+
+    dataset = _dataset(feed.examples, feed.recipe, batches)
+    if recording.spec.hash_batches:
+        seen = recording.batch
         dataset = dataset.map(lambda batch: _show(batch, seen))
     # One batch ahead, as Trainer's loader is: with AUTOTUNE the buffer would fill between two
     # windows of a race, and a window would not contain the cost of its batches.

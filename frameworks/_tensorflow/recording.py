@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from frameworks.contract import Curve, SessionSpec, batch_digest
+from frameworks.contract import BatchShape, Curve, SessionSpec, batch_digest
 
 
 class Recording:
@@ -25,18 +27,27 @@ class Recording:
         self.digests: list[str] = []
         self._steps: list[int] = []  # of each batch that was read so far, and its examples
         self._counts: list[int] = []
+        self.shapes: list[BatchShape] = []  # of the batches that the pipeline has taken up
+        self.graph: tf.Graph | None = None  # that computes a batch's loss; None: no graph does
+        self.clipped_at = 0.0
+
+    def shape(self, shape: BatchShape) -> None:
+        self.shapes.append(shape)
 
     def batch(self, inputs: Mapping[str, np.ndarray]) -> None:
         self.digests.append(batch_digest(inputs))
 
     def loss(self, mean: tf.Tensor) -> None:
         """The next batch's mean loss."""
+        self.graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         batch = self.current.assign_add(1)
         if self.spec.record:
             _put(self.losses, batch, mean)
 
-    def step(self, norm: tf.Tensor, rate: tf.Tensor) -> None:
-        """The norm of the step's gradient before clipping, and its learning rate."""
+    def step(self, norm: tf.Tensor, rate: tf.Tensor, limit: float) -> None:
+        """The norm of the step's gradient before clipping, its learning rate, and the norm that it
+        is clipped at."""
+        self.clipped_at = limit
         if self.spec.record:
             epoch, place = self._epoch_and_place()
             step = epoch * self.feed.steps_per_epoch + place // self.spec.recipe.accumulation
@@ -64,6 +75,29 @@ class Recording:
         batches = self.feed.batches_per_epoch
         return self.current // batches, self.current % batches
 
+    def batches(self) -> tuple[BatchShape, ...]:
+        """The shapes of the batches that were trained on; the pipeline runs ahead of the model."""
+        return tuple(self.shapes[: int(self.current.numpy()) + 1])
+
+    def compiled(self) -> bool:
+        """Whether XLA compiles the graph that computes a batch's loss: a function that it must
+        compile runs in no other way."""
+        if clusters():
+            return True
+        graph = self.graph
+        while graph is not None:
+            graph = getattr(graph, "outer_graph", None)
+            functions = graph.as_graph_def().library.function if graph else ()
+            if any(function.attr["_XlaMustCompile"].b for function in functions):
+                return True
+        return False
+
+    def not_compiled(self) -> str:
+        """Why XLA compiled nothing, and what to do about it."""
+        if self.graph is None:
+            return "TensorFlow ran without a graph; remove tf.config.run_functions_eagerly"
+        return "no frame was compiled: Keras left XLA out, as it does for some layers; use others"
+
     def curve(self) -> Curve:
         done = int(self.current.numpy()) + 1
         digests = self.digests[:done]  # the pipeline runs ahead of the model
@@ -79,6 +113,12 @@ class Recording:
         counts = np.bincount(of, sizes, steps)
         norms, rates = self.norms.numpy()[:steps], self.rates.numpy()[:steps]
         return Curve((sums / counts).tolist(), norms.tolist(), rates.tolist(), digests)
+
+
+def clusters() -> bool:
+    """Whether XLA compiles parts of every graph, asked or not."""
+    flags = re.search(r"tf_xla_auto_jit=([1-9])", os.environ.get("TF_XLA_FLAGS", ""))
+    return flags is not None or bool(tf.config.optimizer.get_jit())
 
 
 def _put(row: tf.Variable, index: tf.Tensor, value: tf.Tensor) -> None:

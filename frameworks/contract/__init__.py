@@ -10,6 +10,7 @@ from frameworks.contract.feed import Batch as Batch
 from frameworks.contract.feed import Examples as Examples
 from frameworks.contract.feed import Feed as Feed
 from frameworks.contract.feed import batch_digest as batch_digest
+from frameworks.contract.feed import few_examples as few_examples
 from frameworks.contract.feed import padded_width as padded_width
 from frameworks.contract.matmul import MATMUL_REPEATS as MATMUL_REPEATS
 from frameworks.contract.matmul import MATMUL_SIZES as MATMUL_SIZES
@@ -25,9 +26,12 @@ from frameworks.contract.product import SIZE as SIZE
 from frameworks.contract.product import Product as Product
 from frameworks.contract.product import factors as factors
 from frameworks.contract.readings import AllocatorCounters as AllocatorCounters
+from frameworks.contract.readings import BatchShape as BatchShape
 from frameworks.contract.readings import Curve as Curve
 from frameworks.contract.readings import Effective as Effective
 from frameworks.contract.readings import FoundDevice as FoundDevice
+from frameworks.contract.readings import InForce as InForce
+from frameworks.contract.readings import OptimizerGroup as OptimizerGroup
 from frameworks.contract.recipe import DROPOUT_FIELDS as DROPOUT_FIELDS
 from frameworks.contract.recipe import Architecture as Architecture
 from frameworks.contract.recipe import Device as Device

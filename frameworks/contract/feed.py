@@ -102,8 +102,12 @@ class Feed:
     @property
     def total_batches(self) -> int:
         """Batches that `total_steps` optimizer steps take."""
-        epochs, steps = divmod(self.total_steps, self.steps_per_epoch)
-        return epochs * self.batches_per_epoch + steps * self.recipe.accumulation
+        return self.batches_of(self.total_steps)
+
+    def batches_of(self, steps: int) -> int:
+        """Batches that the first `steps` optimizer steps take."""
+        epochs, rest = divmod(steps, self.steps_per_epoch)
+        return epochs * self.batches_per_epoch + rest * self.recipe.accumulation
 
     def ends_step(self, batch: int) -> bool:
         """Whether batch `batch` (from 0, over all epochs) is the last of its optimizer step."""
@@ -157,3 +161,21 @@ class Feed:
         while True:
             yield from self.epoch(epoch)
             epoch += 1
+
+
+def few_examples(recipe: Recipe, examples: int) -> str | None:
+    """Why no optimizer step can have as many examples as the recipe says; None if it can."""
+    if recipe.batch_size > examples:
+        return (
+            f"recipe asks for batch_size = {recipe.batch_size}, but there are {examples} training "
+            f"examples, so that no batch has so many rows; set batch_size = {examples} or less, or "
+            "train on more examples"
+        )
+    most = -(-examples // recipe.batch_size)
+    if recipe.accumulation > most:
+        return (
+            f"recipe asks for accumulation = {recipe.accumulation}, but an epoch of {examples} "
+            f"training examples has {most} batches of {recipe.batch_size}; set accumulation = "
+            f"{most} or less, or train on more examples"
+        )
+    return None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from frameworks.contract.recipe import Device, Precision
 
+BatchShape = tuple[int, int]  # rows, and tokens that each of them is padded to
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -40,6 +42,35 @@ class AllocatorCounters:
 
 
 @dataclass(frozen=True)
+class OptimizerGroup:
+    """The optimizer's settings for parameters that it treats alike."""
+
+    parameters: tuple[str, ...]  # their names
+    learning_rate: float  # of the next step
+    weight_decay: float
+    beta1: float | None = None  # None: this optimizer has none
+    beta2: float | None = None
+    epsilon: float | None = None
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The recipe as the framework runs it, read from the framework's own objects."""
+
+    attention: str | None  # None: the model has none, or its kernels cannot be seen
+    optimizer: str  # the recipe's word for it; its class where the recipe has no such word
+    groups: tuple[OptimizerGroup, ...]
+    parameters: frozenset[str]  # names of all weights of the model
+    frozen: frozenset[str]  # those that are not trained
+    weight_types: frozenset[str]  # 'float32'
+    max_gradient_norm: float  # that was passed to the clipping; 0: nothing was clipped
+    dropout: Mapping[str, float]  # by layer
+    checkpoint_dropout: frozenset[float]  # the rates that apply if the recipe sets none
+    batches: tuple[BatchShape, ...]  # every batch that was trained on, in order
+    not_compiled: str | None = None  # what was not compiled, why, and what to do about it
+
+
+@dataclass(frozen=True)
 class Effective:
     """Settings read back from the framework after the first step, not copied from the recipe."""
 
@@ -52,3 +83,4 @@ class Effective:
     device: str  # "cpu" or "gpu", and the framework's name for it
     gradient_checkpointing: bool = False
     details: Mapping[str, str | float | bool | None] = field(default_factory=dict)
+    in_force: InForce | None = None  # None: this backend does not read it

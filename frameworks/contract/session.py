@@ -20,7 +20,7 @@ import numpy as np
 
 from frameworks.contract.feed import Examples, Feed
 from frameworks.contract.readings import AllocatorCounters, Curve, Effective, FoundDevice
-from frameworks.contract.recipe import Precision, Recipe
+from frameworks.contract.recipe import Recipe
 from frameworks.contract.start import Start
 from frameworks.contract.step_trace import StepPhase
 from frameworks.contract.watch import Watch
@@ -78,13 +78,9 @@ class Session(ABC):
         """Returns what `spec.record` and `spec.hash_batches` asked to keep."""
 
     @abstractmethod
-    def precision_in_force(self) -> Precision:
-        """Returns the precision that the framework computes in now, asked of it and not taken from
-        the recipe; cheap."""
-
-    @abstractmethod
     def effective(self) -> Effective:
-        """Returns the settings in force. Called after the first step."""
+        """Returns the settings in force, asked of the framework and not taken from the recipe; cheap.
+        Called after the first step, under the memory limit of a probe too, and at the end."""
 
     @abstractmethod
     def weights(self) -> dict[str, np.ndarray]:

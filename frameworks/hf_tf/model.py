@@ -3,7 +3,7 @@ at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -51,6 +51,31 @@ def configuration(spec: SessionSpec) -> AutoConfig:
     if spec.recipe.dropout is not None:
         config.update(dict.fromkeys(DROPOUT_FIELDS[spec.start.architecture], spec.recipe.dropout))
     return config
+
+
+def dropout_rates(model: TFPreTrainedModel) -> dict[str, float]:
+    """The dropout rate of every layer that has one."""
+    layers = [m for m in model.submodules if isinstance(m, tf_keras.layers.Dropout)]
+    return {f"{layer.name} ({i})": float(layer.rate) for i, layer in enumerate(layers)}
+
+
+def checkpoint_dropout(spec: SessionSpec) -> frozenset[float]:
+    """The rates of the checkpoint's config."""
+    config = AutoConfig.from_pretrained(
+        spec.start.folder, local_files_only=True, trust_remote_code=False
+    )
+    rates = [getattr(config, name, None) for name in DROPOUT_FIELDS[spec.start.architecture]]
+    return frozenset(rate for rate in rates if rate is not None)
+
+
+def names(variables: Iterable[tf.Variable]) -> frozenset[str]:
+    """PyTorch's names of the variables."""
+    return frozenset(map(pytorch_name, variables))
+
+
+def sizes(model: TFPreTrainedModel) -> dict[str, int]:
+    """How many numbers every trainable weight has, by PyTorch's names."""
+    return {pytorch_name(v): int(np.prod(v.shape)) for v in model.trainable_weights}
 
 
 def weights(model: TFPreTrainedModel) -> dict[str, np.ndarray]:

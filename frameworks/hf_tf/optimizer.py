@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 from transformers import TFPreTrainedModel
 
-from frameworks.contract import SessionSpec, learning_rate, takes_decay
+from frameworks.contract import OptimizerGroup, SessionSpec, learning_rate, takes_decay
 from frameworks.hf_tf.model import pytorch_name
 from frameworks.hf_tf.recording import Recording
 
@@ -77,7 +77,7 @@ class WholeSteps:
         if not (limit or self.spec.record):
             return grads
         norm = tf.linalg.global_norm(grads)
-        self.recording.step(norm, self.learning_rate)
+        self.recording.step(norm, self.learning_rate, limit)
         if not limit:
             return grads
         factor = tf.minimum(limit / (norm + 1e-6), 1.0)
@@ -163,6 +163,39 @@ class Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, list[float]]:
         return {"rates": self.rates}
+
+
+def word(optimizer: tf_keras.optimizers.Optimizer) -> str:
+    """The recipe's word for the optimizer; its class where the recipe has none."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    for name, kind in BUILDERS.items():
+        if isinstance(inner, kind):
+            return name
+    return f"{type(inner).__module__}.{type(inner).__name__}"
+
+
+def groups(
+    optimizer: tf_keras.optimizers.Optimizer, model: TFPreTrainedModel
+) -> tuple[OptimizerGroup, ...]:
+    """The settings of the parameters with weight decay and of those without, as the next step uses
+    them."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    held = [v for v in model.weights if inner._var_key(v) in inner._index_dict]
+    found: dict[float, list[str]] = {}
+    for variable in held:
+        decay = inner.weight_decay if inner._use_weight_decay(variable) else None
+        found.setdefault(float(decay or 0), []).append(pytorch_name(variable))
+    return tuple(
+        OptimizerGroup(
+            parameters=tuple(names),
+            learning_rate=float(inner._learning_rate(inner.iterations)),
+            weight_decay=decay,
+            beta1=getattr(inner, "beta_1", None),
+            beta2=getattr(inner, "beta_2", None),
+            epsilon=getattr(inner, "epsilon", None),
+        )
+        for decay, names in found.items()
+    )
 
 
 def description(optimizer: tf_keras.optimizers.Optimizer) -> str:

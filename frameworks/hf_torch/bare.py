@@ -46,13 +46,15 @@ def train(
             labels = inputs.pop("labels").long()
             with precision.bare_context(recipe):
                 logits = forward(**inputs).logits
+            recording.forward(logits)
             loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
             scaler.scale(loss / count).backward()
             recording.loss(loss / count)
         if recipe.max_gradient_norm or recording.spec.record:
             scaler.unscale_(optimizer)
-            norm = clip_grad_norm_(model.parameters(), recipe.max_gradient_norm or float("inf"))
-            recording.step(norm, optimizer.param_groups[0]["lr"])
+            limit = recipe.max_gradient_norm or float("inf")
+            norm = clip_grad_norm_(model.parameters(), limit)
+            recording.step(norm, optimizer.param_groups[0]["lr"], limit)
         scale = scaler.get_scale()
         scaler.step(optimizer)
         scaler.update()

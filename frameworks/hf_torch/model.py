@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -54,6 +56,82 @@ def checkpoints_activations(model: PreTrainedModel) -> bool:
     return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
+def attention_of(logits: torch.Tensor) -> str | None:
+    """The attention that computed the logits, by the kernels in their autograd graph: 'sdpa' is one
+    operation or a softmax of its own, 'eager' a plain softmax. None for a compiled model, whose
+    graph is a single node."""
+    seen, waiting = set(), [logits.grad_fn]
+    names = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        names.add(node.name())
+        waiting += [following for following, _ in node.next_functions]
+    if any("ScaledDotProduct" in name or "SafeSoftmax" in name for name in names):
+        return "sdpa"
+    return "eager" if any(name.startswith("SoftmaxBackward") for name in names) else None
+
+
+def dropout_rates(model: PreTrainedModel) -> dict[str, float]:
+    """The dropout rate of every layer that has one."""
+    return {name: m.p for name, m in model.named_modules() if isinstance(m, torch.nn.Dropout)}
+
+
+def checkpoint_dropout(spec: SessionSpec) -> frozenset[float]:
+    """The rates of the checkpoint's config."""
+    config = AutoConfig.from_pretrained(
+        spec.start.folder, local_files_only=True, trust_remote_code=False
+    )
+    rates = [getattr(config, name, None) for name in DROPOUT_FIELDS[spec.start.architecture]]
+    return frozenset(rate for rate in rates if rate is not None)
+
+
+def compiled_graphs() -> int:
+    """How many graphs torch.compile has compiled in this process."""
+    return dynamo_counters("stats").get("unique_graphs", 0)
+
+
+def reached_recompile_limit() -> bool:
+    """Whether torch.compile has stopped to compile for further shapes."""
+    return any("recompile limit" in reason for reason in dynamo_counters("graph_break"))
+
+
+def dynamo_counters(kind: str) -> dict[str, int]:
+    """Counters of torch.compile. It is not imported for them: that takes memory and a second."""
+    utils = sys.modules.get("torch._dynamo.utils")
+    return utils.counters[kind] if utils else {}
+
+
+def not_compiled() -> str:
+    """What torch.compile left uncompiled, why, and what to do about it."""
+    if reached_recompile_limit():
+        return (
+            "torch.compile reached its recompile limit, so that further shapes ran uncompiled; set "
+            "padding = 'max'"
+        )
+    return f"no frame was compiled: {_why_nothing()}"
+
+
+def _why_nothing() -> str:
+    for variable in ("TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE"):
+        if os.environ.get(variable) == "1":
+            return f"{variable} switches torch.compile off; unset it"
+    if torch._dynamo.config.disable:
+        return "torch._dynamo.config.disable switches torch.compile off; remove it"
+    if device() == "cpu":
+        from torch._inductor import cpp_builder, exc
+
+        try:
+            cpp_builder.get_cpp_compiler()
+        except exc.InvalidCxxCompiler:
+            return "no C++ compiler found; install g++"
+    if torch._dynamo.config.suppress_errors:
+        return "TORCHDYNAMO_SUPPRESS_ERRORS hides the error of torch.compile; unset it"
+    return "torch.compile left the model as it is, without an error; read TORCH_LOGS=dynamo"
+
+
 def configuration(spec: SessionSpec) -> AutoConfig:
     """The folder's config under the recipe's dropout."""
     config = AutoConfig.from_pretrained(
@@ -61,6 +139,7 @@ def configuration(spec: SessionSpec) -> AutoConfig:
     )
     config.pad_token_id = spec.train.pad_id
     config.use_cache = False
+    config.gradient_checkpointing = False  # older checkpoints switch it on here
     if spec.recipe.dropout is not None:
         config.update(dict.fromkeys(DROPOUT_FIELDS[spec.start.architecture], spec.recipe.dropout))
     return config

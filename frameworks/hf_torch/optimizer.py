@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel
 from transformers.optimization import Adafactor
 
-from frameworks.contract import Recipe, SessionSpec, learning_rate, takes_decay
+from frameworks.contract import OptimizerGroup, Recipe, SessionSpec, learning_rate, takes_decay
 
 Groups = list[dict[str, object]]
 
@@ -60,6 +60,36 @@ def adam_fields(recipe: Recipe) -> dict[str, object]:
 
 
 BUILDERS = {"adamw": adamw, "adafactor": adafactor, "adamw_8bit": adamw_8bit}
+
+
+def word(optimizer: torch.optim.Optimizer) -> str:
+    """The recipe's word for the optimizer; its class where the recipe has none."""
+    kind = type(optimizer)
+    for name, module, title in (
+        ("adamw", "torch.", "AdamW"),
+        ("adafactor", "transformers.", "Adafactor"),
+        ("adamw_8bit", "bitsandbytes.", "AdamW8bit"),
+    ):
+        if kind.__name__ == title and kind.__module__.startswith(module):
+            return name
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+def groups(optimizer: torch.optim.Optimizer, model: PreTrainedModel) -> tuple[OptimizerGroup, ...]:
+    """The settings of every parameter group, as the next step uses them."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    adam = word(optimizer) in ("adamw", "adamw_8bit")  # others have none that the recipe names
+    return tuple(
+        OptimizerGroup(
+            parameters=tuple(names.get(id(p), "a tensor without a name") for p in group["params"]),
+            learning_rate=float(group["lr"]),
+            weight_decay=group["weight_decay"],
+            beta1=group["betas"][0] if adam else None,
+            beta2=group["betas"][1] if adam else None,
+            epsilon=group["eps"] if adam else None,
+        )
+        for group in optimizer.param_groups
+    )
 
 
 def description(optimizer: torch.optim.Optimizer) -> str:

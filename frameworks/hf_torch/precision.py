@@ -22,6 +22,14 @@ def apply(recipe: Recipe) -> dict[str, bool]:
     return {name: recipe.precision == name for name in ("bf16", "fp16", "tf32")}
 
 
+def set_products(recipe: Recipe) -> None:
+    """Switches a GPU's TF32 as the recipe says, after the Trainer was built: accelerate switches it on
+    for a compiled model, whatever Trainer's argument says. By the old switch, which sets the new one
+    too; PyTorch raises an error where the two differ."""
+    if device() == "gpu":
+        torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tf32"
+
+
 def place() -> str:
     """PyTorch's name for the device."""
     return "cuda" if device() == "gpu" else "cpu"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import torch
 
-from frameworks.contract import Curve, SessionSpec, batch_digest
+from frameworks.contract import BatchShape, Curve, SessionSpec, batch_digest
+from frameworks.hf_torch.model import attention_of
 
 
 class Recording:
@@ -22,18 +23,29 @@ class Recording:
         self._batches = 0  # whose losses have been read
         self._step_losses: list[float] = []
         self._read_norms: list[float] = []
+        self.batches: list[BatchShape] = []  # that were trained on
+        self.attention: str | None = None  # that the first batch ran
+        self.clipped_at = 0.0
 
     def batch(self, inputs: Mapping[str, torch.Tensor]) -> None:
+        self.batches.append(tuple(inputs["input_ids"].shape))
         if self.spec.hash_batches:
             self.digests.append(batch_digest({k: v.cpu().numpy() for k, v in inputs.items()}))
+
+    def forward(self, logits: torch.Tensor) -> None:
+        """A batch's logits, before the backward pass frees their graph."""
+        if len(self.batches) == 1:
+            self.attention = attention_of(logits)
 
     def loss(self, share: torch.Tensor) -> None:
         """A batch's share of its step's loss: its summed loss over the examples of the step."""
         if self.spec.record:
             self.losses.append(share.detach())
 
-    def step(self, norm: torch.Tensor, rate: float) -> None:
-        """The norm of the step's gradient before clipping, and its learning rate."""
+    def step(self, norm: torch.Tensor, rate: float, limit: float) -> None:
+        """The norm of the step's gradient before clipping, its learning rate, and the norm that it
+        was clipped at."""
+        self.clipped_at = limit
         if self.spec.record:
             self.norms.append(norm.detach())
             self.rates.append(rate)

@@ -25,7 +25,7 @@ from frameworks.contract import (
     Effective,
     Examples,
     FoundDevice,
-    Precision,
+    InForce,
     SessionSpec,
     StepPhase,
     Watch,
@@ -55,6 +55,10 @@ class Session(contract.Session):
         memory.limit_memory(spec.memory_limit_bytes)
         self.recording = Recording(spec)
         self._folder = TemporaryDirectory(prefix="ftbench-")  # Trainer insists on one
+        self._graphs = model.compiled_graphs()
+        if spec.recipe.compile:
+            torch._dynamo.reset()  # or what an earlier session compiled would be used
+            model.dynamo_counters("graph_break").clear()
         arguments = training_arguments(spec, self._folder.name)
         self.model = model.build(spec)
         self.optimizer, self.schedule = optimizer.build(spec, self.model)
@@ -66,6 +70,7 @@ class Session(contract.Session):
             compute_loss_func=mean_loss,
         )
         self.trainer.remove_callback(PrinterCallback)
+        precision.set_products(spec.recipe)
         # What the bare loop ran and scaled its losses with, where it did.
         self.bare: torch.nn.Module | None = None
         self.bare_scaler: torch.amp.GradScaler | None = None
@@ -106,8 +111,10 @@ class Session(contract.Session):
             return precision.product(precision.bare_context(self.spec.recipe))
         return precision.product(self.trainer.accelerator.autocast())
 
-    def precision_in_force(self) -> Precision:
-        return self.product().word
+    def compiled(self) -> bool:
+        """Whether torch.compile compiled what this session ran."""
+        compiled = model.compiled_graphs() > self._graphs
+        return compiled and not model.reached_recompile_limit()
 
     def effective(self) -> Effective:
         sizes = {name: p.numel() for name, p in self.model.named_parameters()}
@@ -115,19 +122,45 @@ class Session(contract.Session):
         scaler = self.trainer.accelerator.scaler if self.bare is None else self.bare_scaler
         return Effective(
             precision=product.word,
-            attention=self.model.config._attn_implementation,
-            optimizer=optimizer.description(self.optimizer),
-            compiled=hasattr(
-                self.trainer.model_wrapped if self.bare is None else self.bare, "_orig_mod"
-            ),
+            attention=self.recording.attention or self.model.config._attn_implementation,
+            optimizer=optimizer.description(self.running_optimizer()),
+            compiled=self.compiled(),
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
             device=f"{model.device()}: {self.model.device}",
             gradient_checkpointing=model.checkpoints_activations(self.model),
             details=precision.switches()
             | precision.loss_scaling(scaler)
-            | {"product_bits": product.bits, "threads": float(torch.get_num_threads())},
+            | {"product_bits": product.bits, "threads": float(torch.get_num_threads())}
+            | {"compiled_graphs": float(model.compiled_graphs() - self._graphs)},
+            in_force=self.in_force(),
         )
+
+    def in_force(self) -> InForce:
+        """The recipe as Trainer, or the bare loop, runs it."""
+        running, named = self.running_optimizer(), dict(self.model.named_parameters())
+        return InForce(
+            attention=self.recording.attention,
+            optimizer=optimizer.word(running),
+            groups=optimizer.groups(running, self.model),
+            parameters=frozenset(named),
+            frozen=frozenset(name for name, p in named.items() if not p.requires_grad),
+            weight_types=frozenset(str(p.dtype).removeprefix("torch.") for p in named.values()),
+            max_gradient_norm=self.recording.clipped_at,
+            dropout=model.dropout_rates(self.model),
+            checkpoint_dropout=model.checkpoint_dropout(self.spec),
+            batches=tuple(self.recording.batches),
+            not_compiled=model.not_compiled() if self._compiles_nothing() else None,
+        )
+
+    def running_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer that trains: Trainer wraps it, and could have made another."""
+        if self.bare is not None or self.trainer.optimizer is None:
+            return self.optimizer
+        return getattr(self.trainer.optimizer, "optimizer", self.trainer.optimizer)
+
+    def _compiles_nothing(self) -> bool:
+        return self.spec.recipe.compile and not self.compiled()
 
     def weights(self) -> dict[str, np.ndarray]:
         return model.weights(self.model)
@@ -177,9 +210,20 @@ class FeedTrainer(Trainer):
         self.recording.loss(share)
         return share
 
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        **named: object,
+    ) -> object:
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **named)
+        self.recording.forward(outputs["logits"])
+        return (loss, outputs) if return_outputs else loss
+
     def _clip_and_record(self, *arguments: object) -> torch.Tensor:
         norm = self._clip(*arguments)
-        self.recording.step(norm, self.optimizer.param_groups[0]["lr"])
+        self.recording.step(norm, self.optimizer.param_groups[0]["lr"], float(arguments[1]))
         return norm
 
 

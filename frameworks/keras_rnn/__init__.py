@@ -18,6 +18,9 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
     if recipe.attention is not None:
         reason = "a recurrent network has no attention"
         found.append(Unsupported(NAME, "attention", recipe.attention, reason))
+    if recipe.compile and device == "gpu":
+        reason = "on a GPU its LSTM is a cuDNN kernel, which XLA cannot compile"
+        found.append(Unsupported(NAME, "compile", True, reason))
     if recipe.optimizer == "adamw_8bit":
         reason = "Keras has no optimizer with 8-bit state"
         found.append(Unsupported(NAME, "optimizer", "adamw_8bit", reason))

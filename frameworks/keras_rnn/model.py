@@ -3,7 +3,7 @@ layers of 64 units and the 128-wide embedding are those of Keras's own IMDb exam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
@@ -43,6 +43,27 @@ def build(spec: SessionSpec) -> keras.Model:
     states = keras.layers.Dropout(dropout, seed=spec.recipe.seed + 1)(states)
     logits = keras.layers.Dense(spec.start.label_count, name="classifier")(states)
     return keras.Model(inputs, logits)
+
+
+def dropout_rates(model: keras.Model) -> dict[str, float]:
+    """The dropout rate of every layer that has one."""
+    layers = [m for m in model._flatten_layers() if isinstance(m, keras.layers.Dropout)]
+    return {layer.path: float(layer.rate) for layer in layers}
+
+
+def checkpoint_dropout(spec: SessionSpec) -> frozenset[float]:
+    """No checkpoint says another rate than 0."""
+    return frozenset([0.0])
+
+
+def names(variables: Iterable[keras.Variable]) -> frozenset[str]:
+    """Keras's paths of the variables."""
+    return frozenset(variable.path for variable in variables)
+
+
+def sizes(model: keras.Model) -> dict[str, int]:
+    """How many numbers every trainable weight has, by Keras's paths."""
+    return {v.path: int(np.prod(v.shape)) for v in model.trainable_weights}
 
 
 def weights(model: keras.Model) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import keras
 import tensorflow as tf
 
-from frameworks.contract import SessionSpec, learning_rate, takes_decay
+from frameworks.contract import OptimizerGroup, SessionSpec, learning_rate, takes_decay
 from frameworks.keras_rnn.recording import Recording
 
 
@@ -70,7 +70,7 @@ class WholeSteps:
         if not (limit or self.spec.record):
             return grads
         norm = tf.linalg.global_norm(grads)
-        self.recording.step(norm, self._get_current_learning_rate())
+        self.recording.step(norm, self._get_current_learning_rate(), limit)
         if not limit:
             return grads
         factor = tf.minimum(limit / (norm + 1e-6), 1.0)
@@ -149,6 +149,37 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, list[float]]:
         return {"rates": self.rates}
+
+
+def word(optimizer: keras.optimizers.Optimizer) -> str:
+    """The recipe's word for the optimizer; its class where the recipe has none."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    for name, kind in BUILDERS.items():
+        if isinstance(inner, kind):
+            return name
+    return f"{type(inner).__module__}.{type(inner).__name__}"
+
+
+def groups(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> tuple[OptimizerGroup, ...]:
+    """The settings of the parameters with weight decay and of those without, as the next step uses
+    them."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    held = inner._trainable_variables
+    found: dict[float, list[str]] = {}
+    for variable in held:
+        decay = inner.weight_decay if inner._use_weight_decay(variable) else None
+        found.setdefault(float(decay or 0), []).append(variable.path)
+    return tuple(
+        OptimizerGroup(
+            parameters=tuple(names),
+            learning_rate=float(inner.learning_rate),
+            weight_decay=decay,
+            beta1=getattr(inner, "beta_1", None),
+            beta2=getattr(inner, "beta_2", None),
+            epsilon=getattr(inner, "epsilon", None),
+        )
+        for decay, names in found.items()
+    )
 
 
 def description(optimizer: keras.optimizers.Optimizer) -> str:

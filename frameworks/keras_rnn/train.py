@@ -15,7 +15,7 @@ from frameworks.contract import (
     Effective,
     Examples,
     FoundDevice,
-    Precision,
+    InForce,
     SessionSpec,
     StepPhase,
     Watch,
@@ -58,9 +58,8 @@ class Session(contract.Session):
         return memory.found_device()
 
     def train(self, watch: Watch) -> None:
-        seen = self.recording.batch if self.spec.hash_batches else None
         self.model.fit(
-            data.training_batches(self.spec.feed, seen),
+            data.training_batches(self.recording),
             shuffle=False,
             epochs=1,  # the dataset continues from epoch to epoch by itself
             steps_per_epoch=self.spec.feed.total_batches,
@@ -86,20 +85,19 @@ class Session(contract.Session):
         """The bits that matrix products keep in the loop that trained."""
         return precision.product(self.model, self.compiled())
 
-    def precision_in_force(self) -> Precision:
-        return self.product().word
-
     def compiled(self) -> bool:
         """Whether XLA compiles the loop that trained."""
-        return bool((self.bare.function_spec if self.bare else self.model).jit_compile)
+        if self.bare:
+            return bool(self.bare.function_spec.jit_compile)
+        return self.recording.compiled()
 
     def effective(self) -> Effective:
-        sizes = {name: values.size for name, values in self.weights().items()}
+        sizes = model.sizes(self.model)
         product = self.product()
         return Effective(
             precision=product.word,
             attention="none",
-            optimizer=optimizer.description(self.optimizer),
+            optimizer=optimizer.description(self.running_optimizer()),
             compiled=self.compiled(),
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if "embeddings" in name),
@@ -110,7 +108,29 @@ class Session(contract.Session):
                 "product_bits": product.bits,
                 "threads": float(tf.config.threading.get_intra_op_parallelism_threads()),
             },
+            in_force=self.in_force(),
         )
+
+    def in_force(self) -> InForce:
+        """The recipe as `fit`, or the bare loop, runs it."""
+        running, compiles = self.running_optimizer(), self.spec.recipe.compile
+        return InForce(
+            attention=None,
+            optimizer=optimizer.word(running),
+            groups=optimizer.groups(running, self.model),
+            parameters=model.names(self.model.weights),
+            frozen=model.names(self.model.non_trainable_weights),
+            weight_types=frozenset(tf.as_dtype(v.dtype).name for v in self.model.weights),
+            max_gradient_norm=self.recording.clipped_at,
+            dropout=model.dropout_rates(self.model),
+            checkpoint_dropout=model.checkpoint_dropout(self.spec),
+            batches=self.recording.batches(),
+            not_compiled=self.recording.not_compiled() if compiles else None,
+        )
+
+    def running_optimizer(self) -> keras.optimizers.Optimizer:
+        """The optimizer that trains: Keras wraps it for some policies."""
+        return self.optimizer if self.bare else self.model.optimizer
 
     def weights(self) -> dict[str, np.ndarray]:
         return model.weights(self.model)

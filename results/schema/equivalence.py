@@ -22,6 +22,9 @@ class Trace(Record):
     gradient_norm: list[float]  # global, before clipping
     learning_rate: list[float]
     evaluation_examples: int
+    # Of the first steps, in fp32 and without clipping: their median is the norm at which this training
+    # clipped. None: the profile gave that norm.
+    calibration_norms: list[float] | None = None
     arrays_file: str = ""  # in the same folder: logits and sketches of the weights, .npz
     weights_file: str | None = None  # the weights after training, where the job kept them
 

@@ -30,7 +30,6 @@ evaluation_examples = 32
 steps = 8
 accumulations = [2]
 batch_size = 4
-max_gradient_norm = 0.5
 """
 
 

@@ -31,7 +31,6 @@ evaluation_examples = 160
 [equivalence]
 steps = 20
 accumulations = [1]
-max_gradient_norm = 1.1
 [throughput]
 launches = 2
 rounds = 2

@@ -151,10 +151,14 @@ class Eyes:
 
     def __init__(self, act=None, stop_after: int | None = None) -> None:
         self.begun, self.steps = 0, []
+        self.first_seconds = (0.0, 0.0)
         self.act, self.stop_after = act, stop_after
 
     def begin(self) -> None:
         self.begun += 1
+
+    def first_step(self, seconds: float, check_seconds: float) -> None:
+        self.first_seconds = seconds, check_seconds
 
     def step_end(self, step: int) -> bool:
         self.steps.append(step)

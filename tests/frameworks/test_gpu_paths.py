@@ -65,8 +65,9 @@ class TestTensorFlow:
         import tensorflow as tf
 
         from frameworks._tensorflow import data
+        from frameworks._tensorflow.recording import Recording
 
-        dataset = data.training_batches(make_spec(starts["bert"]).feed, None)
+        dataset = data.training_batches(Recording(make_spec(starts["bert"])))
         assert tf.get_static_value(dataset._buffer_size) == 1
 
     @pytest.mark.parametrize(("cuda", "word"), [(True, "install_cuda"), (False, "without CUDA")])
@@ -136,7 +137,7 @@ class TestPyTorch:
                 recording.loss(shares[batch])
                 if step == 4:  # in the middle of a step too
                     recording.curve()
-            recording.step(torch.tensor(float(step)), 0.1)
+            recording.step(torch.tensor(float(step)), 0.1, 1.0)
             if step == 2:
                 assert recording.curve().loss == [1, 5, 9]
         sizes.clear()

@@ -160,7 +160,7 @@ def coarse_products() -> Iterator[None]:
 
 def refused(backend: str, spec: SessionSpec, role: Role) -> None:
     session, eyes = new_session(backend, spec), Eyes()
-    with pytest.raises(training.PrecisionOverridden, match="'fp32'.*'bf16'"):
+    with pytest.raises(training.RecipeOverridden, match="precision = \"fp32\", but .* in 'bf16'"):
         trained(session, role, eyes)
     assert eyes.begun == 1 and eyes.steps == []
 

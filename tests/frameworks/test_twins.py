@@ -38,6 +38,13 @@ NAMES = {
         "checkpoints_activations": "the same, read back",
         "configuration": "the LSTM has no config.json",
         "pytorch_name": "TensorFlow names the variables of a transformer in its own way",
+        "attention_of": "the models of the others have one attention or none",
+        "compiled_graphs": "PyTorch's compiler may leave a model as it is, XLA must compile its graph",
+        "reached_recompile_limit": "the same",
+        "dynamo_counters": "the same",
+        "not_compiled": "the same; TensorFlow's recording says why",
+        "names": "PyTorch's parameters have their names",
+        "sizes": "the same",
     },
     "optimizer.py": {
         "WholeSteps": "Trainer accumulates and clips outside of the optimizer, fit does neither",
@@ -52,6 +59,7 @@ NAMES = {
     "precision.py": {
         "apply": "Trainer takes arguments ...",
         "applied": "... and Keras a policy that is in force while a model is built",
+        "set_products": "accelerate switches TF32 on again",
         "place": "PyTorch's name of the device",
         "bare_context": "PyTorch's loop opens autocast by itself",
         "bare_scaler": "PyTorch's loop scales losses by itself",
@@ -61,7 +69,6 @@ NAMES = {
         "training_arguments": "Trainer's arguments are an object",
         "mean_loss": "Trainer takes a function ...",
         "MeanLoss": "... and Keras an object",
-        "Session.compiled": "asked for twice in TensorFlow",
     },
 }
 # Their files have the same purpose, and the ways to it share one function.

@@ -73,11 +73,6 @@ def take(examples: Examples, indices: np.ndarray) -> Examples:
     )
 
 
-def take_first(examples: Examples, count: int) -> Examples:
-    """The first `count` examples, or all where there are fewer."""
-    return take(examples, np.arange(min(count, len(examples))))
-
-
 def take_spread(examples: Examples, count: int) -> Examples:
     """`count` examples, evenly spread over all, or all where there are fewer."""
     if count >= len(examples):
@@ -87,6 +82,6 @@ def take_spread(examples: Examples, count: int) -> Examples:
 
 def take_repeated(examples: Examples, count: int) -> Examples:
     """Exactly `count` examples: the first ones, repeated from the start where there are fewer.
-    A batch limit may exceed the data set, and memory does not depend on whether examples
+    A batch may exceed the data set, and neither memory nor speed depends on whether examples
     differ."""
     return take(examples, np.arange(count) % len(examples))

@@ -13,6 +13,7 @@ from benchmarks.harness.equivalence import bounds
 from benchmarks.harness.equivalence.bounds import FIXED, Amounts
 from benchmarks.harness.equivalence.checks import (
     clipped,
+    derived_clipping,
     describe,
     make_checks,
     same_batches,
@@ -60,7 +61,7 @@ def certify(first: Traced, second: Traced, repeats: Sequence[Traced] = ()) -> Ce
         failed_first=failed.name if failed else None,
         likely_cause=likely_cause(failed, checks, first) if failed else None,
         verdict=_verdict(first, epochs, failed, checks),
-        notes=[EXEMPT],
+        notes=[*_clipped_at(first), EXEMPT],
         loss_differences=differences.tolist(),
         repeat=Repeat(backends=[repeat.side.backend for repeat in repeats], times=bounds.TIMES)
         if repeats
@@ -107,7 +108,8 @@ def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
             f"the repeated run is of {backend}, the traces are of "
             f"{first.side.backend} and {second.side.backend}: give a repeat of one of them"
         )
-    recipe = same_recipe({**side.recipe, "precision": "fp32"}, repeat.recipe)
+    derived = derived_clipping(side, repeat)
+    recipe = same_recipe({**side.recipe, "precision": "fp32"}, repeat.recipe, derived)
     starts = [
         (
             same_batches(t, repeat),
@@ -148,6 +150,17 @@ def _when(check: Check, before: bool) -> float:
     if check.step is None:
         return 0 if before else inf
     return 0 if check.name == "batches" and check.step == 1 else check.step
+
+
+def _clipped_at(traced: Traced) -> list[str]:
+    """Where the norm at which gradients were clipped comes from, if the profile did not give it."""
+    norms = traced.trace.calibration_norms
+    if norms is None:
+        return []
+    limit = traced.recipe["max_gradient_norm"]
+    return [
+        f"gradients were clipped at {limit:.3g}, the median norm of the first {len(norms)} steps"
+    ]
 
 
 def _verdict(traced: Traced, epochs: int, failed: Check | None, checks: Sequence[Check]) -> str:

@@ -6,6 +6,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.equivalence.trace import Traced, read_traced
@@ -56,16 +57,20 @@ def repeats_of(
 ) -> list[Measurement]:
     """The fp32 traces of the same trainings as two in a reduced precision. Empty for fp32 itself,
     whose bounds are fixed."""
-    wanted = [
-        (m.job.backend, m.job.task, m.recipe | {"precision": "fp32"})
-        for m in pair
-        if m.recipe["precision"] != "fp32"
-    ]
+    wanted = [_training(m) for m in pair if m.recipe["precision"] != "fp32"]
     return [
         m
         for m in measurements
-        if m.trace is not None and (m.job.backend, m.job.task, m.recipe) in wanted
+        if m.recipe["precision"] == "fp32" and m.trace is not None and _training(m) in wanted
     ]
+
+
+def _training(m: Measurement) -> tuple[str, str, dict[str, Any]]:
+    """What the traces of one training have in common, whatever their precision."""
+    free = {"precision"}
+    if m.trace is not None and m.trace.calibration_norms is not None:
+        free.add("max_gradient_norm")  # each trace took it from its own first steps
+    return m.job.backend, m.job.task, {k: v for k, v in m.recipe.items() if k not in free}
 
 
 def _read(folder: Path, measurement: Measurement) -> Traced:

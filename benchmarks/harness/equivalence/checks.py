@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import inf
+from math import inf, isclose
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.equivalence.bounds import LARGE_START_LOGITS, Amounts
+from benchmarks.harness.equivalence.bounds import GRADIENT_NORM, LARGE_START_LOGITS, Amounts
 from benchmarks.harness.equivalence.compare import (
     compare_labels,
     compare_logits,
@@ -51,7 +51,7 @@ def make_checks(first: Traced, second: Traced, allowed: Amounts) -> Iterator[Che
 
 
 def _before(first: Traced, second: Traced, allowed: Amounts) -> Iterator[Check]:
-    yield same_recipe(first.recipe, second.recipe)
+    yield same_recipe(first.recipe, second.recipe, derived_clipping(first, second))
     yield _whole(first, second)
     yield same_batches(first, second)
     yield tensors_agree("starting weights", allowed, first.arrays.start, second.arrays.start)
@@ -90,10 +90,20 @@ def _after(first: Traced, second: Traced, allowed: Amounts) -> Iterator[Check]:
     yield compare_labels(allowed, one.end_logits, other.end_logits)
 
 
-def same_recipe(one: Mapping[str, Any], other: Mapping[str, Any]) -> Check:
+def derived_clipping(first: Traced, second: Traced) -> bool:
+    """Whether both sides took the norm at which they clip from their own first steps."""
+    return all(t.trace.calibration_norms is not None for t in (first, second))
+
+
+def same_recipe(
+    one: Mapping[str, Any], other: Mapping[str, Any], derived_clipping: bool = False
+) -> Check:
+    """Checks that all fields that decide what is computed are equal. Norms that each side derived are
+    compared by the check of the clipping, after those that say why they differ."""
     # A trace without a field was recorded before the field existed, and used its default.
     one, other = ({"optimizer": "adamw"} | dict(recipe) for recipe in (one, other))
-    names = sorted((one.keys() | other.keys()) - FREE_FIELDS)
+    free = FREE_FIELDS | {"max_gradient_norm"} if derived_clipping else FREE_FIELDS
+    names = sorted((one.keys() | other.keys()) - free)
     differing = [
         f"{name}: {one.get(name)!r} against {other.get(name)!r}"
         for name in names
@@ -183,16 +193,20 @@ def clipped(traced: Traced) -> int:
 
 def _clipping(first: Traced, second: Traced) -> Check:
     """Checks that both sides clipped some steps but not all: otherwise wrong or missing clipping
-    would change nothing."""
+    would change nothing. Norms that they derived agree as gradient norms do."""
     counts = [(clipped(t), len(t.trace.gradient_norm), t) for t in (first, second)]
     count, steps, odd = next((c for c in counts if not 0 < c[0] < c[1]), counts[0])
-    passed = 0 < count < steps
+    limits = [t.recipe.get("max_gradient_norm") or 0.0 for t in (first, second)]
+    unequal = derived_clipping(first, second) and not isclose(*limits, rel_tol=GRADIENT_NORM)
+    passed = 0 < count < steps and not unequal
     where = None
-    if not passed:
-        limit, norms = odd.recipe.get("max_gradient_norm"), odd.trace.gradient_norm or [0.0]
+    if unequal:
+        where = f"the median norms of the first steps differ, {limits[0]:.6g} and {limits[1]:.6g}"
+    elif not passed:
+        norms = odd.trace.gradient_norm or [0.0]
         where = (
             f"{'every' if count else 'no'} step of {odd.side.backend} was clipped at "
-            f"max_gradient_norm {limit}: {'raise' if count else 'lower'} it in the profile's "
+            f"max_gradient_norm {odd.recipe.get('max_gradient_norm')}: set it in the profile's "
             f"[equivalence], such as to the median norm, {median(norms):.2g}"
         )
     return Check(

@@ -132,6 +132,7 @@ class AccuracyResult(_Result):
 class TraceResult(_Result):
     event: Literal["trace_result"] = "trace_result"
     trace: Trace
+    max_gradient_norm: float  # at which it clipped
 
 
 class ProbeResult(_Result):

@@ -75,3 +75,4 @@ class Built:
     session: Session
     seconds: float  # model, optimizer and data, without the framework's import
     before_model_bytes: int | None  # memory jobs only: the high-water mark before it was built
+    calibration_norms: list[float] | None = None  # traces only, see Trace

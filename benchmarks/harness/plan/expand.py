@@ -296,7 +296,8 @@ def _for_question(recipe: Recipe, question: str, profile: Profile, varied: Field
             "batch_size": plan.batch_size,
             "precision": varied.get("precision", "fp32"),
             "dropout": 0.0,
-            "max_gradient_norm": plan.max_gradient_norm,
+            # None: the worker puts the median norm of the first steps here.
+            "max_gradient_norm": plan.max_gradient_norm or recipe.max_gradient_norm,
             "log_interval": 1,
             "schedule": "linear" if recipe.schedule == "constant" else recipe.schedule,
             "warmup_share": recipe.warmup_share or 0.1,

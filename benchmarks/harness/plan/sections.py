@@ -95,8 +95,9 @@ class EquivalencePlan(Section):
     """One trace for each besides fp32, with the first of the accumulations."""
     batch_size: Annotated[int, Field(ge=2)] = 8
     """Examples per forward pass."""
-    max_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Choose it so that some of the steps are clipped: the certificate asks for it."""
+    max_gradient_norm: Annotated[float, Field(gt=0)] | None = None
+    """Norm to which gradients are clipped; none: the median norm of the first steps, so that some of
+    the steps are clipped and some are not."""
     weight_decay: Annotated[float, Field(gt=0)] = 1.0
     """Larger than a normal recipe's, which would be lost in the rounding of the weights."""
     epsilon: Annotated[float, Field(gt=0)] = 1e-6

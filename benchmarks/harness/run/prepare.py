@@ -23,7 +23,7 @@ from benchmarks.harness.machine import budgets, packages
 from benchmarks.harness.machine.device import unsupported_precision
 from benchmarks.harness.plan.plan import JobSpec, Plan
 from frameworks.contract import Device as DeviceKind
-from frameworks.contract import Start, backends
+from frameworks.contract import Start, backends, few_examples
 from results.schema import PLAIN, Device
 
 
@@ -88,6 +88,8 @@ def prepare(
     Errors: UserError for everything that is wrong with checkpoint, data or recipe."""
     excluded = {spec.key.id: excluded_job(spec, inputs.source, device, shared) for spec in specs}
     own = here()
+    could_run = [spec for spec in specs if excluded[spec.key.id] is None]
+    excluded |= _refused_batches(inputs, could_run)
 
     def environment_of(spec: JobSpec) -> Environment:
         missing = packages.missing_packages(spec.key.backend)
@@ -98,6 +100,23 @@ def prepare(
         or _ready(inputs, plan, spec, folder, device, environment_of(spec))
         for spec in specs
     }
+
+
+def _refused_batches(inputs: Inputs, specs: Sequence[JobSpec]) -> dict[str, Excluded]:
+    """The jobs with a batch that the training examples cannot fill, by id: their figures would stand
+    under a batch size that no batch had. A batch limit repeats the examples.
+
+    Errors: UserError where it is every job."""
+    found = {}
+    chosen = [spec for spec in specs if spec.budget is None]
+    for spec in chosen:
+        why = few_examples(spec.recipe, inputs.data(spec.key.task).record.train_examples)
+        if why:
+            found[spec.key.id] = Excluded(spec, "refused", why)
+    if chosen and len(found) == len(specs):
+        first = next(iter(found.values()))
+        raise UserError(f"task {first.spec.key.task}: {first.reason}")
+    return found
 
 
 def check_device(specs: Sequence[JobSpec], device: Device) -> None:

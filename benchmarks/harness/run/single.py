@@ -46,7 +46,9 @@ def run_accuracy(attempt: Attempt) -> Measurement:
 def run_trace(attempt: Attempt) -> Measurement:
     result = attempt.worker.expect(TraceResult)
     attempt.worker.close()
-    return attempt.measurement("ok", payload=result.trace, effective=result.effective)
+    m = attempt.measurement("ok", payload=result.trace, effective=result.effective)
+    recipe = m.recipe | {"max_gradient_norm": result.max_gradient_norm}
+    return m.model_copy(update={"recipe": recipe})
 
 
 SINGLE_JOBS = {"equivalence": run_trace, "memory": run_memory, "accuracy": run_accuracy}

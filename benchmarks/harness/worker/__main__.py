@@ -59,8 +59,11 @@ def build(job: Job, pipe: Pipe) -> Built:
         hash_batches=traced,
         memory_limit_bytes=job.limit.framework_bytes if job.limit else None,
     )
+    norms = None
+    if traced and job.equivalence.max_gradient_norm is None:
+        spec, norms = equivalence.clipping_some(module.Session, spec)
     session: Session = module.Session(spec)
-    return Built(session, time.perf_counter() - began, before)
+    return Built(session, time.perf_counter() - began, before, norms)
 
 
 def backend(job: Job, pipe: Pipe) -> ModuleType:

@@ -25,7 +25,7 @@ from results.schema import Accuracy, CurvePoint, EvaluationPoint, Score
 PROGRESS_SECONDS = 1.0  # between two progress events
 
 
-class TrainingWatch:
+class TrainingWatch(training.JobWatch):
     """Evaluates at the recipe's interval and keeps the best weights if the recipe says so."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
@@ -34,22 +34,22 @@ class TrainingWatch:
         self._sets = {name: load_examples(path) for name, path in job.evaluations.items()}
         self._called = self._last_progress = time.perf_counter()
         self.evaluation_seconds = self.first_step_seconds = 0.0
+        self._check_seconds = 0.0
         self.evaluations: list[EvaluationPoint] = []
         self.steps = 0
         self.best: tuple[float, int, dict[str, np.ndarray]] | None = None
 
-    def begin(self) -> None:
-        pass  # training time counts from the loop's call
-
     @property
     def training_seconds(self) -> float:
-        return time.perf_counter() - self._called - self.evaluation_seconds
+        """From the loop's call, without evaluation and the check of the recipe."""
+        paused = self.evaluation_seconds + self._check_seconds
+        return time.perf_counter() - self._called - paused
+
+    def first_step(self, seconds: float, check_seconds: float) -> None:
+        self.first_step_seconds, self._check_seconds = seconds, check_seconds
 
     def step_end(self, step: int) -> bool:
         self.steps = step
-        if step == 1:
-            self._session.synchronize()
-            self.first_step_seconds = self.training_seconds
         now = time.perf_counter()
         if now - self._last_progress > PROGRESS_SECONDS:
             self._last_progress = now
@@ -118,7 +118,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
         evaluations=watch.evaluations,
         predictions_file=job.predictions.name,
     )
-    return AccuracyResult(accuracy=accuracy, effective=training.effective(session))
+    return AccuracyResult(accuracy=accuracy, effective=training.effective(session, watch.steps))
 
 
 def save_predictions(path: Path, logits: dict[str, np.ndarray], watch: TrainingWatch) -> None:

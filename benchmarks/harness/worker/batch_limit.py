@@ -22,14 +22,11 @@ from benchmarks.harness.worker import training
 from frameworks.contract import Session
 
 
-class StepCounter:
+class StepCounter(training.JobWatch):
     """Counts executed steps."""
 
     def __init__(self) -> None:
         self.steps = 0
-
-    def begin(self) -> None:
-        pass
 
     def step_end(self, step: int) -> bool:
         self.steps = step
@@ -61,13 +58,14 @@ def measure(job: Job, built: Built, pipe: Pipe) -> ProbeResult:
     allocated = session.allocator().peak_allocated_bytes
     pipe.send(ProbeStepsDone(steps=steps))
     pipe.wait_for_command()  # the parent has read the peak of the data segment
-    process_memory.remove_data_limit()  # reading settings back may copy all weights
+    process_memory.remove_data_limit()  # what is read back for the record needs memory too
+    trained = steps if job.limit.phase == "training" else 0
     return ProbeResult(
         steps=steps,
         allocated_bytes=allocated,
         allocated_before_bytes=before,
         data_before_bytes=begun.data if begun else None,
-        effective=training.effective(session),
+        effective=training.effective(session, trained),
     )
 
 
@@ -81,5 +79,5 @@ def take_steps(job: Job, session: Session) -> int:
         return counter.steps
     logits = session.predict(session.spec.train, batch_size=job.recipe.batch_size)
     session.synchronize()
-    training.check_precision(session.precision_in_force(), job.recipe.precision)
+    training.check(session, session.effective(), steps=0)
     return ceil(len(logits) / job.recipe.batch_size)

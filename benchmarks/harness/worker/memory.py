@@ -47,7 +47,7 @@ class PhasePeaks:
         return None if peak is None or self._before is None else peak - self._before
 
 
-class MemoryWatch:
+class MemoryWatch(training.JobWatch):
     """Counts executed steps, reads the peaks after the last one that counts, and then records the
     phases of one more step."""
 
@@ -55,11 +55,10 @@ class MemoryWatch:
         self._last, self._built, self._pipe = job.memory.steps, built, pipe
         self.phases = PhasePeaks(built.session, built.before_model_bytes)
         self.figures = Memory(steps=0)
-
-    def begin(self) -> None:
-        pass
+        self.steps = 0
 
     def step_end(self, step: int) -> bool:
+        self.steps = step
         self._pipe.send(StepEnded(step=step))
         if step == self._last:
             self.figures = read_peaks(self._built, step)
@@ -86,7 +85,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> MemoryResult:
     watch = MemoryWatch(job, built, pipe)
     built.session.reset_peak()
     training.run(job, built.session, watch)
-    effective = training.effective(built.session)
+    effective = training.effective(built.session, watch.steps)
     memory = watch.figures.model_copy(update={"phase_peaks": watch.phases.peaks or None})
     gaps: dict[str, Gap] = {}
     if memory.peak_process_bytes is None:  # the kernel did not let the mark be reset

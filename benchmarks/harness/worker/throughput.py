@@ -14,7 +14,7 @@ import dataclasses
 import json
 import time
 
-from benchmarks.harness.data.examples import load_examples, take_first
+from benchmarks.harness.data.examples import load_examples, take_repeated
 from benchmarks.harness.jobs.events import (
     ThroughputResult,
     TrainingEnded,
@@ -28,24 +28,23 @@ from benchmarks.harness.worker.tokens import StepCounts, count_evaluation, count
 from frameworks.contract import Feed, Session, backends
 
 
-class WindowWatch:
+class WindowWatch(training.JobWatch):
     """Times windows of `k` steps. The loop continues for as long as the parent asks for windows."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._plan, self._session, self._pipe = job.throughput, session, pipe
         self._feed = Feed(session.spec.train, job.recipe)
         self._window_start = 0  # executed steps when the window began
-        self.called = time.perf_counter()  # when the loop was called
-        self._began = self.called
+        self._began = time.perf_counter()
         self.first_step_seconds = 0.0
+        self.steps = 0
 
-    def begin(self) -> None:
-        pass  # the first step is timed from the loop's call, so its start-up counts
+    def first_step(self, seconds: float, check_seconds: float) -> None:
+        self.first_step_seconds = seconds
 
     def step_end(self, step: int) -> bool:
+        self.steps = step
         if step == 1:
-            self._session.synchronize()
-            self.first_step_seconds = time.perf_counter() - self.called
             return self._wait(step)
         if step - self._window_start < self._plan.steps_per_window:
             return False
@@ -72,7 +71,8 @@ def measure(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
     watch = WindowWatch(job, session, pipe)
     training.run(job, session, watch)
     plan, recipe = job.throughput, job.recipe
-    examples = take_first(
+    # Repeated where there are too few: every batch has the rows that the recipe says.
+    examples = take_repeated(
         load_examples(next(iter(job.evaluations.values()))),
         plan.evaluation_batches * recipe.batch_size,
     )
@@ -89,7 +89,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
         first_step_seconds=watch.first_step_seconds,
         model_flops_per_token=model_flops_per_token(job, session),
         matmul_flops_per_second=session.matmul_flops_per_second(),
-        effective=training.effective(session),
+        effective=training.effective(session, watch.steps),
     )
 
 

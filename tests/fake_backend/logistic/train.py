@@ -87,9 +87,6 @@ class Session(contract.Session):
     def effective(self):
         return Effective("fp32", "none", "adamw", False, self._kernel.size, 0, "cpu")
 
-    def precision_in_force(self):
-        return "fp32"
-
     def curve(self):
         return self._curve
 

@@ -17,6 +17,7 @@ from benchmarks.harness.equivalence.trace import Traced
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
+from benchmarks.harness.worker.equivalence import clipping_some
 from frameworks.contract import Session, SessionSpec, Start
 from tests.frameworks.certificates import faults
 from tests.frameworks.certificates.tracing import clean_trace, traced
@@ -67,7 +68,8 @@ def spec(request: pytest.FixtureRequest, start: Start) -> SessionSpec:
     plan = make_plan(Choice(tasks=[TASK], questions=["equivalence"]), profile, [TASK], "")
     recipe = plan.jobs[0].recipe
     examples = make_examples(plan.equivalence.examples(recipe.accumulation), pairs=True)
-    return SessionSpec(recipe, start, examples, record=True, hash_batches=True)
+    spec = SessionSpec(recipe, start, examples, record=True, hash_batches=True)
+    return clipping_some(lambda plain: new_session("hf_torch", plain), spec)[0]
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from benchmarks.harness.equivalence.trace import Traced
-from benchmarks.harness.worker.equivalence import trace
+from benchmarks.harness.worker.equivalence import clipping_some, trace
 from frameworks.contract import Examples, Session, SessionSpec, Start
 from results.schema import Side
 from tests.frameworks.conftest import make_examples, make_spec, new_session
@@ -33,8 +35,10 @@ def traced(
     examples: Examples | None = None,
     spec: SessionSpec | None = None,
 ) -> Traced:
-    """Trains the session. `work` is what it says it did, where a test had it do another."""
-    taken, arrays = trace(session, examples or evaluation(session.spec.start))
+    """Trains the session, without the comparison of the recipe that a job makes first: it would find
+    some faults before the certificate does. `spec` is what it says it did, where a test had it do
+    another."""
+    taken, arrays = trace(session, session.train, examples or evaluation(session.spec.start))
     side = Side(backend=backend, device="this one", versions={}, started_at="now")
     recipe = (spec or session.spec).recipe.model_dump()
     return Traced(side, "tiny", recipe, taken, arrays)
@@ -42,3 +46,11 @@ def traced(
 
 def clean_trace(backend: str, spec: SessionSpec) -> Traced:
     return traced(backend, new_session(backend, spec))
+
+
+def derived_trace(backend: str, spec: SessionSpec) -> Traced:
+    """A trace that clips at the median norm of its own first steps, as a worker takes it."""
+    spec, norms = clipping_some(lambda plain: new_session(backend, plain), spec)
+    found = clean_trace(backend, spec)
+    trace = found.trace.model_copy(update={"calibration_norms": norms})
+    return dataclasses.replace(found, trace=trace)

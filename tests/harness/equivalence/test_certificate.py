@@ -212,8 +212,8 @@ def test_what_was_not_kept_does_not_agree() -> None:
 @pytest.mark.parametrize(
     ("limit", "told"),
     [
-        (2.0, "no step of hf_tf was clipped at max_gradient_norm 2.0: lower it"),
-        (0.4, "every step of hf_tf was clipped at max_gradient_norm 0.4: raise it"),
+        (2.0, "no step of hf_tf was clipped at max_gradient_norm 2.0: set it"),
+        (0.4, "every step of hf_tf was clipped at max_gradient_norm 0.4: set it"),
         (0.0, "no step of hf_tf was clipped"),
     ],
 )
@@ -229,6 +229,21 @@ def test_both_traces_have_to_clip() -> None:
     quiet = made(made_trace(gradient_norm=[0.1] * STEPS), backend="hf_tf")
     failed = {c.name: c.where for c in certify(made(), quiet).checks if not c.passed}
     assert set(failed) == {"gradient norm", "clipping"} and "hf_tf" in str(failed["clipping"])
+
+
+def test_a_norm_that_each_side_derived_may_differ_by_rounding_only() -> None:
+    derived = made_trace(calibration_norms=[0.9, 1.1])
+    one = made(derived)
+    found = certify(one, made(derived, max_gradient_norm=1.00001))
+    assert found.holds, found.verdict
+    assert "gradients were clipped at 1, the median norm of the first 2 steps" in found.notes
+    found = certify(one, made(derived, max_gradient_norm=1.001))
+    assert found.verdict.startswith(
+        "same work: not proven: the median norms of the first steps differ, 1 and 1.001"
+    )
+    for other in (made_trace(), derived):  # one that was given is compared as any field
+        given = dataclasses.replace(made(made_trace(), max_gradient_norm=1.00001))
+        assert certify(made(other), given).failed_first == "recipe"
 
 
 def test_recipes_are_compared_but_for_how_it_is_computed() -> None:

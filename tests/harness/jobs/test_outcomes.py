@@ -62,8 +62,8 @@ NEITHER = [
     "KeyError: 'memory'",
     "RuntimeError: The size of tensor a (512) must match the size of tensor b (128)",
     "RuntimeError: CUDA error: device-side assert triggered",
-    "PrecisionOverridden: precision 'fp32' is in the recipe, but after the first step the framework "
-    "runs in 'tf32': remove the setting that overrides it",
+    "RecipeOverridden: recipe asks for precision = 'fp32', but the framework computes in 'tf32'; "
+    "remove the setting that overrides it",
     "InvalidArgumentError: Graph execution error:\n\nindices[0,0] = 40000 is not in [0, 30522)",
     "OSError: [Errno 28] No space left on device",
     "InductorError: NoTritonConfigsError: No valid triton configs. OutOfMemoryError: out of resource: "

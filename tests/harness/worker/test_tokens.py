@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness.data.examples import take_first
+from benchmarks.harness.data.examples import take_repeated
 from benchmarks.harness.worker.tokens import count_evaluation, count_steps
 from frameworks.contract import Examples, Feed, Recipe
 
@@ -60,7 +60,7 @@ def test_evaluation_counts_every_example_once() -> None:
     assert counted.padded_tokens == 2 * 9 + 2 * 4 + 1 * 4
 
 
-def test_head_cuts_whole_examples() -> None:
-    examples = take_first(make_examples([3, 9, 1]), 2)
+def test_examples_are_repeated_where_there_are_too_few() -> None:
+    examples = take_repeated(make_examples([3, 9, 1]), 2)
     assert (len(examples), len(examples.ids), list(examples.lengths)) == (2, 12, [3, 9])
-    assert len(take_first(examples, 99)) == 2
+    assert list(take_repeated(examples, 5).lengths) == [3, 9, 3, 9, 3]
