@@ -24,7 +24,7 @@ from benchmarks.harness.tune.trial import Trial
 from results.schema import JobKey, Tuning
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, start
-from tests.harness.checkpoints.test_checkpoints import base_folder
+from tests.harness.checkpoints.model_folder import base_folder
 
 Profile = Callable[..., Path]
 

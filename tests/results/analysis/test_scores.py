@@ -16,7 +16,7 @@ from results.analysis.accuracy import (
 )
 from results.analysis.groups import Entry, groups
 from results.schema import Accuracy
-from tests.results.test_compare import accuracy_group, kept
+from tests.results.analysis.test_compare import accuracy_group, kept
 
 
 def test_accuracy_over_seeds() -> None:

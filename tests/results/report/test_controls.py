@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from results.analysis.controls import noise_pairs
 from results.analysis.speed import speed_ratio
-from results.report import table
-from results.schema import Throughput
+from results.report import render, table
+from results.schema import Measurement, Throughput
 from tests.results import samples
+from tests.results.races import TITLES, entries, speeds, timed
 from tests.results.samples import measurement, window
-from tests.results.test_controls import TITLES, entries, report, speed_section, speeds, timed
+
+
+def report(make_run: Callable[..., Path], measurements: Sequence[Measurement]) -> str:
+    return render([make_run(measurements)], titles=TITLES).markdown.read_text("utf-8")
+
+
+def speed_section(markdown: str) -> str:
+    return markdown.split("## How fast?")[1].split("\n## ")[0]
 
 
 def test_the_report_shows_overhead_and_pair_and_no_control_as_a_backend(

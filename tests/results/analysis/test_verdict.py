@@ -11,8 +11,8 @@ from results.analysis.speed import Rate, Ratio, rate
 from results.analysis.verdict import Verdict, claims_text, judge_rates, rival, surviving
 from results.report.view import Run, View
 from results.schema import Measurement, Throughput
+from tests.results.races import TITLES, timed
 from tests.results.samples import measurement, window
-from tests.results.test_controls import TITLES, timed
 
 SHAKY = (1.0, 1.06, 0.95, 1.02, 0.97, 1.0)
 STEADY = (1.0, 1.002, 0.999, 1.001, 0.998, 1.0)

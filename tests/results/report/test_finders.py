@@ -6,8 +6,8 @@ import pytest
 
 from results.analysis.limits import finder_summaries
 from results.schema import Finder
+from tests.results.report.test_limits import MakeRun, both, limits, line, section
 from tests.results.sample_limits import limit_measurement
-from tests.results.test_limits import MakeRun, both, limits, line, section
 
 
 def test_finders_are_judged_by_the_proof(make_run: MakeRun) -> None:

@@ -21,7 +21,7 @@ from results.schema import (
     comparison,
 )
 from tests.results import sample_limits, samples
-from tests.results.test_equivalence import certificate
+from tests.results.report.test_equivalence import certificate
 
 KEY = {"backend": "hf_torch", "task": "imdb", "question": "throughput"}
 

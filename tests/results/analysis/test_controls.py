@@ -1,9 +1,6 @@
-"""The overhead of a loop and the A/A pair of a race: laws, and what the report makes of them."""
+"""The overhead of a loop and the A/A pair of a race: laws."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,51 +8,10 @@ from hypothesis import strategies as st
 
 from results.analysis.compare import compare
 from results.analysis.controls import noise_pairs, overheads
-from results.analysis.groups import Entry
-from results.analysis.speed import SpeedRow
-from results.report import render
-from results.schema import Launch, Measurement, Role
-from tests.results import samples
+from tests.results.races import entries, timed
 from tests.results.samples import measurement, window
 
-TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
 rates = st.lists(st.floats(0.01, 1e3), min_size=1, max_size=12)
-
-
-def timed(
-    backend: str,
-    values: Sequence[float],
-    role: Role = "framework",
-    race: str | None = None,
-    rounds: int | None = None,
-    **changes: object,
-) -> Measurement:
-    """One window of every rate: the rounds of one launch or, with `rounds`, of several."""
-    places = [divmod(i, rounds or len(values)) for i in range(len(values))]
-    windows = [window(v, r, launch=n) for v, (n, r) in zip(values, places, strict=True)]
-    launches = [
-        Launch(number=n, build_seconds=3.2, first_step_seconds=2.5)
-        for n in range(places[-1][0] + 1)
-    ]
-    throughput = samples.throughput(1.0).model_copy(
-        update={
-            "windows": windows,
-            "race": race,
-            "launches": launches,
-            "warmup": [],
-            "evaluation_windows": [],
-        }
-    )
-    return measurement(backend, "imdb", "throughput", throughput=throughput, role=role, **changes)
-
-
-def entries(*measurements: Measurement) -> list[Entry]:
-    return [Entry("a", m) for m in measurements]
-
-
-def speeds(*measurements: Measurement) -> list[SpeedRow]:
-    (rows,) = compare(entries(*measurements))
-    return [row.speed for row in rows if row.speed]
 
 
 @given(rates, st.floats(0.5, 4.0))
@@ -158,11 +114,3 @@ def test_a_varied_recipe_pairs_like_with_like() -> None:
 )
 def test_what_disturbed_a_window(load: dict[str, object], words: list[str]) -> None:
     assert window(1.0, **load).load.disturbances == words
-
-
-def report(make_run: Callable[..., Path], measurements: Sequence[Measurement]) -> str:
-    return render([make_run(measurements)], titles=TITLES).markdown.read_text("utf-8")
-
-
-def speed_section(markdown: str) -> str:
-    return markdown.split("## How fast?")[1].split("\n## ")[0]
