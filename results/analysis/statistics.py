@@ -173,32 +173,3 @@ def _some(values: Sequence[float]) -> np.ndarray:
     if not len(sample) or not np.isfinite(sample).all():
         raise ValueError(f"no finite values: {values!r}")
     return sample
-
-
-def mean_difference(differences: Sequence[float]) -> Estimate:
-    """Mean over examples of how much more often one of two classifiers is right, from -1 to 1 each:
-    a mean over seeds. The interval is that of `paired_difference`, which it is for a single seed;
-    it is about other examples, not about other seeds."""
-    sample = _some(differences)
-    padded = len(sample) + 2
-    middle = float(sample.sum()) / padded
-    half = Z * sqrt(((float((sample**2).sum()) + 1) / padded - middle**2) / padded)
-    return Estimate(
-        float(sample.mean()), Interval(max(-1.0, middle - half), min(1.0, middle + half))
-    )
-
-
-def mean_over_seeds(differences: np.ndarray) -> Estimate:
-    """Mean of (seeds, examples) differences between two trainings per seed, on the same examples.
-    The variances over seeds and over examples are added, so that the interval is about other seeds
-    and other examples; Student's t with the seeds' degrees of freedom. No interval for one seed."""
-    seeds, examples = differences.shape
-    value = float(differences.mean())
-    if seeds < 2:
-        return Estimate(value, None)
-    of_seeds = float(differences.mean(axis=1).var(ddof=1)) / seeds
-    # As in `paired_difference`: one more example of either sign, so that none is certain.
-    padded = np.concatenate([differences.mean(axis=0), [1 / seeds, -1 / seeds]])
-    of_examples = float(padded.var()) / examples
-    half = student_t(seeds - 1) * sqrt(of_seeds + of_examples)
-    return Estimate(value, Interval(max(-1.0, value - half), min(1.0, value + half)))

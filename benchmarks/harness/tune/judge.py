@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from results.analysis.evidence import crossed_mean
 from results.analysis.speed import Ratio, rate, speed_ratio
-from results.analysis.statistics import Interval, mean_over_seeds
+from results.analysis.statistics import Interval
 from results.schema import Measurement, Throughput, TuningAccuracy, Verdict
 
 FEWEST_ROUNDS = 3  # of a race before it may end early
@@ -77,15 +78,15 @@ def compare_accuracy(
     scored = [m.accuracy for m in plain if m.accuracy]
     name = next(iter(scored[0].scores))
     correct = [np.array([_correct(folder, m, name) for m in side]) for side in (plain, tuned)]
-    difference = mean_over_seeds(correct[1].astype(float) - correct[0])
-    interval = difference.interval
+    differences = correct[1].astype(float) - correct[0]
+    interval = crossed_mean(differences).interval() if len(differences) > 1 else None
     return TuningAccuracy(
         evaluation_set=name,
         examples=correct[0].shape[1],
         seeds=[one.seed for one in scored],
         plain=float(correct[0].mean()),
         tuned=float(correct[1].mean()),
-        difference=difference.value,
+        difference=float(differences.mean()),
         difference_low=interval.low if interval else None,
         difference_high=interval.high if interval else None,
         margin=margin,

@@ -26,7 +26,7 @@ from results.analysis.speed import FEWEST_LAUNCHES
 from results.schema import Tuning, TuningAccuracy, TuningDropped, TuningStep
 
 LAUNCHES = 6  # of a race whose profile has too few for an interval over launches
-FEWEST_SEEDS = 3  # for an interval of an accuracy over seeds
+SEEDS = 3  # of an accuracy whose profile has fewer: for an interval over seeds
 
 
 class NoWinner(Exception):
@@ -44,12 +44,12 @@ def plan_for(plan: Plan, say: Callable[[str], None]) -> Plan:
         )
         speed = speed.model_copy(update={"launches": LAUNCHES})
     jobs = list(plan.jobs)
-    if len(jobs) < FEWEST_SEEDS:
+    if len(jobs) < SEEDS:
         say(
-            f"each recipe is trained with {FEWEST_SEEDS} seeds instead of the profile's {len(jobs)}, "
+            f"each recipe is trained with {SEEDS} seeds instead of the profile's {len(jobs)}, "
             "because an accuracy is judged over seeds"
         )
-    while len(jobs) < FEWEST_SEEDS:
+    while len(jobs) < SEEDS:
         jobs.append(_with_seed(jobs[-1], jobs[-1].recipe.seed + 1))
     return plan.model_copy(
         update={

@@ -79,22 +79,6 @@ def test_holm_by_hand() -> None:
     assert s.holm([0.03, 0.02]) == [True, True] and s.holm([0.03, 0.04]) == [False, False]
 
 
-def test_an_accuracy_is_about_other_seeds_and_other_examples() -> None:
-    """Two hundred studies of three seeds, whose true difference is 0."""
-    generator, hits = np.random.default_rng(3), 0
-    for _ in range(400):
-        of_seeds = generator.normal(0, 0.01, (3, 1))
-        draws = generator.random((3, 800))
-        differences = (draws < 0.05 + of_seeds / 2).astype(float) - (draws > 0.95 + of_seeds / 2)
-        interval = s.mean_over_seeds(differences).interval
-        assert interval
-        hits += interval.low <= 0 <= interval.high
-    assert hits / 400 >= 0.94
-    assert s.mean_over_seeds(np.zeros((1, 50))).interval is None
-    none_differ = s.mean_over_seeds(np.zeros((3, 50))).interval
-    assert none_differ and none_differ.low < 0 < none_differ.high  # 50 examples show no equality
-
-
 def test_one_value_has_no_interval_of_its_mean() -> None:
     assert s.mean_estimate([3.0]).interval is None
 
@@ -211,13 +195,3 @@ def test_the_f1_interval_holds_the_score(seed: int) -> None:
     interval = s.macro_f1_interval(labels, said, 3)
     assert interval.low <= s.macro_f1(labels, said, 3) <= interval.high
     assert 0.03 < interval.width < 0.15
-
-
-@given(counts, counts, st.integers(1, 1000))
-def test_a_mean_difference_of_one_seed_is_the_paired_one(a: int, b: int, rest: int) -> None:
-    mean = s.mean_difference([1.0] * a + [-1.0] * b + [0.0] * rest)
-    paired = s.paired_difference(a, b, a + b + rest)
-    assert mean.interval and paired.interval
-    assert (mean.value, mean.interval.low, mean.interval.high) == pytest.approx(
-        (paired.value, paired.interval.low, paired.interval.high)
-    )
