@@ -235,8 +235,9 @@ def _sentence(verdict: Verdict, titles: Mapping[str, str]) -> str:
             f"{leaders} are equally fast to within {100 * verdict.margin:g} %, in {measured} "
             f"({ratios})"
         )
+    which = "faster" if len(verdict.leaders) == 2 else "fastest"
     return (
-        f"which of {leaders} is fastest cannot be told with {measured} ({ratios}){_advice(verdict)}"
+        f"which of {leaders} is {which} cannot be told with {measured} ({ratios}){_advice(verdict)}"
     )
 
 
@@ -254,8 +255,8 @@ def _ratio_words(verdict: Verdict, names: Mapping[str, str]) -> str:
 def _advice(verdict: Verdict) -> str:
     if verdict.launches == 1:
         return (
-            f"; one launch names a winner from {FEWEST_ROUNDS} rounds on, if the whole interval "
-            f"lies above {ONE_LAUNCH_LEAD:g}"
+            f"; one launch names a winner only with {FEWEST_ROUNDS} rounds or more, and only if "
+            f"the whole interval lies above {ONE_LAUNCH_LEAD:g}"
         )
     if verdict.needed is None:
         return f"; at least {FEWEST_LAUNCHES} are needed"

@@ -56,7 +56,7 @@ def test_a_rival_that_is_not_shown_to_be_slower_takes_the_claim_away() -> None:
     )
     assert verdict.kind == "undecided" and verdict.leaders == ("a", "c") and verdict.p_value is None
     assert verdict.sentence().startswith(
-        "which of a and c is fastest cannot be told with 6 launches"
+        "which of a and c is faster cannot be told with 6 launches"
     )
 
 
