@@ -9,7 +9,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -18,9 +17,10 @@ import pytest
 from benchmarks.harness.cli.choices import plan_from_options
 from benchmarks.harness.cli.options import add_options
 from benchmarks.harness.cli.report import backend_titles, problems, render
-from benchmarks.harness.errors import UserError
+from benchmarks.harness.errors import UserError, check_decoded
 from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
+from benchmarks.harness.machine.paths import output_folder
 from benchmarks.harness.plan.plan import JobSpec, work_of
 from benchmarks.harness.run.environments import later_environments
 from benchmarks.harness.run.folder import RunFolder
@@ -52,15 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{EVALUATION}: only for jobs that evaluate too")
     if not hasattr(config.option, "compare_finders"):  # `pytest .` has read its options already
         return
+    if not config.pluginmanager.hasplugin("benchmark"):
+        raise pytest.UsageError(
+            "ftbench: needs the plugin pytest-benchmark: leave out -p no:benchmark"
+        )
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError(
             "ftbench: -n: benchmarks that run at the same time disturb each other: leave -n out"
         )
     try:
         command = ["pytest", *map(str, config.invocation_params.args)]
+        check_decoded(command)
         plan = plan_from_options(config.getoption, command)
         make = RunFolder.shared if os.environ.get(JOIN) else RunFolder.new
-        config.stash[FOLDER] = make(Path(config.getoption("results")), plan)
+        config.stash[FOLDER] = make(output_folder("--results", config.getoption("results")), plan)
     except UserError as error:
         pytest.exit(f"ftbench: {error}", returncode=2)
 
@@ -304,7 +309,9 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: An
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_compare_machine_info(config: pytest.Config, compared_benchmark: Any) -> None:
     """Refuses a comparison of different work, before anything is measured."""
-    saved = compared_benchmark["machine_info"].get("ftbench_work", {})
+    if FOLDER not in config.stash:
+        return
+    saved = (compared_benchmark.get("machine_info") or {}).get("ftbench_work", {})
     for job, work in work_of(config.stash[FOLDER].plan).items():
         for name, value in work.items():
             if name in saved.get(job, {}) and saved[job][name] != value:

@@ -2,7 +2,12 @@
 they have no deadline, since workers share the machine. `--hypothesis-profile=default` looks for
 new examples."""
 
+import os
+
 from hypothesis import settings
+
+# Mutated inputs that each such test tries; FTBENCH_FUZZ=2000 searches longer.
+EXAMPLES = int(os.environ.get("FTBENCH_FUZZ", "60"))
 
 settings.register_profile("ftbench", derandomize=True, deadline=None)
 settings.load_profile("ftbench")

@@ -34,6 +34,7 @@ HEAVY = {
     "pandas",
     "huggingface_hub",
 }
+PACKAGES = ("benchmarks", "frameworks", "ftbench", "results")
 NOT_SHIPPED = {"runs", "published", "__pycache__"}
 
 IMPORT_OF_THE_COMMAND_LINE = """
@@ -89,9 +90,9 @@ def test_every_data_file_of_the_packages_is_shipped():
         path
         for package, globs in patterns.items()
         for glob in globs
-        for path in (ROOT / package.replace(".", "/")).glob(glob)
+        for path in (ROOT / package.removeprefix("ftbench.").replace(".", "/")).glob(glob)
     }
-    for package in ("benchmarks", "frameworks", "results"):
+    for package in PACKAGES:
         for folder, folders, files in os.walk(ROOT / package):
             folders[:] = [name for name in folders if name not in NOT_SHIPPED]
             for name in files:
@@ -101,7 +102,7 @@ def test_every_data_file_of_the_packages_is_shipped():
 
 
 def test_every_folder_of_the_packages_is_a_package():
-    for package in ("benchmarks", "frameworks", "results"):
+    for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             assert (path.parent / "__init__.py").exists(), f"{path.parent} is not found by setup"
 
@@ -124,7 +125,7 @@ def test_the_command_line_imports_little_and_quickly():
 
 def test_the_console_script_is_there():
     module, _, function = PROJECT["project"]["scripts"]["ftbench"].partition(":")
-    source = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text("utf-8")
+    source = (ROOT / module / "__init__.py").read_text("utf-8")
     assert f"def {function}(" in source
 
 
@@ -139,7 +140,7 @@ def test_pre_commit_has_the_linters_version():
     }
 
 
-@pytest.mark.parametrize("package", ["benchmarks", "frameworks", "results"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_the_packages_say_that_they_are_typed(package):
     assert (ROOT / package / "py.typed").is_file()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 from collections.abc import Iterable
 
 LONGEST_REASON = 300  # characters of another library's message that are shown
@@ -28,6 +29,17 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return " " if character in "\t\r" else character.encode("unicode_escape").decode("ascii")
+
+
+def check_decoded(arguments: Iterable[str]) -> None:
+    """Raises UserError for an argument with bytes that this locale cannot decode: such a name can be
+    neither shown nor recorded."""
+    for argument in arguments:
+        if not argument.isascii() and any("\ud800" <= c <= "\udfff" for c in argument):
+            raise UserError(
+                f"argument {argument!r} has bytes that are not {sys.getfilesystemencoding()}: rename "
+                "the file or folder, or choose a UTF-8 locale (LC_ALL=C.UTF-8)"
+            )
 
 
 def first_line(error: BaseException) -> str:

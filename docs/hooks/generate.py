@@ -13,6 +13,7 @@ import dataclasses
 import inspect
 import json
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the packages of this checkout
 
 from benchmarks.harness.cli.options import OPTIONS
 from benchmarks.harness.cli.parser import make_parser

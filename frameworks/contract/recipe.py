@@ -33,11 +33,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Recipe(BaseModel):
     """Everything that decides the optimisation. Every backend honours every field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Annotated[int, Field(ge=1, lt=2**31)] = 16
     """Examples per forward pass."""
-    accumulation: Annotated[int, Field(ge=1)] = 1
+    accumulation: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Forward passes per optimizer step."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-5
     """The highest learning rate, reached at the end of the warm-up."""
@@ -55,13 +55,13 @@ class Recipe(BaseModel):
     """AdamW's epsilon, added after the bias correction."""
     max_gradient_norm: Annotated[float, Field(ge=0)] = 1.0
     """Global norm to which gradients are clipped; 0 turns clipping off."""
-    epochs: Annotated[int, Field(ge=1)] | None = 1
+    epochs: Annotated[int, Field(ge=1, lt=2**31)] | None = 1
     """Passes over the training examples."""
-    steps: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     """Optimizer steps; overrides `epochs`."""
     precision: Precision = "fp32"
     """Precision of the computation. `fp32` means that TF32 is off."""
-    length: Annotated[int, Field(ge=4)] = 128
+    length: Annotated[int, Field(ge=4, lt=2**31)] = 128
     """Longest sequence in tokens, special tokens included. Longer texts are cut."""
     padding: Literal["max", "longest", "buckets"] = "max"
     """Pad to `length`, to the longest example of the batch, or to buckets of similar lengths."""
@@ -69,9 +69,9 @@ class Recipe(BaseModel):
     """Dropout rate; none: the rates of the checkpoint."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
     """Seed of the order of the examples, of a new classification head, and of dropout."""
-    evaluation_interval: Annotated[int, Field(ge=0)] = 0
+    evaluation_interval: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Optimizer steps between evaluations; 0: only at the end."""
-    log_interval: Annotated[int, Field(ge=1)] = 1
+    log_interval: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Optimizer steps between two points of the learning curve."""
     keep_best: Literal["accuracy", "macro_f1", "loss"] | None = None
     """Score that selects the weights to keep; none: keep the last ones. Needs

@@ -10,8 +10,8 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from benchmarks.harness.data.tasks import user_path
 from benchmarks.harness.errors import UserError, first_line
+from benchmarks.harness.machine.paths import user_path
 
 
 def cache_folder() -> Path:

@@ -27,8 +27,8 @@ from benchmarks.harness.checkpoints.tokenizers import (
 )
 from benchmarks.harness.checkpoints.vocabulary import write_vocabulary
 from benchmarks.harness.checkpoints.weights import weight_files, weights_digest
-from benchmarks.harness.data.tasks import user_path
 from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.machine.paths import user_path
 from frameworks.contract import Architecture, backends
 from results.schema import Checkpoint
 

@@ -30,7 +30,35 @@ _WIDTH_AND_HEADS: dict[Architecture, tuple[str, str]] = {
     "distilbert": ("dim", "n_heads"),
     "gpt2": ("n_embd", "n_head"),
 }
+_ACTIVATION: dict[Architecture, str] = {
+    "bert": "hidden_act",
+    "distilbert": "activation",
+    "gpt2": "activation_function",
+}
 _NUMBER = re.compile(r".*(dropout|_prob|_pdrop|_eps|_epsilon|initializer_range)$")
+_RATE = re.compile(r".*(dropout|_prob|_pdrop)$")
+# Settings that change the model, with the value that every backend can follow.
+_ONLY: dict[str, Any] = {
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "pruned_heads": {},
+    "chunk_size_feed_forward": 0,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "reorder_and_upcast_attn": False,
+}
+_ACTIVATIONS = (
+    "gelu",
+    "gelu_new",
+    "gelu_fast",
+    "quick_gelu",
+    "relu",
+    "silu",
+    "swish",
+    "mish",
+    "tanh",
+)
 _GENERIC = re.compile(r"label_(\d+)")  # what transformers calls labels without names
 
 
@@ -43,7 +71,16 @@ def read_config(folder: Path, name: str) -> Config:
                 f"checkpoint {name!r} is an adapter (adapter_config.json), not a model: merge it "
                 "into its base model and use that folder"
             )
-        raise UserError(f"checkpoint {name!r} is not a model: {str(folder)!r} has no config.json")
+        inner = sorted(str(path.parent) for path in folder.glob("*/config.json"))
+        hint = f"; use one of its folders: {', '.join(inner[:5])}" if inner else ""
+        raise UserError(
+            f"checkpoint {name!r} is not a model: {str(folder)!r} has no config.json{hint}"
+        )
+    if (folder / "adapter_config.json").is_file():
+        raise UserError(
+            f"checkpoint {name!r} has an adapter beside the model (adapter_config.json): merge it "
+            "into the model, or remove that file"
+        )
     config = read_json(path, name)
     if not isinstance(config, dict):
         raise UserError(f"checkpoint {name!r}: {str(path)!r} is not a JSON object")
@@ -77,6 +114,18 @@ def check_config(architecture: Architecture, config: Config, name: str) -> None:
     for field, value in config.items():
         if _NUMBER.match(field) and value is not None and not _is_number(value):
             raise refuse(field, "a number")
+        if _RATE.match(field) and value is not None and not 0 <= value <= 1:
+            raise refuse(field, "from 0 to 1")
+        if field in _ONLY and value is not None and value != _ONLY[field]:
+            raise refuse(field, f"{_ONLY[field]!r}: other models are not supported")
+    activation = _ACTIVATION[architecture]
+    if config.get(activation, "gelu") not in _ACTIVATIONS:
+        raise refuse(activation, f"one of {', '.join(_ACTIVATIONS)}")
+    if config.get("quantization_config"):
+        raise UserError(
+            f"checkpoint {name!r} is quantized (quantization_config in config.json): use the model "
+            "that it was made from"
+        )
     width, heads = _WIDTH_AND_HEADS[architecture]
     if width in config and heads in config and config[width] % config[heads]:
         raise refuse(width, f"a multiple of {heads} ({config[heads]})")
@@ -120,6 +169,8 @@ def _token(config: Config, field: str, default: int, vocabulary: int, name: str)
 def config_labels(config: Config) -> tuple[str, ...] | None:
     """The labels of a trained head in the order of its rows; None if config.json has none."""
     labels = config.get("id2label")
+    if labels is None and isinstance(config.get("label2id"), dict):
+        labels = {str(number): name for name, number in config["label2id"].items()}
     if not isinstance(labels, dict):
         return None
     names = [labels.get(str(i)) for i in range(len(labels))]

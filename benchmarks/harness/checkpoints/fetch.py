@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.tokenizers import FILES as TOKENIZER_FILES
 from benchmarks.harness.errors import UserError, download_reason
+from benchmarks.harness.machine.modules import module_command
 from frameworks import contract
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -142,14 +142,14 @@ def hub_folder(
     model: HubModel, name: str, *, allow_pickle: bool, files: Sequence[str] = _MODEL_FILES
 ) -> Path:
     """Downloads the model's files from the hub, unless they are in the hub's local cache."""
-    import huggingface_hub
-
-    # Its messages about retries do not belong on the terminal.
-    huggingface_hub.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     patterns = [*files, *(["pytorch_model.bin"] if allow_pickle else [])]
     if "model.safetensors" in files:
         patterns += _SHARDS
     try:
+        import huggingface_hub  # fails for variables such as HF_HUB_DOWNLOAD_TIMEOUT=abc
+        from huggingface_hub.utils import logging
+
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call] # or it shows its retries
         return Path(
             huggingface_hub.snapshot_download(
                 model.repository, revision=model.revision, allow_patterns=patterns
@@ -166,11 +166,14 @@ def hub_folder(
 
 def find_cached_model(model: HubModel) -> Path | None:
     """The model's folder in the hub's local cache, if it contains the tokenizer."""
-    import huggingface_hub
+    try:
+        import huggingface_hub
 
-    found = huggingface_hub.try_to_load_from_cache(
-        model.repository, "tokenizer.json", revision=model.revision
-    )
+        found = huggingface_hub.try_to_load_from_cache(
+            model.repository, "tokenizer.json", revision=model.revision
+        )
+    except (OSError, ValueError, ImportError):  # a cache folder or variable that cannot be used
+        return None
     return Path(found).parent if isinstance(found, str) else None
 
 
@@ -179,10 +182,11 @@ def unpickled_folder(folder: Path, name: str, *, allow_pickle: bool) -> Path:
     separate process."""
     pickle = folder / "pytorch_model.bin"
     if not pickle.is_file():
+        there = ", ".join(sorted(path.name for path in folder.iterdir())[:12])
         raise UserError(
             f"checkpoint {name!r} has no weights in {str(folder)!r}: model.safetensors "
             "is missing (a pickle, pytorch_model.bin, is read with "
-            "--allow-pickle)"
+            f"--allow-pickle); it contains: {there}"
         )
     if not allow_pickle:
         raise UserError(
@@ -205,16 +209,13 @@ def unpickled_folder(folder: Path, name: str, *, allow_pickle: bool) -> Path:
 
 def _unpickle(source: Path, target: Path, name: str) -> None:
     converters = filter(None, (b.weights_converter for b in contract.backends().values()))
-    command = [sys.executable, "-m", next(converters), str(source), str(target)]
-    root = str(Path(contract.__file__).parents[2])
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    command = module_command(next(converters), str(source), str(target))
     done = subprocess.run(
         command,
         capture_output=True,
         text=True,
         timeout=UNPICKLE_SECONDS,
         stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": path},
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no error message"]

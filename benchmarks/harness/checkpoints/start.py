@@ -37,7 +37,8 @@ from benchmarks.harness.checkpoints.weights import (
 )
 from frameworks.contract import Start
 
-# Dropped from config.json: where the model came from, and code that it asks to run.
+# Dropped from config.json: where the model came from, code that it asks to run, and what calls of
+# the model return or how they compute, which the recipe decides.
 _DROPPED = (
     "_name_or_path",
     "auto_map",
@@ -45,6 +46,8 @@ _DROPPED = (
     "dtype",
     "torch_dtype",
     "transformers_version",
+    *("_attn_implementation", "attn_implementation", "output_attentions", "output_hidden_states"),
+    *("return_dict", "torchscript", "use_cache", "finetuning_task", "task_specific_params"),
 )
 
 

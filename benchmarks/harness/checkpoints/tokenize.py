@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, check_length
+from benchmarks.harness.checkpoints.config import read_config
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer, tokenizer_digest
 from benchmarks.harness.data.examples import (
     count_truncated,
@@ -30,8 +31,8 @@ from frameworks.contract import Examples
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-FORMAT = 2  # increase it whenever the same input gives different content
-SHOWN_CLASSES = 8  # in the summary of the data
+FORMAT = 3  # increase it whenever the same input gives different content
+SHOWN_CLASSES, SHOWN_CHARACTERS = 8, 40  # in the summary of the data
 _CHUNK = 2_000  # texts tokenized at a time, to limit memory
 
 
@@ -72,6 +73,8 @@ def tokenize_task(
 
 def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> tuple[Examples, int]:
     """The examples, and how many of them were cut to `length`."""
+    if texts.second is not None:
+        _check_segments(checkpoint)
     tokenizer = load_tokenizer(checkpoint.folder, checkpoint.architecture, length)
     ids: list[np.ndarray] = []
     truncated = 0
@@ -105,6 +108,17 @@ def _encode(texts: Texts, checkpoint: CheckpointSource, length: int) -> tuple[Ex
     return examples, truncated
 
 
+def _check_segments(checkpoint: CheckpointSource) -> None:
+    """Raises UserError for a BERT that has no embedding for the second text of a pair."""
+    if checkpoint.architecture == "bert":
+        segments = read_config(checkpoint.folder, checkpoint.name).get("type_vocab_size", 2)
+        if segments < 2:
+            raise UserError(
+                f"checkpoint {checkpoint.name!r} has type_vocab_size = {segments} in config.json, so "
+                "it cannot tell the two texts of a pair apart: use another checkpoint"
+            )
+
+
 def _encode_batch(
     tokenizer: Tokenizer, inputs: Sequence[Any], checkpoint: CheckpointSource
 ) -> list[Encoding]:
@@ -121,7 +135,9 @@ def describe_data(data: TaskData, prepared: Prepared, length: int) -> str:
     examples = load_examples(prepared.train)
     lengths = np.diff(examples.offsets)
     names, counts = data.task.label_names, np.bincount(examples.labels)
-    classes = [f"{name} {count:,}" for name, count in zip(names, counts.tolist(), strict=False)]
+    classes = [
+        f"{_short(name)} {count:,}" for name, count in zip(names, counts.tolist(), strict=False)
+    ]
     more = f" and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
     sets = {"training": prepared.train} | prepared.evaluations
     truncated = sum(count_truncated(path) for path in sets.values())
@@ -134,6 +150,12 @@ def describe_data(data: TaskData, prepared: Prepared, length: int) -> str:
         f"{int(np.median(lengths))} and at most {int(lengths.max())} tokens, "
         f"{truncated / total:.1%} truncated at {length}"
     )
+
+
+def _short(name: str) -> str:
+    if name != name.strip() or not name.isprintable():
+        name = repr(name)
+    return name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}…"
 
 
 def _check_ids(ids: np.ndarray, checkpoint: CheckpointSource) -> None:

@@ -86,7 +86,13 @@ def load_tokenizer(folder: Path, architecture: Architecture, length: int) -> Tok
             f"cannot read the tokenizer {str(paths[0])!r}: {first_line(error)}"
         ) from error
     tokenizer.no_padding()
-    tokenizer.enable_truncation(length, strategy="longest_first")
+    side = settings.get("truncation_side")
+    if side not in (None, "left", "right"):
+        raise UserError(
+            f"{str(folder / 'tokenizer_config.json')!r} has truncation_side = {side!r}: it must be "
+            "'left' or 'right'"
+        )
+    tokenizer.enable_truncation(length, strategy="longest_first", direction=side or "right")
     return tokenizer
 
 
@@ -107,6 +113,11 @@ def _read_settings(folder: Path, vocabulary: str) -> Settings:
         raise UserError(
             f"{where} names the tokenizer class {kind!r}, whose {vocabulary} is not supported "
             f"(only {', '.join(known)}): save the tokenizer as tokenizer.json"
+        )
+    if known and settings.get("auto_map"):
+        raise UserError(
+            f"{where} names a tokenizer with code of its own (auto_map), which is never run: save the "
+            "tokenizer as tokenizer.json"
         )
     for field, value in _ONLY.items():
         if settings.get(field) not in (None, value):
@@ -149,7 +160,9 @@ def _word_piece(folder: Path, paths: list[Path], settings: Settings) -> Tokenize
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
     if paths[0].name == "tokenizer.json":
-        return Tokenizer.from_file(str(paths[0]))
+        tokenizer = Tokenizer.from_file(str(paths[0]))
+        _override_normalizer(tokenizer, settings)
+        return tokenizer
     if paths[0].name != "vocab.txt":
         raise UserError(f"{str(paths[0])!r} is not a WordPiece vocabulary")
     unknown = _special(settings, "unk")
@@ -159,16 +172,40 @@ def _word_piece(folder: Path, paths: list[Path], settings: Settings) -> Tokenize
             f"{str(paths[0])!r} has no unknown token {unknown!r}: add it, or name the right one as "
             "unk_token in tokenizer_config.json"
         )
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        lowercase=settings.get("do_lower_case", True),
-        strip_accents=settings.get("strip_accents"),
-        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
-    )
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    _override_normalizer(tokenizer, settings)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     names = [_special(settings, kind) for kind in _SPECIAL]
     tokenizer.add_special_tokens([t for t in names if tokenizer.token_to_id(t) is not None])
     _add_tokens(tokenizer, folder, settings)
     return tokenizer
+
+
+# Settings of tokenizer_config.json, and what BertNormalizer calls them.
+_NORMALIZER = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+
+
+def _override_normalizer(tokenizer: Tokenizer, settings: Settings) -> None:
+    """What tokenizer_config.json says about letters counts, as in transformers, also where
+    tokenizer.json says something else."""
+    from tokenizers import normalizers
+
+    state = json.loads(tokenizer.to_str())["normalizer"] or {}
+    if state.pop("type", None) != "BertNormalizer":
+        return
+    for setting, name in _NORMALIZER.items():
+        value = settings.get(setting)
+        if value is not None and not isinstance(value, bool):
+            raise UserError(
+                f"tokenizer_config.json has {setting} = {value!r}: it must be true, false or null"
+            )
+        if value is not None:
+            state[name] = value
+    tokenizer.normalizer = normalizers.BertNormalizer(**state)
 
 
 def _add_tokens(tokenizer: Tokenizer, folder: Path, settings: Settings) -> None:
@@ -177,7 +214,10 @@ def _add_tokens(tokenizer: Tokenizer, folder: Path, settings: Settings) -> None:
     added: dict[str, int] = {}
     path = folder / "added_tokens.json"
     if path.is_file():
-        added |= {str(token): int(i) for token, i in read_json(path, folder.name).items()}
+        content = read_json(path, folder.name)
+        if not isinstance(content, dict):
+            raise UserError(f"{str(path)!r} is not a JSON object of tokens and their ids")
+        added |= {str(token): int(i) for token, i in content.items()}
     decoder = settings.get("added_tokens_decoder")
     if isinstance(decoder, dict):
         added |= {str(token["content"]): int(i) for i, token in decoder.items()}

@@ -124,6 +124,8 @@ def complete_weights(
     plan = layout(architecture, config, label_count)
     found = _by_full_name(given, plan, PREFIXES[architecture], where)
     order = head_order(config, label_names) if _has_head(config, found, plan) else None
+    if order is None and classifies(config) and head_order(config, label_names) is not None:
+        _check_head(found, plan, where)
     generator = np.random.Generator(np.random.PCG64([seed, label_count]))
     complete: Weights = {}
     for weight in plan:
@@ -140,6 +142,11 @@ def complete_weights(
                 f"checkpoint {where!r} has {weight.name!r} of shape {tensor.shape}, "
                 f"but its config.json requires {weight.shape}: use the config.json that belongs to "
                 "the weights"
+            )
+        if tensor is not None and not np.isfinite(tensor).all():
+            raise UserError(
+                f"checkpoint {where!r} has NaN or infinite numbers in {weight.name!r}: use a "
+                "checkpoint from before its training failed"
             )
         if tensor is not None and order is not None and weight.name.startswith(_BY_LABEL):
             tensor = np.ascontiguousarray(tensor[order])
@@ -180,6 +187,17 @@ def _has_head(config: Config, found: Mapping[str, np.ndarray], plan: Iterable[We
     return classifies(config) and all(
         weight.name in found and found[weight.name].shape == weight.shape for weight in head
     )
+
+
+def _check_head(found: Mapping[str, np.ndarray], plan: Iterable[Weight], where: str) -> None:
+    """Raises UserError for a head whose shape contradicts the labels that config.json names."""
+    for weight in plan:
+        if weight.name in found and weight.head and found[weight.name].shape != weight.shape:
+            raise UserError(
+                f"checkpoint {where!r} has {weight.name!r} of shape {found[weight.name].shape}, but "
+                f"the labels in its config.json require {weight.shape}: use the config.json that "
+                "belongs to the weights"
+            )
 
 
 def _draw(weight: Weight, generator: np.random.Generator) -> np.ndarray:

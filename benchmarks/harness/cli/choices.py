@@ -34,6 +34,10 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
     """The choice that the options describe; `get` gives an option by its name.
 
     Errors: UserError for options that do not fit together or hold a wrong value."""
+    for flag, _ in OPTIONS:
+        value = get(flag.removeprefix("--").replace("-", "_"))
+        if value == "" or (isinstance(value, list) and "" in value):
+            raise UserError(f"{flag} is empty: give a value, or leave the option out")
     for question in get("question"):
         if question not in QUESTIONS:
             raise unknown("question", question, QUESTIONS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import tempfile
 import traceback
@@ -15,12 +16,14 @@ from pathlib import Path
 
 from benchmarks.harness.cli.certify import certify
 from benchmarks.harness.cli.limit import limit
+from benchmarks.harness.cli.options import RESULTS
 from benchmarks.harness.cli.parser import make_parser
 from benchmarks.harness.cli.report import render, report
 from benchmarks.harness.cli.run import Crashed, Stopped, run
 from benchmarks.harness.cli.streams import protect_streams
 from benchmarks.harness.cli.tune import tune
-from benchmarks.harness.errors import UserError
+from benchmarks.harness.errors import UserError, check_decoded, printable
+from benchmarks.harness.machine.paths import output_folder
 
 UNEXPECTED = 3  # exit code
 
@@ -30,9 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     protect_streams()
     options = make_parser().parse_args(arguments)
     try:
+        check_decoded(arguments)
+        for name in ("results", "out"):
+            if getattr(options, name, None):
+                setattr(options, name, str(output_folder(f"--{name}", getattr(options, name))))
         return COMMANDS[options.command](options, ["ftbench", *arguments])
     except UserError as error:
-        print(f"ftbench: {printable(str(error))}", file=sys.stderr)
+        print(f"ftbench: {error}", file=sys.stderr)
         return 2
     except Stopped as stopped:
         print(f"ftbench: stopped; to continue: {resume_command(options, stopped)}", file=sys.stderr)
@@ -56,7 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def resume_command(options: argparse.Namespace, run: object) -> str:
     command = "tune" if options.command == "tune" else "run"
-    return f"ftbench {command} --resume {run}"
+    results = str(getattr(options, "results", None) or RESULTS["default"])
+    where = "" if results == RESULTS["default"] else f" --results {shlex.quote(results)}"
+    return f"ftbench {command} --resume {run}{where}"
 
 
 def options_results(options: argparse.Namespace) -> str:
@@ -70,22 +79,17 @@ def unexpected(error: BaseException) -> str:
     return f"unexpected error: {printable(text)[:200]}"
 
 
-def printable(text: str) -> str:
-    """The text without line breaks and control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def write_details(error: BaseException, folder: Path) -> Path | str:
     """Writes the traceback into the folder, or a temporary one; the file, or why there is none."""
     text = "".join(traceback.format_exception(error))
     for place in (folder, Path(tempfile.gettempdir())):
         file = place / f"ftbench-error-{os.getpid()}.txt"
-        if place.is_dir():
-            try:
+        try:
+            if place.is_dir():
                 file.write_text(text, encoding="utf-8", errors="backslashreplace")
-            except OSError:
-                continue
-            return file
+                return file
+        except OSError:
+            continue
     return "they could not be written to a file"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from benchmarks.harness.cli.options import PREDICT_OPTIONS, RESULTS, add_options
+from benchmarks.harness.errors import printable
 
 EXIT_CODES = """exit codes:
   0    every job gave its figures, or was skipped with a reason
@@ -20,7 +21,7 @@ EXIT_CODES = """exit codes:
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        print(f"{self.prog}: {printable(message)} (see {self.prog} --help)", file=sys.stderr)
         raise SystemExit(2)
 
 

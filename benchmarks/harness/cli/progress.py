@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from benchmarks.harness.errors import printable
 from benchmarks.harness.jobs.attempt import Ready
 from benchmarks.harness.jobs.events import (
     Building,
@@ -60,7 +61,7 @@ class Display:
         self._progress.stop()
 
     def say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(printable(line), markup=False, highlight=False)
 
     def begin(self, ready: Ready) -> None:
         if ready.job.key.question == "throughput":

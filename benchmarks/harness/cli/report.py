@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.harness.errors import printable
+
 if TYPE_CHECKING:
     from benchmarks.harness.run.folder import RunFolder
     from results.report import ReportPaths
@@ -70,7 +72,11 @@ def problems(measurements: Sequence[Measurement], certificates: Sequence[Certifi
         f"{c.task}: {c.verdict}; likely cause: {c.likely_cause}"
         for c in certificates
         if not c.holds
-    ] + [f"{m.job.id}: {m.status}: {m.reason}" for m in measurements if m.status in FAILURES]
+    ] + [
+        printable(f"{m.job.id}: {m.status}: {m.reason}")
+        for m in measurements
+        if m.status in FAILURES
+    ]
 
 
 def report(options: argparse.Namespace, command: list[str]) -> int:

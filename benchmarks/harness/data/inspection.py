@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.data.readers.rows import Rows, first_few
+from benchmarks.harness.data.readers.rows import Rows, first_few, visible
 from benchmarks.harness.errors import UserError
 
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")  # as a number is usually written
+_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+# The replacement character, and UTF-8 that was read as Windows-1252.
+_DAMAGED = re.compile("\ufffd|\u00c3[\u0080-\u00bf]|\u00e2\u20ac")
+MANY_CLASSES, ROWS_PER_CLASS = 20, 4  # from there on, the label column is questioned
 _MISSING_WORDS = {"nan", "na", "n/a", "null", "none", "<na>", "nil", "-", "?", "missing"}
 
 
@@ -42,6 +47,11 @@ def checked_texts(rows: Rows, column: str) -> list[str]:
     broken = [i for i, value in enumerate(values) if not value.isascii() and _has_surrogate(value)]
     if broken:
         raise _problem(rows, column, broken, "broken Unicode (half of a pair)", "repair the text")
+    if not any(value.strip() for value in values):
+        raise UserError(
+            f"column {column!r} of {rows.where} has no text in any of its {len(values):,} rows: "
+            "name another column"
+        )
     return values
 
 
@@ -63,7 +73,7 @@ def check_header(rows: Rows) -> None:
     repeated = [
         i
         for i, values in enumerate(zip(*rows.columns.values(), strict=True))
-        if list(values) == names
+        if [visible(v) if isinstance(v, str) else v for v in values] == names
     ]
     if repeated:
         raise _problem(rows, names[-1], repeated, "the column's own name", "remove the header row")
@@ -76,14 +86,20 @@ def label_texts(rows: Rows, column: str) -> list[str]:
     missing = [
         i
         for i, value in enumerate(values)
-        if _is_missing(value) or (isinstance(value, str) and not value.strip())
+        if _is_missing(value) or (isinstance(value, str) and not visible(value))
     ]
     if missing:
         raise _problem(rows, column, missing, "no label", "fill it in, or remove the row")
     kinds = Counter(type(value) for value in values)
-    classes: tuple[type, ...] = (bool, int, str)
+    classes: tuple[type, ...] = (bool, int, float, str)
     usual = next((kind for kind, _ in kinds.most_common() if kind in classes), None)
     others = [i for i, value in enumerate(values) if type(value) is not usual]
+    if others and isinstance(values[others[0]], list | tuple):
+        raise _problem(
+            rows, column, others, "a list of labels", "only one label per row is supported"
+        )
+    if usual is float and not others and any(value % 1 for value in values):
+        others = list(range(len(values)))
     if others:
         shown = f"the label {str(values[others[0]])!r} of type {type(values[others[0]]).__name__}"
         raise _problem(
@@ -144,6 +160,12 @@ def check_single_rows(rows: Rows, column: str, labels: np.ndarray, names: Sequen
     single = [i for i in range(len(names)) if counts[i] == 1]
     if not single:
         return
+    if len(single) >= MANY_CLASSES and 2 * len(single) > len(names):
+        raise UserError(
+            f"column {column!r} of {rows.where} has {len(names):,} different values in "
+            f"{len(labels):,} rows, {len(single):,} of them once: it does not hold classes; name "
+            "another column with --label-column"
+        )
     places = [f"{names[i]!r} in {rows.place(int(np.argmax(labels == i)))}" for i in single]
     what = (
         f"{len(single):,} labels have" if len(single) > 1 else f"the label {names[single[0]]!r} has"
@@ -154,27 +176,56 @@ def check_single_rows(rows: Rows, column: str, labels: np.ndarray, names: Sequen
     )
 
 
+def _spellings(name: str) -> Iterable[Hashable]:
+    """What two spellings of one label have in common."""
+    plain = unicodedata.normalize("NFKC", name)
+    plain = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    yield " ".join(plain.casefold().split())
+    if _DECIMAL.fullmatch(plain.strip()):
+        yield float(plain)
+
+
+def _alike(names: Sequence[str]) -> list[list[int]]:
+    """Groups of labels that a reader would take for one."""
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for i, name in enumerate(names):
+        for spelling in _spellings(name):
+            found[spelling].append(i)
+    groups = [group for group in found.values() if len(group) > 1]
+    return [group for i, group in enumerate(groups) if group not in groups[:i]]
+
+
 def notes_on_labels(names: Sequence[str], counts: Sequence[int]) -> list[str]:
     """Labels that look like an accident but may be meant."""
     notes = []
-    groups: dict[str, list[int]] = defaultdict(list)
-    for i, name in enumerate(names):
-        groups[" ".join(name.casefold().split())].append(i)
-    alike = [members for members in groups.values() if len(members) > 1]
+    alike = _alike(names)
     if alike:
         shown = first_few(
             [" and ".join(f"{names[i]!r} ({counts[i]:,} rows)" for i in group) for group in alike]
         )
-        notes.append(f"labels that differ only in case or spaces are separate classes: {shown}")
+        notes.append(f"labels that differ only in their spelling are separate classes: {shown}")
     missing = [name for name in names if name.strip().casefold() in _MISSING_WORDS]
     if missing:
         shown = first_few([repr(name) for name in missing])
         notes.append(f"read as a class, though it may mean 'no label': {shown}")
+    lists = [name for name in names if name.startswith("[") and name.endswith("]")]
+    if lists:
+        shown = first_few([repr(name) for name in lists])
+        notes.append(f"every list of labels is read as one class: {shown}")
+    if all(_DECIMAL.fullmatch(name) for name in names) and any(float(n) % 1 for n in names):
+        notes.append("labels are numbers with decimals: every value is read as one class")
+    rows = sum(counts)
+    if len(names) >= MANY_CLASSES and len(names) > rows / ROWS_PER_CLASS:
+        notes.append(
+            f"there are {len(names):,} classes for {rows:,} rows: check that the label column holds "
+            "classes, not texts, numbers or identifiers"
+        )
     return notes
 
 
 def notes_on_texts(rows: Rows, columns: Sequence[str], labels: np.ndarray) -> list[str]:
-    """Texts that occur more than once, and those of them with different labels."""
+    """Texts that occur more than once, those of them with different labels, and texts that were
+    damaged before they were saved."""
     seen: dict[tuple[str, ...], set[int]] = {}
     repeated: Counter[tuple[str, ...]] = Counter()
     for label, *texts in zip(labels.tolist(), *(rows.columns[c] for c in columns), strict=True):
@@ -182,8 +233,19 @@ def notes_on_texts(rows: Rows, columns: Sequence[str], labels: np.ndarray) -> li
         if key in seen:
             repeated[key] += 1
         seen.setdefault(key, set()).add(label)
-    if not repeated:
-        return []
-    torn = sum(len(seen[key]) > 1 for key in repeated)
-    also = f", {torn:,} of them with different labels" if torn else ""
-    return [f"{len(repeated):,} text{'s' * (len(repeated) > 1)} occur more than once{also}"]
+    notes = []
+    if repeated:
+        torn = sum(len(seen[key]) > 1 for key in repeated)
+        also = f", {torn:,} of them with different labels" if torn else ""
+        notes.append(f"{_count(len(repeated), 'text')} more than once{also}")
+    damaged = sum(any(_DAMAGED.search(text) for text in key) for key in seen)
+    if damaged:
+        notes.append(
+            f"{_count(damaged, 'text')} with wrongly decoded characters (such as \ufffd or Ã©): "
+            "check the encoding with which the data was saved"
+        )
+    return notes
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}s occur" if number > 1 else f"1 {thing} occurs"

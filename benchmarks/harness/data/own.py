@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +29,51 @@ def read_own(task: Task, seed: int) -> Found:
         notes = []
         train, evaluation = _read_path(task.file or Path(), columns)
     if task.evaluation_file is not None:
-        evaluation = ("evaluation", _read_path(task.evaluation_file, columns)[0])
+        whole, part = _read_path(task.evaluation_file, columns)
+        evaluation = ("evaluation", part[1] if part else whole)
+    train = _by_name(train, task.label_column)
     _check_rows(train)
     names = train.label_names or inspection.sort_labels(
         inspection.label_texts(train, task.label_column)
     )
     task = task.model_copy(update={"label_names": tuple(names)})
-    texts = make_texts(task, train, by_name=train.label_names is None)
+    texts = make_texts(task, train, by_name=True)
     notes += [*train.notes, *_notes(task, train, texts)]
     if evaluation is None:
         inspection.check_single_rows(train, task.label_column, texts.labels, names)
-        return _split(task, texts, seed, notes)
-    name, rows = evaluation
-    task = task.model_copy(update={"evaluation_splits": {name: name}})
-    held_out = make_texts(task, rows, by_name=rows.label_names is None)
-    notes += [note for note in rows.notes if note not in notes]
-    shared = set(texts.keys()) & set(held_out.keys())
-    if shared:
-        notes.append(f"{len(shared):,} texts of the evaluation part are in the training part too")
-    return Found(task, texts, {name: held_out}, tuple(notes))
+        found = _split(task, texts, seed, notes)
+    else:
+        name, rows = evaluation[0], _by_name(evaluation[1], task.label_column)
+        task = task.model_copy(update={"evaluation_splits": {name: name}})
+        held_out = make_texts(task, rows, by_name=True)
+        notes += [note for note in rows.notes if note not in notes]
+        found = Found(task, texts, {name: held_out}, tuple(notes))
+    return _with_leak_note(found)
+
+
+def _by_name(rows: Rows, column: str) -> Rows:
+    """The rows with labels by name, where the data set declares its classes: another part may
+    declare them in another order."""
+    names = rows.label_names
+    if names is None:
+        return rows
+    named = [
+        names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+        for value in rows.columns[column]
+    ]
+    texts = [str(value) if value == -1 else value for value in named]
+    return dataclasses.replace(rows, columns={**rows.columns, column: texts})
+
+
+def _with_leak_note(found: Found) -> Found:
+    (held_out,) = found.evaluations.values()
+    shared = len(set(found.train.keys()) & set(held_out.keys()))
+    if not shared:
+        return found
+    texts = f"{shared:,} texts" if shared > 1 else "1 text"
+    are = "are" if shared > 1 else "is"
+    note = f"{texts} of the evaluation part {are} in the training part too"
+    return dataclasses.replace(found, notes=(*found.notes, note))
 
 
 def _read_path(path: Path, columns: tuple[str, ...]) -> Parts:
@@ -101,9 +128,9 @@ def hub_name(task: Task) -> str:
 
 def load_hub(task: Task) -> Any:
     """The task's data set, from the hub or the hub's local cache. Raises UserError."""
-    import datasets  # slow to import, and needed only here
-
     try:
+        import datasets  # slow to import, and needed only here
+
         return datasets.load_dataset(task.hub_id, task.hub_config, revision=task.hub_revision)
     except Exception as error:  # network, proxy, file system and parsers each raise their own
         other = (

@@ -14,11 +14,12 @@ from benchmarks.harness.data import generated
 from benchmarks.harness.data.own import hub_name, load_hub, make_texts, read_own
 from benchmarks.harness.data.readers import read_file
 from benchmarks.harness.data.readers.rows import join_rows
-from benchmarks.harness.data.readers.saved import from_split
+from benchmarks.harness.data.readers.saved import check_shards, from_split
 from benchmarks.harness.data.record import make_record
-from benchmarks.harness.data.tasks import Task, user_path
+from benchmarks.harness.data.tasks import Task
 from benchmarks.harness.data.texts import Found, TaskData, Texts
 from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.machine.paths import user_path
 
 
 def load_data(
@@ -112,6 +113,7 @@ def _from_folder(task: Task, folder: Path) -> Found:
                 f"data folder {str(folder)!r} has neither {task.name}/{split}.parquet "
                 f"nor {split}.parquet; {str(inner)!r} contains: {there}"
             )
+        check_shards(shards)
         parts = [read_file(shard, (*task.columns, task.label_column)) for shard in shards]
         return make_texts(task, join_rows(parts), by_name=False)
 

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.events import Command, Event, WorkerFailed, read_event
 from benchmarks.harness.jobs.job import Job
+from benchmarks.harness.machine.modules import module_command
 from results import store
 from results.schema import Status
 
@@ -83,7 +84,7 @@ class WorkerProcess:
             ) from None
         with stderr:
             self._process = subprocess.Popen(
-                [python, "-m", "benchmarks.harness.worker", str(job_file)],
+                module_command("benchmarks.harness.worker", str(job_file), python=python),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

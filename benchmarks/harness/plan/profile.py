@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +18,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from benchmarks.harness.data.readers.content import decode
+from benchmarks.harness.data.tasks import LONGEST_NAME
 from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.machine.paths import user_path
 from benchmarks.harness.plan.sections import (
     AccuracyPlan,
     ChangeName,
@@ -36,6 +40,7 @@ from frameworks import contract
 from frameworks.contract import Recipe
 from results.schema import PLAIN, Question
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FOLDER = Path(__file__).parents[2] / "profiles"
 
 
@@ -48,15 +53,20 @@ class Profile(Section):
     """Source of the texts: `embedded` (generated), `hub`, or `dir:PATH`."""
     data_seed: Annotated[int, Field(ge=0)] = 42
     """Seed of generated texts, of a subset of the examples, and of a split where the data has none."""
-    backends: list[str] = Field(default_factory=lambda: list(contract.backends()))
+    backends: list[str] = Field(default_factory=lambda: list(contract.backends()), min_length=1)
     """Backends to measure."""
-    questions: list[Question] = ["equivalence", "throughput", "memory", "accuracy"]
+    questions: Annotated[list[Question], Field(min_length=1)] = [
+        "equivalence",
+        "throughput",
+        "memory",
+        "accuracy",
+    ]
     """Questions to answer."""
     job_seconds: Count = 900
     """Time limit of one job, or of one probe, in seconds."""
     side_by_side: bool = False
     """Whether jobs without any timing (equivalence, memory) run two at a time on a CPU."""
-    tasks: dict[str, TaskChoice]
+    tasks: Annotated[dict[str, TaskChoice], Field(min_length=1)]
     """The tasks, one table `[tasks.NAME]` each."""
     recipe: Fields = Field(default_factory=dict)
     """Recipe fields of all jobs."""
@@ -64,7 +74,7 @@ class Profile(Section):
     """Recipe fields of one backend, in `[backend.NAME]`."""
     environment: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Environment variables of one backend's workers, in `[environment.NAME]`."""
-    vary: dict[str, list[Any]] = Field(default_factory=dict)
+    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
     """Recipe fields with a list of values each: speed, memory and limits of every combination."""
     changes: dict[ChangeName, Fields] = Field(default_factory=dict)
     """Named changes to the recipe, in `[changes.NAME]`; each is raced against the plain recipe.
@@ -103,18 +113,8 @@ def load_profile(name: str) -> Profile:
 
     Raises UserError for an unknown name, a file that is not TOML, and an unknown field or invalid
     value, with file, field and what is allowed."""
-    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if name.endswith(".toml"):
-            raise UserError(
-                f"profile file {name!r} does not exist; use a name that "
-                "`ftbench list` shows, or the path of a TOML file"
-            ) from None
-        raise unknown("profile", name, profile_names()) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"profile {path.name} is not valid TOML: {error}") from None
+    path = _find(name)
+    content = _read(path, name)
     if "variants" in content and "changes" not in content:
         content["changes"] = content.pop("variants")
         _say_once(f"profile {path.name}: [variants.NAME] is now [changes.NAME]: please rename it")
@@ -124,6 +124,39 @@ def load_profile(name: str) -> Profile:
         raise UserError(f"profile {path.name}: {explain(error, Profile)}") from None
     _check_layers(path.name, profile)
     return profile
+
+
+def _find(name: str) -> Path:
+    if name in profile_names():
+        return FOLDER / f"{name}.toml"
+    if name.lower().endswith(".toml") or set(name) & set("/\\~"):
+        return user_path(name)
+    here = Path(f"{name}.toml")
+    if name and len(name) < LONGEST_NAME and here.is_file():
+        raise UserError(f"unknown profile {name!r}: for the file in this folder use {here}")
+    raise unknown("profile", name, profile_names())
+
+
+def _read(path: Path, name: str) -> dict[str, Any]:
+    """Errors: UserError for a file that cannot be read, or is not TOML in UTF-8."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"profile file {name!r} does not exist; use a name that "
+            "`ftbench list` shows, or the path of a TOML file"
+        ) from None
+    except (OSError, ValueError) as error:  # a folder, no permission, an impossible name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"cannot read profile file {name!r} ({reason}): use the path of a TOML file"
+        ) from None
+    try:
+        return tomllib.loads(decode(content, f"profile {path.name}"))
+    except RecursionError:
+        raise UserError(f"profile {path.name} is too deeply nested") from None
+    except ValueError as error:  # syntax, or a number with too many digits
+        raise UserError(f"profile {path.name} is not valid TOML: {error}") from None
 
 
 @functools.cache
@@ -136,6 +169,14 @@ def _check_layers(file: str, profile: Profile) -> None:
     for backend in (*profile.backends, *profile.backend, *profile.environment):
         if backend not in known:
             raise UserError(f"profile {file}: {unknown('backend', backend, known)}")
+    for backend, variables in profile.environment.items():
+        for variable, value in variables.items():
+            if not _VARIABLE.fullmatch(variable) or "\0" in value:
+                raise UserError(
+                    f"profile {file}: environment.{backend}: {variable!r} = {value!r} cannot be an "
+                    "environment variable: use letters, digits and '_' in its name, and no NUL "
+                    "character in its value"
+                )
     layers = [("recipe", profile.recipe)]
     layers += [(f"tasks.{task}.recipe", choice.recipe) for task, choice in profile.tasks.items()]
     layers += [(f"backend.{backend}", fields) for backend, fields in profile.backend.items()]

@@ -12,7 +12,7 @@ from benchmarks.harness.machine import budgets
 from frameworks.contract import Precision
 from results.schema import LOOKS, Phase
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 Fields = dict[str, Any]  # a part of a recipe
@@ -22,7 +22,7 @@ ChangeName = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # a part of a file's
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TaskChoice(Section):

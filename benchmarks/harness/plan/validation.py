@@ -14,6 +14,8 @@ from benchmarks.harness.errors import UserError
 from benchmarks.harness.plan.sections import Fields
 from frameworks.contract import Recipe
 
+LONGEST_VALUE = 60  # characters of a wrong value that are shown
+
 
 def check_fields(fields: Mapping[str, Any], whose: str, where: str) -> None:
     """Validates a part of a recipe on its own.
@@ -34,10 +36,11 @@ def parse_overrides(settings: Iterable[str]) -> Fields:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
-            raise UserError(f"--recipe {setting!r}: write FIELD=VALUE, such as batch_size=8")
+            raise UserError(f"--recipe {_shown(setting)}: write FIELD=VALUE, such as batch_size=8")
         try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            parsed = tomllib.loads(f"value = {text}")
+            value = parsed["value"] if len(parsed) == 1 else text
+        except (ValueError, RecursionError):
             value = text
         fields[name.strip()] = value
     check_fields(fields, "--recipe", "recipe")
@@ -60,7 +63,13 @@ def _explain_one(detail: ErrorDetails, model: type[BaseModel], where: str) -> st
         return f"{field} is missing"
     if detail["type"] == "value_error":  # fields that are valid alone but not together
         return f"{field}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-    return f"{field} = {detail['input']!r}: {detail['msg'].replace('Input should', 'must')}"
+    rule = detail["msg"].replace("Input should", "must").replace("a valid boolean", "true or false")
+    return f"{field} = {_shown(detail['input'])}: {rule}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.trace_request import Answer, Ask, Request, load
+from benchmarks.harness.machine.modules import module_command
 from benchmarks.harness.predict.calibration import calibrations
 from benchmarks.harness.predict.footprint import Footprint, Process
 from frameworks.contract import Device, backends
@@ -65,7 +66,9 @@ def _traced(
         request.write_text(Request(backend=backend, asks=list(asks)).model_dump_json(), "utf-8")
         try:
             done = subprocess.run(
-                [python, "-m", "benchmarks.harness.worker.step_trace", str(request), str(folder)],
+                module_command(
+                    "benchmarks.harness.worker.step_trace", str(request), str(folder), python=python
+                ),
                 env={**os.environ, **worker_environment(backend, None)},
                 cwd=Path(__file__).parents[3],
                 capture_output=True,

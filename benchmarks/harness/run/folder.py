@@ -144,9 +144,16 @@ def file_name_part(text: str) -> str:
 def check_job_names(plan: Plan) -> None:
     """A job's files are named after it, so its name is checked before anything is measured.
 
-    Errors: UserError for a name that is too long or unsafe."""
+    Errors: UserError for a name that is too long, unsafe, or that two jobs have."""
+    known: set[str] = set()
     for spec in plan.jobs:
         name = spec.key.id
+        if name.casefold() in known:
+            raise UserError(
+                f"two jobs have the name {name!r}: list every value once in the profile's vary, "
+                "seeds, accumulations, budgets and questions"
+            )
+        known.add(name.casefold())
         if len(name) > LONGEST_JOB:
             raise UserError(
                 f"job name {name[:40]!r}... has {len(name)} characters, at most {LONGEST_JOB} are "

@@ -71,6 +71,36 @@ def test_git_lfs_pointers_are_reported(folder, name):
         find_checkpoint(str(folder))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_numbers_are_reported(folder, value):
+    weights = safetensors.numpy.load_file(folder / "model.safetensors")
+    weights["bert.pooler.dense.weight"][0, 0] = value
+    safetensors.numpy.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with refused("NaN or infinite numbers in 'bert.pooler.dense.weight'"):
+        make_start(find_checkpoint(str(folder)), LABELS, 1)
+
+
+def test_a_head_that_contradicts_its_labels_is_reported(folder):
+    change(folder, id2label={"0": "yes", "1": "no"})
+    with refused("'classifier.weight' of shape .3, 32., but the labels .* require .2, 32."):
+        make_start(find_checkpoint(str(folder)), ("no", "yes"), 1)
+
+
+def test_the_folder_with_the_model_is_named(folder):
+    (folder.parent / "run" / "checkpoint-500").mkdir(parents=True)
+    folder.rename(folder.parent / "run" / "checkpoint-500" / "model")
+    with refused("has no config.json; use one of its folders: .*checkpoint-500/model"):
+        find_checkpoint(str(folder.parent / "run" / "checkpoint-500"))
+    inner = folder.parent / "run" / "checkpoint-500" / "model"
+    (inner / "adapter_config.json").write_text("{}")
+    with refused("has an adapter beside the model"):
+        find_checkpoint(str(inner))
+    (inner / "adapter_config.json").unlink()
+    (inner / "model.safetensors").rename(inner / "model.fp16.safetensors")
+    with refused("model.safetensors is missing .*it contains: .*model.fp16.safetensors"):
+        find_checkpoint(str(inner))
+
+
 @pytest.mark.parametrize("index", ["{}", "[]", '{"weight_map": {}}', "{", LFS])
 def test_a_damaged_index_is_reported(folder, index):
     shard(folder)

@@ -14,6 +14,7 @@ from benchmarks.harness.checkpoints.checkpoint import find_checkpoint
 from benchmarks.harness.checkpoints.start import head_note, make_start
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer
 from benchmarks.harness.errors import UserError
+from tests.conftest import EXAMPLES
 from tests.harness.checkpoints.model_folder import LABELS, change, refused, tokens
 
 # Tokens
@@ -90,6 +91,45 @@ def test_settings_that_are_not_supported_are_reported(folder, settings_, message
         load_tokenizer(folder, "bert", 64)
 
 
+@pytest.mark.parametrize("vocabulary", ["vocab.txt", "tokenizer.json"])
+def test_letters_follow_tokenizer_config(folder, vocabulary):
+    if vocabulary == "tokenizer.json":
+        save_json(folder)
+    small = tokens(folder, "the FILM")
+    change(folder, "tokenizer_config.json", do_lower_case=None)
+    assert tokens(folder, "the FILM") == small == tokens(folder, "the film")
+    change(folder, "tokenizer_config.json", do_lower_case=False)
+    assert tokens(folder, "the FILM") != small
+    change(folder, "tokenizer_config.json", do_lower_case="false")
+    with refused("do_lower_case = 'false': it must be true, false or null"):
+        load_tokenizer(folder, "bert", 64)
+
+
+def test_the_side_that_is_cut_is_followed(folder):
+    change(folder, "tokenizer_config.json", truncation_side="left")
+    assert load_tokenizer(folder, "bert", 4).encode("a b c d").tokens == [
+        "[CLS]",
+        "c",
+        "d",
+        "[SEP]",
+    ]
+    change(folder, "tokenizer_config.json", truncation_side="top")
+    with refused("truncation_side = 'top'"):
+        load_tokenizer(folder, "bert", 4)
+
+
+def test_a_tokenizer_with_code_of_its_own_is_refused(folder):
+    change(folder, "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.T", None]})
+    with refused("code of its own .auto_map., which is never run"):
+        load_tokenizer(folder, "bert", 64)
+
+
+def test_added_tokens_of_another_form_are_reported(folder):
+    (folder / "added_tokens.json").write_text('["a"]')
+    with refused("added_tokens.json' is not a JSON object of tokens"):
+        load_tokenizer(folder, "bert", 64)
+
+
 @pytest.mark.parametrize("name", ["BertTokenizerFast", "DistilBertTokenizer", None])
 def test_usual_tokenizer_classes_are_read(folder, name):
     change(folder, "tokenizer_config.json", tokenizer_class=name)
@@ -147,6 +187,15 @@ def test_gpt2_pads_with_its_end_of_text(tmp_path, monkeypatch, changed, pad):
         ({"pad_token_id": 4096}, "pad_token_id = 4096"),
         ({"pad_token_id": "0"}, "pad_token_id = '0'"),
         ({"model_type": ["bert"]}, "model_type"),
+        ({"hidden_act": "superrelu"}, "hidden_act = 'superrelu': it must be one of gelu, gelu_new"),
+        ({"hidden_act": None}, "hidden_act = None"),
+        ({"hidden_dropout_prob": 2}, "hidden_dropout_prob = 2: it must be from 0 to 1"),
+        ({"classifier_dropout": -0.1}, "classifier_dropout = -0.1: it must be from 0 to 1"),
+        ({"position_embedding_type": "relative_key"}, "it must be 'absolute': other models"),
+        ({"is_decoder": True}, "is_decoder = True: it must be False"),
+        ({"pruned_heads": {"0": [1]}}, "pruned_heads"),
+        ({"chunk_size_feed_forward": 2}, "chunk_size_feed_forward = 2: it must be 0"),
+        ({"quantization_config": {"load_in_8bit": True}}, "is quantized"),
     ],
 )
 def test_settings_of_the_wrong_type_are_reported(folder, changed, message):
@@ -155,10 +204,30 @@ def test_settings_of_the_wrong_type_are_reported(folder, changed, message):
         find_checkpoint(str(folder))
 
 
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {"torch_dtype": "float16"},
+        {"dtype": "bfloat16"},
+        {"output_attentions": True},
+        {"return_dict": False},
+        {"torchscript": True},
+        {"_attn_implementation": "flash_attention_2"},
+        {"problem_type": "regression"},
+    ],
+)
+def test_what_the_recipe_decides_is_left_out_of_the_start(folder, harmless):
+    change(folder, **harmless)
+    start = make_start(find_checkpoint(str(folder)), LABELS, 1)
+    config = json.loads((start.folder / "config.json").read_text())
+    assert not set(harmless) & (set(config) - {"problem_type"})
+    assert config["problem_type"] == "single_label_classification"
+
+
 VALUES = [None, True, -1, 0, 3, 1e9, float("nan"), "x", "", [], [1], {}, {"a": 1}, "\u202e\x00"]
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_mutated_config_is_read_or_refused(model, tmp_path_factory, seed):
     draw = random.Random(seed)

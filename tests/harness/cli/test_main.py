@@ -73,6 +73,73 @@ def test_a_folder_that_cannot_be_written_loses_no_details(
     assert str(file) in one_line(capsys)
 
 
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of a refused command, in this process."""
+    try:
+        code = command_line.main([*arguments])
+    except SystemExit as error:
+        code = int(str(error.code))
+    assert code == 2
+    output, errors = capsys.readouterr()
+    lines = [line for line in output.splitlines() if not line.startswith(("reading", "note"))]
+    assert lines == [] and len(errors.splitlines()) == 1 and errors.strip().isprintable()
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--checkpoint", ""], "--checkpoint is empty"),
+        (["--task", ""], "--task is empty"),
+        (["--evaluation-dataset", ""], "--evaluation-dataset is empty"),
+        (["--profile", ""], "--profile is empty"),
+        (["--profile", "a\0b.toml"], "embedded null byte"),
+        (["--profile", "~nobody-here/x.toml"], "there is no home folder for it"),
+        (["--profile", "n" * 300 + ".toml"], "File name too long"),
+        (["--profile", "."], "unknown profile '.'"),
+        (["--profile", "./"], "Is a directory"),
+        (["--profile", "caf\udce9.toml"], "has bytes that are not utf-8: rename the file"),
+        (["--results", "x\0y"], "--results 'x\\x00y' cannot be a folder"),
+        (["--results", "r" * 300], "cannot be a folder (File name too long)"),
+        (["--results", "~nobody-here/r"], "there is no home folder for it"),
+        (["--recipe", "learning_rate=inf"], "learning_rate = inf: must be a finite number"),
+        (["--recipe", "weight_decay=nan"], "weight_decay = nan: must be a finite number"),
+        (["--recipe", "batch_size=9" + "9" * 12], "must be less than 2147483648"),
+        (["--recipe", "compile=True"], "compile = 'True': must be true or false"),
+        (["--recipe", "schedule='linear'\nlength=8"], "schedule = "),
+        (["--checkpoint", "a\0b"], "unknown checkpoint 'a\\x00b'"),
+        (["--checkpoint", "\x1b[31m"], "unknown checkpoint '\\x1b[31m'"),
+        (["--\x1b[31m"], "unrecognized arguments: --\\x1b[31m"),
+    ],
+)
+def test_values_that_cannot_be_meant_are_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], part: str
+) -> None:
+    assert part in refused(capsys, "run", *arguments)
+
+
+def test_a_hub_that_cannot_be_used_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub
+
+    def fail(*arguments: object, **settings: object) -> str:
+        raise ImportError("socksio is not installed\nsecond line\x1b[2J")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:secret@127.0.0.1:9")
+    line = refused(capsys, "run", "--checkpoint", "bert-base", "--results", str(tmp_path))
+    assert "socksio is not installed (proxy settings: ALL_PROXY=socks5://…@127.0.0.1:9)" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_that_continues_names_the_results_folder() -> None:
+    options = argparse.Namespace(command="run", results="my runs")
+    assert command_line.resume_command(options, "x") == "ftbench run --resume x --results 'my runs'"
+    options = argparse.Namespace(command="tune", results="results")
+    assert command_line.resume_command(options, "x") == "ftbench tune --resume x"
+
+
 def test_help_lists_every_exit_code() -> None:
     text = make_parser().format_help()
     for code in ("0", "1", "2", "3", "130"):

@@ -66,6 +66,7 @@ def refused(message: str):
 
 FILES = {
     "commas.csv": delimited(","),
+    "commas_in_texts.csv": "text\tx,y\tlabel\n" + "".join(f"{t}\ta,b\t{x}\n" for t, x in ROWS),
     "semicolons.csv": delimited(";"),
     "tabs.csv": delimited("\t"),
     "bars.csv": delimited("|"),
@@ -77,6 +78,14 @@ FILES = {
     "no_end.csv": delimited(",").rstrip("\n"),
     "more.csv": delimited(",", [("1", *row, "") for row in ROWS], ("", "text", "label", "x y")),
     "UPPER.CSV": delimited(","),
+    "spaces.csv": delimited(", "),
+    "quoted_spaces.csv": delimited(
+        ", ", [(f'"{t}"', f'"{x}"') for t, x in ROWS], ('"text"', '"label"')
+    ),
+    "padded.csv": delimited(",", header=(" text\u00a0", "label ")),
+    "marks.csv": "\ufeff\ufeff" + delimited(","),
+    "ends.csv": delimited(",", [(*row, "", "") for row in ROWS]),
+    "all_ends.csv": delimited(",", [(*row, "") for row in ROWS], ("text", "label", "")),
     "tabs.tsv": delimited("\t"),
     "lines.jsonl": json_lines(),
     "lines.ndjson": json_lines(),

@@ -160,6 +160,102 @@ def test_labels_that_may_be_an_accident_are_noted(tmp_path):
     assert "read as a class, though it may mean 'no label': 'nan'" in notes
 
 
+@pytest.mark.parametrize(
+    "labels, note",
+    [
+        (
+            ["a", "a\u200b"],
+            "only in their spelling are separate classes: 'a' (2 rows) and 'a\\u200b'",
+        ),
+        (["\u00e9", "e\u0301"], "only in their spelling are separate classes"),
+        (["1", "\uff11"], "only in their spelling are separate classes: '1' (2 rows)"),
+        (["007", "07"], "only in their spelling are separate classes: '007' (2 rows) and '07'"),
+        (["1", "1.0"], "only in their spelling are separate classes: '1' (2 rows) and '1.0'"),
+        (["['a']", "['a' 'b']"], "every list of labels is read as one class: \"['a' 'b']\""),
+        (["0.5", "1.0"], "labels are numbers with decimals: every value is read as one class"),
+        ([f"{i}" for i in range(30)], "there are 30 classes for 60 rows: check that the label"),
+    ],
+)
+def test_labels_that_a_reader_would_question_are_noted(tmp_path, labels, note):
+    rows = [(f"text {i}", label) for i, label in enumerate(labels * 2)]
+    data = read(write(tmp_path / "x.csv", delimited(",", rows)))
+    assert len(data.task.label_names) == len(labels)
+    assert note in " ".join(data.record.notes)
+
+
+@pytest.mark.parametrize("labels", [["good", "bad"], ["0", "1"], ["1.5", "2"], ["a", "A b"]])
+def test_usual_labels_are_not_noted(tmp_path, labels):
+    rows = [(f"text {i}", label) for i, label in enumerate(labels * 5)]
+    notes = read(write(tmp_path / "x.csv", delimited(",", rows))).record.notes
+    assert not [n for n in notes if "split off" not in n and "decimals" not in n]
+
+
+def test_numbers_that_were_saved_as_decimals_are_labels_as_written(tmp_path):
+    rows = "".join(f'{{"text": "t{i}", "label": {i % 2}.0}}\n' for i in range(8))
+    assert read(write(tmp_path / "x.jsonl", rows)).task.label_names == ("0.0", "1.0")
+
+
+def test_damaged_characters_are_noted(tmp_path):
+    content = delimited(",", [*ROWS, ("caf\u00c3\u00a9", "bad"), ("caf\ufffd", "bad")])
+    notes = read(write(tmp_path / "x.csv", content)).record.notes
+    assert any(note.startswith("2 texts occur with wrongly decoded characters") for note in notes)
+
+
+UNLABELLED = [
+    "text\na\nb\n",
+    delimited(",", [("a", "-1"), ("b", "-1")]),
+    "text,id,label\na,1,\nb,2,\n",
+]
+
+
+@pytest.mark.parametrize("test", UNLABELLED)
+def test_a_part_without_labels_is_not_used(tmp_path, test):
+    write(tmp_path / "train.csv", delimited(","))
+    write(tmp_path / "test.csv", test)
+    data = read(tmp_path)
+    assert "the part 'test' has no labels and is not used" in data.record.notes
+    assert list(data.evaluations) == ["evaluation"] and everything(data) == sorted(ROWS)
+    write(tmp_path / "dev.csv", delimited(","))
+    assert list(read(tmp_path).evaluations) == ["dev"]
+
+
+def test_parts_may_be_folders(tmp_path):
+    write(tmp_path / "train" / "a.csv", delimited(",", ROWS[:4]))
+    write(tmp_path / "train" / "b.csv", delimited(",", ROWS[4:8]))
+    write(tmp_path / "train" / "._a.csv", b"\0")
+    write(tmp_path / "test" / "c.jsonl", json_lines(ROWS[8:]))
+    data = read(tmp_path)
+    assert (len(data.train), list(data.evaluations)) == (8, ["test"])
+    assert everything(data) == sorted(ROWS)
+
+
+def test_files_of_a_file_manager_are_no_data(tmp_path):
+    write(tmp_path / "reviews.csv", delimited(","))
+    write(tmp_path / "._reviews.csv", b"\0\5")
+    assert everything(read(tmp_path)) == sorted(ROWS)
+
+
+def test_parts_may_declare_their_classes_in_another_order(tmp_path):
+    import datasets
+
+    def part(names, rows):
+        columns = {"text": [t for t, _ in rows], "label": [names.index(x) for _, x in rows]}
+        label = datasets.ClassLabel(names=names)
+        features = datasets.Features(text=datasets.Value("string"), label=label)
+        return datasets.Dataset.from_dict(columns, features)
+
+    parts = {"train": part(["good", "bad"], ROWS[:8]), "test": part(["bad", "good"], ROWS[8:])}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path)
+    data = read(tmp_path)
+    assert data.task.label_names == ("good", "bad") and everything(data) == sorted(ROWS)
+
+
+def test_texts_in_both_parts_are_noted_also_where_one_is_split_off(tmp_path):
+    rows = [(t, x) for t, x in ROWS for _ in range(3)]
+    notes = " ".join(read(write(tmp_path / "x.csv", delimited(",", rows))).record.notes)
+    assert "of the evaluation part" in notes and "in the training part too" in notes
+
+
 def test_repeated_texts_are_noted(tmp_path):
     rows = [*ROWS, ("text 1", "bad"), ("text 2", "bad")]
     notes = read(write(tmp_path / "x.csv", delimited(",", rows))).record.notes

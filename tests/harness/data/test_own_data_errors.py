@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks.harness.data.tasks import LONGEST_NAME
 from benchmarks.harness.errors import UserError, printable
+from tests.conftest import EXAMPLES
 from tests.harness.data.own_files import (
     FILES,
     delimited,
@@ -35,7 +36,6 @@ WRONG = [
     ("x.csv", CSV.replace("label", "text", 1), "column 'text' occurs 2 times in"),
     ("x.csv", CSV.replace("text,label", "text,label,label"), "occurs 2 times|not the 3 fields"),
     ("x.csv", CSV.replace("label", "Label", 1), "did you mean 'Label'"),
-    ("x.csv", CSV.replace("label", " label", 1), "did you mean ' label'"),
     ("x.csv", "", "is empty"),
     ("x.csv", " \n\n", "is empty"),
     ("x.csv", "text,label\n", "has no rows"),
@@ -57,7 +57,7 @@ WRONG = [
     ("x.jsonl", json_lines() + '{"text": "a", "label": null}\n', "1 row has no label: row 13 .line 13"),
     ("x.jsonl", json_lines() + '{"text": "a", "label": NaN}\n', "1 row has no label: row 13"),
     ("x.jsonl", json_lines() + '{"text": "a", "label": 1}\n', "1 row has the label '1' of type int"),
-    ("x.jsonl", json_lines() + '{"text": "a", "label": ["bad"]}\n', "of type list"),
+    ("x.jsonl", json_lines() + '{"text": "a", "label": ["bad"]}\n', "1 row has a list of labels"),
     ("x.jsonl", json_lines() + '{"text": null, "label": "bad"}\n', "1 row has no text: row 13"),
     ("x.jsonl", json_lines() + '{"text": "a", "text": "b", "label": "bad"}\n', "has a key twice"),
     ("x.jsonl", "[" * 100_000, "not valid JSON: too large or too deeply nested"),
@@ -66,6 +66,36 @@ WRONG = [
     ("x.json", "[1, 2]", "2 values that are not a JSON object: row 1, row 2"),
     ("x.json", "[]", "has no rows"),
     ("x.jsonl", json_lines().encode("utf-16"), "byte order mark of UTF-16"),
+    ("x.csv", CSV + "Total,12\n", "the label '12' has a single row: '12' in row 13"),
+    ("x.csv", CSV + "(12 rows)\n", r"1 row has not the 2 fields .*line 14 \(1\): .*remove other rows"),
+    ("x.csv", CSV + "one\rtwo,good\n", r"1 row has not the 2 fields of the first line: line 14 \(1\)"),
+    ("x.csv", CSV + "a\\, b,good\n", r"1 row has not the 2 fields of the first line: line 14 \(3\)"),
+    ("x.csv", "# exported today\n" + CSV, "its columns: # exported today; the first line must name"),
+    ("x.csv", CSV[11:], "its columns: text 0, good .*the first line must name the columns"),
+    ("x.csv", delimited("~"), "its columns: text~label; the first line must name the columns"),
+    ("x.csv", CSV + "a,\u00a0\nb,\u200b\n", "2 rows have no label: row 13 .line 14., row 14 .line 15."),
+    ("x.csv", "text,label\n" + ",a\n,b\n" * 3, "column 'text' .* has no text in any of its 6 rows"),
+    ("x.csv", delimited(",", [(str(i % 2), f"a long text {i}") for i in range(40)]),
+     "40 different values in 40 rows, 40 of them once: it does not hold classes"),
+    ("x.csv", "<?xml version='1.0'?><Error>", "web page or XML"),
+    ("x.csv", "<table><tr>", "web page or XML"),
+    ("x.csv", json_lines(), "not CSV or TSV but looks like JSON"),
+    ("x.csv", "PAR1\x15\x04", "not CSV or TSV but looks like parquet"),
+    ("x.parquet", CSV, "is not a parquet file"),
+    ("x.csv", b"\x80\x04\x95.", "is a Python pickle"),
+    ("x.csv", b"ARROW1  .", "is an Arrow file"),
+    ("x.csv.gz", gzip.compress(gzip.compress(b"a")), "compressed with gzip twice"),
+    ("x.csv.gz", gzip.compress(CSV.encode()) + b"more", "damaged gzip file"),
+    ("x.csv.gz", gzip.compress(b"x.csv".ljust(257, b"0") + b"ustar"), "a tar archive: unpack it"),
+    ("x.csv", (CSV + "\u65e5\u672c,good\n").encode("shift-jis"), "line 14.*the encoding that it was saved in"),
+    ("x.jsonl", CSV, "13 lines that are not valid JSON: line 1"),
+    ("x.jsonl", json_lines()[:-15], "1 line that is not valid JSON: line 12"),
+    ("x.jsonl", json_lines() + '{"text": "a", "label": 1.5}\n', "the label '1.5' of type float"),
+    ("x.jsonl", '{"text": "a", "label": 0.5}\n' * 3, "3 rows have the label '0.5' of type float"),
+    ("x.jsonl", '{"text": "a", "label": ["b"]}\n' * 3, "3 rows have a list of labels.*one label per row"),
+    ("x.jsonl", '{"text": ["a"], "label": "b"}\n' * 3, "3 rows have a value of type list"),
+    ("x.json", '{"data": [{"text": "a"}]}', "column 'text' is not in .* its columns: data"),
+    ("x.json", '[["a", "b"]]', "1 value that is not a JSON object: row 1"),
 ]  # fmt: skip
 
 
@@ -136,7 +166,7 @@ def scratch(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("mutated")
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([n for n in FILES if not n.startswith("excel")]))
 def test_a_mutated_file_is_read_whole_or_refused(scratch, seed, name):
     content = FILES[name]

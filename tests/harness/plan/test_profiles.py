@@ -74,6 +74,18 @@ def test_the_named_profiles_are_there() -> None:
         ("[tasks.imdb]\ntarget_accuracy = 88", ["tasks.imdb.target_accuracy = 88", "less than 1"]),
         ("[tasks.imdb]\n[accuracy]\nmargin = 0", ["accuracy.margin = 0", "greater than 0"]),
         ("[tasks", ["not valid TOML"]),
+        ("x = " + "[" * 5000, ["too deeply nested"]),
+        ("[tasks.imdb]\n[recipe]\nlength = 8\nlength = 9\n", ["not valid TOML", "line 5"]),
+        ("[tasks.imdb]\n[recipe]\nbatch_size = " + "9" * 5000, ["not valid TOML", "digits"]),
+        ("[tasks.imdb]\n[recipe]\nepsilon = inf", ["recipe.epsilon = inf", "finite"]),
+        ("job_seconds = inf\n[tasks.imdb]", ["job_seconds = inf", "integer"]),
+        ("[tasks]", ["tasks", "at least 1 item"]),
+        ("backends = []\n[tasks.imdb]", ["backends = []", "at least 1 item"]),
+        ("[tasks.imdb]\n[vary]\nlength = []", ["vary.length = []", "at least 1 item"]),
+        ("[tasks.imdb]\n[environment.hf_tf]\n'A=B' = 'x'", ["'A=B' = 'x' cannot be an"]),
+        ('[tasks.imdb]\n[environment.hf_tf]\nA = "a\\u0000"', ["'A' = 'a\\x00' cannot be an"]),
+        ('[tasks.imdb]\n[recipe]\n"\\u001b[31m" = 1', ["unknown field recipe.\\x1b[31m"]),
+        ("[tasks.imdb]\n[recipe]\nlength = [" + "1," * 3000 + "]", ["recipe.length = [1, 1", "…:"]),
         ("", ["tasks is missing"]),
     ],
 )
@@ -87,6 +99,29 @@ def test_a_mistake_is_named(tmp_path: Path, content: str, parts: list[str]) -> N
     assert "mine.toml" in message
     for part in parts:
         assert part in message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+def test_a_profile_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "mine.TOML"
+    file.write_text(HEAD + "[tasks.imdb]\n", encoding)
+    assert load_profile(str(file)).description == "a test"
+
+
+def test_a_profile_in_another_encoding_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(HEAD + "[tasks.imdb]\n", "utf-16")
+    with pytest.raises(UserError, match="mine.toml is not UTF-8 .*iconv -f UTF-16 -t UTF-8"):
+        load_profile(str(file))
+
+
+def test_a_profile_in_the_working_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.toml").write_text(HEAD + "[tasks.imdb]\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="unknown profile 'mine': .* use mine.toml"):
+        load_profile("mine")
 
 
 def test_an_unknown_profile_names_the_nearest() -> None:

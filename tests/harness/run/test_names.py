@@ -63,6 +63,18 @@ def test_a_job_name_that_is_too_long_for_a_file_ends_before_anything_is_made(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("other", ["memory-imdb-hf_torch-plain", "MEMORY-imdb-hf_torch-plain"])
+def test_two_jobs_never_share_a_name(plan_of: PlanOf, tmp_path: Path, other: str) -> None:
+    plan = plan_of()
+    (spec, *_) = plan.jobs
+    twins = [
+        spec.model_copy(update={"key": spec.key.model_copy(update={"id": name})})
+        for name in ("memory-imdb-hf_torch-plain", other)
+    ]
+    with pytest.raises(UserError, match="two jobs have the name .*list every value once"):
+        RunFolder.new(tmp_path, plan.model_copy(update={"jobs": twins}))
+
+
 @pytest.mark.parametrize("task", ["a/b", "two words", "ta\nsk", "täsk"])
 def test_an_unsafe_job_name_is_refused(plan_of: PlanOf, tmp_path: Path, task: str) -> None:
     plan = plan_of()

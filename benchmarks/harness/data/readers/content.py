@@ -21,6 +21,14 @@ _OTHER_FILES = {
     b"%PDF": "a PDF: export the table as CSV",
 }
 _HTML = re.compile(rb"\s*<(!doctype html|html)\b", re.IGNORECASE)
+# The same for data files only: weights and vocabularies may begin like these.
+_OTHER_DATA = {
+    b"ARROW1": "an Arrow file: save it as parquet or CSV",
+    b"\x80\x04": "a Python pickle: save it as parquet or CSV",
+    _GZIP: "compressed with gzip twice: decompress it once",
+}
+_TAR = (257, b"ustar")  # where a tar archive says that it is one
+_MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*<([a-z]|!doctype|!--|\?xml)", re.IGNORECASE)
 _UTF_16_OR_32 = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",
@@ -45,8 +53,20 @@ def read_content(path: Path) -> bytes:
             raise UserError(
                 f"data file {str(path)!r} is a damaged gzip file ({error}): copy it again"
             ) from None
-    refuse_other_files(content, f"data file {str(path)!r}")
+    _refuse_other_data(content, f"data file {str(path)!r}")
     return content
+
+
+def _refuse_other_data(content: bytes, what: str) -> None:
+    refuse_other_files(content, what)
+    for start, kind in _OTHER_DATA.items():
+        if content.startswith(start):
+            raise UserError(f"{what} is {kind}")
+    place, mark = _TAR
+    if content[place : place + len(mark)] == mark:
+        raise UserError(f"{what} is a tar archive: unpack it")
+    if _MARKUP.match(content[:200]):
+        raise UserError(f"{what} is a web page or XML, not data: download the file itself")
 
 
 def refuse_other_files(content: bytes, what: str) -> None:
@@ -76,11 +96,12 @@ def decode(content: bytes, where: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         found = f"byte 0x{content[error.start]:02x} on line {line}"
-        raise _not_utf_8(where, found, "WINDOWS-1252") from None
+        raise _not_utf_8(where, found, None) from None
 
 
-def _not_utf_8(where: str, reason: str, encoding: str) -> UserError:
+def _not_utf_8(where: str, reason: str, encoding: str | None) -> UserError:
+    choice = "" if encoding else ", with the encoding that it was saved in (often WINDOWS-1252)"
     return UserError(
         f"{where} is not UTF-8 ({reason}): save it as UTF-8, for example with "
-        f"`iconv -f {encoding} -t UTF-8`"
+        f"`iconv -f {encoding or 'ENCODING'} -t UTF-8`{choice}"
     )

@@ -8,11 +8,13 @@ import re
 from collections.abc import Sequence
 
 from benchmarks.harness.data.readers.content import decode
-from benchmarks.harness.data.readers.rows import Rows, first_few, require_columns
+from benchmarks.harness.data.readers.rows import Rows, first_few, require_columns, visible
 from benchmarks.harness.errors import UserError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-_EXCEL_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # Excel's own way to name a separator
+_EXCEL_LINE = re.compile(
+    r'sep=([^\s"\\]|\t)\r?\n', re.IGNORECASE
+)  # Excel's own way to name a separator
 
 Records = list[tuple[int, list[str]]]  # the line on which a record begins, and its fields
 
@@ -27,7 +29,7 @@ def read_tsv(content: bytes, where: str, columns: Sequence[str]) -> Rows:
 
 def _read(content: bytes, where: str, columns: Sequence[str], separators: Sequence[str]) -> Rows:
     text = decode(content, where)
-    if not text.strip():
+    if not visible(text):
         raise UserError(f"{where} is empty: its first line must name the columns")
     excel = _EXCEL_LINE.match(text)
     if excel:
@@ -36,22 +38,18 @@ def _read(content: bytes, where: str, columns: Sequence[str], separators: Sequen
     notes: list[str] = []
     if separator != ",":
         notes.append(f"fields are separated by {SEPARATORS.get(separator, repr(separator))}")
-    try:
-        records = _records(text, separator, where)
-        literal = separator == "\t" and _spans_lines(records)
-    except UserError:
-        if separator != "\t":
-            raise
-        literal = True
-    if literal:  # many TSV files do not quote; a quotation mark is then part of the text
-        plain = _unquoted(text)
-        if len({len(fields) for _, fields in plain}) == 1:
-            records = plain
-            notes.append("quotation marks are read as part of the text")
-        else:
-            records = _records(text, separator, where)
-    header, rows = records[0][1], records[1:]
-    require_columns(columns, header, where)
+    records = (
+        _literal(text, where, notes) if separator == "\t" else _records(text, separator, where)
+    )
+    header = records[0][1]
+    if not set(columns) <= set(header) and set(columns) <= set(_names(text, separator)):
+        records = _records(text, separator, where, skip_spaces=True)
+        header = _names(text, separator)
+        notes.append("spaces around the names of columns and after separators are left out")
+    _check_columns(text, columns, header, where)
+    header, rows, dropped = _without_empty_ends(header, records[1:])
+    if dropped:
+        notes.append(f"empty fields at the end of {dropped:,} rows are left out")
     _check_widths(header, rows, where)
     notes += _line_notes(text, records, where)
     at = {name: header.index(name) for name in columns}
@@ -61,6 +59,51 @@ def _read(content: bytes, where: str, columns: Sequence[str], separators: Sequen
         lines=[line for line, _ in rows],
         notes=tuple(notes),
     )
+
+
+def _check_columns(text: str, columns: Sequence[str], header: Sequence[str], where: str) -> None:
+    if not set(columns) <= set(header):
+        for mark, kind in (("PAR1", "parquet"), ("{", "JSON"), ("[", "JSON")):
+            if text.startswith(mark):
+                raise UserError(f"{where} is not CSV or TSV but looks like {kind}: rename it")
+    require_columns(columns, header, where, "the first line must name the columns")
+
+
+def _literal(text: str, where: str, notes: list[str]) -> Records:
+    """The records of a file with tabs. Many of these do not quote: a quotation mark is then part of
+    the text."""
+    try:
+        records = _records(text, "\t", where)
+        if not _spans_lines(records):
+            return records
+    except UserError:
+        pass
+    plain = _unquoted(text)
+    if len({len(fields) for _, fields in plain}) == 1:
+        notes.append("quotation marks are read as part of the text")
+        return plain
+    return _records(text, "\t", where)
+
+
+def _names(text: str, separator: str) -> list[str]:
+    """The names in the first line, without the spaces and invisible characters around them."""
+    header = next(line for line in io.StringIO(text, newline="") if line.strip())
+    try:
+        fields = next(csv.reader([header], delimiter=separator, skipinitialspace=True))
+    except csv.Error:
+        fields = [header]
+    return [visible(name) for name in fields]
+
+
+def _without_empty_ends(header: list[str], rows: Records) -> tuple[list[str], Records, int]:
+    """Separators at the end of lines, as spreadsheets write them, make fields that hold nothing."""
+    width = len(header)
+    while width > 1 and not header[width - 1]:
+        width -= 1
+    if any("".join(fields[width:]).strip() for _, fields in rows):
+        return header, rows, 0
+    long = sum(len(fields) > width for _, fields in rows)
+    return header[:width], [(line, fields[:width]) for line, fields in rows], long
 
 
 def _find_separator(text: str, columns: Sequence[str], separators: Sequence[str]) -> str:
@@ -73,13 +116,20 @@ def _find_separator(text: str, columns: Sequence[str], separators: Sequence[str]
             headers[separator] = next(csv.reader([header], delimiter=separator))
         except csv.Error:
             headers[separator] = [header]
-    fitting = [s for s in separators if set(columns) <= set(headers[s])]
+    fitting = [s for s in separators if set(columns) <= set(headers[s])] or [
+        s for s in separators if set(columns) <= set(_names(text, s))
+    ]
     return max(fitting or separators, key=lambda s: len(headers[s]))
 
 
-def _records(text: str, separator: str, where: str) -> Records:
+def _records(text: str, separator: str, where: str, *, skip_spaces: bool = False) -> Records:
     csv.field_size_limit(max(len(text), 2**17))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=separator,
+        strict=True,
+        skipinitialspace=skip_spaces,
+    )
     found: Records = []
     begins = 1
     try:
@@ -115,7 +165,7 @@ def _check_widths(header: Sequence[str], rows: Records, where: str) -> None:
         many = f"{len(wrong):,} rows have" if len(wrong) > 1 else "1 row has"
         raise UserError(
             f"{where}: {many} not the {len(header)} fields of the first line: {shown}: put fields "
-            "that contain the separator in quotation marks"
+            "that contain the separator in quotation marks, and complete or remove other rows"
         )
 
 

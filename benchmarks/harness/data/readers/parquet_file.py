@@ -14,6 +14,8 @@ def read_parquet(content: bytes, where: str, columns: Sequence[str]) -> Rows:
 
     if not content:
         raise UserError(f"cannot read {where} as parquet: it is empty")
+    if not content.startswith(b"PAR1"):
+        raise UserError(f"{where} is not a parquet file: name it after what it contains")
     try:
         with pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)) as file:
             require_columns(columns, file.schema_arrow.names, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,18 +53,49 @@ def join_rows(parts: Sequence[Rows]) -> Rows:
     return Rows(columns, parts[0].where, notes=notes, label_names=parts[0].label_names)
 
 
-def require_columns(wanted: Sequence[str], there: Sequence[str], where: str) -> None:
+class MissingColumn(UserError):
+    """A column that a data file does not have. `near`: another one has nearly its name."""
+
+    def __init__(self, message: str, column: str, near: bool) -> None:
+        super().__init__(message)
+        self.column, self.near = column, near
+
+
+def require_columns(
+    wanted: Sequence[str], there: Sequence[str], where: str, rule: str = ""
+) -> None:
     """Raises UserError for a column that is missing, or that occurs twice."""
     shown = ", ".join(_shown(name) for name in there[:20])
     for name in wanted:
         if name not in there:
-            near = difflib.get_close_matches(name, there, n=1, cutoff=0.7)
+            alike = [other for other in there if other.casefold() == name.casefold()]
+            near = alike[:1] or difflib.get_close_matches(name, there, n=1, cutoff=0.7)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise UserError(f"column {name!r} is not in {where}; its columns: {shown}{hint}")
+            raise MissingColumn(
+                f"column {name!r} is not in {where}; its columns: {shown}{hint}"
+                + (f"; {rule}" if rule else ""),
+                name,
+                bool(near),
+            )
         if list(there).count(name) > 1:
             raise UserError(
                 f"column {name!r} occurs {list(there).count(name)} times in {where}: rename one"
             )
+
+
+def visible(text: str) -> str:
+    """The text without spaces and invisible characters (such as a second byte order mark) around
+    it."""
+    start, end = 0, len(text)
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while end > start and _is_blank(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in ("Cf", "Cc")
 
 
 def _shown(name: str) -> str:

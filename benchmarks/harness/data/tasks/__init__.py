@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.harness.data.readers import file_type, types_text
 from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.machine.paths import user_path
 
 LONGEST_NAME = 48  # characters; names are parts of file names
 # owner/name, then a configuration and a revision if any
@@ -114,16 +115,6 @@ def custom_task(
         hub_revision=revision,
         **common,
     )
-
-
-def user_path(text: str) -> Path:
-    """A path as typed, with '~' expanded where that is possible."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:  # no such user, or no home folder
-        raise UserError(
-            f"path {text!r}: there is no home folder for it; write it in full"
-        ) from None
 
 
 def _exists(path: Path) -> bool:
