@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Mapping
@@ -37,12 +38,18 @@ class RunFolder:
         self.path, self.plan = path.absolute(), plan
         self.device = choose_device(plan.device)
         self._shared = False
+        self._own = False  # made or resumed by this object
 
     @classmethod
     def new(cls, root: Path, plan: Plan, name: str | None = None) -> RunFolder:
         """Errors: UserError for a device that is missing or lacks a precision of the plan, and for
         a job whose name cannot be a file name."""
-        name = name or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{file_name_part(plan.profile)}"
+        if name is None:
+            name = began = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{file_name_part(plan.profile)}"
+            for number in itertools.count(2):
+                if not (root / "runs" / name).exists():
+                    break
+                name = f"{began}-{number}"
         folder = cls(root / "runs" / name, plan)
         check_device(plan.jobs, folder.device)
         check_job_names(plan)
@@ -79,16 +86,20 @@ class RunFolder:
                 f"--resume {name}: {file} cannot be read ({str(error).splitlines()[0]}): "
                 "start a new run"
             ) from None
-        return cls(known[name], plan)
+        folder = cls(known[name], plan)
+        folder._own = True
+        return folder
 
     def create(self) -> None:
-        """Makes the folder with run.json and plan.json, unless it exists. A run that several
-        environments share records what this one can run.
+        """Makes the folder with run.json and plan.json. A run that is resumed has them, and so may
+        one that several environments share, which records what this one can run.
 
-        Errors: UserError when the folder cannot be written."""
+        Errors: UserError when the folder cannot be written, or when another run made it in the same
+        second."""
         try:
-            if not self.path.is_dir():
+            if not self._own and not (self._shared and self.path.is_dir()):
                 store.create_run(self.path.parents[1], self._info(), self.plan)
+                self._own = True
             if self._shared:
                 share_environment(self.path, {spec.key.backend for spec in self.plan.jobs})
         except (store.StoreError, OSError) as error:
