@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -182,7 +183,7 @@ def _spellings(name: str) -> Iterable[Hashable]:
     plain = "".join(c for c in plain if unicodedata.category(c) != "Cf")
     yield " ".join(plain.casefold().split())
     if _DECIMAL.fullmatch(plain.strip()):
-        yield float(plain)
+        yield Fraction(plain.strip())
 
 
 def _alike(names: Sequence[str]) -> list[list[int]]:
@@ -212,7 +213,7 @@ def notes_on_labels(names: Sequence[str], counts: Sequence[int]) -> list[str]:
     if lists:
         shown = first_few([repr(name) for name in lists])
         notes.append(f"every list of labels is read as one class: {shown}")
-    if all(_DECIMAL.fullmatch(name) for name in names) and any(float(n) % 1 for n in names):
+    if all(_DECIMAL.fullmatch(name) for name in names) and any(Fraction(n) % 1 for n in names):
         notes.append("labels are numbers with decimals: every value is read as one class")
     rows = sum(counts)
     if len(names) >= MANY_CLASSES and len(names) > rows / ROWS_PER_CLASS:

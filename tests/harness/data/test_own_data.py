@@ -183,7 +183,16 @@ def test_labels_that_a_reader_would_question_are_noted(tmp_path, labels, note):
     assert note in " ".join(data.record.notes)
 
 
-@pytest.mark.parametrize("labels", [["good", "bad"], ["0", "1"], ["1.5", "2"], ["a", "A b"]])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["good", "bad"],
+        ["0", "1"],
+        ["1.5", "2"],
+        ["a", "A b"],
+        ["9223372036854775808", "9223372036854775809"],
+    ],
+)
 def test_usual_labels_are_not_noted(tmp_path, labels):
     rows = [(f"text {i}", label) for i, label in enumerate(labels * 5)]
     notes = read(write(tmp_path / "x.csv", delimited(",", rows))).record.notes
