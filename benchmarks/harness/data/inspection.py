@@ -20,7 +20,7 @@ from benchmarks.harness.data.readers.rows import Rows, first_few, visible
 from benchmarks.harness.errors import UserError
 
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")  # as a number is usually written
-_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?")
 # The replacement character, and UTF-8 that was read as Windows-1252.
 _DAMAGED = re.compile("\ufffd|\u00c3[\u0080-\u00bf]|\u00e2\u20ac")
 MANY_CLASSES, ROWS_PER_CLASS = 20, 4  # from there on, the label column is questioned
