@@ -53,9 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config.option, "compare_finders"):  # `pytest .` has read its options already
         return
     if not config.pluginmanager.hasplugin("benchmark"):
-        raise pytest.UsageError(
-            "ftbench: needs the plugin pytest-benchmark: leave out -p no:benchmark"
-        )
+        raise pytest.UsageError("ftbench: needs pytest-benchmark: leave out -p no:benchmark")
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError(
             "ftbench: -n: benchmarks that run at the same time disturb each other: leave -n out"
