@@ -242,7 +242,7 @@ def notes_on_texts(rows: Rows, columns: Sequence[str], labels: np.ndarray) -> li
     damaged = sum(any(_DAMAGED.search(text) for text in key) for key in seen)
     if damaged:
         notes.append(
-            f"{_count(damaged, 'text')} with wrongly decoded characters (such as \ufffd or Ã©): "
+            f"{damaged:,} text{'s have' if damaged > 1 else ' has'} wrongly decoded characters (such as \ufffd or Ã©): "
             "check the encoding with which the data was saved"
         )
     return notes

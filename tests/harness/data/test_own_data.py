@@ -207,7 +207,7 @@ def test_numbers_that_were_saved_as_decimals_are_labels_as_written(tmp_path):
 def test_damaged_characters_are_noted(tmp_path):
     content = delimited(",", [*ROWS, ("caf\u00c3\u00a9", "bad"), ("caf\ufffd", "bad")])
     notes = read(write(tmp_path / "x.csv", content)).record.notes
-    assert any(note.startswith("2 texts occur with wrongly decoded characters") for note in notes)
+    assert any(note.startswith("2 texts have wrongly decoded characters") for note in notes)
 
 
 UNLABELLED = [
