@@ -50,7 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{EVALUATION}: only for jobs that evaluate too")
-    if not hasattr(config.option, "compare_finders"):  # `pytest .` has read its options already
+    # Not for `pytest .`, which has read its options already, nor for --help.
+    if not hasattr(config.option, "compare_finders") or config.option.help:
         return
     if not config.pluginmanager.hasplugin("benchmark"):
         raise pytest.UsageError("ftbench: needs pytest-benchmark: leave out -p no:benchmark")
@@ -307,10 +308,8 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: An
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_compare_machine_info(config: pytest.Config, compared_benchmark: Any) -> None:
     """Refuses a comparison of different work, before anything is measured."""
-    if FOLDER not in config.stash:
-        return
     saved = (compared_benchmark.get("machine_info") or {}).get("ftbench_work", {})
-    for job, work in work_of(config.stash[FOLDER].plan).items():
+    for job, work in (work_of(config.stash[FOLDER].plan) if FOLDER in config.stash else {}).items():
         for name, value in work.items():
             if name in saved.get(job, {}) and saved[job][name] != value:
                 pytest.exit(

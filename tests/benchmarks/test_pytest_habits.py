@@ -79,6 +79,8 @@ def test_a_plugin_that_shuffles_changes_no_turn(tmp_path: Path, file: Path) -> N
         (("--benchmark-skip",), 0, "4 skipped"),
         (("-n", "2"), 4, "ftbench: -n: benchmarks that run at the same time disturb each other"),
         (("-p", "owns_profile"), 4, "another pytest plugin uses one of ftbench's options"),
+        (("-p", "no:benchmark"), 4, "ftbench: needs pytest-benchmark: leave out -p no:benchmark"),
+        (("--checkpoint", ""), 2, "ftbench: --checkpoint is empty"),
         (("-k", "nothing_like_this"), 5, "4 deselected"),
     ],
 )
