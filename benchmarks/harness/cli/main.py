@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         check_decoded(arguments)
+        for name, value in vars(options).items():
+            if value == "" or (isinstance(value, list) and "" in value):
+                raise UserError(f"the value of {name} is empty: give one, or leave it out")
         for name in ("results", "out"):
             if getattr(options, name, None):
                 setattr(options, name, str(output_folder(f"--{name}", getattr(options, name))))

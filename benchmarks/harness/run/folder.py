@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -10,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-from pydantic import ValidationError
 
 from benchmarks.harness.equivalence.certify import certify_run
 from benchmarks.harness.errors import UserError, unknown
@@ -81,7 +81,7 @@ class RunFolder:
         file = known[name] / store.PLAN_FILE
         try:
             plan = Plan.model_validate_json(file.read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:  # a ValidationError is a ValueError
             raise UserError(
                 f"--resume {name}: {file} cannot be read ({str(error).splitlines()[0]}): "
                 "start a new run"
@@ -200,8 +200,9 @@ def run_folder(root: Path, name: str) -> Path:
     known = {path.name: path for path in store.runs(root)}
     if name in known:
         return known[name]
-    if (Path(name) / store.RUN_FILE).is_file():
-        return Path(name)
+    with contextlib.suppress(OSError):  # a name that is too long
+        if (Path(name) / store.RUN_FILE).is_file():
+            return Path(name)
     if not known:
         raise UserError(
             f"{name}: not a run's folder (it has no {store.RUN_FILE}), and there are no runs in "

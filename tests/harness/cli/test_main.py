@@ -89,10 +89,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--checkpoint", ""], "--checkpoint is empty"),
-        (["--task", ""], "--task is empty"),
-        (["--evaluation-dataset", ""], "--evaluation-dataset is empty"),
-        (["--profile", ""], "--profile is empty"),
+        (["--checkpoint", ""], "the value of checkpoint is empty"),
+        (["--task", ""], "the value of task is empty"),
+        (["--evaluation-dataset", ""], "the value of evaluation_dataset is empty"),
+        (["--profile", ""], "the value of profile is empty"),
+        (["--resume", ""], "the value of resume is empty"),
         (["--profile", "a\0b.toml"], "embedded null byte"),
         (["--profile", "~nobody-here/x.toml"], "there is no home folder for it"),
         (["--profile", "n" * 300 + ".toml"], "File name too long"),
@@ -116,6 +117,26 @@ def test_values_that_cannot_be_meant_are_one_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], part: str
 ) -> None:
     assert part in refused(capsys, "run", *arguments)
+
+
+@pytest.mark.parametrize("name", ["", "r" * 300, "nowhere"])
+def test_a_report_of_no_run_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    line = refused(capsys, "report", name, "--results", str(tmp_path))
+    assert "is empty" in line or "not a run's folder" in line
+
+
+@pytest.mark.parametrize("plan", [b"\xff", b"{}", b"["])
+def test_a_plan_that_cannot_be_read_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, plan: bytes
+) -> None:
+    run = tmp_path / "runs" / "r"
+    run.mkdir(parents=True)
+    (run / "plan.json").write_bytes(plan)
+    (run / "run.json").write_text("{}")
+    line = refused(capsys, "run", "--resume", "r", "--results", str(tmp_path))
+    assert "plan.json cannot be read" in line and "start a new run" in line
 
 
 def test_a_hub_that_cannot_be_used_is_one_line(
