@@ -23,7 +23,7 @@ from benchmarks.harness.cli.run import Crashed, Stopped, run
 from benchmarks.harness.cli.streams import protect_streams
 from benchmarks.harness.cli.tune import tune
 from benchmarks.harness.errors import UserError, check_decoded, printable
-from benchmarks.harness.machine.paths import output_folder
+from benchmarks.harness.machine.paths import output_folder, user_path
 
 UNEXPECTED = 3  # exit code
 
@@ -33,13 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     protect_streams()
     options = make_parser().parse_args(arguments)
     try:
-        check_decoded(arguments)
-        for name, value in vars(options).items():
-            if value == "" or (isinstance(value, list) and "" in value):
-                raise UserError(f"the value of {name} is empty: give one, or leave it out")
-        for name in ("results", "out"):
-            if getattr(options, name, None):
-                setattr(options, name, str(output_folder(f"--{name}", getattr(options, name))))
+        check_input(options, arguments)
         return COMMANDS[options.command](options, ["ftbench", *arguments])
     except UserError as error:
         print(f"ftbench: {error}", file=sys.stderr)
@@ -62,6 +56,22 @@ def main(arguments: list[str] | None = None) -> int:
         details = write_details(error, Path(options_results(options)))
         print(f"ftbench: {unexpected(error)} (details: {details})", file=sys.stderr)
         return UNEXPECTED
+
+
+def check_input(options: argparse.Namespace, arguments: list[str]) -> None:
+    """Checks what no command can use, and expands '~' in the folders for output.
+
+    Errors: UserError for values that are empty, undecodable or impossible."""
+    check_decoded(arguments)
+    for name, value in vars(options).items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            raise UserError(f"the value of {name} is empty: give one, or leave it out")
+    for folder in filter(None, os.environ.get("FTBENCH_BACKENDS", "").split(os.pathsep)):
+        if not user_path(folder).is_dir():
+            raise UserError(f"FTBENCH_BACKENDS: {folder!r} is no folder: correct or unset it")
+    for name in ("results", "out"):
+        if getattr(options, name, None):
+            setattr(options, name, str(output_folder(f"--{name}", getattr(options, name))))
 
 
 def resume_command(options: argparse.Namespace, run: object) -> str:

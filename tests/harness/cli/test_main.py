@@ -119,6 +119,13 @@ def test_values_that_cannot_be_meant_are_one_line(
     assert part in refused(capsys, "run", *arguments)
 
 
+def test_a_folder_of_backends_that_is_missing_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTBENCH_BACKENDS", "/nowhere")
+    assert "FTBENCH_BACKENDS: '/nowhere' is no folder" in refused(capsys, "list")
+
+
 @pytest.mark.parametrize("name", ["", "r" * 300, "nowhere"])
 def test_a_report_of_no_run_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
