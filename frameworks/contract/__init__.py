@@ -41,6 +41,7 @@ from frameworks.contract.recipe import Recipe as Recipe
 from frameworks.contract.recipe import Share as Share
 from frameworks.contract.recipe import learning_rate as learning_rate
 from frameworks.contract.recipe import warmup_steps as warmup_steps
+from frameworks.contract.saving import save_pretrained as save_pretrained
 from frameworks.contract.session import Session as Session
 from frameworks.contract.session import SessionSpec as SessionSpec
 from frameworks.contract.start import Start as Start

@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -90,6 +91,11 @@ class Session(ABC):
     @abstractmethod
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Sets the weights that `weights` returned."""
+
+    def save(self, folder: Path) -> None:
+        """Writes the model into an empty folder, in a format that its users load. Errors: OSError
+        where it cannot be written, NotImplementedError where the backend has no such format."""
+        raise NotImplementedError("this backend cannot save its model")
 
     @abstractmethod
     def matmul_flops_per_second(self) -> float:

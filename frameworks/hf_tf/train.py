@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -138,6 +139,10 @@ class Session(contract.Session):
 
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         model.load_weights(self.model, weights)
+
+    def save(self, folder: Path) -> None:
+        """Saves the format that `from_pretrained` of any transformers version loads."""
+        contract.save_pretrained(folder, self.spec.start, self.weights())
 
     def matmul_flops_per_second(self) -> float:
         return matmul.flops_per_second(self.spec.recipe)

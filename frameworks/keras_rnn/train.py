@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -137,6 +138,10 @@ class Session(contract.Session):
 
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         model.load_weights(self.model, weights)
+
+    def save(self, folder: Path) -> None:
+        """Saves model.keras, which `keras.saving.load_model(path, compile=False)` loads."""
+        self.model.save(folder / "model.keras", include_optimizer=False)
 
     def matmul_flops_per_second(self) -> float:
         return matmul.flops_per_second(self.spec.recipe)

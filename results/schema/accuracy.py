@@ -44,4 +44,5 @@ class Accuracy(Record):
     kept_step: int  # the step whose weights those are
     curve: list[CurvePoint]
     evaluations: list[EvaluationPoint]
+    model_folder: str | None = None  # in the same folder, where the model was kept
     predictions_file: str | None = None  # in the same folder: logits and labels, .npz

@@ -78,6 +78,7 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
         custom_task=custom,
         batch_limit=_limit_choice(get),
         throughput=_speed_choice(get),
+        accuracy={"keep_models": True} if get("keep_models") else {},
     )
 
 

@@ -111,6 +111,10 @@ OPTIONS: list[tuple[str, Settings]] = [
             "the same work, for comparison"
         ),
     ),
+    (
+        "--keep-models",
+        switch("accuracy only: save every trained model in models/ of the run's folder"),
+    ),
     ("--results", RESULTS),
     (
         "--allow-pickle",

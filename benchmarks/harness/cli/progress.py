@@ -16,6 +16,7 @@ from benchmarks.harness.jobs.events import (
     Event,
     LaunchesDone,
     LimitFound,
+    ModelSaved,
     ProbeEnded,
     Result,
     ThroughputResult,
@@ -90,7 +91,7 @@ class Display:
             self._end(key.id, "done")
         elif isinstance(event, LimitFound):
             self._end(key.id, event.text)
-        elif isinstance(event, ProbeEnded):
+        elif isinstance(event, (ProbeEnded, ModelSaved)):
             self.say(f"{key.id}: {event.text}")
 
     def _advance(self, job: str, done: int, total: int, note: str, seconds_left: float) -> None:

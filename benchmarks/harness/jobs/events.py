@@ -127,6 +127,7 @@ class MemoryResult(_Result):
 class AccuracyResult(_Result):
     event: Literal["accuracy_result"] = "accuracy_result"
     accuracy: Accuracy
+    save_problem: str | None = None  # why the model could not be saved, in one line
 
 
 class TraceResult(_Result):
@@ -153,6 +154,13 @@ class ProbeEnded(_Event):
     """Made by the parent while it searches for a batch limit: a line for the user."""
 
     event: Literal["probe_ended"] = "probe_ended"
+    text: str
+
+
+class ModelSaved(_Event):
+    """Made by the parent when a trained model was saved, or could not be: a line for the user."""
+
+    event: Literal["model_saved"] = "model_saved"
     text: str
 
 
@@ -185,6 +193,7 @@ Event = Annotated[
     | WorkerFailed
     | Result
     | ProbeEnded
+    | ModelSaved
     | LimitFound
     | LaunchesDone,
     Field(discriminator="event"),

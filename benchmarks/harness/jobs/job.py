@@ -50,6 +50,20 @@ class LimitWork(BaseModel):
     finder: str | None = None  # search in the worker itself, in this way
 
 
+class SavedModel(BaseModel):
+    """Where a trained model is kept, and the tokenizer that belongs to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    tokenizer: Path
+
+    @property
+    def partial(self) -> Path:
+        """Where the worker writes it; renamed when everything is there."""
+        return self.folder.with_name(f".{self.folder.name}.partial")
+
+
 class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,6 +79,7 @@ class Job(BaseModel):
     throughput: ThroughputPlan
     memory: MemoryPlan
     limit: LimitWork | None = None  # batch_limit only
+    model: SavedModel | None = None  # accuracy only: keep the trained model
     predictions: Path  # the file of its logits: accuracy and equivalence
 
 

@@ -38,6 +38,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         update={
             "batch_limit": profile.batch_limit.model_copy(update=choice.batch_limit),
             "throughput": profile.throughput.model_copy(update=choice.throughput),
+            "accuracy": profile.accuracy.model_copy(update=choice.accuracy),
         }
     )
     try:
@@ -124,6 +125,11 @@ def _check_jobs(choice: Choice, profile: Profile, jobs: Sequence[JobSpec]) -> No
     if choice.throughput and all(spec.key.question != "throughput" for spec in jobs):
         raise UserError(
             "--until and --until-minutes apply to speed: add --question throughput, or leave them out"
+        )
+    if choice.accuracy and all(spec.key.question != "accuracy" for spec in jobs):
+        raise UserError(
+            "--keep-models: no model is trained to its end here: add --question accuracy, or leave "
+            "it out"
         )
     if profile.throughput.until_minutes and profile.throughput.until != "decided":
         raise UserError(

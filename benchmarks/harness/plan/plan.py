@@ -127,6 +127,7 @@ class Choice(BaseModel):
     custom_task: dict[str, Any] | None = None  # the arguments of tasks.custom_task
     batch_limit: Fields = {}  # replaces fields of the profile's [batch_limit]
     throughput: Fields = {}  # replaces fields of the profile's [throughput]
+    accuracy: Fields = {}  # replaces fields of the profile's [accuracy]
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -153,6 +153,9 @@ class AccuracyPlan(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [42]
     """One training for each. Backends are compared seed by seed; a difference needs at least 6 seeds
     to be shown."""
+    keep_models: bool = False
+    """Whether every trained model is saved, in `models/` of the run's folder, with its tokenizer and a
+    model card."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Backends whose accuracies differ by less are called equally accurate. 0.01 is 1 point."""
 

@@ -18,7 +18,7 @@ from benchmarks.harness.data import texts as texts_data
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Environment, Excluded, Ready, here
 from benchmarks.harness.jobs.environment import worker_environment
-from benchmarks.harness.jobs.job import Job, LimitWork, StartFile
+from benchmarks.harness.jobs.job import Job, LimitWork, SavedModel, StartFile
 from benchmarks.harness.machine import budgets, packages
 from benchmarks.harness.machine.device import unsupported_precision
 from benchmarks.harness.plan.plan import JobSpec, Plan
@@ -153,11 +153,18 @@ def _ready(
         throughput=plan.throughput,
         memory=plan.memory,
         limit=_limit(plan, spec),
+        model=_saved_model(inputs, plan, spec, folder),
         predictions=folder / f"{key.id}.npz",
     )
     return Ready(
         job=job, data=data, checkpoint=checkpoint_record(inputs.source, key.backend), where=where
     )
+
+
+def _saved_model(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path) -> SavedModel | None:
+    if spec.key.question != "accuracy" or not plan.accuracy.keep_models:
+        return None
+    return SavedModel(folder=folder / "models" / spec.key.id, tokenizer=inputs.source.folder)
 
 
 def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:

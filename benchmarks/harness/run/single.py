@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from benchmarks.harness.jobs.attempt import Attempt
-from benchmarks.harness.jobs.events import AccuracyResult, MemoryResult, TraceResult
+from benchmarks.harness.jobs.events import AccuracyResult, MemoryResult, ModelSaved, TraceResult
 from benchmarks.harness.machine.device_memory import DeviceMemory
 from benchmarks.harness.machine.nvml import NoGpu, NvmlFailed
+from benchmarks.harness.run.models import finish_model
 from results.schema import Gap, Measurement
 
 
@@ -40,7 +41,19 @@ def run_memory(attempt: Attempt) -> Measurement:
 def run_accuracy(attempt: Attempt) -> Measurement:
     result = attempt.worker.expect(AccuracyResult)
     attempt.worker.close()
-    return attempt.measurement("ok", payload=result.accuracy, effective=result.effective)
+    gaps: dict[str, Gap] = {}
+    accuracy, model = result.accuracy, attempt.ready.job.model
+    measurement = attempt.measurement("ok", payload=accuracy, effective=result.effective)
+    if model is None:
+        return measurement
+    problem = result.save_problem or finish_model(model, measurement)
+    if problem:
+        gaps["model_folder"] = "failed"
+        attempt.watch(measurement.job, ModelSaved(text=f"the model was not saved: {problem}"))
+    else:
+        accuracy = accuracy.model_copy(update={"model_folder": f"models/{model.folder.name}"})
+        attempt.watch(measurement.job, ModelSaved(text=f"saved the model in {model.folder}"))
+    return measurement.model_copy(update={"payload": accuracy, "gaps": gaps})
 
 
 def run_trace(attempt: Attempt) -> Measurement:

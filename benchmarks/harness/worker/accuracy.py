@@ -7,14 +7,16 @@ time.
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 
 from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.jobs.events import AccuracyResult, EvaluationBegan, TrainingProgress
-from benchmarks.harness.jobs.job import Built, Job
+from benchmarks.harness.jobs.job import Built, Job, SavedModel
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import training
 from benchmarks.harness.worker.scores import score
@@ -118,7 +120,24 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
         evaluations=watch.evaluations,
         predictions_file=job.predictions.name,
     )
-    return AccuracyResult(accuracy=accuracy, effective=training.effective(session, watch.steps))
+    return AccuracyResult(
+        accuracy=accuracy,
+        effective=training.effective(session, watch.steps),
+        save_problem=save_model(job.model, session) if job.model else None,
+    )
+
+
+def save_model(model: SavedModel, session: Session) -> str | None:
+    """Saves the weights that were scored. Returns why that failed: a full disk must not cost the
+    scores of a long training."""
+    shutil.rmtree(model.partial, ignore_errors=True)
+    try:
+        model.partial.mkdir(parents=True)
+        session.save(model.partial)
+    except (OSError, NotImplementedError, SafetensorError) as error:
+        shutil.rmtree(model.partial, ignore_errors=True)
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
 
 
 def save_predictions(path: Path, logits: dict[str, np.ndarray], watch: TrainingWatch) -> None:
