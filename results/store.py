@@ -92,11 +92,16 @@ def write_record(path: Path, record: BaseModel) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes one file, whole or not at all. Errors: StoreError."""
+    # A file name may hold bytes that are not UTF-8; they are written as escapes.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes one file, whole or not at all. Errors: StoreError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        # A file name may hold bytes that are not UTF-8; they are written as escapes.
-        with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -147,16 +152,8 @@ def write_prediction(folder: Path, name: str, prediction: Prediction) -> Path:
 def write_prediction_cases(folder: Path, cases: Sequence[PredictionCase]) -> Path:
     """Writes `folder/prediction_cases.json`. Errors: StoreError."""
     path = folder / CASES_FILE
-    write_text(
-        path,
-        json.dumps(
-            [case.model_dump(mode="json") for case in cases],
-            indent=1,
-            ensure_ascii=False,
-            allow_nan=False,
-        )
-        + "\n",
-    )
+    plain = [case.model_dump(mode="json") for case in cases]
+    write_text(path, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return path
 
 

@@ -235,7 +235,7 @@ def pair_rows(compared: Sequence[Group]) -> list[PairRow]:
             for ours, a in _accuracies(first.entries):
                 for theirs, b in _accuracies(second.entries):
                     if a.seed == b.seed and first.backend != second.backend:
-                        rows += _pairs(ours, theirs, sorted(a.scores.keys() & b.scores.keys()))
+                        rows += paired(ours, theirs, sorted(a.scores.keys() & b.scores.keys()))
     return sorted(rows, key=lambda r: (r.evaluation_set, r.first, r.second, r.seed))
 
 
@@ -327,7 +327,7 @@ def _verdict_row(
     )
 
 
-def _pairs(ours: Entry, theirs: Entry, sets: Sequence[str]) -> list[PairRow]:
+def paired(ours: Entry, theirs: Entry, sets: Sequence[str]) -> list[PairRow]:
     rows = []
     for name in sets:
         first, second = predictions(ours, name), predictions(theirs, name)

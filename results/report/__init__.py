@@ -11,8 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.analysis.over_runs.changes import LIMITS as LIMITS
+from results.analysis.over_runs.changes import Change as Change
+from results.analysis.over_runs.changes import Figure as Figure
+from results.analysis.over_runs.changes import changes
+from results.analysis.over_runs.changes import saved_changes as saved_changes
 from results.analysis.proof import origin, pair_title
-from results.report.document import Document
+from results.report.comparison import broken_text as broken_text
+from results.report.comparison import changes_text as changes_text
+from results.report.document import Document, Paragraph
+from results.report.load import read_runs
 from results.report.proofs import proof_of_all
 from results.report.sections import (
     accuracy,
@@ -32,19 +40,12 @@ from results.report.sections import tuning as tuned
 from results.report.sections.first_screen import first_screen
 from results.report.sections.limits.grid import grid_table
 from results.report.sections.overview import overview
+from results.report.site import write_site as write_site
 from results.report.view import Run, View
 from results.report.writers import html, markdown
 from results.report.writers.terminal import text_table
 from results.schema import Certificate, Measurement, Tuning
-from results.store import (
-    is_of_earlier_version,
-    read_certificates,
-    read_prediction_cases,
-    read_predictions,
-    read_run,
-    read_tuning,
-    write_text,
-)
+from results.store import write_text
 
 WIDTH = 100  # of a line on the terminal
 # In the order of the questions that the report answers.
@@ -108,50 +109,39 @@ def tuning_text(tuning: Tuning) -> str:
 def render(
     folders: Sequence[Path], out: Path | None = None, titles: Mapping[str, str] | None = None
 ) -> ReportPaths:
-    """Writes report.md and report.html into `out`, by default the first run's folder.
+    """Writes report.html, which needs no other file, and the short report.md into `out`, by default
+    the first run's folder.
 
     Several runs are compared in one report. `titles` are the backends' names to show.
     Errors: StoreError when the report cannot be written."""
-    runs = [_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
-    view = View.of(runs, titles or {})
-    report = document(view)
+    report = document(View.of(read_runs(folders), titles or {}))
     target = out or folders[0]
     paths = ReportPaths(target / "report.md", target / "report.html")
-    write_text(paths.markdown, markdown.write(report))
+    write_text(paths.markdown, markdown.write(_short(report)))
     write_text(paths.html, html.write(report))
     return paths
+
+
+def changes_of(before: Sequence[Path], after: Sequence[Path]) -> list[Change]:
+    """What changed between two sets of runs, each merged by machine."""
+    return changes(
+        *(View.merged_by_machine(read_runs(side), {}).comparisons for side in (before, after))
+    )
+
+
+def as_markdown(folders: Sequence[Path], titles: Mapping[str, str] | None = None) -> str:
+    """The whole report as Markdown, without pictures."""
+    return markdown.write(document(View.of(read_runs(folders), titles or {})))
+
+
+def _short(report: Document) -> Document:
+    more = Paragraph(
+        f"The details are in report.html: {'; '.join(s.title for s in report.sections)}"
+    )
+    return Document(report.title, [*report.first_screen, more])
 
 
 def document(view: View) -> Document:
     names = ", ".join(run.name for run in view.runs)
     sections = [found for make in SECTIONS if (found := make(view))]
     return Document(f"Fine-tuning compared: {names}", first_screen(view), sections)
-
-
-def _names(folders: Sequence[Path]) -> list[str]:
-    """A run is called by its folder, with the folder above it where two have the same name."""
-    paths = [folder.absolute() for folder in folders]
-    names = [path.name for path in paths]
-    return [
-        path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
-        for path in paths
-    ]
-
-
-def _run(folder: Path, name: str) -> Run:
-    info, measurements, problems = read_run(folder)
-    certificates, damaged = read_certificates(folder)
-    predictions, unread = read_predictions(folder)
-    cases, bad_cases = read_prediction_cases(folder)
-    return Run(
-        name,
-        folder,
-        info,
-        measurements,
-        [*problems, *damaged, *unread, *bad_cases],
-        certificates,
-        predictions,
-        cases,
-        read_tuning(folder),
-        is_of_earlier_version(folder),
-    )

@@ -17,7 +17,7 @@ def key_cells(view: View, row: Row) -> list[Cell]:
 
 
 def comparison_columns(view: View) -> list[Column]:
-    names = ["run"] if view.several_runs else []
+    names = [view.origin_word] if view.several_runs else []
     names.append("task")
     names += ["recipe"] if _recipes_vary(view) else []
     return [Column(name, numeric=False) for name in names]

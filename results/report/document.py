@@ -6,11 +6,13 @@ one place, so that no text of a measurement reaches the output any other way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from markupsafe import Markup
+if TYPE_CHECKING:
+    from results.report.charts.chart import Chart
+    from results.report.charts.lines import Shape
 
 Tone = Literal["", "best", "gap", "warning", "failed", "measured", "emulated", "predicted"]
 
@@ -28,6 +30,7 @@ class Cell:
     note: str = ""  # an interval, or the reason why there is no figure
     tone: Tone = ""
     colour: int | None = None  # of a backend
+    target: str = ""  # a link, as in `Link`
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,15 @@ class Code:
 class Legend:
     text: str
     colour: int  # of the backend; its dash follows from it
-    mark: Markup | None = None  # a point's shape, from `plots`, instead of the line
+    mark: Shape | None = None  # of a point; None: a line
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot; `svg` comes from `plots`, which escapes its texts. `summary` describes it in words, for
-    screen readers and for the Markdown report."""
+    """A chart. `summary` describes it in words, for screen readers."""
 
     title: str
-    svg: Markup
+    chart: Chart
     summary: str
     legend: Sequence[Legend] = ()
 
@@ -95,7 +97,38 @@ class Details:
     blocks: Sequence[Block]
 
 
-Block = Table | Paragraph | Listing | Facts | Code | Figures | Details
+@dataclass(frozen=True)
+class Link:
+    text: str
+    target: str  # '#anchor', or a page of the site; made by `page_name`, never from a measurement
+
+
+@dataclass(frozen=True)
+class Links:
+    items: Sequence[Link]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One machine and task at a glance."""
+
+    title: str
+    verdict: str  # the first sentence
+    more: str  # the others
+    badge: str  # whether it was the same work
+    proven: bool
+    certificate: Link | None  # where the badge leads
+    facts: Sequence[tuple[str, str]]
+    figures: Sequence[Figure]
+    links: Sequence[Link] = ()
+
+
+@dataclass(frozen=True)
+class Cards:
+    items: Sequence[Card]
+
+
+Block = Table | Paragraph | Listing | Facts | Code | Figures | Details | Links | Cards
 
 
 @dataclass(frozen=True)
@@ -110,3 +143,37 @@ class Document:
     title: str
     first_screen: Sequence[Block]
     sections: Sequence[Section] = field(default_factory=list)
+
+    @property
+    def has_charts(self) -> bool:
+        return any(
+            any(figures_of(block))
+            for block in (*self.first_screen, *(b for s in self.sections for b in s.blocks))
+        )
+
+
+def without_charts(section: Section) -> Section:
+    return Section(section.title, section.anchor, _without(section.blocks))
+
+
+def _without(blocks: Sequence[Block]) -> list[Block]:
+    kept: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Details):
+            kept.append(Details(block.title, _without(block.blocks)))
+        elif not isinstance(block, Figures):
+            kept.append(block)
+    return kept
+
+
+def figures_of(block: Block) -> Iterator[Figure]:
+    """All charts inside a block."""
+    match block:
+        case Figures(items):
+            yield from items
+        case Cards(cards):
+            for card in cards:
+                yield from card.figures
+        case Details(_, blocks):
+            for inner in blocks:
+                yield from figures_of(inner)

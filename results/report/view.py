@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from results.analysis.compare import Row, compare, races
@@ -15,11 +15,13 @@ from results.analysis.controls import (
 )
 from results.analysis.groups import Comparison, Entry
 from results.analysis.limits import Grid, Limit, grids, limits_of
+from results.analysis.over_runs.merge import Merged, Origin, merge
 from results.analysis.verdict import Verdict, judge
 from results.schema import (
     DEFAULT_MARGIN,
     PLAIN,
     Certificate,
+    Device,
     Measurement,
     Prediction,
     PredictionCase,
@@ -42,6 +44,14 @@ class Run:
     of_earlier_version: bool = False  # its files were converted when they were read
 
     @property
+    def origin(self) -> Origin:
+        """The machine and the start; a run without its info has them from its first measurement."""
+        first = self.measurements[0] if self.measurements else None
+        device = self.info.device if self.info else first.device if first else None
+        started_at = self.info.started_at if self.info else first.started_at if first else ""
+        return Origin(machine_name(device) if device else "unknown machine", started_at)
+
+    @property
     def entries(self) -> list[Entry]:
         return [Entry(self.name, m, self.folder) for m in self.measurements]
 
@@ -57,6 +67,22 @@ class View:
     predictions: Sequence[Prediction] = ()
     cases: Sequence[PredictionCase] = ()
     tunings: Sequence[Tuning] = ()
+    merged: Sequence[Merged] = ()  # what each of the comparisons was merged from
+    has_curves: bool = True  # False: for tables alone, which saves their computation
+    machines: int = 0  # how many the runs were merged by; 0: they stand side by side
+
+    @classmethod
+    def merged_by_machine(cls, runs: Sequence[Run], titles: Mapping[str, str]) -> View:
+        """Runs of one machine as one: every question is answered by the run that did it best."""
+        view = cls.of(runs, titles)
+        origins = {run.name: run.origin for run in runs}
+        merged = merge(view.comparisons, origins)
+        return replace(
+            view,
+            comparisons=[one.rows for one in merged],
+            merged=merged,
+            machines=len({origin.machine for origin in origins.values()}),
+        )
 
     def accuracy_margin(self, run: str) -> float:
         """Accuracies of this run that differ by less are called equal: a share."""
@@ -88,7 +114,12 @@ class View:
 
     @property
     def several_runs(self) -> bool:
-        return len(self.runs) > 1
+        return (self.machines or len(self.runs)) > 1
+
+    @property
+    def origin_word(self) -> str:
+        """What tables call that which they distinguish."""
+        return "machine" if self.machines else "run"
 
     @property
     def backends(self) -> list[str]:
@@ -126,6 +157,11 @@ class View:
         varied = f", {comparison.varied_text}" if comparison.varied else ""
         run = f" ({comparison.run})" if self.several_runs else ""
         return f"{comparison.task}{varied}{run}"
+
+
+def machine_name(device: Device) -> str:
+    """'Intel(R) Xeon(R) Processor, 2 cores'; a GPU by its name alone."""
+    return device.name if device.kind == "gpu" else f"{device.name}, {device.cores} cores"
 
 
 def compared_entries(run: Run) -> list[Entry]:

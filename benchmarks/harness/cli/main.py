@@ -1,4 +1,4 @@
-"""The command line: `ftbench run`, `limit`, `predict`, `certify`, `tune`, `list`, `report`.
+"""The command line: `ftbench run`, `limit`, `report` and the others.
 
 `parser.EXIT_CODES` lists the exit codes. Only the parsing is imported at the start, so that `--help`
 answers at once.
@@ -15,6 +15,9 @@ import traceback
 from pathlib import Path
 
 from benchmarks.harness.cli.certify import certify
+from benchmarks.harness.cli.compare import compare
+from benchmarks.harness.cli.contribute import contribute
+from benchmarks.harness.cli.export import export
 from benchmarks.harness.cli.limit import limit
 from benchmarks.harness.cli.options import RESULTS
 from benchmarks.harness.cli.parser import make_parser
@@ -133,6 +136,9 @@ COMMANDS = {
     "tune": tune,
     "list": show_list,
     "report": report,
+    "compare": compare,
+    "export": export,
+    "contribute": contribute,
 }
 
 

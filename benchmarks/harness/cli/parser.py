@@ -36,7 +36,18 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser
     )
-    for add_command in (_run, _tune, _limit, _certify, _predict, _list, _report):
+    for add_command in (
+        _run,
+        _tune,
+        _limit,
+        _certify,
+        _predict,
+        _list,
+        _report,
+        _compare,
+        _export,
+        _contribute,
+    ):
         add_command(commands.add_parser)
     return parser
 
@@ -127,12 +138,75 @@ def _list(add: AddParser) -> None:
 def _report(add: AddParser) -> None:
     parser = add(
         "report",
-        help="write the report of one or more runs again",
-        description="Writes report.md and report.html from the measurements of a run. Several runs "
-        "are shown side by side.",
+        help="write the report of one or more runs",
+        description="Writes report.html and report.md of a run into its folder. With --out, writes a "
+        "folder of pages about one or more runs: an overview, one page per question and one per "
+        "run. Runs of one machine are merged. Example: "
+        "ftbench report RUN_A RUN_B --out pages",
     )
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="a run's name or folder; default: the last run"
     )
     parser.add_argument("--results", **RESULTS)
-    parser.add_argument("--out", metavar="FOLDER", help="write the report to FOLDER instead")
+    parser.add_argument("--all", action="store_true", help="all runs of --results")
+    parser.add_argument("--out", metavar="FOLDER", help="write pages into FOLDER, home: index.html")
+
+
+def _compare(add: AddParser) -> None:
+    parser = add(
+        "compare",
+        help="show what changed between two runs, beyond the noise",
+        description="Compares speed, memory and accuracy of the same work: of two runs, of two "
+        "folders of runs, of the runs of two commits, or of two files that pytest-benchmark saved. "
+        "Example: ftbench compare RUN_A RUN_B --fail-on slower:5%%,memory:3%%,accuracy:1pt",
+    )
+    for name, what in (("before", "older"), ("after", "newer")):
+        parser.add_argument(
+            name, metavar=name.upper(), help=f"the {what} run, folder of runs, commit or file"
+        )
+    parser.add_argument("--results", **RESULTS)
+    parser.add_argument(
+        "--fail-on",
+        metavar="BOUNDS",
+        help="exit with 1 if a figure became worse by more than its bound and the change is not "
+        "within the noise: slower:5%%, memory:3%%, accuracy:1pt, separated by commas",
+    )
+
+
+def _export(add: AddParser) -> None:
+    parser = add(
+        "export",
+        help="write all figures of runs as one table",
+        description="Writes one row per figure of every job. Example: "
+        "ftbench export --all --format parquet",
+    )
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="a run's name or folder; default: the last run"
+    )
+    parser.add_argument("--results", **RESULTS)
+    parser.add_argument("--all", action="store_true", help="all runs of --results")
+    parser.add_argument(
+        "--format", default="csv", choices=["csv", "json", "parquet"], help="default: csv"
+    )
+    parser.add_argument("--out", metavar="FILE", help="default: ftbench.csv, .json or .parquet")
+
+
+def _contribute(add: AddParser) -> None:
+    parser = add(
+        "contribute",
+        help="check a run and copy it for a pull request",
+        description="Checks that a run can be read, names its commit, device and data, that its "
+        "certificates hold and that it contains no paths, host or user names, and copies its "
+        "records to results/published/MACHINE/. Example: ftbench contribute RUN --machine a100-80gb",
+    )
+    parser.add_argument("run", metavar="RUN", help="a run's name or folder")
+    parser.add_argument("--results", **RESULTS)
+    parser.add_argument("--machine", metavar="NAME", help="the folder of the machine")
+    parser.add_argument("--name", metavar="NAME", help="the folder of the run (default: its own)")
+    parser.add_argument(
+        "--published",
+        metavar="FOLDER",
+        default="results/published",
+        help="where the folder is written (default: results/published)",
+    )
+    parser.add_argument("--check", action="store_true", help="check only, and write nothing")

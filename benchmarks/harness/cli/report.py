@@ -80,17 +80,49 @@ def problems(measurements: Sequence[Measurement], certificates: Sequence[Certifi
 
 
 def report(options: argparse.Namespace, command: list[str]) -> int:
+    """One run's own page, or the site of one or several runs where --out names a folder."""
+    from benchmarks.harness.errors import UserError
+    from results import store
+
+    folders = chosen_runs(options)
+    if len(folders) > 1 and not options.out:
+        raise UserError(
+            f"{len(folders)} runs: their report is a folder of pages: name it with --out FOLDER"
+        )
+    for folder in folders:
+        for problem in store.read_run(folder)[2]:
+            print(f"skipped: {problem}", file=sys.stderr)
+    if options.out:
+        files = write_site(folders, Path(options.out))
+        print(f"report: {files[0]}\n        {files[-1]}")
+        return 0
+    paths = render(folders)
+    print(f"report: {paths.html}\n        {paths.markdown}")
+    return 0
+
+
+def chosen_runs(options: argparse.Namespace) -> list[Path]:
+    """The runs that are named, all of them, or the last. Errors: UserError where there is none."""
+    from benchmarks.harness.errors import UserError
     from benchmarks.harness.run.folder import no_run, run_folder
     from results import store
 
     root = Path(options.results)
-    latest = store.latest_run(root)
-    if not options.runs and latest is None:
+    if options.all and options.runs:
+        raise UserError(f"--all: it stands for every run of {root}: leave out {options.runs[0]!r}")
+    every = store.runs(root)
+    if not options.runs and not every:
         raise no_run(root)
-    folders = [run_folder(root, name) for name in options.runs or [str(latest)]]
-    for folder in folders:
-        for problem in store.read_run(folder)[2]:
-            print(f"skipped: {problem}", file=sys.stderr)
-    paths = render(folders, Path(options.out) if options.out else None)
-    print(f"report: {paths.html}\n        {paths.markdown}")
-    return 0
+    if options.all:
+        return every
+    return [run_folder(root, name) for name in options.runs or [str(every[-1])]]
+
+
+def write_site(folders: Sequence[Path], out: Path) -> list[Path]:
+    from benchmarks.harness.errors import UserError
+    from results import report, store
+
+    try:
+        return report.write_site(folders, out, backend_titles())
+    except store.StoreError as error:
+        raise UserError(str(error)) from None

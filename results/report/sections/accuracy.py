@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from results.analysis.accuracy import (
     PairRow,
@@ -15,6 +15,7 @@ from results.analysis.accuracy import (
 )
 from results.analysis.compare import Row
 from results.analysis.statistics import Estimate, Interval
+from results.report.charts import Bar, bars
 from results.report.columns import key_cells, key_columns
 from results.report.document import (
     Block,
@@ -22,7 +23,6 @@ from results.report.document import (
     Column,
     Figure,
     Figures,
-    Legend,
     Listing,
     Paragraph,
     Section,
@@ -31,11 +31,9 @@ from results.report.document import (
 from results.report.format import count, duration, gap, number, percent
 from results.report.proofs import proof_of_rows
 from results.report.provenance import labels, recipe_notes
+from results.report.sections.curves import curve_figures
 from results.report.sections.overview import accuracy_places
 from results.report.view import View
-from results.report.writers.plots import Bar, Line, bars, lines
-from results.report.writers.svg import thinned
-from results.schema import Accuracy, CurvePoint
 
 MOST_LABELS = 10  # a table of more cannot be read
 
@@ -46,7 +44,7 @@ def section(view: View) -> Section | None:
         return None
     notes = [note for rows in scored for note in recipe_notes(view, rows, "accuracy")]
     blocks: list[Block] = [
-        Figures([f for rows in scored for f in _score_figures(view, rows)]),
+        Figures([f for rows in scored for f in score_figures(view, rows)]),
         score_table(view, scored),
         Paragraph(
             "The interval of an accuracy is Wilson's 95 % interval for the evaluation set; that of macro "
@@ -59,13 +57,13 @@ def section(view: View) -> Section | None:
     blocks += [Listing(notes)] if notes else []
     blocks += _pairs(view, scored)
     blocks += _targets(view, scored)
-    curves = [f for rows in scored for f in _curve_figures(view, rows)]
+    curves = [f for rows in scored for f in curve_figures(view, rows)]
     blocks += [Figures(curves)] if curves else []
     blocks += confusion_tables(view, scored)
     return Section("How accurate?", "accuracy", [*blocks, *labels(view, "accuracy")])
 
 
-def _score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
+def score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
     figures = []
     for name in sorted({s.evaluation_set for r in rows for s in r.scores}):
         items = [_score_bar(view, r, s) for r in rows for s in r.scores if s.evaluation_set == name]
@@ -333,82 +331,3 @@ def _difference(difference: Estimate) -> Cell:
         number(100 * difference.value, places=2),
         f"{100 * interval.low:.2f} to {100 * interval.high:.2f}" if interval else "",
     )
-
-
-def _curve_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
-    head = view.head(rows[0].comparison)
-    trained = [
-        (r, a)
-        for r in rows
-        for g in r.groups.get("accuracy", [])
-        for m in g.ok
-        if (a := m.accuracy)
-    ]
-    figures = [
-        _step_figure(view, trained, f"Training loss: {head}", "loss, nats", lambda p: p.loss),
-        _step_figure(
-            view,
-            trained,
-            f"Gradient norm before clipping: {head}",
-            "global norm",
-            lambda p: p.gradient_norm,
-        ),
-    ]
-    for name in sorted({name for _, a in trained for name in a.scores}):
-        figures.append(_evaluation_figure(view, trained, name, head))
-    return [figure for figure in figures if figure]
-
-
-def _step_figure(
-    view: View,
-    trained: Sequence[tuple[Row, Accuracy]],
-    title: str,
-    axis: str,
-    value: Callable[[CurvePoint], float | None],
-) -> Figure | None:
-    series, size = [], 1
-    for row, a in trained:
-        points = [(p.step, v) for p in a.curve if (v := value(p)) is not None]
-        if len(points) > 1:
-            xs, ys, size = thinned([x for x, _ in points], [y for _, y in points])
-            series.append(Line(view.title(row.backend), xs, ys, view.colour(row.backend)))
-    mean = f"; each point is the mean of {size}" if size > 1 else ""
-    return _figure(title, series, f"optimizer steps{mean}", axis)
-
-
-def _evaluation_figure(
-    view: View, trained: Sequence[tuple[Row, Accuracy]], name: str, head: str
-) -> Figure | None:
-    series = []
-    for row, a in trained:
-        points = [
-            (e.training_seconds, 100 * e.scores[name].accuracy)
-            for e in a.evaluations
-            if name in e.scores
-        ]
-        if len(points) > 1:
-            series.append(
-                Line(
-                    view.title(row.backend),
-                    [x for x, _ in points],
-                    [y for _, y in points],
-                    view.colour(row.backend),
-                )
-            )
-    return _figure(
-        f"Accuracy over training time, {name}: {head}",
-        series,
-        "training seconds, without evaluation",
-        "accuracy, %",
-    )
-
-
-def _figure(title: str, series: Sequence[Line], x_axis: str, y_axis: str) -> Figure | None:
-    if not series:
-        return None
-    summary = "; ".join(f"{s.label} from {number(s.ys[0])} to {number(s.ys[-1])}" for s in series)
-    legend = [
-        Legend(label, colour)
-        for label, colour in dict.fromkeys((s.label, s.colour) for s in series)
-    ]
-    return Figure(title, lines(series, x_axis, y_axis), f"{y_axis}: {summary}", legend)

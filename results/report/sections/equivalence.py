@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.proof import NOT_PROVEN, PROVEN, origin, pair_title, scientific
+from results.analysis.proof import (
+    NOT_PROVEN,
+    PROVEN,
+    loss_bound,
+    origin,
+    pair_title,
+    scientific,
+)
+from results.report.charts import Line, lines
 from results.report.document import (
     Block,
     Cell,
     Column,
+    Details,
     Figure,
     Figures,
     Legend,
@@ -20,7 +29,6 @@ from results.report.document import (
 from results.report.format import count, percent
 from results.report.proofs import proof_of
 from results.report.view import Run, View
-from results.report.writers.plots import Line, lines
 from results.schema import PLAIN, Certificate, Check
 
 KINDS = {"absolute": "", "relative": "relative", "share": "%"}
@@ -48,10 +56,39 @@ def section(view: View) -> Section | None:
     certified = [(run, c) for run in view.runs for c in run.certificates]
     if not certified:
         return None
-    blocks: list[Block] = [_figures(view, certified)]
+    blocks: list[Block] = [_figures(view, certified), _summary(view, certified)]
     for run, certificate in certified:
-        blocks += _certificate(view, run, certificate)
+        title = f"{_head(view, run, _work(certificate))}, {pair_title(certificate, view.titles)}"
+        inner = _certificate(view, run, certificate)
+        # What fails is not folded away.
+        blocks += [Details(f"Every check: {title}", inner)] if certificate.holds else inner
     return Section("Is it the same work?", "equivalence", blocks)
+
+
+def _summary(view: View, certified: Sequence[tuple[Run, Certificate]]) -> Table:
+    """One row per certificate."""
+    columns = [
+        Column("work", numeric=False),
+        Column("backends", numeric=False),
+        Column("steps"),
+        Column("largest difference of the losses", "nats"),
+        Column("bound", "nats"),
+        Column("checks that hold"),
+        Column("verdict", numeric=False),
+    ]
+    rows = [
+        [
+            Cell(_head(view, run, _work(c))),
+            Cell(pair_title(c, view.titles)),
+            Cell(count(c.steps)),
+            Cell(scientific(max(c.loss_differences)) if c.loss_differences else "none recorded"),
+            Cell(loss_bound([c])),
+            Cell(f"{sum(check.passed for check in c.checks)} of {len(c.checks)}"),
+            Cell("the same work") if c.holds else Cell(c.verdict, tone="failed"),
+        ]
+        for run, c in certified
+    ]
+    return Table(columns, rows, "All certificates")
 
 
 def _certificate(view: View, run: Run, c: Certificate) -> list[Block]:

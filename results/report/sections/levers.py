@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from results.analysis.levers import Lever, Study, studies
 from results.analysis.speed import Ratio
 from results.analysis.verdict import rival
+from results.report.charts import Bar, bars
 from results.report.columns import backend_cell
 from results.report.document import (
     Block,
@@ -26,7 +27,6 @@ from results.report.sections.memory import phase_cells, phase_columns
 from results.report.sections.overview import MEMORY_TITLES, rate_notes
 from results.report.sections.speed import ratio_cell
 from results.report.view import View
-from results.report.writers.plots import Bar, bars
 
 
 def section(view: View) -> Section | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.compare import Row
 from results.analysis.memory import MEMORY_FIGURES, MemoryRow
+from results.report.charts import Bar, bars
 from results.report.columns import key_cells, key_columns
 from results.report.document import (
     Block,
@@ -22,7 +23,6 @@ from results.report.format import GIB, count, gap, gibibytes
 from results.report.provenance import labels, recipe_notes
 from results.report.sections.overview import MEMORY_TITLES, memory_figure
 from results.report.view import View
-from results.report.writers.plots import Bar, bars
 
 PHASES = ("forward", "backward", "optimizer")  # in their order
 
@@ -32,8 +32,8 @@ def section(view: View) -> Section | None:
     if not measured:
         return None
     notes = [note for rows in measured for note in recipe_notes(view, rows, "memory")]
-    figures = [figure for rows in measured for figure in _figure(view, rows)]
-    blocks: list[Block] = [Figures(figures)] if figures else []
+    drawn = [figure for rows in measured for figure in figures(view, rows)]
+    blocks: list[Block] = [Figures(drawn)] if drawn else []
     blocks += [
         memory_table(view, measured),
         Paragraph(
@@ -49,7 +49,8 @@ def section(view: View) -> Section | None:
     return Section("How much memory?", "memory", [*blocks, *labels(view, "memory")])
 
 
-def _figure(view: View, rows: Sequence[Row]) -> list[Figure]:
+def figures(view: View, rows: Sequence[Row]) -> list[Figure]:
+    """The chart of the headline figure; empty where no row has it."""
     name = memory_figure(rows)
     items = [
         Bar(view.title(r.backend), value / GIB, f"{gibibytes(value)} GiB", view.colour(r.backend))

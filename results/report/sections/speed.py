@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from results.analysis.compare import Row, peers
+from results.analysis.compare import Row, peers, races
 from results.analysis.speed import Rate, Ratio, SpeedRow, speed_ratio
 from results.analysis.verdict import claims_text
+from results.report.charts import Bar, bars
 from results.report.columns import key_cells, key_columns
 from results.report.document import (
     Block,
@@ -26,7 +27,6 @@ from results.report.proofs import proof_of_rows
 from results.report.provenance import labels, recipe_notes
 from results.report.sections.overview import no_interval, rate_cell, rate_notes, speed_tone
 from results.report.view import View
-from results.report.writers.plots import Bar, bars
 
 
 def section(view: View) -> Section | None:
@@ -40,7 +40,7 @@ def section(view: View) -> Section | None:
             Paragraph(f"{verdict.sentence(view.titles)}.", head=head)
             for head, verdict in view.verdicts
         ],
-        Figures([_figure(view, rows) for rows in timed]),
+        Figures([figure for rows in timed for figure in figures(view, rows)]),
         training_table(view, timed),
         Paragraph(
             "Steps are executed optimizer steps; tokens exclude padding. 'Times as fast' compares "
@@ -63,7 +63,14 @@ def section(view: View) -> Section | None:
     return Section("How fast?", "speed", [*blocks, *labels(view, "throughput")])
 
 
+def figures(view: View, rows: Sequence[Row]) -> list[Figure]:
+    """The chart of one comparison's training speeds; empty where there are none."""
+    timed = [row for row in rows if row.speed]
+    return [_figure(view, race) for race in races(timed)]
+
+
 def _figure(view: View, rows: Sequence[Row]) -> Figure:
+    """Models of one size: the bar of a far smaller one would hide how the others differ."""
     items = [_bar(view, r, r.speed.training) for r in rows if r.speed]
     summary = "; ".join(f"{item.label} {item.text}" for item in items)
     return Figure(

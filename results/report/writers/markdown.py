@@ -4,17 +4,21 @@ Markdown would interpret is escaped."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from results.report.document import (
     Block,
+    Card,
+    Cards,
     Cell,
     Code,
     Column,
     Details,
     Document,
     Facts,
+    Figure,
     Figures,
+    Links,
     Listing,
     Paragraph,
     Table,
@@ -25,10 +29,16 @@ _SIGNS = re.compile(r"[\\`*\[\]<>|#~$&]|(?<![^\W_])_|_(?![^\W_])|(?<=[!:])(?=//)
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 
-def write(document: Document) -> str:
-    parts = [f"# {escape(document.title)}", *map(_block, document.first_screen)]
+Picture = Callable[[Figure], str | None]  # the path of a chart's picture
+
+
+def write(document: Document, picture: Picture = lambda figure: None) -> str:
+    """Without pictures, a chart is described in words."""
+    parts = [f"# {escape(document.title)}"]
+    parts += [_block(block, picture) for block in document.first_screen]
     for section in document.sections:
-        parts += [f"## {escape(section.title)}", *map(_block, section.blocks)]
+        parts.append(f"## {escape(section.title)}")
+        parts += [_block(block, picture) for block in section.blocks]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -38,7 +48,7 @@ def escape(text: str) -> str:
     return _NUMBERED.sub(r"\1\\\2", line)
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, picture: Picture) -> str:
     match block:
         case Paragraph(text, _, head):
             return f"**{escape(head)}**: {escape(text)}" if head else escape(text)
@@ -53,7 +63,23 @@ def _block(block: Block) -> str:
         case Figures(items):
             return "\n".join(f"- {escape(f'{f.title}: {f.summary}')}" for f in items)
         case Details(title, blocks):
-            return "\n\n".join([f"{escape(title)}:", *map(_block, blocks)])
+            return "\n\n".join([f"{escape(title)}:", *(_block(b, picture) for b in blocks)])
+        case Links(items):
+            return " · ".join(f"[{escape(item.text)}]({item.target})" for item in items)
+        case Cards(items):
+            return "\n\n".join(_card(card, picture) for card in items)
+
+
+def _card(card: Card, picture: Picture) -> str:
+    """The verdict and, with pictures, the charts and where they come from."""
+    text = f"**{escape(card.title)}**: {escape(f'{card.verdict} {card.more}'.strip())}"
+    drawn = [(figure, path) for figure in card.figures if (path := picture(figure))]
+    if not drawn:
+        return text
+    images = [f"![{escape(f'{figure.title}: {figure.summary}')}]({path})" for figure, path in drawn]
+    facts = [f"- {escape(name)}: {escape(value)}" for name, value in card.facts]
+    badge = escape(f"{card.badge[0].upper()}{card.badge[1:]}.")
+    return "\n\n".join([text, badge, "\n".join(images), "\n".join(facts)])
 
 
 def _fenced(text: str) -> str:
@@ -92,4 +118,5 @@ def _rule(column: Column, width: int) -> str:
 
 def _cell(cell: Cell) -> str:
     text = f"**{escape(cell.text)}**" if cell.tone == "best" else escape(cell.text)
+    text = f"[{text}]({cell.target})" if cell.target else text
     return f"{text} ({escape(cell.note)})" if cell.note else text

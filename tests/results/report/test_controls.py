@@ -7,7 +7,7 @@ from pathlib import Path
 
 from results.analysis.controls import noise_pairs
 from results.analysis.speed import speed_ratio
-from results.report import render, table
+from results.report import as_markdown, table
 from results.schema import Measurement, Throughput
 from tests.results import samples
 from tests.results.races import TITLES, entries, speeds, timed
@@ -15,7 +15,7 @@ from tests.results.samples import measurement, window
 
 
 def report(make_run: Callable[..., Path], measurements: Sequence[Measurement]) -> str:
-    return render([make_run(measurements)], titles=TITLES).markdown.read_text("utf-8")
+    return as_markdown([make_run(measurements)], TITLES)
 
 
 def speed_section(markdown: str) -> str:
@@ -60,7 +60,7 @@ def test_one_launch_says_so_and_names_no_winner_below_its_lead(
     slow = timed("hf_torch", values)
     close = report(make_run, [timed("hf_tf", [1.04 * v for v in values]), slow])
     first = close.split("\n## ")[0]
-    assert "which of TensorFlow and PyTorch is faster cannot be told with one launch of 9" in first
+    assert "Which of TensorFlow and PyTorch is faster cannot be told with one launch of 9" in first
     assert "is fastest:" not in close and "**1.04" not in close and ", one launch)" in first
     far = table([timed("hf_tf", [1.2 * v for v in values]), slow], TITLES)
     assert "TensorFlow is fastest: 20.0 % faster (20.0 to 20.0 %) than PyTorch, in one" in far

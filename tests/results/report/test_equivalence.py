@@ -10,7 +10,7 @@ import pytest
 
 from results import store
 from results.analysis.proof import proof, scientific
-from results.report import certificate_text, render, table
+from results.report import as_markdown, certificate_text, render, table
 from results.report.proofs import proof_of_all, proof_of_rows
 from results.report.view import Run, View
 from results.schema import Certificate, Check, Measurement, Repeat, Side
@@ -80,11 +80,15 @@ def broken(task: str) -> Certificate:
     )
 
 
-def shown(folder: Path, *certificates: Certificate) -> tuple[str, str]:
+def words(folder: Path, *certificates: Certificate) -> str:
     for i, one in enumerate(certificates):
         store.write_certificate(folder, f"made-up-{i}", one)
-    paths = render([folder], titles=TITLES)
-    return paths.markdown.read_text("utf-8"), paths.html.read_text("utf-8")
+    return as_markdown([folder], TITLES)
+
+
+def shown(folder: Path, *certificates: Certificate) -> tuple[str, str]:
+    markdown = words(folder, *certificates)
+    return markdown, render([folder], titles=TITLES).html.read_text("utf-8")
 
 
 def test_what_is_proven_is_said_wherever_backends_are_compared(make_run: MakeRun) -> None:
@@ -98,7 +102,7 @@ def test_what_is_proven_is_said_wherever_backends_are_compared(make_run: MakeRun
 
 
 def test_a_task_without_a_certificate_says_not_proven(make_run: MakeRun) -> None:
-    markdown, _ = shown(make_run(), certificate("imdb"))
+    markdown = words(make_run(), certificate("imdb"))
     assert "imdb: same work: proven to 1e-5" in markdown
     assert "mnli: same work: not proven" in markdown
 
@@ -242,7 +246,7 @@ def test_a_reduced_precision_says_where_its_bounds_come_from(make_run: MakeRun) 
     assert certificate_text(in_bf16(), TITLES).splitlines()[-1] == origin
     alone = in_bf16(repeat=Repeat(backends=["hf_tf"], times=4.0))
     assert "in TensorFlow's own training" in certificate_text(alone, TITLES)
-    markdown, _ = shown(make_run(), certificate(), in_bf16())
+    markdown = words(make_run(), certificate(), in_bf16())
     assert origin in markdown and "8e-3 derived" in markdown
     assert "imdb, bf16, accumulation 1" in markdown
     assert "Difference of the losses in fp32" in markdown

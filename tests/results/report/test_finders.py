@@ -6,7 +6,7 @@ import pytest
 
 from results.analysis.limits import finder_summaries
 from results.schema import Finder
-from tests.results.report.test_limits import MakeRun, both, limits, line, section
+from tests.results.report.test_limits import MakeRun, limits, line, section, words
 from tests.results.sample_limits import limit_measurement
 
 
@@ -21,7 +21,7 @@ def test_finders_are_judged_by_the_proof(make_run: MakeRun) -> None:
     assert bisect.answers["too high"] == 1 and dead.answers["none"] == 1
     assert accelerate.seconds / accelerate.our_seconds == pytest.approx(140 / limit.found.seconds)
     text = section(
-        both(make_run([limit_measurement()]))[0], "What do other batch size finders answer?"
+        words(make_run([limit_measurement()])), "What do other batch size finders answer?"
     )
     assert "129 (too high: it fails)" in line(text, "double and bisect", "imdb")
     assert "none (the process ended)" in text and "120 (proven)" in text

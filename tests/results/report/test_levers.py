@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from results.analysis.levers import studies
-from results.report import render
+from results.report import as_markdown
 from results.report import table as terminal_table
 from results.report.format import GIB
 from results.report.sections.levers import sentence
@@ -159,7 +159,7 @@ def test_a_cost_of_another_race_is_not_told() -> None:
 def test_the_report_shows_saving_cost_and_gaps(
     make_run: MakeRun, measurements: list[Measurement]
 ) -> None:
-    text = render([make_run(measurements)], titles={"hf_torch": "PyTorch"}).markdown.read_text()
+    text = as_markdown([make_run(measurements)], {"hf_torch": "PyTorch"})
     section = text.split("## What does each memory lever save and cost?")[1].split("\n## ")[0]
     rows = table_rows(section.split("The peak of each phase")[0])
     changes, peak, saved, share, steps, speed = rows["PyTorch", "accumulate 4"]
@@ -176,7 +176,7 @@ def test_the_report_shows_saving_cost_and_gaps(
 def test_phases_stand_with_memory_and_levers(
     make_run: MakeRun, measurements: list[Measurement]
 ) -> None:
-    text = render([make_run(measurements)]).markdown.read_text()
+    text = as_markdown([make_run(measurements)])
     memory = text.split("## How much memory?")[1].split("\n## ")[0]
     assert "The peak of each phase of one step" in memory
     phases = memory.split("The peak of each phase of one step")[1]
@@ -201,7 +201,7 @@ def test_a_difference_of_two_measurements_of_the_plain_recipe_is_no_saving(
     again = [
         shaped("hf_torch", "plain", "memory", role="repeat", memory=samples.memory(int(1.45 * GIB)))
     ]
-    text = render([make_run(once + again)]).markdown.read_text()
+    text = as_markdown([make_run(once + again)])
     assert "of the plain recipe's memory differ by 0.55 GiB" in text
     rows = table_rows(text)
     assert rows["hf_torch", "accumulate 4"][2] == "0.50 (noise)"
@@ -216,7 +216,7 @@ def test_a_difference_of_two_measurements_of_the_plain_recipe_is_no_saving(
 def test_no_study_no_section(make_run: MakeRun) -> None:
     plain = [m for m in study("hf_torch") if m.job.change == "plain"]
     folder = make_run(samples.sample_measurements() + plain)
-    assert "memory lever" not in render([folder]).markdown.read_text()
+    assert "memory lever" not in as_markdown([folder])
 
 
 def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
@@ -228,7 +228,7 @@ def test_a_lever_that_costs_memory_is_no_saving(make_run: MakeRun) -> None:
     ]
     (torch,) = studies(viewed(more).entries)
     assert sentence(torch) == ""
-    rows = table_rows(render([make_run(more)]).markdown.read_text())
+    rows = table_rows(as_markdown([make_run(more)]))
     assert rows["hf_torch", "checkpointing"][1:4] == ["3.00", r"\-1.00", r"\-50.0"]
 
 

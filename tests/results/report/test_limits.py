@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from results.analysis.limits import Limit, Place, grids, limits_of
-from results.report import render, table
+from results.report import as_markdown, render, table
+from results.report.charts.lines import CROSS
 from results.report.sections.limits.grid import place_phrase
 from results.report.sections.overview import overview
 from results.report.view import Run, View
 from results.schema import BatchLimit, Expected, Measurement, Probe
 from tests.results import sample_limits, samples
+from tests.results.charts import drawn, figures
 from tests.results.sample_limits import batch_limit, limit_measurement, prediction
 from tests.results.samples import GIB
 
@@ -27,9 +29,8 @@ def limits(*measurements: Measurement) -> list[Limit]:
     return limits_of("run", measurements)
 
 
-def both(folder: Path) -> tuple[str, str]:
-    paths = render([folder], titles=TITLES)
-    return paths.markdown.read_text("utf-8"), paths.html.read_text("utf-8")
+def words(folder: Path) -> str:
+    return as_markdown([folder], TITLES)
 
 
 def section(markdown: str, title: str = "What is the largest batch?") -> str:
@@ -107,7 +108,7 @@ def test_a_measurement_outweighs_a_prediction_in_the_same_cell(make_run: MakeRun
     assert spot.kind == "emulated" and spot.predicted
     folder = make_run([m])
     sample_limits.write_predictions(folder, [prediction()])
-    row = line(section(both(folder)[0]), "PyTorch")
+    row = line(section(words(folder)), "PyTorch")
     assert f"{emulated.limit} (emulated, predicted 321 (308 to 333))" in row
     assert "905 (predicted, 868 to 941)" in row
 
@@ -177,7 +178,7 @@ STOPPED = batch_limit(limit=None, fails_at=None, finders=[])
 
 
 @pytest.mark.parametrize(
-    ("found", "status", "words"),
+    ("found", "status", "said"),
     [
         (
             NONE_FITS,
@@ -198,13 +199,13 @@ STOPPED = batch_limit(limit=None, fails_at=None, finders=[])
     ],
 )
 def test_ends_of_a_search_that_are_no_bracket(
-    make_run: MakeRun, found: BatchLimit, status: str, words: list[str]
+    make_run: MakeRun, found: BatchLimit, status: str, said: list[str]
 ) -> None:
     m = limit_measurement(
         found=found, status=status, reason=None if status == "ok" else "labels out of range"
     )
-    text = section(both(make_run([m]))[0])
-    for word in words:
+    text = section(words(make_run([m])))
+    for word in said:
         assert word in text, word
 
 
@@ -217,24 +218,25 @@ def test_a_row_without_a_search_says_why(make_run: MakeRun) -> None:
             "checkpoint": None,
         }
     )
-    markdown, _ = both(make_run([limit_measurement(), refused]))
+    markdown = words(make_run([limit_measurement(), refused]))
     assert "not installed" in line(section(markdown), "TensorFlow")
     assert "tensorflow is missing" in section(markdown, "What was not measured")
 
 
 def test_two_searches_of_one_thing_both_show(make_run: MakeRun) -> None:
     again = limit_measurement(found=batch_limit(limit=110, fails_at=114), suffix="-again")
-    text = section(both(make_run([limit_measurement(), again]))[0])
+    text = section(words(make_run([limit_measurement(), again])))
     assert "110 / 120" in text or "120 / 110" in text
 
 
 def test_every_limit_has_its_line_and_its_row(make_run: MakeRun) -> None:
-    markdown, html = both(make_run(sample_limits.limit_measurements()))
-    text = section(markdown)
-    assert html.count("<figcaption>") == 24
-    assert html.count('class="level"') == 72 and html.count('class="line b') == 72
-    assert html.count('<circle class="dot" r') == 24 * 5  # two that all budgets share
-    assert html.count('<line class="cross"') == 2 * 72
+    folder = make_run(sample_limits.limit_measurements())
+    text, shown = section(words(folder)), figures(folder, TITLES)
+    assert len(shown) == 24
+    assert sum(len(drawn(f, "rule")) for f in shown) == 72  # budgets
+    assert sum(len({row["line"] for row in drawn(f, "line")}) for f in shown) == 72
+    assert sum(len(drawn(f, "point", filled=True)) for f in shown) == 24 * 5  # budgets share two
+    assert sum(len(drawn(f, "point", shape=CROSS)) for f in shown) == 72
     assert "PyTorch, length 512: 18 within 4 GiB, fails at 19" in text
     row = line(text, "6 GiB", "PyTorch", "128", "enforced by")
     assert "measured (enforced by RLIMIT_DATA)" in row and "3 fits, 1 out of memory" in row
@@ -245,7 +247,7 @@ def test_where_a_search_starts_is_shown_with_its_limit(make_run: MakeRun) -> Non
     """The time that it takes to find the start counts as the search's."""
     start = Expected(limit=131, source="predicted", seconds=900.0)
     m = limit_measurement(found=batch_limit(expected=start))
-    text = section(both(make_run([m]))[0])
+    text = section(words(make_run([m])))
     assert "enforced by RLIMIT_DATA; searched first near 131 (predicted)" in text
     assert m.batch_limit is not None and m.batch_limit.seconds > 900
 
@@ -254,9 +256,9 @@ def test_a_far_first_guess_does_not_press_the_plot(make_run: MakeRun) -> None:
     found = batch_limit()
     far = Probe(batch_size=4096, outcome="oom", peak_bytes=None, steps=0, seconds=9.0)
     m = limit_measurement(found=found.model_copy(update={"probes": [far, *found.probes]}))
-    markdown, html = both(make_run([m]))
-    assert "1 probe is beyond the plot" in section(markdown)
-    assert html.count('<line class="cross"') == 2
+    folder = make_run([m])
+    assert "1 probe is beyond the plot" in section(words(folder))
+    assert len(drawn(figures(folder)[0], "point", shape=CROSS)) == 1
 
 
 def test_the_first_screen_answers_and_says_how_it_is_known(make_run: MakeRun) -> None:
@@ -268,7 +270,7 @@ def test_the_first_screen_answers_and_says_how_it_is_known(make_run: MakeRun) ->
         ]
     )
     sample_limits.write_predictions(folder, [prediction()])
-    first = both(folder)[0].split("\n## ")[0]
+    first = words(folder).split("\n## ")[0]
     assert "**imdb, minilm, fp32, training, length 128**: The largest batch: " in first
     assert (
         "PyTorch fits 72 within 4 GiB to 120 within 6 GiB (measured), about 321 on a T4 to "
@@ -308,8 +310,8 @@ def test_the_terminal_has_the_grid() -> None:
 )
 def test_odd_numbers_still_make_a_report(make_run: MakeRun, changes: dict[str, object]) -> None:
     m = limit_measurement(found=batch_limit().model_copy(update=changes))
-    assert "What is the largest batch?" in both(make_run([m]))[1]
+    assert "What is the largest batch?" in render([make_run([m])]).html.read_text("utf-8")
 
 
 def test_a_run_that_searched_for_none_says_nothing_of_it(make_run: MakeRun) -> None:
-    assert "largest batch" not in both(make_run())[0]
+    assert "largest batch" not in words(make_run())

@@ -10,11 +10,14 @@ import pytest
 
 from results import store
 from results.analysis.predictions import Share, error_of, errors, is_inside, judge
-from results.report import render
+from results.report import as_markdown, render
+from results.report.charts.chart import PAGE
+from results.report.charts.lines import SHAPES
 from results.report.sections.predictions import sentence
 from results.report.view import Run, View
 from results.schema import PredictionCase
 from tests.results import sample_limits
+from tests.results.charts import drawn, figures
 from tests.results.sample_limits import case, limit_case, prediction
 
 pytestmark = pytest.mark.once
@@ -22,9 +25,13 @@ MakeRun = Callable[..., Path]
 TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
 
 
+def words(folder: Path) -> str:
+    return as_markdown([folder], TITLES)
+
+
 def both(folder: Path) -> tuple[str, str]:
     paths = render([folder], titles=TITLES)
-    return paths.markdown.read_text("utf-8"), paths.html.read_text("utf-8")
+    return words(folder), paths.html.read_text("utf-8")
 
 
 def section(markdown: str) -> str:
@@ -136,7 +143,7 @@ def test_a_damaged_list_of_cases_is_reported(make_run: MakeRun, content: str, me
     (folder / store.CASES_FILE).write_text(content)
     found, problems = store.read_prediction_cases(folder)
     assert found == [] and len(problems) == 1 and message in problems[0]
-    assert "prediction_cases.json" in both(folder)[0]
+    assert "prediction_cases.json" in words(folder)
 
 
 def test_many_damaged_cases_are_told_in_one_line(make_run: MakeRun) -> None:
@@ -156,7 +163,7 @@ def test_a_damaged_prediction_is_told_and_the_others_are_kept(
     (folder / store.PREDICTIONS / "torn.json").write_text(content)
     found, problems = store.read_predictions(folder)
     assert found == [prediction()] and len(problems) == 1 and "torn.json" in problems[0]
-    assert "torn.json" in both(folder)[0]
+    assert "torn.json" in words(folder)
 
 
 def test_the_plain_sentence() -> None:
@@ -176,7 +183,7 @@ def test_what_a_budget_rests_on_is_told_below_the_grid(make_run: MakeRun) -> Non
         for limit in made.limits
     ]
     sample_limits.write_predictions(folder, [made.model_copy(update={"limits": noted})])
-    grid = both(folder)[0].split("\n## What is the largest batch?", 1)[1].split("\n## ", 1)[0]
+    grid = words(folder).split("\n## What is the largest batch?", 1)[1].split("\n## ", 1)[0]
     assert "A100-40 and H100: no reading of its CUDA context." in grid
 
 
@@ -198,7 +205,7 @@ def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
     sample_limits.write_predictions(
         folder, [], [case(0.01), case(-0.012), case(0.07), limit_case(40), limit_case(44)]
     )
-    text = section(both(folder)[0])
+    text = section(words(folder))
     assert "median absolute error is 1.2 % (goal at most 1.6 %: met)" in text
     assert "its worst +7.0 % (goal at most 5.0 %: missed)" in text
     assert "within one step in 1 of 2 (50.0 %) (goal at least 95.0 %: missed)" in text
@@ -208,7 +215,7 @@ def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
 def test_fitted_and_published_cases_are_counted_separately(make_run: MakeRun) -> None:
     folder = make_run([])
     sample_limits.write_predictions(folder, [], sample_limits.sample_cases())
-    text = section(both(folder)[0])
+    text = section(words(folder))
     assert (
         "On 96 cases that the prediction was not fitted to (2 backends, 3 architectures, 4 "
         "lengths, 2 precisions)" in text
@@ -224,7 +231,7 @@ def test_other_conditions_are_shown_and_not_counted(make_run: MakeRun) -> None:
     folder = make_run([])
     away = case(9.0, source="a paper", conditions="weights in fp16")
     sample_limits.write_predictions(folder, [], [case(), away])
-    text = section(both(folder)[0])
+    text = section(words(folder))
     assert "a paper (other conditions: weights in fp16)" in text and "+900.0" in text
     counts = text.split("Signed error")[1].split("\n\n")[1]
     assert "+900.0" not in counts and "published" not in counts
@@ -234,7 +241,7 @@ def test_other_conditions_are_shown_and_not_counted(make_run: MakeRun) -> None:
 def test_a_lower_bound_is_called_one(make_run: MakeRun, fails_at: int | None, said: str) -> None:
     folder = make_run([])
     sample_limits.write_predictions(folder, [], [limit_case(1024, 1024, fails_at=fails_at)])
-    assert said in section(both(folder)[0])
+    assert said in section(words(folder))
 
 
 @pytest.mark.parametrize(
@@ -244,25 +251,26 @@ def test_a_lower_bound_is_called_one(make_run: MakeRun, fails_at: int | None, sa
 def test_an_assumed_range_is_no_interval(make_run: MakeRun, title: str, assumed: bool) -> None:
     folder = make_run([])
     sample_limits.write_predictions(folder, [prediction(assumed=assumed)])
-    text = both(folder)[0].split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
+    text = words(folder).split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
     assert ("assumed range 308 to 333" in text or "(assumed 308 to 333)" in text) is assumed
 
 
 def test_each_kind_of_case_has_a_shape_of_its_own(make_run: MakeRun) -> None:
     folder = make_run([])
     sample_limits.write_predictions(folder, [], sample_limits.sample_cases())
-    html = both(folder)[1]
-    assert html.count('<circle class="dot" r') == 96 + 4  # one in each legend
-    assert html.count('<circle class="ring"') == 2 + 2
-    assert html.count('<rect class="dot"') == 1 + 1
+    shown = figures(folder)
+    for shape, number, legends in (("dot", 96, 4), ("ring", 2, 2), ("square", 1, 1)):
+        how = {"shape": SHAPES[shape], "fill": PAGE} if shape == "ring" else {"filled": True}
+        points = [p for f in shown for p in drawn(f, "point", **{"shape": SHAPES[shape], **how})]
+        assert len(points) == number, shape
+        assert sum(item.mark == shape for f in shown for item in f.legend) == legends, shape
 
 
 def test_nothing_measured_is_said(make_run: MakeRun) -> None:
     folder = make_run([])
     sample_limits.write_predictions(folder, [], [case(fitted=True)])
-    assert (
-        "Every case that was measured here is one that the prediction was fitted to."
-        in both(folder)[0]
+    assert "Every case that was measured here is one that the prediction was fitted to." in words(
+        folder
     )
 
 
@@ -292,5 +300,5 @@ def test_a_prediction_with_an_odd_recipe(make_run: MakeRun) -> None:
             prediction(recipe={}, limits=[], parts={}),
         ],
     )
-    text = section(both(folder)[0])
+    text = section(words(folder))
     assert "length 0, PyTorch: about 321 on a T4" in text and text.count("on a T4") == 1

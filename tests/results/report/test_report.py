@@ -10,9 +10,11 @@ import pytest
 
 from results import store
 from results.analysis.reference import published_scores
-from results.report import render, table
+from results.report import as_markdown, render, table
+from results.report.charts.draw import svg
 from results.schema import Measurement, Tuning
 from tests.results import samples
+from tests.results.charts import drawn, figures
 from tests.results.samples import measurement
 
 pytestmark = pytest.mark.smoke
@@ -21,16 +23,20 @@ MakeRun = Callable[..., Path]
 TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
 
 
+def words(folder: Path) -> str:
+    return as_markdown([folder], TITLES)
+
+
 def both(folder: Path, **options: object) -> tuple[str, str]:
     paths = render([folder], titles=TITLES, **options)  # type: ignore[arg-type]
-    return paths.markdown.read_text("utf-8"), paths.html.read_text("utf-8")
+    return words(folder), paths.html.read_text("utf-8")
 
 
 def test_the_first_screen_answers_before_the_first_section(make_run: MakeRun) -> None:
     measurements = [*samples.sample_measurements(), *samples.controls("hf_tf", "imdb")]
-    first = both(make_run(measurements))[0].split("\n## ")[0]
+    first = words(make_run(measurements)).split("\n## ")[0]
     assert "**imdb**: TensorFlow is fastest: 33." in first
-    assert "% faster (" in first and "than PyTorch, in 6 launches; it trained at 0.8" in first
+    assert "% faster (" in first and "than PyTorch, in 6 launches. It trained at 0.8" in first
     assert "It used 1.07 GiB and reached 91.2 % on test." in first
     assert "With another model (4.2 M parameters against 22.7 M), Keras LSTM" in first
     assert "Sample processor" in first and "real data, a local copy" in first
@@ -54,7 +60,7 @@ def test_the_sections_come_in_the_order_of_the_questions(make_run: MakeRun) -> N
 
 def test_a_question_that_was_not_asked_has_no_section(make_run: MakeRun) -> None:
     only_speed = [m for m in samples.sample_measurements() if m.job.question == "throughput"]
-    markdown, _ = both(make_run(only_speed))
+    markdown = words(make_run(only_speed))
     assert "## How fast?" in markdown
     assert "## How much memory?" not in markdown and "## How accurate?" not in markdown
 
@@ -83,7 +89,7 @@ def test_generated_text_is_said_wherever_its_figures_stand(make_run: MakeRun) ->
 
 
 def test_every_section_says_how_its_figures_came_about(make_run: MakeRun) -> None:
-    sections = _sections(both(make_run())[0])
+    sections = _sections(words(make_run()))
     for title in ("How fast?", "How much memory?", "How accurate?"):
         text = sections[title]
         for label in (
@@ -100,7 +106,7 @@ def test_every_section_says_how_its_figures_came_about(make_run: MakeRun) -> Non
 
 
 def test_missing_figures_say_why_and_are_never_zero(make_run: MakeRun) -> None:
-    memory = _sections(both(make_run())[0])["How much memory?"]
+    memory = _sections(words(make_run()))["How much memory?"]
     assert "no GPU" in memory and "N/A" not in memory and " 0.00 " not in memory
 
 
@@ -136,7 +142,7 @@ def test_jobs_without_figures_are_all_listed(make_run: MakeRun) -> None:
 
 
 def test_a_run_in_which_nothing_worked_still_has_a_report(make_run: MakeRun) -> None:
-    markdown, _ = both(
+    markdown = words(
         make_run(
             [
                 measurement(
@@ -152,15 +158,15 @@ def test_a_run_in_which_nothing_worked_still_has_a_report(make_run: MakeRun) -> 
             ]
         )
     )
-    assert "**imdb**: no job gave figures" in markdown and "tensorflow is missing" in markdown
+    assert "**imdb**: No job gave figures" in markdown and "tensorflow is missing" in markdown
 
 
 def test_an_empty_run_and_one_without_its_info(make_run: MakeRun, tmp_path: Path) -> None:
-    assert "Fine-tuning compared" in both(make_run([]))[0]
+    assert "Fine-tuning compared" in words(make_run([]))
     bare = tmp_path / "bare"
     bare.mkdir()
     store.write_measurement(bare, samples.sample_measurements()[0])
-    assert "bare" in both(bare)[0]
+    assert "bare" in words(bare)
 
 
 def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
@@ -170,7 +176,7 @@ def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
             "windows": [samples.window(v, i, other_busy_share=0.4) for i, v in enumerate(rates)]
         }
     )
-    markdown, _ = both(make_run([measurement("hf_tf", "imdb", "throughput", throughput=shaky)]))
+    markdown = words(make_run([measurement("hf_tf", "imdb", "throughput", throughput=shaky)]))
     assert "noisy, disturbed" in markdown
     assert "the interval is wider than 10 % of the speed" in markdown
     assert "in 6 of 6 windows" in markdown
@@ -190,7 +196,7 @@ def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) 
         for side, speed in (("first", 1.0), ("second", 1.1))
     ]
     folder = make_run(races)
-    unfinished = both(folder)[0]
+    unfinished = words(folder)
     for threads in "12":  # never put together
         assert f"**imdb, OMP_NUM_THREADS={threads}**" in unfinished.split("\n## ")[0]
     store.write_record(
@@ -213,7 +219,7 @@ def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) 
             tuned_matmul_share=None,
         ),
     )
-    markdown = both(folder)[0]
+    markdown = words(folder)
     assert "## How fast can it be made?" in markdown and "## How fast?" not in markdown
     assert "It reaches 34% of the matrix multiplication rate." in markdown
     assert "OMP" not in markdown.split("## How fast can it be made?")[0]
@@ -226,7 +232,7 @@ def test_what_is_too_close_has_no_winner(make_run: MakeRun) -> None:
         measurement(b, "imdb", "throughput", throughput=samples.throughput(1.0, seed))
         for seed, b in zip((0, 2), ("hf_tf", "hf_torch"), strict=True)
     ]
-    markdown, _ = both(make_run(level))
+    markdown = words(make_run(level))
     assert " are equally fast to within 5 %, in 6 launches (" in markdown
     assert "is fastest" not in markdown and "**1.0" not in markdown
 
@@ -237,9 +243,9 @@ def test_several_runs_stand_side_by_side(make_run: MakeRun, tmp_path: Path) -> N
         [m.model_copy(update={"device": samples.GPU}) for m in samples.sample_measurements()],
         samples.run_info("on-a-gpu", samples.GPU),
     )
-    text = render([first, second], tmp_path).markdown.read_text("utf-8")
+    text = as_markdown([first, second])
     assert "| run " in text and "**imdb (on-a-gpu)**: " in text and "Sample GPU" in text
-    assert "| run " not in _sections(both(first)[0])["How fast?"]
+    assert "| run " not in _sections(words(first))["How fast?"]
 
 
 def test_a_run_goes_by_its_folder_which_may_have_a_better_name(
@@ -249,14 +255,14 @@ def test_a_run_goes_by_its_folder_which_may_have_a_better_name(
     for name in ("one/speed", "two/speed", "two/memory"):
         shutil.copytree(folder, tmp_path / name)
     folders = [tmp_path / name for name in ("one/speed", "two/speed", "two/memory")]
-    text = render(folders, tmp_path).markdown.read_text("utf-8")
+    text = as_markdown(folders)
     assert text.startswith("# Fine-tuning compared: one/speed, two/speed, memory\n")
     for run in ("one/speed", "two/speed", "memory"):
         assert f"**imdb ({run})**: " in text
 
 
 def test_published_figures_stand_beside_real_data_with_reasons(make_run: MakeRun) -> None:
-    section = _sections(both(make_run())[0])["How this compares with published figures"]
+    section = _sections(words(make_run()))["How this compares with published figures"]
     assert "94.07" in section and "distilbert-base-uncased" in section
     assert "length 256, 1 epoch, 22.7 M parameters" in section
     assert "5,000 to 25,000 training examples" in section and "67 to 124 M parameters" in section
@@ -293,9 +299,10 @@ def test_a_diverged_loss_leaves_a_hole_in_its_curve(make_run: MakeRun) -> None:
     m: Measurement = measurement(
         "hf_tf", "imdb", "accuracy", accuracy=a.model_copy(update={"curve": curve})
     )
-    _, html = both(make_run([m]))
-    assert html.count('class="line b0" points') >= 3  # two pieces of loss, one of the norm
-    assert "nan" not in html.lower().replace("finance", "")
+    loss = next(f for f in figures(make_run([m])) if f.title.startswith("Training loss"))
+    values = [row["value"] for row in drawn(loss, "line")[:100]]
+    assert values.count(None) == 39 and all(v is None for v in values[40:79])
+    assert svg(loss.chart).count("M") > 2 and "NaN" not in svg(loss.chart)
 
 
 @pytest.mark.parametrize("name", ["report.md", "report.html"])

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from math import isfinite
 
 from results.analysis.limits import Grid, Limit
+from results.report.charts import Level, Line, Point, lines
+from results.report.charts.lines import SMALL_HEIGHT
 from results.report.document import Block, Details, Figure, Figures, Paragraph
 from results.report.format import GIB, count
 from results.report.sections.limits.grid import limit_text, place_name, place_phrase
 from results.report.view import View
-from results.report.writers.plots import SMALL_HEIGHT, Level, Line, Point, lines
-from results.schema import MEMORY_OUTCOMES
+from results.schema import MEMORY_OUTCOMES, OUTCOME_TEXT
 
 
 def plots(view: View, grid: Grid, longest: int) -> list[Block]:
     """A plot per length and backend; those of the `longest` length visible, the others folded."""
     rows = dict.fromkeys(limit.row for limit in grid.limits)
     shown = [_figure(view, grid, row) for row in rows if row[0] == longest]
-    folded = [_figure(view, grid, row) for row in rows if row[0] != longest]
+    # A site has the other lengths in its tables only: there are many.
+    others = [row for row in rows if row[0] != longest and not view.machines]
+    folded = [_figure(view, grid, row) for row in others]
     blocks: list[Block] = [
         Paragraph("peak memory by batch.", head=grid.work.text),
         Figures(shown, small=True),
@@ -39,7 +42,7 @@ def _figure(view: View, grid: Grid, row: tuple[int, str]) -> Figure:
     hidden = len(points) - len(shown)
     summary = "; ".join(map(_summary, limits)) + _hidden_text(hidden)
     budgets = {limit.found.budget_bytes / GIB: place_name(limit.place) for limit in limits}
-    svg = lines(
+    chart = lines(
         [line for limit in limits for line in _fit(limit, colour)],
         "batch",
         "GiB",
@@ -48,7 +51,7 @@ def _figure(view: View, grid: Grid, row: tuple[int, str]) -> Figure:
         height=SMALL_HEIGHT,
         from_zero=True,
     )
-    return Figure(f"{view.title(backend)}, length {length}", svg, summary)
+    return Figure(f"{view.title(backend)}, length {length}", chart, summary)
 
 
 def _largest(limits: Sequence[Limit]) -> int:
@@ -74,9 +77,17 @@ def _points(limit: Limit, colour: int) -> list[Point]:
     found, points = limit.found, []
     for probe in found.probes:
         if probe.outcome == "ok" and probe.peak_bytes is not None:
-            points.append(Point(probe.batch_size, probe.peak_bytes / GIB, colour))
+            points.append(Point(probe.batch_size, probe.peak_bytes / GIB, colour, label="fits"))
         elif probe.outcome in MEMORY_OUTCOMES:
-            points.append(Point(probe.batch_size, found.budget_bytes / GIB, colour, "cross"))
+            points.append(
+                Point(
+                    probe.batch_size,
+                    found.budget_bytes / GIB,
+                    colour,
+                    "cross",
+                    OUTCOME_TEXT[probe.outcome],
+                )
+            )
     return points
 
 

@@ -14,6 +14,7 @@ from results.analysis.predictions import (
     error_of,
     errors,
 )
+from results.report.charts import Level, Point, Shape, lines
 from results.report.columns import backend_cell
 from results.report.document import (
     Block,
@@ -29,7 +30,6 @@ from results.report.document import (
 from results.report.format import GIB, count, gap, percent
 from results.report.sections.predictions.cases import case_table, signed_percent
 from results.report.view import View
-from results.report.writers.plots import Level, Point, Shape, key, lines
 from results.schema import PredictionCase
 
 KINDS = ("measured here", "published", "fitted to")  # each has errors of its own
@@ -190,7 +190,8 @@ def _figure(
     scale, axis = (GIB, "measured, GiB") if what == "peak" else (1, "measured batch")
     colour = view.colour(backend)
     points = [
-        Point(c.measured / scale, 100 * error, colour, SHAPES[kind_of(c)]) for c, error in some
+        Point(c.measured / scale, 100 * error, colour, SHAPES[kind_of(c)], kind_of(c))
+        for c, error in some
     ]
     levels = [Level(0, "")]
     if what == "peak":
@@ -203,7 +204,7 @@ def _figure(
         lines([], axis, "signed error, %", points=points, levels=levels),
         f"{_number_of(len(some), 'case')}, from {signed_percent(min(signed))} % to "
         f"{signed_percent(max(signed))} %",
-        [Legend(kind, colour, key(SHAPES[kind], colour)) for kind in kinds],
+        [Legend(kind, colour, SHAPES[kind]) for kind in kinds],
     )
 
 

@@ -1,0 +1,145 @@
+"""A run as a contribution to `results/published/`: what is checked, and what is copied."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from results.schema import Measurement, RunInfo
+from results.store import (
+    CASES_FILE,
+    CERTIFICATES,
+    PLAN_FILE,
+    PREDICTIONS,
+    RUN_FILE,
+    TUNING_FILE,
+    StoreError,
+    read_certificates,
+    read_prediction_cases,
+    read_predictions,
+    read_run,
+    write_record,
+)
+
+# Places in a file system that name a person or a machine. '/proc' and '/sys' are the same everywhere.
+_PATH = re.compile(
+    r"(?<![\w.:/])(?:/(?:home|root|Users|mnt|media|tmp|var|opt|srv|work|data)/|[A-Z]:\\)\S*|~/\S+"
+)
+SHORTEST_NAME = 4  # a shorter user or host name is found in ordinary words
+
+
+def problems(folder: Path, *, named: Sequence[str] = ()) -> list[str]:
+    """One line for everything that keeps a run from being published; `named` are words that must not
+    occur, such as the host's and the user's name."""
+    info, measurements, damaged = read_run(folder)
+    found = [*damaged]
+    for read in (read_certificates, read_predictions, read_prediction_cases):
+        found += read(folder)[1]
+    if info is None:
+        return found or [f"{folder}: no {RUN_FILE}: this is not a run"]
+    found += _unknown_origin(info, measurements)
+    found += [
+        f"certificates: {c.task}: {c.verdict}: find out why before the figures are published"
+        for c in read_certificates(folder)[0]
+        if not c.holds
+    ]
+    return found + _private(folder, named)
+
+
+def private_names() -> list[str]:
+    """The host's and the user's name, where they are long enough to be told from other words."""
+    names = [socket.gethostname().split(".")[0]]
+    with contextlib.suppress(KeyError, OSError):  # a container's user may have no name
+        names.append(getpass.getuser())
+    return [name for name in names if len(name) >= SHORTEST_NAME and name != "root"]
+
+
+def contribute(folder: Path, target: Path) -> list[Path]:
+    """Copies the run's records into `target`, without its plan, its report and the workers' last
+    lines, and returns the files. Errors: StoreError when the folder exists or cannot be written."""
+    info, measurements, _ = read_run(folder)
+    if info is None:
+        raise StoreError(f"{folder}: no {RUN_FILE}: this is not a run")
+    try:
+        target.mkdir(parents=True)
+        write_record(target / RUN_FILE, info)
+        for m in measurements:
+            bare = m.model_copy(update={"stderr_tail": []})
+            write_record(target / f"{m.job.id}.json", bare)
+        for path in _copied(folder):
+            copy = target / path.relative_to(folder)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, copy)
+    except FileExistsError:
+        raise StoreError(f"{target}: exists already: choose another name with --name") from None
+    except OSError as error:
+        raise StoreError(f"cannot write {target}: {error.strerror or error}") from None
+    return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def _copied(folder: Path) -> Iterator[Path]:
+    for name in (TUNING_FILE, CASES_FILE):
+        if (folder / name).is_file():
+            yield folder / name
+    for inside in (CERTIFICATES, PREDICTIONS):
+        yield from sorted((folder / inside).glob("*.json"))
+    # The arrays of predictions and traces, which hold logits, labels and sketches, and no text.
+    yield from sorted(folder.glob("*.npz"))
+
+
+def _unknown_origin(info: RunInfo, measurements: Sequence[Measurement]) -> list[str]:
+    found = []
+    if info.commit is None:
+        found.append(
+            f"{RUN_FILE}: ftbench_version {info.ftbench_version!r} names no commit: measure with a "
+            "clean checkout, so that others can repeat it"
+        )
+    ok = [m for m in measurements if m.status == "ok"]
+    if measurements and not ok:
+        found.append("no job gave figures")
+    for m in ok:
+        if m.data is None or not m.data.fingerprint:
+            found.append(f"{m.job.id}: no fingerprint of its data")
+        if m.device != info.device and m.device.name != info.device.name:
+            found.append(f"{m.job.id}: measured on {m.device.name!r}, not on {info.device.name!r}")
+    return found
+
+
+def _private(folder: Path, named: Sequence[str]) -> list[str]:
+    """Paths and names in any text that would be published."""
+    words = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in named)) if named else None
+    found = []
+    skipped = {PLAN_FILE}
+    for path in sorted(folder.rglob("*.json")):
+        if path.name in skipped:
+            continue
+        try:
+            raw = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue  # it is among the damaged files
+        for where, text in _texts(raw):
+            if where.startswith("stderr_tail"):
+                continue  # not copied
+            match = _PATH.search(text) or (words.search(text) if words else None)
+            if match:
+                found.append(f"{path.name}: {where}: private: {match[0][:80]!r}")
+    return found
+
+
+def _texts(raw: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(raw, str):
+        yield where, raw
+    elif isinstance(raw, dict):
+        for key, value in raw.items():
+            yield f"{where}.{key}".strip("."), str(key)
+            yield from _texts(value, f"{where}.{key}".strip("."))
+    elif isinstance(raw, list):
+        for value in raw:
+            yield from _texts(value, where)

@@ -1,0 +1,108 @@
+"""One card per machine and task: who is faster, what it held, how accurate it is, and whether it was the
+same work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from results.analysis.compare import Row
+from results.report.document import Card, Figure, Link
+from results.report.proofs import proof_of
+from results.report.provenance import described, device_text, precision_words, seed_words, unique
+from results.report.sections import accuracy, memory, speed
+from results.report.sections.verdict import sentence
+from results.report.view import View
+from results.schema import Measurement
+
+PROVEN = "same work: proven"
+QUESTIONS = {"throughput": "speed", "memory": "memory", "accuracy": "accuracy"}
+
+
+def card(
+    view: View, rows: Sequence[Row], certificate: Link | None = None, links: Sequence[Link] = ()
+) -> Card:
+    """The certificate's link is left out where nothing is proven: there is nothing to read."""
+    badge, proven = _badge(view, rows)
+    verdict, more = _headline(sentence(view, rows))
+    return Card(
+        view.head(rows[0].comparison),
+        verdict,
+        more,
+        badge,
+        proven,
+        certificate if proven else None,
+        _facts(rows),
+        _figures(view, rows),
+        links,
+    )
+
+
+def _headline(text: str) -> tuple[str, str]:
+    """The verdict itself, and what is added to it."""
+    text = text[:1].upper() + text[1:]
+    ends = [i for i in (text.find(". "), text.find("; ")) if i > 0]
+    if not ends:
+        return text, ""
+    rest = text[min(ends) + 2 :]
+    return f"{text[: min(ends)]}.", rest[:1].upper() + rest[1:]
+
+
+def _badge(view: View, rows: Sequence[Row]) -> tuple[str, bool]:
+    """What the certificates prove of these figures, in a few words; of each question, where they
+    differ."""
+    found = {
+        word: proof_of(view, _measured(rows, question)).partition(" (")[0]
+        for question, word in QUESTIONS.items()
+        if any(_measured(rows, question))
+    }
+    proven = [word for word, text in found.items() if text.startswith(PROVEN)]
+    if proven and len(proven) < len(found):
+        others = [word for word in found if word not in proven]
+        return f"{found[proven[0]]} ({', '.join(proven)}); not proven for {', '.join(others)}", True
+    return next(iter(found.values()), "same work: not proven"), bool(proven)
+
+
+def _measured(rows: Sequence[Row], question: str) -> list[tuple[str, Measurement]]:
+    return [
+        (entry.run, entry.measurement)
+        for row in rows
+        for asked, same in row.groups.items()
+        for group in same
+        if asked == question
+        for entry in group.entries
+        if entry.measurement.status == "ok"
+    ]
+
+
+def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    used = [m for question in QUESTIONS for _, m in _measured(rows, question)]
+    if not used:
+        return []
+    dates = sorted({m.started_at[:10] for m in used})
+    facts = [("device", text) for text in unique(device_text(m.device) for m in used)]
+    facts += [("data", text) for text in unique(described(m.data) for m in used if m.data)]
+    recipes = f"{', '.join(unique(map(precision_words, used)))}, {seed_words(used)}"
+    return [*facts, ("recipe", recipes), ("date", _span(dates))]
+
+
+def _span(dates: Sequence[str]) -> str:
+    return dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+
+
+def _figures(view: View, rows: Sequence[Row]) -> list[Figure]:
+    """Speed, memory and accuracy, with short titles."""
+    found: list[tuple[str, Iterable[Figure]]] = [
+        ("Training speed", speed.figures(view, rows)[:1]),
+        ("Peak memory", memory.figures(view, rows)),
+        ("Accuracy", accuracy.score_figures(view, rows)[:1]),
+    ]
+    return [
+        Figure(_title(title, figure), figure.chart, figure.summary.partition(" (same work")[0])
+        for title, figures in found
+        for figure in figures
+    ]
+
+
+def _title(title: str, figure: Figure) -> str:
+    """With the evaluation set of an accuracy."""
+    return figure.title.partition(":")[0] if title == "Accuracy" else title

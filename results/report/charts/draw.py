@@ -1,0 +1,94 @@
+"""From specifications to pictures and to what the page's script draws: vl-convert, imported when the
+first chart is drawn."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from results.report.charts.chart import HOVER, VARIABLES, Chart
+from results.store import StoreError, write_text
+
+VEGA_LITE = "6.1"
+
+
+def vega(chart: Chart) -> dict[str, Any]:
+    """The Vega specification: with a signal `off` for the series that are not shown, and signals for
+    the smoothing and the horizontal axis where the chart has them."""
+    return _vega(_with_parameters(chart.spec), _axis_title(chart))
+
+
+def svg(chart: Chart) -> str:
+    """The chart as an inline picture; its colours are the page's CSS variables."""
+    return _svg(_vega(_with_parameters(_without_hover(chart.spec)), _axis_title(chart)))
+
+
+def standalone_svg(chart: Chart) -> str:
+    """The chart as a file of its own, on white."""
+    picture = re.sub(r"var\((--\w+)\)", lambda found: VARIABLES[found[1]], svg(chart))
+    end = picture.index(">") + 1
+    return f'{picture[:end]}<rect width="100%" height="100%" fill="#ffffff"/>{picture[end:]}\n'
+
+
+@functools.cache
+def library() -> str:
+    """Vega's code, for the page. Bundling it takes seconds, so it is kept in the user's cache."""
+    import platformdirs
+    import vl_convert
+
+    version = vl_convert.get_vega_version()
+    kept = (
+        Path(platformdirs.user_cache_dir("ftbench")) / f"vega-{version}-{vl_convert.__version__}.js"
+    )
+    if kept.is_file():
+        return kept.read_text("utf-8")
+    code: str = vl_convert.javascript_bundle(
+        f'import * as V from "/npm/vega@{version}/+esm"; window.vega = V;'
+    )
+    code = code.replace("</script", "<\\/script")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_text(kept, code)
+    except (OSError, StoreError):  # a cache that cannot be written only costs the seconds again
+        return code
+    return code
+
+
+def _with_parameters(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {**spec, "params": [*spec.get("params", []), {"name": "off", "value": []}]}
+
+
+def _without_hover(spec: Mapping[str, Any]) -> dict[str, Any]:
+    kept = dict(spec)
+    if "layer" in spec:
+        kept["layer"] = [
+            _without_hover(layer) for layer in spec["layer"] if layer.get("name") != HOVER
+        ]
+    return kept
+
+
+def _axis_title(chart: Chart) -> str:
+    """An expression of Vega that gives the title of the chosen horizontal axis."""
+    return f"({json.dumps(dict(chart.axes))})[axis]" if chart.axes else ""
+
+
+def _vega(spec: Mapping[str, Any], axis_title: str) -> dict[str, Any]:
+    import vl_convert
+
+    compiled = vl_convert.vegalite_to_vega(json.dumps(spec), vl_version=VEGA_LITE)
+    # What Vega can change by a signal and Vega-Lite cannot: a window's frame and an axis's title.
+    text = json.dumps(compiled).replace('["@frame"]', '{"signal": "[-smooth, smooth]"}')
+    text = text.replace('"title": "@axis"', f'"title": {{"signal": {json.dumps(axis_title)}}}')
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _svg(spec: Mapping[str, Any]) -> str:
+    import vl_convert
+
+    picture: str = vl_convert.vega_to_svg(json.dumps(spec))
+    return picture

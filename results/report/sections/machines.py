@@ -1,0 +1,131 @@
+"""What fits where, GPU types down and backends across, and how machines compare in speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.analysis.compare import Row
+from results.analysis.limits import Grid, Spot
+from results.report.columns import backend_cell
+from results.report.document import Block, Cell, Column, Paragraph, Section, Table
+from results.report.format import GIB, count, gap, number
+from results.report.sections.limits.grid import limit_text, place_name
+from results.report.view import View
+
+
+def section(view: View) -> Section | None:
+    blocks: list[Block] = [
+        table for grid in view.grids if len(grid.places) > 1 for table in [places_table(view, grid)]
+    ]
+    if blocks:
+        text = (
+            "Measured: that batch trained, and the next one ran out of memory. Emulated: the same, "
+            "with less memory than the GPU has. Predicted: estimated without training; the lower end "
+            "of the range is promised to fit."
+        )
+        blocks.append(Paragraph(text, "small"))
+    blocks += _speeds(view)
+    if not blocks:
+        return None
+    return Section("What fits where, and how machines compare", "machines", blocks)
+
+
+def places_table(view: View, grid: Grid) -> Table:
+    """The longest length that was searched, else the longest predicted."""
+    length = longest(grid)
+    backends = [backend for row, backend in grid.rows if row == length]
+    columns = [
+        Column("device", numeric=False),
+        Column("memory", "GiB"),
+        *[Column(view.title(backend), "batch") for backend in backends],
+    ]
+    rows = []
+    for place in grid.places:
+        spots = [grid.spots.get((length, backend, place)) for backend in backends]
+        if any(spots):
+            name = f"{place_name(place)}{'' if place.is_type else f' on a {place.device.upper()}'}"
+            cells = [_cell(spot) if spot else gap("not_asked") for spot in spots]
+            rows.append([Cell(name), _memory(spots), *cells])
+    return Table(columns, rows, f"Largest batch at length {count(length)}: {grid.work.text}")
+
+
+def longest(grid: Grid) -> int:
+    searched = [length for (length, _, _), spot in grid.spots.items() if spot.limits]
+    return max(searched or [length for length, _, _ in grid.spots], default=0)
+
+
+def _memory(spots: Sequence[Spot | None]) -> Cell:
+    sizes = [
+        size
+        for spot in spots
+        if spot
+        for size in [
+            *(limit.found.budget_bytes for limit in spot.limits),
+            *([spot.predicted.budget_bytes] if spot.predicted else []),
+        ]
+    ]
+    return Cell(number(max(sizes) / GIB)) if sizes else gap(None)
+
+
+def _cell(spot: Spot) -> Cell:
+    if not spot.limits and spot.predicted:
+        low, high = count(spot.predicted.low), count(spot.predicted.high)
+        return Cell(count(spot.predicted.limit), f"predicted, {low} to {high}", "predicted")
+    texts = dict.fromkeys(limit_text(limit) for limit in spot.limits)
+    return Cell(" / ".join(texts), spot.kind, spot.kind)
+
+
+def _speeds(view: View) -> list[Block]:
+    """Speeds of the same work on several machines, as ratios to the slowest."""
+    if view.machines < 2:
+        return []
+    works: dict[tuple[str, str, str, str], list[Row]] = {}
+    for rows in view.comparisons:
+        for row in (row for row in rows if row.speed):
+            recipe = row.speed.group.recipe if row.speed else {}
+            setting = (
+                f"{recipe.get('precision')}, length {recipe.get('length')}, "
+                f"batch {recipe.get('batch_size')}"
+            )
+            key = (row.comparison.task, row.comparison.varied_text, setting, row.backend)
+            works.setdefault(key, []).append(row)
+    rows_of_table = [
+        cells
+        for key, rows in works.items()
+        if len(rows) > 1
+        for cells in _speed_rows(view, key, rows)
+    ]
+    if not rows_of_table:
+        return []
+    columns = [
+        Column("task", numeric=False),
+        Column("recipe", numeric=False),
+        Column("backend", numeric=False),
+        Column("machine", numeric=False),
+        Column("training", "samples/s"),
+        Column("times as fast", "as the slowest"),
+    ]
+    text = (
+        "Two machines cannot be raced together: these ratios have no interval, and differences in "
+        "drivers, versions and cooling are part of them."
+    )
+    return [Table(columns, rows_of_table, "Speed across machines"), Paragraph(text, "small")]
+
+
+def _speed_rows(
+    view: View, key: tuple[str, str, str, str], rows: Sequence[Row]
+) -> list[list[Cell]]:
+    task, varied, setting, backend = key
+    speeds = [(row, row.speed.training.samples_per_second) for row in rows if row.speed]
+    slowest = min(speed for _, speed in speeds)
+    return [
+        [
+            Cell(f"{task}, {varied}" if varied else task),
+            Cell(setting),
+            backend_cell(view, backend),
+            Cell(row.comparison.run),
+            Cell(number(speed)),
+            Cell(number(speed / slowest)),
+        ]
+        for row, speed in sorted(speeds, key=lambda pair: pair[1])
+    ]

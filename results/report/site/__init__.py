@@ -1,0 +1,54 @@
+"""The report of several runs as a folder of static pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from results.report.charts.draw import standalone_svg
+from results.report.document import Link
+from results.report.load import read_runs
+from results.report.site.pages import Page, pages
+from results.report.site.readme import readme
+from results.report.view import View
+from results.report.writers import html
+from results.store import StoreError, write_text
+
+README = "README.md"
+
+
+def write_site(
+    folders: Sequence[Path], out: Path, titles: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Writes the site of the runs into `out` and returns the files: its home first, its README with
+    pictures last.
+
+    Errors: StoreError when a file cannot be written."""
+    view = merged_view(folders, titles)
+    found = pages(view)
+    files: dict[Path, str] = {
+        out / page.name: html.write_page(page.document, _navigation(found, page)) for page in found
+    }
+    files[out / html.SCRIPT_FILE] = html.script_file()
+    short = readme(view, out)
+    files |= {out / path: standalone_svg(chart) for path, chart in short.pictures.items()}
+    files[out / README] = short.text
+    for path, text in files.items():
+        _make(path.parent)
+        write_text(path, text)
+    return list(files)
+
+
+def merged_view(folders: Sequence[Path], titles: Mapping[str, str] | None = None) -> View:
+    return View.merged_by_machine(read_runs(folders), titles or {})
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make {folder}: {error.strerror}") from None
+
+
+def _navigation(found: Sequence[Page], current: Page) -> list[tuple[Link, bool]]:
+    return [(Link(page.short, page.name), page is current) for page in found if page.short]

@@ -1,0 +1,275 @@
+"""The pages of the site: a home, one page per question and per study, one per run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from results.analysis.compare import Row
+from results.report.cards import card
+from results.report.document import (
+    Block,
+    Card,
+    Cards,
+    Cell,
+    Column,
+    Details,
+    Document,
+    Link,
+    Links,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+    without_charts,
+)
+from results.report.format import count
+from results.report.sections import (
+    accuracy,
+    controls,
+    equivalence,
+    finders,
+    history,
+    levers,
+    limits,
+    memory,
+    not_measured,
+    predictions,
+    published,
+    settings,
+    speed,
+    tuning,
+)
+from results.report.sections.machines import section as machines
+from results.report.sections.verdict import sentence
+from results.report.view import View
+from results.schema import Question
+
+HOME, RUNS, SAME_WORK = "index.html", "runs.html", "same-work.html"
+Make = Callable[[View], Section | None]
+
+
+@dataclass(frozen=True)
+class Page:
+    name: str
+    short: str  # in the navigation; empty: not there
+    document: Document
+
+
+# Name, word in the navigation, title, what answers first, the sections behind it.
+QUESTIONS: tuple[tuple[str, str, str, str, tuple[Make, ...]], ...] = (
+    (SAME_WORK, "Same work", "Is it the same work?", "equivalence", (equivalence.section,)),
+    ("speed.html", "Speed", "How fast?", "throughput", (speed.section, controls.section)),
+    ("memory.html", "Memory", "How much memory?", "memory", (memory.section,)),
+    (
+        "largest-batch.html",
+        "Largest batch",
+        "What is the largest batch?",
+        "batch_limit",
+        (limits.section,),
+    ),
+    (
+        "accuracy.html",
+        "Accuracy",
+        "How accurate?",
+        "accuracy",
+        (accuracy.section, published.section),
+    ),
+    ("machines.html", "GPU types", "What fits where, and how machines compare", "", (machines,)),
+    ("tuning.html", "Tuning", "How fast can it be made?", "tuning", (tuning.section,)),
+    (
+        "levers.html",
+        "Memory levers",
+        "What does each memory lever save and cost?",
+        "",
+        (levers.section,),
+    ),
+    (
+        "finders.html",
+        "Batch finders",
+        "What do other batch size finders answer?",
+        "",
+        (finders.section,),
+    ),
+    (
+        "predictions.html",
+        "Predictions",
+        "How far can predictions be trusted?",
+        "",
+        (predictions.section,),
+    ),
+    ("history.html", "History", "How did figures change?", "", (history.section,)),
+    ("not-measured.html", "Not measured", "What was not measured", "", (not_measured.section,)),
+)
+
+
+def pages(view: View) -> list[Page]:
+    """All pages, home first. A question that no run asked has no page."""
+    found = [
+        Page(name, short, Document(title, _answer(view, question), made))
+        for name, short, title, question, sections in QUESTIONS
+        if (made := [_folded(s) for make in sections if (s := make(view))])
+    ]
+    runs = _run_pages(view)
+    return [_home(view, found), *found, _runs(view, runs), *runs]
+
+
+def page_name(text: str, number: int) -> str:
+    """A file name from a run's name, whatever it holds."""
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60]
+    return f"run-{number:03}-{slug}.html" if slug else f"run-{number:03}.html"
+
+
+def cards(view: View, found: Sequence[Page]) -> list[Card]:
+    """One per machine and task; its links lead to the questions that were asked."""
+    names = {page.name: Link(page.short, page.name) for page in found}
+    asked: dict[Question, str] = {
+        "throughput": "speed.html",
+        "memory": "memory.html",
+        "accuracy": "accuracy.html",
+    }
+    return [
+        card(
+            view,
+            rows,
+            names.get(SAME_WORK),
+            [
+                names[name]
+                for question, name in asked.items()
+                if name in names and any(row.status(question) == "ok" for row in rows)
+            ],
+        )
+        for rows in view.comparisons
+    ]
+
+
+def _home(view: View, found: Sequence[Page]) -> Page:
+    blocks: list[Block] = []
+    if view.comparisons:
+        blocks.append(Cards(cards(view, found)))
+    sections = [
+        Section(title, anchor, [*lines, Links([Link("all figures", page)])])
+        for title, anchor, lines, page in (
+            ("What fits", "fits", limits.first_lines(view), "largest-batch.html"),
+            ("Tuned recipes", "tuned", tuning.first_lines(view), "tuning.html"),
+        )
+        if lines
+    ]
+    if not blocks and not sections:
+        blocks.append(Paragraph("No job gave figures.", "failed"))
+    failed = [m for run in view.runs for m in run.measurements if m.status != "ok"]
+    if failed:
+        text = f"{count(len(failed))} jobs have no figures; 'Not measured' gives the reasons."
+        blocks.append(Paragraph(text, "warning"))
+    title = "Which framework fine-tunes faster, in how much memory, and how well?"
+    return Page(HOME, "Overview", Document(title, blocks, sections))
+
+
+def _answer(view: View, question: str) -> list[Block]:
+    """What the page's question is answered by, in sentences."""
+    if question == "equivalence":
+        return equivalence.first_lines(view)
+    if question == "batch_limit":
+        return limits.first_lines(view)
+    if question == "tuning":
+        return tuning.first_lines(view)
+    found: list[Block] = []
+    for rows in view.comparisons:
+        only = [row for row in (_only(r, question) for r in rows) if row]
+        if only:
+            head = view.head(rows[0].comparison)
+            found.append(Paragraph(sentence(view, only), "lead", head))
+    return found
+
+
+def _only(row: Row, question: str) -> Row | None:
+    """The row with the figures of one question alone; None where it has none."""
+    only = replace(
+        row,
+        speed=row.speed if question == "throughput" else None,
+        memory=row.memory if question == "memory" else None,
+        scores=row.scores if question == "accuracy" else [],
+    )
+    return only if only.speed or only.memory or only.scores else None
+
+
+def _folded(section: Section) -> Section:
+    """The charts and tables stay; words on method, notes, versions and commands are folded."""
+    kept: list[Block] = []
+    folded: list[Block] = []
+    for block in section.blocks:
+        words = isinstance(block, Listing) or (
+            isinstance(block, Paragraph) and block.tone == "small"
+        )
+        if words:
+            folded.append(block)
+        elif isinstance(block, Details) and folded and block.title.startswith("Data, device"):
+            folded += block.blocks
+        else:
+            kept.append(block)
+    if folded:
+        kept.append(Details("Method, notes, versions, and the command that repeats it", folded))
+    return Section(section.title, section.anchor, kept)
+
+
+def _runs(view: View, runs: Sequence[Page]) -> Page:
+    columns = [
+        Column("run", numeric=False),
+        Column("date", numeric=False),
+        Column("machine", numeric=False),
+        Column("profile", numeric=False),
+        Column("questions", numeric=False),
+        Column("jobs"),
+        Column("without figures"),
+    ]
+    rows = []
+    for run, page in zip(view.runs, runs, strict=True):
+        failed = sum(m.status != "ok" for m in run.measurements)
+        asked = dict.fromkeys(m.job.question.replace("_", " ") for m in run.measurements)
+        rows.append(
+            [
+                Cell(run.name, target=page.name),
+                Cell(run.origin.started_at[:16].replace("T", " ")),
+                Cell(run.origin.machine),
+                Cell(run.info.profile if run.info else ""),
+                Cell(", ".join(asked) or "prediction"),
+                Cell(count(len(run.measurements))),
+                Cell(count(failed), tone="warning" if failed else ""),
+            ]
+        )
+    rows.sort(key=lambda row: row[1].text, reverse=True)
+    text = (
+        "A figure of this site comes from the newest run that measured it, among those in which most "
+        "backends answered the question. A run's page has all its figures."
+    )
+    return Page(RUNS, "Runs", Document("All runs", [Paragraph(text), Table(columns, rows)]))
+
+
+def _run_pages(view: View) -> list[Page]:
+    """Everything that a run measured, without charts: those of the questions have its figures."""
+    makes: tuple[Make, ...] = (
+        equivalence.section,
+        speed.section,
+        tuning.section,
+        controls.section,
+        memory.section,
+        levers.section,
+        limits.section,
+        finders.section,
+        predictions.section,
+        accuracy.section,
+        not_measured.section,
+        settings.section,
+    )
+    found = []
+    for number, run in enumerate(view.runs, 1):
+        alone = replace(View.of([run], view.titles), has_curves=False)
+        sections = [without_charts(s) for make in makes if (s := make(alone))]
+        head: list[Block] = [
+            Paragraph(sentence(alone, rows), "lead", alone.head(rows[0].comparison))
+            for rows in alone.comparisons
+        ]
+        document = Document(f"Run {run.name}", head, sections)
+        found.append(Page(page_name(run.name, number), "", document))
+    return found
