@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from results.report import table
+from results.report import as_markdown, table
 from results.schema import Measurement
 from results.store import latest_run
 from tests.benchmarks.conftest import finish, ftbench, here, measured, start
@@ -66,7 +66,7 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
     ]
     run = latest_run(tmp_path)
     assert run is not None
-    report = (run / "report.md").read_text("utf-8")
+    report = as_markdown([run])
     assert "Overhead of the framework's own loop" in report
     assert "The same backend against itself" in report
 

@@ -18,6 +18,7 @@ from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.run.folder import RunFolder
+from results.report import as_markdown
 from results.schema import RunInfo
 from results.store import read_run, runs
 from tests.benchmarks.conftest import ROOT, here
@@ -76,7 +77,7 @@ def test_what_two_calls_add_was_not_raced_together(
     found = {m.job.role: m.throughput for m in read_run(folder)[1]}
     assert set(found) == {"framework", "control"}
     assert len({timed.race for timed in found.values() if timed and timed.race}) == 2
-    report = (folder / "report.md").read_text("utf-8")
+    report = as_markdown([folder])
     assert " not raced together |" in report.split("Overhead of the framework's own loop")[1]
 
 
