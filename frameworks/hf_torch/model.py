@@ -95,7 +95,16 @@ def compiled_graphs() -> int:
 
 def reached_recompile_limit() -> bool:
     """Whether torch.compile has stopped to compile for further shapes."""
-    return any("recompile limit" in reason for reason in dynamo_counters("graph_break"))
+    reasons = [*dynamo_counters("unimplemented"), *dynamo_counters("graph_break")]
+    return any("recompile limit" in reason for reason in reasons)
+
+
+def hides_errors() -> bool:
+    """Whether torch.compile left frames uncompiled and says nothing: it would raise their errors, but
+    for a setting."""
+    frames = dynamo_counters("frames")
+    failed = frames.get("total", 0) > frames.get("ok", 0)
+    return failed and torch._dynamo.config.suppress_errors
 
 
 def dynamo_counters(kind: str) -> dict[str, int]:
@@ -111,7 +120,8 @@ def not_compiled() -> str:
             "torch.compile reached its recompile limit, so that further shapes ran uncompiled; set "
             "padding = 'max'"
         )
-    return f"no frame was compiled: {_why_nothing()}"
+    what = "some frames were not compiled" if hides_errors() else "no frame was compiled"
+    return f"{what}: {_why_nothing()}"
 
 
 def _why_nothing() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from frameworks.contract import BatchShape, Curve, SessionSpec, batch_digest
-from frameworks.hf_torch.model import attention_of
+from frameworks.hf_torch.model import attention_of, compiled_graphs
 
 
 class Recording:
@@ -25,6 +25,7 @@ class Recording:
         self._read_norms: list[float] = []
         self.batches: list[BatchShape] = []  # that were trained on
         self.attention: str | None = None  # that the first batch ran
+        self.graphs = 0  # that torch.compile had compiled after its forward pass
         self.clipped_at = 0.0
 
     def batch(self, inputs: Mapping[str, torch.Tensor]) -> None:
@@ -35,7 +36,7 @@ class Recording:
     def forward(self, logits: torch.Tensor) -> None:
         """A batch's logits, before the backward pass frees their graph."""
         if len(self.batches) == 1:
-            self.attention = attention_of(logits)
+            self.attention, self.graphs = attention_of(logits), compiled_graphs()
 
     def loss(self, share: torch.Tensor) -> None:
         """A batch's share of its step's loss: its summed loss over the examples of the step."""

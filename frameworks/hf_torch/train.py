@@ -59,7 +59,8 @@ class Session(contract.Session):
         self._graphs = model.compiled_graphs()
         if spec.recipe.compile:
             torch._dynamo.reset()  # or what an earlier session compiled would be used
-            model.dynamo_counters("graph_break").clear()
+            for kind in ("unimplemented", "graph_break", "frames"):
+                model.dynamo_counters(kind).clear()
         arguments = training_arguments(spec, self._folder.name)
         self.model = model.build(spec)
         self.optimizer, self.schedule = optimizer.build(spec, self.model)
@@ -113,9 +114,11 @@ class Session(contract.Session):
         return precision.product(self.trainer.accelerator.autocast())
 
     def compiled(self) -> bool:
-        """Whether torch.compile compiled what this session ran."""
-        compiled = model.compiled_graphs() > self._graphs
-        return compiled and not model.reached_recompile_limit()
+        """Whether torch.compile compiled the model that trained, in its first forward pass: optimizers
+        may compile graphs of their own."""
+        running = self.trainer.model_wrapped if self.bare is None else self.bare
+        compiled = hasattr(running, "_orig_mod") and self.recording.graphs > self._graphs
+        return compiled and not (model.reached_recompile_limit() or model.hides_errors())
 
     def effective(self) -> Effective:
         sizes = {name: p.numel() for name, p in self.model.named_parameters()}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from benchmarks.harness.worker.in_force import differences
 from benchmarks.harness.worker.training import Checked, RecipeOverridden
-from frameworks.contract import Device, Recipe, Session, Start
-from tests.frameworks.conftest import Eyes, make_spec, needed, new_session, unsupported
+from frameworks.contract import Session, Start
+from tests.frameworks.conftest import Eyes, make_spec, needed, new_session
 
 STEPS = 2  # of the four that the schedule has
 FIELDS = {"steps": 4, "learning_rate": 1e-3, "padding": "longest", "record": False}
@@ -234,91 +234,3 @@ def test_an_attention_that_falls_back_is_seen_in_what_was_computed(
     session.train_bare(Eyes(stop_after=1))
     assert session.effective().attention == "eager"
     assert "attention = \"sdpa\", but the model ran 'eager'" in found(session, 1)
-
-
-@pytest.fixture
-def dynamo() -> Iterator[object]:
-    needed("hf_torch")
-    import torch
-
-    with torch._dynamo.config.patch(disable=False, suppress_errors=False):
-        yield torch._dynamo.config
-    torch._dynamo.reset()
-
-
-@pytest.mark.once
-def test_a_compiler_that_is_switched_off_is_no_compilation(
-    start: Start, dynamo: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
-    session = new_session("hf_torch", make_spec(start, compile=True, **FIELDS))
-    with pytest.raises(RecipeOverridden, match="no frame was compiled: TORCHDYNAMO_DISABLE"):
-        session.train(Checked(Eyes(), session))
-
-
-@pytest.mark.once
-def test_a_missing_compiler_is_named_also_where_its_error_is_suppressed(
-    start: Start, dynamo: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch._inductor.config as inductor
-
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    spec = make_spec(start, compile=True, **FIELDS)
-    with inductor.patch({"cpp.cxx": (None, "/bin/false"), "force_disable_caches": True}):
-        for suppress in (True, False):
-            dynamo.suppress_errors = suppress
-            session = new_session("hf_torch", spec)
-            with pytest.raises(Exception, match="(?s)compile.*C\\+\\+ compiler"):
-                session.train_bare(Checked(Eyes(), session))
-
-
-@pytest.mark.once
-def test_a_compilation_that_the_environment_asks_for_is_found(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    needed("hf_torch")
-    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "eager")
-    session = new_session("hf_torch", make_spec(start, **FIELDS))
-    with pytest.raises(RecipeOverridden, match="compile = false, but the framework compiled"):
-        session.train(Checked(Eyes(), session))
-
-
-@pytest.mark.parametrize("backend", ["hf_tf", "keras_rnn"])
-def test_a_graph_without_xla_is_no_compilation(backend: str, start: Start) -> None:
-    """As Keras leaves XLA out for layers that cannot do it, with a warning."""
-    session = new_session(backend, make_spec(start, compile=True, **FIELDS))
-    session.model.jit_compile = False
-    with pytest.raises(RecipeOverridden, match="compile = true, but no frame was compiled: Keras"):
-        session.train(Checked(Eyes(), session))
-
-
-@pytest.mark.parametrize(("device", "refused"), [("gpu", ["compile"]), ("cpu", [])])
-def test_the_lstm_is_not_compiled_where_cudnn_runs_it(
-    start: Start, device: Device, refused: list[str]
-) -> None:
-    from frameworks import keras_rnn
-
-    recipe = Recipe(compile=True, length=16)
-    assert [r.field for r in keras_rnn.unsupported(recipe, start, device)] == refused
-    assert not unsupported("keras_rnn", Recipe(length=16), start)
-
-
-@pytest.mark.once
-def test_tf32_is_as_in_the_recipe_after_accelerate_switched_it_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    needed("hf_torch")
-    import torch
-
-    from frameworks.hf_torch import precision
-
-    monkeypatch.setattr(precision, "device", lambda: "gpu")
-    products = torch.backends.cuda.matmul
-    products.allow_tf32 = True  # what accelerate does
-    try:
-        for word, kept in (("fp32", "ieee"), ("tf32", "tf32"), ("bf16", "ieee")):
-            precision.set_products(Recipe(precision=word, compile=True))
-            assert products.fp32_precision == kept
-            assert products.allow_tf32 is (word == "tf32")  # read by the compiler
-    finally:
-        products.allow_tf32 = False

@@ -41,6 +41,7 @@ NAMES = {
         "attention_of": "the models of the others have one attention or none",
         "compiled_graphs": "PyTorch's compiler may leave a model as it is, XLA must compile its graph",
         "reached_recompile_limit": "the same",
+        "hides_errors": "the same",
         "dynamo_counters": "the same",
         "not_compiled": "the same; TensorFlow's recording says why",
         "names": "PyTorch's parameters have their names",
