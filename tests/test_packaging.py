@@ -148,5 +148,5 @@ def test_the_packages_say_that_they_are_typed(package):
 def test_continuous_integration_runs_the_readmes_test_command():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert "tox run -e lint,tests" in script.read_text("utf-8")
+    assert "tox run -e lint,docs,tests" in script.read_text("utf-8")
     assert "\ntox -e tests\n" in (ROOT / "README.md").read_text("utf-8")

@@ -1,21 +1,28 @@
-"""Whole runs on tiny random models: real workers, real frameworks, seconds each."""
+"""Whole runs on tiny random models in real workers. What depends on no framework (how runs are planned,
+raced, stopped and resumed) runs on `logistic`, whose workers start in half a second."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+import frameworks
+from benchmarks.harness.cli.main import main
 from benchmarks.harness.machine import packages
+from benchmarks.harness.predict.calibration import calibrations
+from frameworks.contract import backends
 from results.schema import Measurement
 from results.store import latest_run, read_run
 
 ROOT = Path(__file__).parents[2]
+FAKE_BACKENDS = ROOT / "tests" / "fake_backend"
 PROFILE = """
 description = "tiny, for tests"
 checkpoint = "random:tiny-bert"
@@ -86,6 +93,19 @@ def profile(tmp_path: Path) -> Callable[..., Path]:
     return partial(write_profile, tmp_path)
 
 
+@pytest.fixture(scope="module")
+def logistic() -> Iterator[str]:
+    """The smallest backend, here and in every process that is started meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FTBENCH_BACKENDS", str(FAKE_BACKENDS))
+        patch.setattr(frameworks, "__path__", [*frameworks.__path__, str(FAKE_BACKENDS)])
+        backends.cache_clear()
+        calibrations.cache_clear()
+        yield "logistic"
+    backends.cache_clear()
+    calibrations.cache_clear()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_part_of_a_parallel_run() -> None:
     """These tests may run two at a time; the suites that they start are no part of that."""
@@ -130,3 +150,22 @@ def measured(results: Path) -> dict[str, Measurement]:
     _, measurements, problems = read_run(folder)
     assert problems == []
     return {m.job.id: m for m in measurements}
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The one line with which a command that starts nothing ends, in this process."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in numbers]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")  # --device cpu sets it in this process
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as ended:  # argparse's own way
+            code = ended.code
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
+    output, errors = capsys.readouterr()
+    assert code == 2, (output, errors)
+    lines = errors.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("ftbench"), errors
+    return lines[0]

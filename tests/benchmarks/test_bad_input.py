@@ -9,21 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.conftest import finish, ftbench, here, start
+from tests.benchmarks.conftest import finish, ftbench, refused, start
 
 Profile = Callable[..., Path]
 
 pytestmark = pytest.mark.once
 
 
-def refused(results: Path, *arguments: str | Path) -> str:
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """The one line of a refused `ftbench run`."""
-    code, output, errors = ftbench("run", "--results", results, *arguments)
-    assert code == 2, (output, errors)
-    assert not (results / "runs").exists()
-    lines = errors.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("ftbench"), errors
-    return lines[0]
+
+    def line(*arguments: str | Path) -> str:
+        said = refused(capsys, "run", "--results", tmp_path, *arguments)
+        assert not (tmp_path / "runs").exists()
+        return said
+
+    return line
 
 
 @pytest.mark.parametrize(
@@ -48,15 +50,17 @@ def refused(results: Path, *arguments: str | Path) -> str:
         (["--wrong"], ["--wrong", "--help"]),
     ],
 )
-def test_each_mistake_is_one_line(tmp_path: Path, arguments: list[str], parts: list[str]) -> None:
-    line = refused(tmp_path, *arguments)
+def test_each_mistake_is_one_line(
+    run: Callable[..., str], arguments: list[str], parts: list[str]
+) -> None:
+    line = run(*arguments)
     for part in parts:
         assert part in line
 
 
-def test_an_empty_data_folder(tmp_path: Path) -> None:
+def test_an_empty_data_folder(tmp_path: Path, run: Callable[..., str]) -> None:
     (tmp_path / "empty").mkdir()
-    assert "empty" in refused(tmp_path, "--data", f"dir:{tmp_path / 'empty'}")
+    assert "empty" in run("--data", f"dir:{tmp_path / 'empty'}")
 
 
 @pytest.mark.parametrize(
@@ -68,12 +72,15 @@ def test_an_empty_data_folder(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_of_ones_own(
-    tmp_path: Path, content: str, columns: tuple[str, str], parts: list[str]
+    tmp_path: Path,
+    run: Callable[..., str],
+    content: str,
+    columns: tuple[str, str],
+    parts: list[str],
 ) -> None:
     file = tmp_path / "mine.csv"
     file.write_text(content)
-    line = refused(
-        tmp_path,
+    line = run(
         "--dataset",
         file,
         "--text-column",
@@ -88,17 +95,17 @@ def test_a_wrong_file_of_ones_own(
 
 
 @pytest.mark.skipif(os.geteuid() != 0 and not os.access("/proc", os.R_OK), reason="needs /proc")
-def test_a_results_folder_that_cannot_be_written(tmp_path: Path, profile: Profile) -> None:
-    file = profile(here("hf_torch", "keras_rnn"))
+def test_a_results_folder_that_cannot_be_written(logistic: str, profile: Profile) -> None:
+    file = profile([logistic])
     code, _, errors = ftbench("run", "--profile", file, "--results", "/proc/ftbench")
     assert code == 2
     (line,) = errors.strip().splitlines()
     assert "/proc/ftbench" in line and "--results" in line
 
 
-def test_a_full_disk(tmp_path: Path, profile: Profile) -> None:
+def test_a_full_disk(tmp_path: Path, logistic: str, profile: Profile) -> None:
     """A limit on the size of a written file ends a write as a full disk does: part-way."""
-    file = profile(here("hf_torch"), questions=("memory",))
+    file = profile([logistic], questions=("memory",))
     ftbench("run", "--profile", file, "--results", tmp_path / "warm")  # fills the caches
     process = start(
         "-m",

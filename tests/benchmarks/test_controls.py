@@ -49,8 +49,9 @@ def check(found: dict[str, Measurement], backends: list[str], launches: int = 1)
     assert len([line for line in lines if line.startswith("(")]) == 2
 
 
-def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> None:
-    backends = here("hf_torch", "keras_rnn")[-1:]
+@pytest.mark.once
+def test_they_take_turns_with_the_backends(tmp_path: Path, logistic: str, profile: Profile) -> None:
+    backends = [logistic, f"{logistic}_twin"]
     file = profile(backends, questions=("throughput",), controls=True, launches=2)
     arguments = ["run", "--profile", str(file), "--results", str(tmp_path)]
     code, output, errors = finish(start("-c", TRACK.format(arguments=arguments)))
@@ -73,9 +74,9 @@ def test_they_take_turns_with_the_backends(tmp_path: Path, profile: Profile) -> 
 
 @pytest.mark.once
 def test_pytest_runs_them_too_and_a_resumed_race_is_repeated_as_a_whole(
-    tmp_path: Path, profile: Profile
+    tmp_path: Path, logistic: str, profile: Profile
 ) -> None:
-    backends = here("hf_torch", "keras_rnn")[:1]
+    backends = [logistic]
     file = profile(backends, questions=("throughput",), controls=True)
     code, output, errors = finish(
         start(
@@ -118,7 +119,7 @@ def test_a_framework_that_runs_in_another_precision_fails_with_the_reason(
     (tmp_path / "sitecustomize.py").write_text(
         "import torch\ntorch.set_autocast_enabled('cpu', True)\n"
     )
-    file = profile(here("hf_torch"))
+    file = profile(here("hf_torch"), questions=("throughput",))
     process = start(
         "-c",
         f"""
@@ -132,4 +133,4 @@ sys.exit(main(["run", "--profile", {str(file)!r}, "--results", {str(tmp_path)!r}
     assert code == 1, errors
     for m in measured(tmp_path).values():
         assert m.status == "failed" and m.throughput is None and m.memory is None
-        assert "precision 'fp32'" in (m.reason or "") and "'bf16'" in (m.reason or "")
+        assert 'precision = "fp32"' in (m.reason or "") and "'bf16'" in (m.reason or "")

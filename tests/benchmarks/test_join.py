@@ -25,17 +25,16 @@ from tests.benchmarks.conftest import ROOT, here
 
 
 @pytest.mark.once
-def test_one_parent_makes_one_run(tmp_path: Path, profile: Callable[..., Path]) -> None:
-    (backend,) = here("hf_torch", "keras_rnn")[:1]
-    file = profile(
-        [backend, "hf_tf" if backend == "keras_rnn" else "keras_rnn"], questions=("memory",)
-    )
+def test_one_parent_makes_one_run(
+    tmp_path: Path, logistic: str, profile: Callable[..., Path]
+) -> None:
+    backend, other = logistic, f"{logistic}_twin"
+    file = profile([backend, other], questions=("memory",))
     command = (
         f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
-        f"--profile {file} --results {tmp_path} -k {{}}"
+        f"--profile {file} --results {tmp_path} -k '{{}}'"
     )
-    other = "keras_rnn" if backend == "hf_torch" else "hf_tf"
-    script = f"{command.format(backend)} && {command.format(other)}; exit $?"
+    script = f"{command.format('not ' + other)} && {command.format(other)}; exit $?"
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=ROOT,
@@ -55,11 +54,10 @@ def test_one_parent_makes_one_run(tmp_path: Path, profile: Callable[..., Path]) 
 
 @pytest.mark.once
 def test_what_two_calls_add_was_not_raced_together(
-    tmp_path: Path, profile: Callable[..., Path]
+    tmp_path: Path, logistic: str, profile: Callable[..., Path]
 ) -> None:
     """A loop and its control, chosen one after the other: their windows are of other times."""
-    (backend,) = here("hf_torch", "keras_rnn")[:1]
-    file = profile([backend], questions=("throughput",), controls=True)
+    file = profile([logistic], questions=("throughput",), controls=True)
     command = (
         f"{sys.executable} -m pytest benchmarks --benchmark-only -p no:cacheprovider "
         f"--profile {file} --results {tmp_path} -k "

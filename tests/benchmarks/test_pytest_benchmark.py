@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from results.store import latest_run, read_run
-from tests.benchmarks.conftest import finish, here, start, write_profile
+from tests.benchmarks.conftest import finish, start, write_profile
 
 Profile = Callable[..., Path]
 pytestmark = pytest.mark.once
@@ -39,10 +39,10 @@ def storage(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+def suite(logistic: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
     """One run of the suite: its results folder, pytest-benchmark's JSON and what it printed."""
     folder = tmp_path_factory.mktemp("suite")
-    file, saved = write_profile(folder, here("hf_torch", "keras_rnn")), folder / "saved.json"
+    file, saved = write_profile(folder, [logistic]), folder / "saved.json"
     code, output = run_suite(
         folder, file, f"--benchmark-json={saved}", storage(folder), "--benchmark-save=first"
     )
@@ -94,8 +94,10 @@ def test_its_comparison_works(suite: tuple[Path, Path, str]) -> None:
     assert code == 1 and "Performance has regressed" in output, output
 
 
-def test_part_of_a_job_is_recorded_as_far_as_it_went(tmp_path: Path, profile: Profile) -> None:
-    file = profile(here("hf_torch", "keras_rnn")[:1], launches=3)
+def test_part_of_a_job_is_recorded_as_far_as_it_went(
+    logistic: str, tmp_path: Path, profile: Profile
+) -> None:
+    file = profile([logistic], launches=3)
     code, output = run_suite(tmp_path, file, "-k", "training_speed and round1 and not launch2")
     assert code == 0, output
     folder = latest_run(tmp_path)

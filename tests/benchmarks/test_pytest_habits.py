@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from results.schema import Throughput
-from tests.benchmarks.conftest import ROOT, finish, here, measured, start
+from tests.benchmarks.conftest import ROOT, finish, measured, start
 
 Profile = Callable[..., Path]
 pytestmark = pytest.mark.once
@@ -28,8 +28,8 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture
-def file(profile: Profile) -> Path:
-    return profile(here("hf_torch", "keras_rnn")[:1], questions=("throughput",), job_seconds=100)
+def file(logistic: str, profile: Profile) -> Path:
+    return profile([logistic], questions=("throughput",), job_seconds=100)
 
 
 def suite(results: Path, file: Path, *arguments: str) -> tuple[int, str]:

@@ -23,14 +23,14 @@ ENDLESS = 1_000_000  # steps: such a job ends only from outside
 
 
 def wait_for_worker(process: subprocess.Popen[str], text: str = "") -> psutil.Process:
-    """The worker whose job file's name holds `text`, once its framework is imported."""
+    """The worker whose job file's name holds `text`, once its imports are behind it."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
         assert process.poll() is None, process.communicate()
         for child in psutil.Process(process.pid).children():
             with contextlib.suppress(psutil.Error):  # it may end while it is looked at
                 command = " ".join(child.cmdline())
-                if "harness.worker" in command and text in command and child.num_threads() > 1:
+                if "harness.worker" in command and text in command and child.cpu_times().user > 1:
                     return child
         time.sleep(0.05)
     raise AssertionError("no worker was started")
@@ -75,26 +75,28 @@ def test_a_run_measures_reports_and_says_so(tmp_path: Path, profile: Profile) ->
 
 @pytest.mark.once
 def test_a_killed_worker_is_an_outcome_and_the_others_go_on(
-    tmp_path: Path, profile: Profile
+    tmp_path: Path, logistic: str, profile: Profile
 ) -> None:
-    file = profile(here("hf_torch"), memory_steps=ENDLESS, questions=("memory", "throughput"))
+    file = profile([logistic], memory_steps=ENDLESS, questions=("memory", "throughput"))
     process = start("-m", "benchmarks.harness.cli", "run", "--profile", file, "--results", tmp_path)
     wait_for_worker(process, "memory").kill()
     code, output, errors = finish(process)
     assert code == 1
     found = measured(tmp_path)
-    assert found["memory-imdb-hf_torch"].status == "killed"
-    assert "SIGKILL" in (found["memory-imdb-hf_torch"].reason or "")
-    assert found["throughput-imdb-hf_torch"].status == "ok"
-    assert "memory-imdb-hf_torch: killed" in errors
+    assert found["memory-imdb-logistic"].status == "killed"
+    assert "SIGKILL" in (found["memory-imdb-logistic"].reason or "")
+    assert found["throughput-imdb-logistic"].status == "ok"
+    assert "memory-imdb-logistic: killed" in errors
 
 
 @pytest.mark.once
-def test_a_worker_past_its_time_limit_is_ended(tmp_path: Path, profile: Profile) -> None:
-    file = profile(here("hf_torch"), questions=("memory",), memory_steps=ENDLESS, job_seconds=12)
+def test_a_worker_past_its_time_limit_is_ended(
+    tmp_path: Path, logistic: str, profile: Profile
+) -> None:
+    file = profile([logistic], questions=("memory",), memory_steps=ENDLESS, job_seconds=4)
     code, _, errors = ftbench("run", "--profile", file, "--results", tmp_path)
     assert code == 1
-    outcome = measured(tmp_path)["memory-imdb-hf_torch"]
+    outcome = measured(tmp_path)["memory-imdb-logistic"]
     assert outcome.status == "timeout" and "job_seconds" in (outcome.reason or "")
     assert not worker_is_running(tmp_path)
 
@@ -127,9 +129,9 @@ def test_a_worker_without_memory_fails_with_its_last_lines(
 
 @pytest.mark.once
 def test_an_interrupted_run_leaves_no_orphan_and_is_completed_by_resume(
-    tmp_path: Path, profile: Profile
+    tmp_path: Path, logistic: str, profile: Profile
 ) -> None:
-    file = profile(here("hf_torch"), memory_steps=ENDLESS)
+    file = profile([logistic], memory_steps=ENDLESS)
     # A shell's background job, as these tests may be, has its Ctrl-C ignored, and so its children.
     process = start(
         "-m",
@@ -148,8 +150,8 @@ def test_an_interrupted_run_leaves_no_orphan_and_is_completed_by_resume(
     assert code == 130 and "--resume" in errors
     assert not psutil.pid_exists(worker.pid)
     found = measured(tmp_path)
-    assert found["memory-imdb-hf_torch"].status == "interrupted"
-    assert found["throughput-imdb-hf_torch"].status == "ok"
+    assert found["memory-imdb-logistic"].status == "interrupted"
+    assert found["throughput-imdb-logistic"].status == "ok"
 
     folder = latest_run(tmp_path)
     assert folder is not None
@@ -159,17 +161,17 @@ def test_an_interrupted_run_leaves_no_orphan_and_is_completed_by_resume(
             job["recipe"]["steps"] = 4  # the endless job would go on for ever
     plan["memory"]["steps"] = 3
     (folder / "plan.json").write_text(json.dumps(plan))
-    before = (folder / "throughput-imdb-hf_torch.json").stat().st_mtime_ns
+    before = (folder / "throughput-imdb-logistic.json").stat().st_mtime_ns
     code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
     assert code == 0, output + errors
-    assert measured(tmp_path)["memory-imdb-hf_torch"].status == "ok"
-    assert (folder / "throughput-imdb-hf_torch.json").stat().st_mtime_ns == before
+    assert measured(tmp_path)["memory-imdb-logistic"].status == "ok"
+    assert (folder / "throughput-imdb-logistic.json").stat().st_mtime_ns == before
     assert "[1/1]" in output
 
 
 @pytest.mark.once
-def test_a_killed_run_leaves_no_orphan(tmp_path: Path, profile: Profile) -> None:
-    file = profile(here("hf_torch"), questions=("memory",), memory_steps=ENDLESS)
+def test_a_killed_run_leaves_no_orphan(tmp_path: Path, logistic: str, profile: Profile) -> None:
+    file = profile([logistic], questions=("memory",), memory_steps=ENDLESS)
     process = start("-m", "benchmarks.harness.cli", "run", "--profile", file, "--results", tmp_path)
     worker = wait_for_worker(process)
     process.kill()

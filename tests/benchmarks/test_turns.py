@@ -56,11 +56,12 @@ def test_a_participant_rests_after_its_last_windows(
     assert (len(found["training"]), len(found["evaluation"])) == (4, 2)
 
 
+@pytest.mark.once
 def test_a_disturbed_round_is_taken_again_and_both_takes_are_kept(
-    tmp_path: Path, profile: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, logistic: str, profile: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two launches; in each, the first two takes of a round are disturbed, and two may be repeated."""
-    file = profile(here("hf_torch", "keras_rnn")[:1], questions=("throughput",), launches=2)
+    file = profile([logistic], questions=("throughput",), launches=2)
     file.write_text(file.read_text().replace("retakes = 0", "retakes = 2"))
     plan = make_plan(Choice(profile=str(file)), load_profile(str(file)), ["imdb"], "")
     folder = RunFolder.new(tmp_path, plan)
