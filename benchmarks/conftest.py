@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ import pytest
 from benchmarks.harness.cli.choices import plan_from_options
 from benchmarks.harness.cli.options import add_options
 from benchmarks.harness.cli.report import backend_titles, problems, render
+from benchmarks.harness.cli.streams import protect_streams
 from benchmarks.harness.errors import UserError, check_decoded
 from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
@@ -63,10 +65,18 @@ def pytest_configure(config: pytest.Config) -> None:
         command = ["pytest", *map(str, config.invocation_params.args)]
         check_decoded(command)
         plan = plan_from_options(config.getoption, command)
+        keep_going_without_output()
         make = RunFolder.shared if os.environ.get(JOIN) else RunFolder.new
         config.stash[FOLDER] = make(output_folder("--results", config.getoption("results")), plan)
     except UserError as error:
         pytest.exit(f"ftbench: {error}", returncode=2)
+
+
+def keep_going_without_output() -> None:
+    """Neither a closed pipe nor a terminal that vanishes ends the work. The reporter is made after
+    this, with the stream that it finds."""
+    protect_streams()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -2,7 +2,10 @@
 
 from frameworks.contract import MemoryModel
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+VARIABLES = ("TF_*", "TF2_*", "KERAS_*", "AUTOGRAPH_*", "ITEX_*")
+# Keras reads its precision and more from a file in this folder, which can never exist.
+ENVIRONMENT = {"KERAS_HOME": "/dev/null/keras"}
 ALTERNATIVE_PACKAGES = {"tensorflow": "tensorflow-cpu"}
 
 MEMORY = MemoryModel(

@@ -104,9 +104,10 @@ class Ledger:
 
 
 def threads(device: Device) -> int:
-    """That run operations side by side: TensorFlow has one for every core that the process may run
-    on, whatever its share of them is, and a GPU's queue one filler."""
-    return len(os.sched_getaffinity(0)) if device == "cpu" else 1
+    """That run operations side by side: as many as the variable says, or one for every core that the
+    process may run on; a GPU's queue has one filler."""
+    number = os.environ.get("TF_NUM_INTEROP_THREADS") or len(os.sched_getaffinity(0))
+    return int(number) if device == "cpu" else 1
 
 
 def replay(

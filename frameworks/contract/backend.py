@@ -81,7 +81,10 @@ class Backend:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of its workers."""
     thread_variables: tuple[str, ...] = ("OMP_NUM_THREADS",)
-    """Environment variables that set its number of threads."""
+    """Environment variables that set its number of threads; all workers are given the same."""
+    variables: tuple[str, ...] = ()
+    """Patterns of environment variables that change what its framework does, such as `TF_*`. Workers
+    never inherit them; a run names those that were set."""
     memory: MemoryModel = MemoryModel()
     """How its framework takes memory."""
     finders: tuple[str, ...] = ()

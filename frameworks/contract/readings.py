@@ -82,5 +82,6 @@ class Effective:
     embedding_parameters: int
     device: str  # "cpu" or "gpu", and the framework's name for it
     gradient_checkpointing: bool = False
+    threads: int | None = None  # that compute one operation; None if the framework does not tell
     details: Mapping[str, str | float | bool | None] = field(default_factory=dict)
     in_force: InForce | None = None  # None: this backend does not read it

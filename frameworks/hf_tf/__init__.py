@@ -1,7 +1,13 @@
 """Transformers on TensorFlow, trained by `Model.fit()`. Imports no framework: the parent
 process reads `BACKENDS`, a worker process uses `train.Session`."""
 
-from frameworks._tensorflow.describe import ALTERNATIVE_PACKAGES, MEMORY, THREAD_VARIABLES
+from frameworks._tensorflow.describe import (
+    ALTERNATIVE_PACKAGES,
+    ENVIRONMENT,
+    MEMORY,
+    THREAD_VARIABLES,
+    VARIABLES,
+)
 from frameworks.contract import Backend, Device, Recipe, Start, Unsupported, unsupported_precision
 
 NAME = "hf_tf"
@@ -46,8 +52,9 @@ BACKENDS = (
         reported_packages=("transformers", "tensorflow", "tf-keras"),
         alternative_packages=ALTERNATIVE_PACKAGES,
         family="transformers",
-        environment={"USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1"},
+        environment={**ENVIRONMENT, "USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1"},
         thread_variables=THREAD_VARIABLES,
+        variables=(*VARIABLES, "TRANSFORMERS_*", "USE_TF", "USE_TORCH", "FORCE_TF_AVAILABLE"),
         memory=MEMORY,
     ),
 )

@@ -17,6 +17,14 @@ from frameworks.contract import (
 
 NAME = "hf_torch"
 EIGHT_BIT = Requirement("bitsandbytes>=0.50,<0.51")  # from 0.50 on it computes on CPUs too
+# accelerate joins the processes that a launcher names, and takes its precision and its compiler from
+# its variables.
+VARIABLES = (
+    *("TORCH_*", "TORCHDYNAMO_*", "TORCHINDUCTOR_*", "TORCHELASTIC_*", "PYTORCH_*", "AOT_*"),
+    *("ACCELERATE_*", "FSDP_*", "PARALLELISM_CONFIG_*", "DEEPSPEED_*", "FORK_LAUNCHED"),
+    *("TRANSFORMERS_*", "USE_TF", "USE_TORCH", "USE_TORCH_XLA", "FLASH_ATTENTION_*"),
+    *("HF_ENABLE_PARALLEL_LOADING", "PJRT_DEVICE", "BNB_*", "CXXFLAGS", "CFLAGS"),
+)
 INSTALL = "pip install -e '.[eight-bit]'"
 
 
@@ -60,6 +68,7 @@ BACKENDS = (
         reported_packages=("torch", "transformers", "accelerate", "bitsandbytes"),
         family="transformers",
         environment={"USE_TF": "0"},  # transformers 4 imports TensorFlow where it finds it
+        variables=VARIABLES,
         memory=MemoryModel(
             out_of_memory=(
                 r"\bOutOfMemoryError\b",

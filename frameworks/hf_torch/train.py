@@ -133,9 +133,10 @@ class Session(contract.Session):
             embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
             device=f"{model.device()}: {self.model.device}",
             gradient_checkpointing=model.checkpoints_activations(self.model),
+            threads=torch.get_num_threads(),
             details=precision.switches()
             | precision.loss_scaling(scaler)
-            | {"product_bits": product.bits, "threads": float(torch.get_num_threads())}
+            | {"product_bits": product.bits}
             | {"compiled_graphs": float(model.compiled_graphs() - self._graphs)},
             in_force=self.in_force(),
         )

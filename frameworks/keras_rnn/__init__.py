@@ -1,7 +1,13 @@
 """A bidirectional LSTM in Keras 3 on TensorFlow, trained by `Model.fit()`. Imports no framework:
 the parent process reads `BACKENDS`, a worker process uses `train.Session`."""
 
-from frameworks._tensorflow.describe import ALTERNATIVE_PACKAGES, MEMORY, THREAD_VARIABLES
+from frameworks._tensorflow.describe import (
+    ALTERNATIVE_PACKAGES,
+    ENVIRONMENT,
+    MEMORY,
+    THREAD_VARIABLES,
+    VARIABLES,
+)
 from frameworks.contract import Backend, Device, Recipe, Start, Unsupported, unsupported_precision
 
 NAME = "keras_rnn"
@@ -43,8 +49,9 @@ BACKENDS = (
         reported_packages=("tensorflow", "keras"),
         alternative_packages=ALTERNATIVE_PACKAGES,
         architecture="lstm",
-        environment={"KERAS_BACKEND": "tensorflow"},
+        environment={**ENVIRONMENT, "KERAS_BACKEND": "tensorflow"},
         thread_variables=THREAD_VARIABLES,
+        variables=VARIABLES,
         memory=MEMORY,
     ),
 )

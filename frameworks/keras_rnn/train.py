@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from frameworks import contract
+from frameworks._tensorflow.threads import compute_threads
 from frameworks.contract import (
     AllocatorCounters,
     Curve,
@@ -43,6 +44,7 @@ class Session(contract.Session):
         for refusal in unsupported(spec.recipe, spec.start, model.device()):
             raise refusal
         memory.limit_memory(spec.memory_limit_bytes)  # before the first variable
+        self.threads = compute_threads()  # before anything is computed
         self.recording = Recording(spec)
         # What the bare loop ran, where it did.
         self.bare: tf.types.experimental.PolymorphicFunction | None = None
@@ -103,12 +105,10 @@ class Session(contract.Session):
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if "embeddings" in name),
             device=f"{model.device()}: {self.model.trainable_weights[0].value.device}",
+            threads=self.threads,
             details=precision.switches()
             | precision.loss_scaling(self.optimizer)
-            | {
-                "product_bits": product.bits,
-                "threads": float(tf.config.threading.get_intra_op_parallelism_threads()),
-            },
+            | {"product_bits": product.bits},
             in_force=self.in_force(),
         )
 

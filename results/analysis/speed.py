@@ -10,11 +10,12 @@ median, which is about this launch only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, log
 
 import numpy as np
 
+from results.analysis.conditions import Conditions, conditions
 from results.analysis.groups import Group, _gaps
 from results.analysis.statistics import (
     LEVEL,
@@ -143,12 +144,7 @@ class SpeedRow:
     mfu_with_padding: float | None  # the same, with the padding that was computed on
     gaps: dict[str, Gap]
     equal_margin: float
-
-    @property
-    def threads(self) -> int | None:
-        """That the worker computed with; None where the framework does not say."""
-        effective = self.group.ok[0].effective or {}
-        return int(effective.get("threads") or 0) or None
+    conditions: Conditions = field(default_factory=dict)  # that a fair race shares
 
 
 def speed_rows(group: Group) -> list[SpeedRow]:
@@ -176,6 +172,7 @@ def speed_rows(group: Group) -> list[SpeedRow]:
             mfu_with_padding=_mfu(timed, training.padded_tokens_per_second),
             gaps=_gaps(group),
             equal_margin=timed[0].equal_margin,
+            conditions=conditions(m for m in group.ok if m.throughput and m.throughput.windows),
         )
     ]
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from results.analysis.conditions import unequal_text
 from results.analysis.speed import FEWEST_LAUNCHES, Rate, Ratio, SpeedRow, speed_ratio
 from results.analysis.statistics import Interval, holm, student_t
 from results.schema import LOOKS
@@ -81,12 +82,10 @@ class Verdict:
 
 def judge(rows: Sequence[SpeedRow]) -> Verdict:
     """The verdict on the backends of one comparison whose models have the same size, by backend.
-    Backends that computed with different numbers of threads are not compared."""
-    threads = {row.group.backend: row.threads for row in rows}
-    if len({count for count in threads.values() if count}) > 1:
-        counts = ", ".join(f"{name} {count}" for name, count in threads.items() if count)
-        reason = f"they computed with different numbers of threads ({counts})"
-        return Verdict("not_compared", _order(_rates(rows)), reason=reason)
+    Backends that computed under different conditions, such as other numbers of threads, are not
+    compared."""
+    if text := unequal_text({row.group.backend: row.conditions for row in rows}):
+        return Verdict("not_compared", _order(_rates(rows)), reason=f"they computed {text}")
     return judge_rates(_rates(rows), min((row.equal_margin for row in rows), default=0.05))
 
 

@@ -107,6 +107,7 @@ class RunInfo(Versioned):
     # Shares: accuracies that differ by less are called equal; what a task's training aims at.
     accuracy_margin: float = DEFAULT_MARGIN
     target_accuracies: dict[str, float] = Field(default_factory=dict)
+    left_out: list[str] = Field(default_factory=list)  # variables of the shell, without values
 
     @property
     def commit(self) -> str | None:

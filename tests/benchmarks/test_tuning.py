@@ -119,7 +119,7 @@ def test_trainings_that_are_killed(
     tuned one, then none. Its lever gains by decree in one launch, and its accuracy of two seeds
     holds by a wide margin."""
     full = Lever("full", {"padding": "max"})
-    monkeypatch.setattr(tuning, "levers", lambda recipe, device, variables: [full])
+    monkeypatch.setattr(tuning, "levers", lambda *_: [full])
     monkeypatch.setattr(Trial, "counts", lambda trial, tried=1: trial.gain is not None)
     monkeypatch.setattr(Trial, "interval", lambda trial, tried=1: (0.9, 1.1))
     monkeypatch.setattr(tuning, "FEWEST_LAUNCHES", 1)
@@ -167,8 +167,8 @@ import sys
 from benchmarks.harness.cli import main
 from benchmarks.harness.tune import tuner
 every = tuner.levers
-tuner.levers = lambda recipe, device, variables: [
-    lever for lever in every(recipe, device, variables)
+tuner.levers = lambda *known: [
+    lever for lever in every(*known)
     if lever.name in ("tf32", "length buckets")]
 sys.exit(main.main(["tune", *{arguments!r}]))
 """,

@@ -116,9 +116,11 @@ def test_the_recipe_counts(backend: str, starts: dict[str, Start]) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_processor_has_a_thread_for_every_core(
-    backend: str, starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("threads", [None, 3])
+def test_operations_run_on_the_threads_that_are_set_or_one_for_every_core(
+    backend: str, threads: int | None, starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", str(threads or ""))
     seen: list[int] = []
     replay = executor.replay
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
@@ -130,14 +132,14 @@ def test_a_processor_has_a_thread_for_every_core(
         ],
     )
     trace(backend, starts["bert"])
-    assert seen == [7]
+    assert seen == [threads or 7]
 
 
 def test_the_baseline_never_meets_another_keras_backend() -> None:
     """Its workers use TensorFlow, whatever the user has set; the calling process stays as it is."""
     code = (
         "import os; from benchmarks.harness.jobs.environment import worker_environment;"
-        "print(worker_environment('keras_rnn', None)['KERAS_BACKEND'], os.environ['KERAS_BACKEND'])"
+        "print(worker_environment('keras_rnn', None, 1)['KERAS_BACKEND'], os.environ['KERAS_BACKEND'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

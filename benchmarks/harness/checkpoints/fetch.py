@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.harness.checkpoints.cache import cache_folder, make_once
 from benchmarks.harness.checkpoints.tokenizers import FILES as TOKENIZER_FILES
 from benchmarks.harness.errors import UserError, download_reason
+from benchmarks.harness.machine import shell
 from benchmarks.harness.machine.modules import module_command
 from frameworks import contract
 
@@ -216,6 +217,7 @@ def _unpickle(source: Path, target: Path, name: str) -> None:
         text=True,
         timeout=UNPICKLE_SECONDS,
         stdin=subprocess.DEVNULL,
+        env=shell.inherited(),
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no error message"]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.harness.cli.options import OPTIONS, QUESTIONS
 from benchmarks.harness.data import tasks
 from benchmarks.harness.errors import UserError, unknown
-from benchmarks.harness.machine import budgets, gpu_types
+from benchmarks.harness.machine import budgets, gpu_types, processor
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice, Plan, command_line
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.sections import Fields
 from benchmarks.harness.plan.validation import parse_overrides
 from results.schema import Question
+
+THREADS = "FTBENCH_THREADS"  # the default of --threads
 
 
 def changed_options(values: Mapping[str, Any]) -> list[str]:
@@ -73,6 +76,7 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
         data=get("data"),
         checkpoint=get("checkpoint"),
         device=get("device"),
+        threads=_threads(get("threads")),
         recipe=parse_overrides(get("recipe")),
         allow_pickle=get("allow_pickle"),
         custom_task=custom,
@@ -89,6 +93,21 @@ def _speed_choice(get: Callable[[str], Any]) -> Fields:
         raise UserError(f"--until-minutes {minutes}: use a number of minutes above 0")
     chosen = {"until": get("until"), "until_minutes": minutes}
     return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _threads(typed: str | None) -> int | None:
+    """The number of threads that was typed, or that the variable names; None if neither.
+
+    Errors: UserError for anything but a number from 1 to the cores that this process may use."""
+    name, text = ("--threads", typed) if typed is not None else (THREADS, os.environ.get(THREADS))
+    if not text:
+        return None
+    cores = processor.usable_cores()
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= cores:
+        raise UserError(
+            f"{name} {text!r}: use a number from 1 to {cores}, the cores that this process may use"
+        )
+    return int(text)
 
 
 def _limit_choice(get: Callable[[str], Any]) -> Fields:

@@ -64,6 +64,14 @@ OPTIONS: list[tuple[str, Settings]] = [
         },
     ),
     (
+        "--threads",
+        one(
+            "N",
+            "threads that every participant computes with (default: FTBENCH_THREADS, or the cores "
+            "that the process may use)",
+        ),
+    ),
+    (
         "--recipe",
         repeatable(
             "override a field of every job's recipe, such as batch_size=8", metavar="FIELD=VALUE"

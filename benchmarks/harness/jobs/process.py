@@ -23,6 +23,7 @@ from typing import IO, ClassVar, TypeVar
 from pydantic import ValidationError
 
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.environment import process_environment
 from benchmarks.harness.jobs.events import Command, Event, WorkerFailed, read_event
 from benchmarks.harness.jobs.job import Job
 from benchmarks.harness.machine.modules import module_command
@@ -88,7 +89,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={**os.environ, **job.environment},
+                env=process_environment(job.environment),
                 start_new_session=True,
                 cwd=ROOT,
             )

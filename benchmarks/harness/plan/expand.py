@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmarks.harness.errors import UserError, unknown
-from benchmarks.harness.machine import budgets, packages
+from benchmarks.harness.machine import budgets, packages, processor
 from benchmarks.harness.plan.plan import Choice, JobSpec, Plan
 from benchmarks.harness.plan.profile import Profile
 from benchmarks.harness.plan.sections import (
@@ -61,6 +61,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         sizes=sizes,
         target_accuracies=_target_accuracies(profile, tasks, jobs),
         job_seconds=profile.job_seconds,
+        threads=choice.threads or processor.usable_cores(),
         side_by_side=profile.side_by_side,
         equivalence=profile.equivalence,
         throughput=profile.throughput,

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from benchmarks.harness.machine import processor
 from benchmarks.harness.plan.sections import (
     AccuracyPlan,
     EquivalencePlan,
@@ -61,6 +62,7 @@ class Plan(BaseModel):
     sizes: dict[str, tuple[int | None, int | None]]  # task: training, evaluation examples
     target_accuracies: dict[str, float] = {}  # by task
     job_seconds: int
+    threads: int = Field(default_factory=processor.usable_cores)  # of every participant
     side_by_side: bool = False
     equivalence: EquivalencePlan = EquivalencePlan()
     throughput: ThroughputPlan
@@ -99,6 +101,7 @@ def work_of(plan: Plan) -> dict[str, dict[str, Any]]:
     shared = {
         "checkpoint": plan.checkpoint,
         "data": plan.data,
+        "threads": plan.threads,
         "steps_per_window": plan.throughput.steps_per_window,
         "evaluation_batches": plan.throughput.evaluation_batches,
     }
@@ -122,6 +125,7 @@ class Choice(BaseModel):
     data: str | None = None
     checkpoint: str | None = None
     device: str = "auto"
+    threads: int | None = None
     recipe: Fields = {}
     allow_pickle: bool = False
     custom_task: dict[str, Any] | None = None  # the arguments of tasks.custom_task

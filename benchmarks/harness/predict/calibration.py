@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from functools import cache
 from typing import Annotated
@@ -31,7 +30,7 @@ class Calibration(BaseModel):
     # Private writable memory that no buffer shows and that is not there before the model is built:
     # threads with their stacks, libraries' pools.
     started_bytes: dict[Precision, int] = Field(default_factory=dict)
-    # Of those threads, how many for each core that the process may run on.
+    # Of those threads, how many for each that computes an operation.
     threads_per_core: int = 0
     # Of started_bytes, what is taken only after a pool has taken its last region, so that it has to
     # fit into what that left.
@@ -60,9 +59,9 @@ class Calibration(BaseModel):
     def workspaces(self, compute_capability: str | None = None) -> tuple[int, ...]:
         return self.workspaces_by_capability.get(compute_capability or "", self.workspaces_bytes)
 
-    def started(self, precision: Precision) -> int:
-        """On this machine's cores."""
-        more = len(os.sched_getaffinity(0)) - CALIBRATED_CORES
+    def started(self, precision: Precision, threads: int) -> int:
+        """With so many threads."""
+        more = threads - CALIBRATED_CORES
         stacks = more * self.threads_per_core * STACK_BYTES
         return self.started_bytes.get(precision, 0) + stacks
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.harness.errors import UserError
+from benchmarks.harness.jobs.environment import thread_count
 from benchmarks.harness.jobs.job import Job
 from benchmarks.harness.jobs.trace_request import Ask
 from benchmarks.harness.machine import gpu_types, packages
@@ -92,7 +93,8 @@ def expectation(device: schema.Device, python: Path) -> Callable[[Job, int], sch
             phase=job.limit.phase,
             batch_sizes=TRACED,
         )
-        found = _kept_footprint(job.key.backend, ask, python, job.time_limit_seconds)
+        threads = thread_count(job.key.backend, job.environment)
+        found = _kept_footprint(job.key.backend, ask, python, job.time_limit_seconds, threads)
         if isinstance(found, Refusal):
             raise UserError(found.reason)
         limit = largest_batch.limit(found.on(device.compute_capability), budget_bytes)
@@ -103,8 +105,10 @@ def expectation(device: schema.Device, python: Path) -> Callable[[Job, int], sch
 
 
 @cache
-def _kept_footprint(backend: str, ask: Ask, python: Path, seconds: float) -> Footprint | Refusal:
-    return footprints(backend, [ask], python, seconds)[0]
+def _kept_footprint(
+    backend: str, ask: Ask, python: Path, seconds: float, threads: int | None
+) -> Footprint | Refusal:
+    return footprints(backend, [ask], python, seconds, threads)[0]
 
 
 def _prediction(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.jobs.environment import worker_environment
+from benchmarks.harness.jobs.environment import process_environment, worker_environment
 from benchmarks.harness.jobs.trace_request import Answer, Ask, Request, load
+from benchmarks.harness.machine import processor
 from benchmarks.harness.machine.modules import module_command
 from benchmarks.harness.predict.calibration import calibrations
 from benchmarks.harness.predict.footprint import Footprint, Process
@@ -31,14 +31,17 @@ def footprints(
     asks: Sequence[Ask],
     python: Path = Path(sys.executable),
     seconds: float | None = None,
+    threads: int | None = None,
 ) -> list[Footprint | Refusal]:
     """One per ask, traced in a worker process of the backend's framework; `python` may be that of
-    another environment, `seconds` is the time that it may take.
+    another environment, `seconds` is the time that it may take, `threads` are those that the step
+    would compute with: by default as many as the process may use cores.
 
     Errors: UserError where the worker fails."""
     reasons = [not_predicted(backend, ask.device) for ask in asks]
     able = [ask for ask, reason in zip(asks, reasons, strict=True) if reason is None]
-    traced = iter(_traced(backend, able, python, seconds) if able else [])
+    threads = threads or processor.usable_cores()
+    traced = iter(_traced(backend, able, python, seconds, threads) if able else [])
     return [next(traced) if reason is None else Refusal(reason) for reason in reasons]
 
 
@@ -56,7 +59,7 @@ def not_predicted(backend: str, device: Device) -> str | None:
 
 
 def _traced(
-    backend: str, asks: Sequence[Ask], python: Path, seconds: float | None
+    backend: str, asks: Sequence[Ask], python: Path, seconds: float | None, threads: int
 ) -> list[Footprint | Refusal]:
     """Errors: UserError where the worker fails."""
     title = backends()[backend].title
@@ -69,7 +72,7 @@ def _traced(
                 module_command(
                     "benchmarks.harness.worker.step_trace", str(request), str(folder), python=python
                 ),
-                env={**os.environ, **worker_environment(backend, None)},
+                env=process_environment(worker_environment(backend, None, threads)),
                 cwd=Path(__file__).parents[3],
                 capture_output=True,
                 text=True,
@@ -85,18 +88,20 @@ def _traced(
         return [
             Refusal(answer.refusals[i])
             if i in answer.refusals
-            else _footprint(backend, ask, answer, folder, i)
+            else _footprint(backend, ask, answer, folder, i, threads)
             for i, ask in enumerate(asks)
         ]
 
 
-def _footprint(backend: str, ask: Ask, answer: Answer, folder: Path, place: int) -> Footprint:
+def _footprint(
+    backend: str, ask: Ask, answer: Answer, folder: Path, place: int, threads: int
+) -> Footprint:
     traces = [load(folder / f"{place}-{size}.npz") for size in ask.batch_sizes]
     calibration = calibrations()[backend][ask.device]
     process = None
     if ask.device == "cpu":
         process = Process(
-            bytes=answer.process_bytes + calibration.started(ask.recipe.precision),
+            bytes=answer.process_bytes + calibration.started(ask.recipe.precision, threads),
             begun_bytes=answer.process_bytes + calibration.built_bytes,
             resident_bytes=answer.resident_bytes + calibration.resident_bytes,
             late_bytes=calibration.late_bytes,

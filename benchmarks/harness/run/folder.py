@@ -14,6 +14,7 @@ import psutil
 
 from benchmarks.harness.equivalence.certify import certify_run
 from benchmarks.harness.errors import UserError, unknown
+from benchmarks.harness.jobs.environment import left_out
 from benchmarks.harness.machine import packages
 from benchmarks.harness.machine.device import choose_device
 from benchmarks.harness.plan.plan import JobSpec, Plan
@@ -105,6 +106,12 @@ class RunFolder:
         except (store.StoreError, OSError) as error:
             raise UserError(f"{error}; choose another folder with --results") from None
 
+    @property
+    def left_out(self) -> list[str]:
+        """The variables of this shell that workers do not inherit and that would have changed what
+        they do."""
+        return left_out({spec.key.backend for spec in self.plan.jobs})
+
     def _info(self) -> RunInfo:
         return RunInfo(
             run=self.path.name,
@@ -115,6 +122,7 @@ class RunFolder:
             device=self.device,
             accuracy_margin=self.plan.accuracy.margin,
             target_accuracies=self.plan.target_accuracies,
+            left_out=self.left_out,
         )
 
     def measurements(self) -> list[Measurement]:

@@ -146,7 +146,7 @@ def _ready(
         start=StartFile(**start.__dict__),
         train=texts.train,
         evaluations=texts.evaluations,
-        environment=worker_environment(key.backend, device) | spec.environment,
+        environment=worker_environment(key.backend, device, plan.threads) | spec.environment,
         device=device,
         time_limit_seconds=plan.job_seconds,
         equivalence=plan.equivalence,

@@ -66,6 +66,11 @@ class Run:
             note = folder.plan.seed_note()
             if note:
                 self._say(note)
+            if names := folder.left_out:
+                self._say(
+                    f"not passed on to workers: {', '.join(names)} (use --threads, --recipe, or "
+                    "[environment.BACKEND] in a profile)"
+                )
         shared = shared_environments(folder.path)
         jobs = prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)
         self._queue = [outcome for outcome in jobs.values() if isinstance(outcome, Ready)]

@@ -75,7 +75,9 @@ class Candidate:
         )
 
 
-def levers(recipe: Recipe, device: Device, thread_variables: Sequence[str]) -> list[Lever]:
+def levers(
+    recipe: Recipe, device: Device, threads: int, thread_variables: Sequence[str]
+) -> list[Lever]:
     """Everything that may make the recipe faster without changing what is learned: the number of
     examples in an optimizer step stays the same. Backends and devices reject what they do not
     support."""
@@ -101,15 +103,11 @@ def levers(recipe: Recipe, device: Device, thread_variables: Sequence[str]) -> l
                 {"batch_size": size * 2, "accumulation": parts // 2},
             )
         )
-    if device.kind == "cpu" and device.cores > 1:
-        # Both ways: where cores share arithmetic units, a framework may by itself start fewer.
-        found += [
-            Lever(
-                f"{count} of {device.cores} threads",
-                environment={name: str(count) for name in thread_variables},
-            )
-            for count in (device.cores // 2, device.cores)
-        ]
+    if device.kind == "cpu" and threads > 1 and thread_variables:
+        half = str(threads // 2)  # often faster where cores share arithmetic units
+        found.append(
+            Lever(f"{half} of {threads} threads", environment=dict.fromkeys(thread_variables, half))
+        )
     current = recipe.model_dump()
     return [
         lever

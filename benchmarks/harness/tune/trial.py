@@ -17,6 +17,7 @@ from benchmarks.harness.run.race import Decided
 from benchmarks.harness.run.run import Run
 from benchmarks.harness.tune.judge import gain_of, second_has_lost
 from benchmarks.harness.tune.levers import Candidate
+from results.analysis.conditions import conditions, unequal_text
 from results.analysis.speed import Ratio
 from results.analysis.verdict import is_faster, rival
 from results.schema import JobKey, Measurement, Question, Throughput
@@ -114,7 +115,8 @@ class Trials:
         """The measurements of exactly this work, in its order. After a stop, another candidate's
         may lie under the same name."""
         recorded = {m.job.id: m for m in self._folder.measurements()}
-        around = worker_environment(self.plain.key.backend, self._folder.device)
+        folder = self._folder
+        around = worker_environment(self.plain.key.backend, folder.device, folder.plan.threads)
         return [
             m
             for spec in specs
@@ -170,6 +172,11 @@ def trial_of(sides: Sequence[Measurement], launches: int) -> Trial:
         failed = next(m for m in reversed(sides) if m.throughput is None)
         whose = "" if failed is sides[1] else "what it raced against "
         return Trial(trial.sides, reason=f"{whose}{failed.status}: {failed.reason}")
+    same_variables = sides[0].environment == sides[1].environment  # else they differ on purpose
+    if same_variables:
+        known = {name: conditions([m]) for name, m in zip(("first", "second"), sides, strict=True)}
+        if text := unequal_text(known):
+            return Trial(trial.sides, reason=f"the two computed {text}")
     first, second = trial.speeds
     taken = len(first.launches)
     reason = f"slower, ended after {taken} of {launches} launches" if taken < launches else None

@@ -131,9 +131,10 @@ class Tuner:
         gains = []
         attention = (noise.sides[0].effective or {}).get("attention")
         variables = backends()[self._plain.key.backend].thread_variables
+        threads = self._folder.plan.threads
         found = [
             lever
-            for lever in levers(self._plain.recipe, self._folder.device, variables)
+            for lever in levers(self._plain.recipe, self._folder.device, threads, variables)
             if not attention or lever.fields != {"attention": attention}  # the default already
         ]
         reasons = [self._trials.reason_against_racing(Candidate((lever,))) for lever in found]

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from benchmarks.harness.jobs.job import Job
+from benchmarks.harness.machine.conditions import conditions
 from benchmarks.harness.worker.in_force import differences
 from frameworks.contract import Effective, InForce, Session
 
@@ -59,18 +60,20 @@ def check(session: Session, settings: Effective, steps: int) -> None:
 
 
 def effective(session: Session, steps: int) -> dict[str, Any]:
-    """The settings in effect after `steps` steps, read back from the framework, in the form of a
-    measurement. Errors: RecipeOverridden."""
+    """The settings in effect after `steps` steps, read back from the framework, and the conditions of
+    its process, in the form of a measurement. Errors: RecipeOverridden."""
     settings, device = session.effective(), session.found_device()
     check(session, settings, steps)
     details = dict(settings.details)
+    if settings.threads is not None:
+        details["threads"] = settings.threads  # where earlier files have it
     if device.kind == "gpu":
         details |= {"device_name": device.name, "device_memory_bytes": device.memory_bytes}
     if settings.in_force is not None:
         details |= summary(settings.in_force)
     fields = asdict(replace(settings, details=details, in_force=None))
     del fields["in_force"]
-    return fields
+    return fields | conditions()
 
 
 def summary(found: InForce) -> dict[str, str | float | bool | None]:

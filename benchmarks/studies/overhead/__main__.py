@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from pathlib import Path
 from benchmarks.harness.data.tasks import task_names
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready
+from benchmarks.harness.jobs.environment import process_environment
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
@@ -147,7 +147,7 @@ def script_rates(run: RunFolder, ready: Ready) -> list[float]:
             str(plan.steps_per_window),
         ],
         cwd=run.path,
-        env={**os.environ, **job.environment},
+        env=process_environment(job.environment),
         capture_output=True,
         text=True,
     )

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.data.tasks import task_names
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Ready
+from benchmarks.harness.jobs.environment import process_environment
 from benchmarks.harness.jobs.job import Job
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
@@ -112,7 +112,7 @@ def child(job: Job, folder: Path, loop: str) -> Phases:
         ],
         capture_output=True,
         text=True,
-        env={**os.environ, **job.environment},
+        env=process_environment(job.environment),
     )
     if done.returncode:
         raise SystemExit(f"{loop} failed:\n{done.stderr[-3000:]}")

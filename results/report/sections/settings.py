@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.compare import Row
 from results.report.document import Block, Cell, Column, Details, Paragraph, Section, Table
+from results.report.format import listed
 from results.report.provenance import checkpoint_text, commands, device_text
 from results.report.sections.overview import a_measurement
 from results.report.view import View
@@ -40,6 +41,15 @@ def section(view: View) -> Section:
         which = "" if len(old) == len(view.runs) else f" ({', '.join(old)})"
         text = f"Written by an earlier version of ftbench and converted when read{which}."
         blocks.append(Paragraph(text, "small"))
+    blocks += [
+        Paragraph(
+            f"Set in the shell of {run.name} and left out of the workers' environment: "
+            f"{listed(run.info.left_out)}.",
+            "small",
+        )
+        for run in view.runs
+        if run.info and run.info.left_out
+    ]
     blocks += commands(view.runs)
     blocks += [
         Details(f"Settings: {view.head(rows[0].comparison)}", [_settings(view, rows)])

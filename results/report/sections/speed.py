@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from results.analysis.compare import Row, peers, races
+from results.analysis.conditions import unequal
 from results.analysis.speed import Rate, Ratio, SpeedRow, speed_ratio
 from results.analysis.verdict import claims_text
 from results.report.charts import Bar, bars
@@ -149,6 +150,8 @@ def _ratio_cell(speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
     slowest = min(speeds, key=lambda s: s.training.samples_per_second)
     if speed is slowest:
         return Cell("1")
+    if unequal([speed.conditions, slowest.conditions]):
+        return Cell("unequal conditions", tone="gap")
     return ratio_cell(speed.training, slowest.training)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -28,22 +27,19 @@ from tests.results.sample_limits import prediction
 pytestmark = pytest.mark.once
 
 
-@pytest.mark.parametrize("cores", [1, 2, 8])
-def test_stacks_of_more_threads_count(
-    cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """TensorFlow has two threads for each core, and the calibration comes from two cores."""
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_stacks_of_more_threads_count(threads: int, tmp_path: Path) -> None:
+    """TensorFlow has two pools of so many threads, and the calibration comes from two cores."""
     for size in (2, 6):
         save(step(size), tmp_path / f"0-{size}.npz")
     start = StartFile(
         folder=tmp_path, architecture="bert", label_count=2, vocabulary_size=9, max_length=9
     )
     ask = Ask(recipe=Recipe(), start=start, device="cpu", phase="training", batch_sizes=(2, 6))
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
     answer = Answer(process_bytes=1000, resident_bytes=500, refusals={})
-    made = tracing._footprint("hf_tf", ask, answer, tmp_path, 0)
+    made = tracing._footprint("hf_tf", ask, answer, tmp_path, 0, threads)
     started = calibrations()["hf_tf"]["cpu"].started_bytes["fp32"]
-    assert made.outside_bytes == 1000 + started + (cores - 2) * 2 * 8 * MIB
+    assert made.outside_bytes == 1000 + started + (threads - 2) * 2 * 8 * MIB
 
 
 def test_a_trace_that_takes_too_long_or_fails_is_told(tmp_path: Path) -> None:
@@ -59,20 +55,25 @@ def test_a_trace_that_takes_too_long_or_fails_is_told(tmp_path: Path) -> None:
 
 
 def test_a_search_gets_the_predicted_limit_of_its_own_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Traced by the Python and within the time that it is given, and once for all budgets."""
-    asked: list[tuple[str, Ask, Path, float]] = []
+    """Traced by the Python, with the threads and within the time that it is given, and once for all
+    budgets."""
+    asked: list[tuple[str, Ask, Path, float, int]] = []
 
-    def traced(backend: str, asks: list[Ask], python: Path, seconds: float) -> list[Footprint]:
-        asked.append((backend, asks[0], python, seconds))
+    def traced(
+        backend: str, asks: list[Ask], python: Path, seconds: float, threads: int
+    ) -> list[Footprint]:
+        asked.append((backend, asks[0], python, seconds, threads))
         return [footprint()]
 
     monkeypatch.setattr(predictions, "footprints", traced)
     expect = predictions.expectation(CPU, Path("python-of-the-backend"))
-    found = [expect(ready("1GiB").job, budget * MIB) for budget in (500, 1000)]
+    job = ready("1GiB").job.model_copy(update={"environment": {"OMP_NUM_THREADS": "3"}})
+    found = [expect(job, budget * MIB) for budget in (500, 1000)]
     assert [e.limit for e in found] == [limit(footprint(), b * MIB) for b in (500, 1000)]
     assert {e.source for e in found} == {"predicted"} and all(e.seconds >= 0 for e in found)
-    ((backend, ask, python, seconds),) = asked
+    ((backend, ask, python, seconds, threads),) = asked
     assert (backend, python, seconds) == ("hf_torch", Path("python-of-the-backend"), 10)
+    assert threads == 3
     assert (ask.device, ask.phase, ask.batch_sizes) == ("cpu", "training", (2, 6))
 
 

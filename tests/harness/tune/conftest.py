@@ -46,4 +46,4 @@ def plan(tmp_path: Path) -> Plan:
 
 @pytest.fixture
 def two_levers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuner, "levers", lambda recipe, device, variables: [BUCKETS, BF16])
+    monkeypatch.setattr(tuner, "levers", lambda *_: [BUCKETS, BF16])

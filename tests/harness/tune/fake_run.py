@@ -62,7 +62,7 @@ class FakeRun:
             spec.key.question,
             job=spec.key,
             recipe=spec.recipe.model_dump(),
-            environment=worker_environment("hf_torch", None) | spec.environment,
+            environment=worker_environment("hf_torch", None, self.plan.threads) | spec.environment,
             **fields,
         )
         return self.kept[spec.key.id]

@@ -21,7 +21,7 @@ COMPILED = Lever("compiled", {"compile": True})
 
 def test_levers_change_something_and_keep_the_examples_of_a_step() -> None:
     plain = Recipe(batch_size=8, accumulation=2, padding="longest")
-    found = levers(plain, CPU, THREADS)
+    found = levers(plain, CPU, 2, THREADS)
     assert len({lever.name for lever in found}) == len(found)
     assert "padding to the longest" not in {lever.name for lever in found}
     for lever in found:
@@ -32,15 +32,10 @@ def test_levers_change_something_and_keep_the_examples_of_a_step() -> None:
         assert all(getattr(recipe, name) == getattr(plain, name) for name in unchanged)
 
 
-def test_fewer_threads_and_all_are_tried_where_there_are_two() -> None:
-    counts = [
-        lever.environment["OMP_NUM_THREADS"]
-        for lever in levers(Recipe(), CPU, THREADS)
-        if lever.environment
-    ]
-    assert counts == ["1", "2"]
-    single = CPU.model_copy(update={"cores": 1})
-    assert not any(lever.environment for lever in levers(Recipe(), single, THREADS))
+@pytest.mark.parametrize(("threads", "tried"), [(1, []), (2, ["1"]), (9, ["4"])])
+def test_half_the_threads_are_tried(threads: int, tried: list[str]) -> None:
+    found = [lever for lever in levers(Recipe(), CPU, threads, THREADS) if lever.environment]
+    assert [lever.environment["OMP_NUM_THREADS"] for lever in found] == tried
 
 
 def test_levers_of_the_same_field_are_not_put_together() -> None:

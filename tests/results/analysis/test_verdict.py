@@ -143,18 +143,33 @@ def raced(factor: float, values: Sequence[float] = STEADY, **changes: object) ->
     ]
 
 
-def test_other_numbers_of_threads_are_not_compared() -> None:
-    first, second = raced(1.5)
-    effective = dict(first.effective or {})
+@pytest.mark.parametrize(
+    ("name", "values", "text"),
+    [
+        ("threads", (2, 1), "with different numbers of threads (hf_tf 2, hf_torch 1)"),
+        ("affinity", ("0-1", "0"), "on different cores (hf_tf 0-1, hf_torch 0)"),
+        (
+            "allocator",
+            ("C library", "jemalloc"),
+            "with different memory allocators (hf_tf C library, hf_torch jemalloc)",
+        ),
+        ("threads", (2, 2), None),
+        ("threads", (2, None), None),  # older files do not record it
+    ],
+)
+def test_under_unequal_conditions_no_speeds_are_compared(
+    name: str, values: tuple[object, object], text: str | None
+) -> None:
     sides = [
-        m.model_copy(update={"effective": effective | {"threads": threads}})
-        for m, threads in ((first, 2), (second, 1))
+        m.model_copy(update={"effective": {**(m.effective or {}), name: value}})
+        for m, value in zip(raced(1.5), values, strict=True)
     ]
     ((_, verdict),) = View.of([Run("", None, None, sides, [])], TITLES).verdicts
-    assert verdict.sentence(TITLES) == (
-        "TensorFlow and PyTorch: no speeds are compared, because they computed with different "
-        "numbers of threads (hf_tf 2, hf_torch 1)"
-    )
+    assert (verdict.kind == "not_compared") == (text is not None)
+    if text:
+        assert verdict.sentence(TITLES) == (
+            f"TensorFlow and PyTorch: no speeds are compared, because they computed {text}"
+        )
 
 
 def test_the_claims_of_a_report_are_corrected_together() -> None:

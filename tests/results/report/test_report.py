@@ -237,6 +237,26 @@ def test_what_is_too_close_has_no_winner(make_run: MakeRun) -> None:
     assert "is fastest" not in markdown and "**1.0" not in markdown
 
 
+def test_a_race_with_unequal_threads_says_so_and_names_no_winner(make_run: MakeRun) -> None:
+    """Also on the terminal, and what of the shell did not reach the workers is in the settings."""
+    made = samples.sample_measurements(("imdb",))
+    threads = {"hf_torch": 1, "hf_tf": 2}
+    unequal = [
+        m.model_copy(update={"effective": {**m.effective, "threads": threads[m.job.backend]}})
+        if m.effective and m.job.backend in threads
+        else m
+        for m in made
+    ]
+    left_out = ["OMP_NUM_THREADS", "SLURM_* (5 variables)"]
+    folder = make_run(unequal, samples.run_info().model_copy(update={"left_out": left_out}))
+    for text in (*both(folder), table(unequal)):
+        words = " ".join(text.split())
+        assert "no speeds are compared, because they computed with different numbers" in words
+        assert "is fastest" not in words
+    markdown = both(folder)[0]
+    assert "left out of the workers' environment: OMP_NUM_THREADS" in markdown
+
+
 def test_several_runs_stand_side_by_side(make_run: MakeRun, tmp_path: Path) -> None:
     first = make_run()
     second = make_run(
