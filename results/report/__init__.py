@@ -77,18 +77,22 @@ def table(
     titles: Mapping[str, str] | None = None,
     certificates: Sequence[Certificate] = (),
 ) -> str:
-    """The comparison table for the terminal: one row per task and backend, and the grid of largest batches.
+    """For the terminal: a verdict per race, one row per task and backend, the grid of largest batches,
+    and what is proven.
     `titles` are the backends' names to show."""
     view = View.of([Run("", None, None, measurements, [], certificates)], titles or {})
     if not measurements:
         return "nothing was measured"
-    tables = [overview(view)] if view.comparisons else []
+    tables = [overview(view, short=True)] if view.comparisons else []
     tables += [grid_table(view, grid) for grid in view.grids]
-    lines = [f"{head}: {verdict.sentence(view.titles)}" for head, verdict in view.verdicts]
-    lines += [f"(A/A pair: {controls.noise_text(view, pair)})" for pair in view.noise_pairs]
+    verdicts = [f"{head}: {verdict.sentence(view.titles)}" for head, verdict in view.verdicts]
+    lines = [f"(A/A pair: {controls.noise_text(view, pair)})" for pair in view.noise_pairs]
     lines += [f"({text})" for text in speed.not_raced_together(view)]
-    lines = [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines]
-    return "\n".join([*map(text_table, tables), *lines, f"({proof_of_all(view)})"])
+    above, below = (
+        [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in some]
+        for some in (verdicts, lines)
+    )
+    return "\n".join([*above, *map(text_table, tables), *below, f"({proof_of_all(view)})"])
 
 
 def certificate_text(certificate: Certificate, titles: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from results.analysis.accuracy import ScoreRow
 from results.analysis.compare import Row, peers
 from results.analysis.memory import MEMORY_FIGURES, headline_memory
 from results.analysis.speed import Rate
+from results.analysis.statistics import Interval
 from results.analysis.verdict import judge
 from results.report.columns import key_cells, key_columns
 from results.report.document import Cell, Column, Table, Tone
@@ -32,7 +33,8 @@ MEMORY_TITLES = dict(
 )
 
 
-def overview(view: View) -> Table:
+def overview(view: View, *, short: bool = False) -> Table:
+    """`short`: intervals as ±, for the terminal."""
     figures = {memory_figure(rows) for rows in view.comparisons}
     memory = MEMORY_TITLES[figures.pop()] if len(figures) == 1 else "peak memory"
     columns = [
@@ -44,10 +46,11 @@ def overview(view: View) -> Table:
         Column("accuracy", "%"),
         Column("model", "M parameters"),
     ]
-    return Table(columns, [_cells(view, row, rows) for rows in view.comparisons for row in rows])
+    rows = [_cells(view, row, rows, short) for rows in view.comparisons for row in rows]
+    return Table(columns, rows)
 
 
-def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
+def _cells(view: View, row: Row, rows: Sequence[Row], short: bool) -> list[Cell]:
     figure, rivals = memory_figure(rows), peers(row, rows)
     peak = row.memory and row.memory.figures[figure]
     if peak:
@@ -63,19 +66,19 @@ def _cells(view: View, row: Row, rows: Sequence[Row]) -> list[Cell]:
     model = Cell(number(size / 1e6)) if size else gap("not_run")
     return [
         *key_cells(view, row),
-        *_speed_cells(row, rivals),
+        *_speed_cells(row, rivals, short),
         memory,
-        _accuracy_cell(row),
+        _accuracy_cell(row, short),
         model,
     ]
 
 
-def _speed_cells(row: Row, rivals: Sequence[Row]) -> list[Cell]:
+def _speed_cells(row: Row, rivals: Sequence[Row], short: bool) -> list[Cell]:
     if row.speed is None:
         return [gap(row.status("throughput"))] * 3
     rate, tone = row.speed.training, speed_tone(row, rivals)
     return [
-        rate_cell(row, tone),
+        rate_cell(row, tone, short),
         Cell(number(rate.samples_per_second), tone=tone),
         Cell(number(row.speed.first_step_seconds)),
     ]
@@ -87,19 +90,24 @@ def speed_tone(row: Row, rivals: Sequence[Row]) -> Tone:
     return "best" if verdict.winner == row.backend else ""
 
 
-def rate_cell(row: Row, tone: Tone = "") -> Cell:
+def rate_cell(row: Row, tone: Tone = "", short: bool = False) -> Cell:
     """Steps/s with their interval and what makes them doubtful."""
     if row.speed is None:
         return gap(row.status("throughput"))
     rate = row.speed.training
-    return Cell(number(rate.steps_per_second), ", ".join(rate_notes(rate)), tone)
+    return Cell(number(rate.steps_per_second), ", ".join(rate_notes(rate, short)), tone)
 
 
-def rate_notes(rate: Rate) -> list[str]:
+def rate_notes(rate: Rate, short: bool = False) -> list[str]:
     """The interval of a rate's steps/s, and what makes it doubtful."""
     if rate.interval is None:
         return [no_interval(rate.launches, rate.rounds), *rate_doubts(rate)]
-    notes = [span(rate.interval, decimals(rate.steps_per_second))]
+    places = decimals(rate.steps_per_second)
+    notes = [
+        half_width(rate.interval, rate.steps_per_second, places)
+        if short
+        else span(rate.interval, places)
+    ]
     return [*notes, *(["one launch"] if rate.launches == 1 else []), *rate_doubts(rate)]
 
 
@@ -114,12 +122,20 @@ def no_interval(launches: int, rounds: int) -> str:
     return f"one launch, {count(rounds)} {'rounds' if rounds > 1 else 'round'}: no interval"
 
 
-def _accuracy_cell(row: Row) -> Cell:
+def half_width(interval: Interval, value: float, places: int) -> str:
+    """'± 0.02': as far as the farther end of the interval."""
+    return f"\u00b1 {max(interval.high - value, value - interval.low):,.{places}f}"
+
+
+def _accuracy_cell(row: Row, short: bool) -> Cell:
     if not row.scores:
         return gap(row.status("accuracy"))
     texts = [percent(s.accuracy, accuracy_places(s)) for s in row.scores]
     if len(texts) == 1:
-        return Cell(texts[0], span_percent(row.scores[0]))
+        score = row.scores[0]
+        points = Interval(100 * score.accuracy_interval.low, 100 * score.accuracy_interval.high)
+        note = half_width(points, 100 * score.accuracy, 1) if short else span_percent(score)
+        return Cell(texts[0], note)
     return Cell(" / ".join(texts), " / ".join(s.evaluation_set for s in row.scores))
 
 
