@@ -84,14 +84,17 @@ def room_of(
 ) -> Room:
     """The room in `free_bytes`: minus the CUDA context (for a type without a measured value, the
     largest measured one) and minus what the framework reserves for the system."""
+    note = None
+    if name is None or gpu_types()[name].context_bytes is None:
+        note = "its CUDA context was not measured: the largest measured one is subtracted"
+    room_bytes = free_bytes - context_bytes(name) - memory.reserve_bytes(compute_capability)
+    return Room(room_bytes, note)
+
+
+def context_bytes(name: str | None) -> int:
+    """The CUDA context on a GPU type; the largest measured one where it was not measured."""
     known = {n: row.context_bytes for n, row in gpu_types().items() if row.context_bytes}
-    context = known.get(name or "", max(known.values()))
-    note = (
-        None
-        if name in known
-        else ("its CUDA context was not measured: the largest measured one is subtracted")
-    )
-    return Room(free_bytes - context - memory.reserve_bytes(compute_capability), note)
+    return known.get(name or "", max(known.values()))
 
 
 def matching(device_name: str, memory_bytes: int) -> str | None:

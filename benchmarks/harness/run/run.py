@@ -18,6 +18,7 @@ from benchmarks.harness.limits.text import limit_text
 from benchmarks.harness.machine.nvml import NvmlFailed
 from benchmarks.harness.plan.plan import JobSpec
 from benchmarks.harness.predict.predictions import expectation
+from benchmarks.harness.run.companions import exclude_crowded
 from benchmarks.harness.run.environments import shared_environments
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.prepare import Inputs, prepare
@@ -73,6 +74,9 @@ class Run:
                 )
         shared = shared_environments(folder.path)
         jobs = prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)
+        if folder.device.kind == "gpu":
+            self._say("predicting whether the participants of each race fit into the GPU")
+        jobs |= exclude_crowded(specs, jobs, folder.device)
         self._queue = [outcome for outcome in jobs.values() if isinstance(outcome, Ready)]
         return jobs
 
