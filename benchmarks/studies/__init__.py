@@ -3,6 +3,7 @@
     ftbench predict --check RUN ...              predicted memory against what runs have measured
     ftbench limit --compare-finders              other ways to find the largest batch
     python -m benchmarks.studies.overhead        ftbench's jobs against scripts without ftbench
+    python -m benchmarks.studies.first_gpu       what ftbench assumes of a GPU, checked on one
     python -m benchmarks.studies.overhead.phases where a step of PyTorch's Trainer spends its time
 
 `published_steps` has training steps of other benchmarks, which `predict --check` traces in order to

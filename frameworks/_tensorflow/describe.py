@@ -4,8 +4,13 @@ from frameworks.contract import MemoryModel
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 VARIABLES = ("TF_*", "TF2_*", "KERAS_*", "AUTOGRAPH_*", "ITEX_*")
-# Keras reads its precision and more from a file in this folder, which can never exist.
-ENVIRONMENT = {"KERAS_HOME": "/dev/null/keras"}
+ENVIRONMENT = {
+    # Keras reads its precision and more from a file in this folder, which can never exist.
+    "KERAS_HOME": "/dev/null/keras",
+    # TensorFlow's package has no kernels for GPUs from Hopper on. The driver compiles them when they
+    # are first used, and keeps them only if its cache is larger than it is by itself.
+    "CUDA_CACHE_MAXSIZE": str(4 * 2**30),
+}
 ALTERNATIVE_PACKAGES = {"tensorflow": "tensorflow-cpu"}
 
 MEMORY = MemoryModel(

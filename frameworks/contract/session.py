@@ -26,6 +26,8 @@ from frameworks.contract.start import Start
 from frameworks.contract.step_trace import StepPhase
 from frameworks.contract.watch import Watch
 
+TRACED_LOSS_SCALE = 2.0**12
+
 
 @dataclass(frozen=True)
 class SessionSpec:
@@ -41,6 +43,13 @@ class SessionSpec:
     @property
     def feed(self) -> Feed:
         return Feed(self.train, self.recipe)
+
+    @property
+    def loss_scale(self) -> float | None:
+        """The loss scale in fp16 that training begins with; None: the framework's own. Traces share
+        a low one: the frameworks begin with different ones, skip different steps until theirs is low
+        enough, and some count a skipped step."""
+        return TRACED_LOSS_SCALE if self.hash_batches else None
 
 
 class Session(ABC):

@@ -23,7 +23,8 @@ def build(
     undecayed = [v for v in model.trainable_variables if not takes_decay(pytorch_name(v))]
     optimizer.exclude_from_weight_decay(var_list=undecayed)
     if spec.recipe.precision == "fp16":
-        return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
+        scale = {} if spec.loss_scale is None else {"initial_scale": spec.loss_scale}
+        return tf_keras.mixed_precision.LossScaleOptimizer(optimizer, **scale)
     return optimizer
 
 

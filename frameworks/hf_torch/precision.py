@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from frameworks.contract import Recipe
+from frameworks.contract import Recipe, SessionSpec
 from frameworks.contract.product import Product, factors
 from frameworks.hf_torch.model import device
 
@@ -41,9 +41,10 @@ def bare_context(recipe: Recipe) -> torch.autocast:
     return torch.autocast(place(), dtype, enabled=dtype is not None)
 
 
-def bare_scaler(recipe: Recipe) -> torch.amp.GradScaler:
+def bare_scaler(spec: SessionSpec) -> torch.amp.GradScaler:
     """The loss scaler of the bare loop."""
-    return torch.amp.GradScaler(place(), enabled=recipe.precision == "fp16")
+    scale = {} if spec.loss_scale is None else {"init_scale": spec.loss_scale}
+    return torch.amp.GradScaler(place(), enabled=spec.recipe.precision == "fp16", **scale)
 
 
 def product(context: AbstractContextManager) -> Product:

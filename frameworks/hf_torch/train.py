@@ -73,6 +73,8 @@ class Session(contract.Session):
         )
         self.trainer.remove_callback(PrinterCallback)
         precision.set_products(spec.recipe)
+        if self.trainer.accelerator.scaler is not None and spec.loss_scale is not None:
+            self.trainer.accelerator.scaler = precision.bare_scaler(spec)
         # What the bare loop ran and scaled its losses with, where it did.
         self.bare: torch.nn.Module | None = None
         self.bare_scaler: torch.amp.GradScaler | None = None
@@ -87,7 +89,7 @@ class Session(contract.Session):
 
     def train_bare(self, watch: Watch) -> None:
         self.bare = bare.prepared(self.model, self.spec.recipe)
-        self.bare_scaler = precision.bare_scaler(self.spec.recipe)
+        self.bare_scaler = precision.bare_scaler(self.spec)
         bare.train(
             self.bare,
             self.model,

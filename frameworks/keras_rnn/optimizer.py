@@ -19,7 +19,8 @@ def build(
     undecayed = [v for v in model.trainable_variables if not takes_decay(v.path)]
     optimizer.exclude_from_weight_decay(var_list=undecayed)
     if spec.recipe.precision == "fp16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
+        scale = {} if spec.loss_scale is None else {"initial_scale": spec.loss_scale}
+        return keras.optimizers.LossScaleOptimizer(optimizer, **scale)
     return optimizer
 
 

@@ -160,6 +160,11 @@ def speed_rows(group: Group) -> list[SpeedRow]:
     )
     evaluation = [w for t in timed for w in t.evaluation_windows]
     races = [t.race for t in timed for _ in t.evaluation_windows]
+    gaps, mfu = _gaps(group), _mfu(timed, training.tokens_per_second)
+    mfu_with_padding = _mfu(timed, training.padded_tokens_per_second)
+    if max(mfu or 0, mfu_with_padding or 0) > 1:  # the matrix rate was measured wrong
+        mfu = mfu_with_padding = None
+        gaps |= {"matmul_flops_per_second": "implausible"}
     return [
         SpeedRow(
             group,
@@ -168,9 +173,9 @@ def speed_rows(group: Group) -> list[SpeedRow]:
             build_seconds=median([t.build_seconds for t in timed]),
             first_step_seconds=median([t.first_step_seconds for t in timed]),
             warmup_seconds=median([t.warmup_seconds for t in timed]),
-            mfu=_mfu(timed, training.tokens_per_second),
-            mfu_with_padding=_mfu(timed, training.padded_tokens_per_second),
-            gaps=_gaps(group),
+            mfu=mfu,
+            mfu_with_padding=mfu_with_padding,
+            gaps=gaps,
             equal_margin=timed[0].equal_margin,
             conditions=conditions(m for m in group.ok if m.throughput and m.throughput.windows),
         )

@@ -19,6 +19,7 @@ STATUS_TEXT = {
     "not_installed": "not installed",
     "unsupported": "unsupported",
     "failed": "failed",
+    "implausible": "implausible",
     "refused": "refused",
     "killed": "killed",
     "timeout": "timed out",

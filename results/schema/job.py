@@ -31,7 +31,7 @@ Status = Literal[
 ]
 
 
-Gap = Literal["no_gpu", "unsupported", "failed", "not_run"]
+Gap = Literal["no_gpu", "unsupported", "failed", "not_run", "implausible"]
 
 
 class Record(BaseModel):

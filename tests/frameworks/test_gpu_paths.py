@@ -222,3 +222,23 @@ def test_the_curve_of_tensorflow_is_the_mean_over_a_steps_examples(
         if batch == 1:
             assert recording.curve().loss == [0.5]
     assert np.allclose(recording.curve().loss, [0.5, 2, 3.5, 5])
+
+
+@pytest.mark.parametrize(("traced", "scale"), [(True, 2.0**12), (False, None)])
+def test_traces_in_fp16_begin_with_one_low_loss_scale(
+    backend: str, traced: bool, scale: float | None, starts: dict[str, Start]
+) -> None:
+    """Or the frameworks skip different first steps, each until its own scale is low enough."""
+    needed(backend)
+    spec = make_spec(starts["bert"], hash_batches=traced, precision="fp16")
+    if backend == "hf_torch":
+        precision = importlib.import_module("frameworks.hf_torch.precision")
+        found = precision.bare_scaler(spec).state_dict()["scale"]
+        default = 2.0**16
+    else:
+        optimizer = importlib.import_module(f"frameworks.{backend}.optimizer")
+        model = importlib.import_module(f"frameworks.{backend}.model").build(spec)
+        recording = importlib.import_module(f"frameworks.{backend}.recording").Recording(spec)
+        found = float(optimizer.build(spec, model, recording).initial_scale)
+        default = 2.0**15
+    assert found == (default if scale is None else scale)

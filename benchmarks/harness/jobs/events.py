@@ -116,6 +116,7 @@ class ThroughputResult(_Result):
     first_step_seconds: float
     model_flops_per_token: float | None
     matmul_flops_per_second: float | None
+    gaps: dict[str, Gap] = {}  # why a figure is None
 
 
 class MemoryResult(_Result):

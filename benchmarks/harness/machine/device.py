@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pynvml
@@ -88,18 +90,25 @@ def choose_device(word: str) -> Device:
     Raises UserError for 'gpu' without a GPU, and for a driver that does not answer."""
     if word == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    try:
+    with readable_gpu():
         device = describe()
-    except NvmlFailed as error:
-        raise UserError(
-            f"the GPU cannot be read ({error}); repair its driver, or hide the GPU with "
-            "--device cpu"
-        ) from None
     if word == "gpu" and device.kind != "gpu":
         raise UserError(
             f"--device gpu: {_why_no_gpu()}; use --device cpu or --device auto to run without one"
         )
     return device
+
+
+@contextlib.contextmanager
+def readable_gpu() -> Iterator[None]:
+    """Errors: UserError where the driver does not answer inside."""
+    try:
+        yield
+    except NvmlFailed as error:
+        raise UserError(
+            f"the GPU cannot be read ({error}); repair its driver, or hide the GPU with "
+            "--device cpu"
+        ) from None
 
 
 def _why_no_gpu(nvml: Any = pynvml) -> str:

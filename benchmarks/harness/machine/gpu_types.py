@@ -14,6 +14,9 @@ from frameworks.contract import MemoryModel, Precision
 
 # The total that NVML shows varies with driver and ECC; a MIG slice shows far less.
 MEMORY_TOLERANCE = 0.08
+# Of the datasheet's peak, that a large matrix product reaches: cards with little power reach a third,
+# none more than all of it, but for a clock that is raised a little.
+PLAUSIBLE_SHARE = (0.15, 1.05)
 
 
 class Sources(BaseModel):
@@ -95,6 +98,13 @@ def context_bytes(name: str | None) -> int:
     """The CUDA context on a GPU type; the largest measured one where it was not measured."""
     known = {n: row.context_bytes for n, row in gpu_types().items() if row.context_bytes}
     return known.get(name or "", max(known.values()))
+
+
+def is_plausible_rate(name: str | None, precision: Precision, flops_per_second: float) -> bool:
+    """Whether a measured matrix rate can be right, by the datasheet's peak of the GPU type. True for
+    a type or a precision without one."""
+    peak = gpu_types()[name].peak_flops_per_second.get(precision) if name else None
+    return peak is None or PLAUSIBLE_SHARE[0] <= flops_per_second / peak <= PLAUSIBLE_SHARE[1]
 
 
 def matching(device_name: str, memory_bytes: int) -> str | None:

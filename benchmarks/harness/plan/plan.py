@@ -22,6 +22,8 @@ from frameworks.contract import Recipe
 from results.schema import FEWEST_SEEDS, JobKey, Phase
 from results.schema.job import comparison
 
+GPU_STEPS_PER_WINDOW = 20  # at least
+
 
 class JobSpec(BaseModel):
     """The specification of a job, before anything is loaded for it."""
@@ -81,6 +83,20 @@ class Plan(BaseModel):
         if isinstance(data, dict) and "tunes" not in data:
             return data | {"tunes": str(data.get("command", "")).startswith("ftbench tune ")}
         return data
+
+    def on_gpu(self) -> Plan:
+        """The plan with windows that are long enough for a GPU. Its steps take milliseconds, so that
+        in a short window the synchronisations at the two ends would count."""
+        steps = max(GPU_STEPS_PER_WINDOW, self.throughput.steps_per_window)
+        throughput = self.throughput.model_copy(update={"steps_per_window": steps})
+        longer = {"steps": throughput.training_steps}
+        jobs = [
+            spec.model_copy(update={"recipe": spec.recipe.model_copy(update=longer)})
+            if spec.key.question == "throughput"
+            else spec
+            for spec in self.jobs
+        ]
+        return self.model_copy(update={"throughput": throughput, "jobs": jobs})
 
     def seed_note(self) -> str | None:
         """Says before anything is trained that the seeds are too few to compare backends; None

@@ -48,7 +48,7 @@ class ThroughputPlan(Section):
     windows: Count = 1
     """Training windows per round."""
     steps_per_window: Count = 4
-    """Optimizer steps per training window."""
+    """Optimizer steps per training window; on a GPU at least 20."""
     evaluation_windows: Count = 1
     """Evaluation windows per round."""
     evaluation_batches: Count = 4

@@ -52,6 +52,8 @@ class RunFolder:
                     break
                 name = f"{began}-{number}"
         folder = cls(root / "runs" / name, plan)
+        if folder.device.kind == "gpu":
+            folder.plan = plan.on_gpu()
         check_device(plan.jobs, folder.device)
         check_job_names(plan)
         return folder

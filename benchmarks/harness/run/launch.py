@@ -8,6 +8,7 @@ from itertools import chain
 
 from benchmarks.harness.jobs.attempt import Attempt
 from benchmarks.harness.jobs.events import ThroughputResult
+from benchmarks.harness.machine import gpu_types
 from results.schema import Launch, Measurement, Phase, Throughput, Window
 
 
@@ -33,6 +34,10 @@ def measurement_of_launches(
         of_launches = (one.warmup if warmup else one.windows for one in launches)
         return list(chain.from_iterable(one[phase] for one in of_launches))
 
+    matmul, gaps = last.matmul_flops_per_second, dict(last.gaps)
+    precision = attempt.ready.job.recipe.precision
+    if matmul and not gpu_types.is_plausible_rate(attempt.device.gpu_type, precision, matmul):
+        matmul, gaps["matmul_flops_per_second"] = None, "implausible"
     throughput = Throughput(
         launches=[
             Launch(
@@ -50,8 +55,8 @@ def measurement_of_launches(
         sequential=plan.until == "decided",
         equal_margin=plan.equal_margin,
         model_flops_per_token=last.model_flops_per_token,
-        matmul_flops_per_second=last.matmul_flops_per_second,
+        matmul_flops_per_second=matmul,
     )
-    of_last = attempt.measurement("ok", payload=throughput, effective=last.effective)
+    of_last = attempt.measurement("ok", payload=throughput, effective=last.effective, gaps=gaps)
     seconds = sum(one.seconds for one in launches)
     return of_last.model_copy(update={"started_at": launches[0].started_at, "seconds": seconds})

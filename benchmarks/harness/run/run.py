@@ -8,14 +8,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, Watch, excluded_measurement
 from benchmarks.harness.jobs.events import LimitFound, WorkerFailed
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.limit import LimitJob
 from benchmarks.harness.limits.probe import require_exclusive_gpu
 from benchmarks.harness.limits.text import limit_text
-from benchmarks.harness.machine.nvml import NvmlFailed
+from benchmarks.harness.machine.device import readable_gpu
 from benchmarks.harness.plan.plan import JobSpec
 from benchmarks.harness.predict.predictions import expectation
 from benchmarks.harness.run.companions import exclude_crowded
@@ -55,13 +54,8 @@ class Run:
         Errors: UserError for whatever is wrong with checkpoint, data or recipe."""
         folder = self.folder
         if any(spec.budget is not None for spec in specs):
-            try:
+            with readable_gpu():
                 require_exclusive_gpu(folder.device)
-            except NvmlFailed as error:
-                raise UserError(
-                    f"the GPU cannot be read ({error}); repair its driver, or hide the GPU with "
-                    "--device cpu"
-                ) from None
         if self._inputs is None:
             self._inputs = Inputs(folder.plan, self._say)
             note = folder.plan.seed_note()
@@ -76,7 +70,8 @@ class Run:
         jobs = prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)
         if folder.device.kind == "gpu":
             self._say("predicting whether the participants of each race fit into the GPU")
-        jobs |= exclude_crowded(specs, jobs, folder.device)
+        with readable_gpu():
+            jobs |= exclude_crowded(specs, jobs, folder.device)
         self._queue = [outcome for outcome in jobs.values() if isinstance(outcome, Ready)]
         return jobs
 

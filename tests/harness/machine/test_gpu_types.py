@@ -87,3 +87,18 @@ def test_a_mistyped_field_is_refused():
     row = tomllib.loads(file.read_text("utf-8"))["T4"]
     with pytest.raises(ValidationError, match="bandwith"):
         gpu_types.GpuType.model_validate(row | {"bandwith": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "rate", "plausible"),
+    [
+        ("H100", "bf16", 700e12, True),
+        ("H100", "bf16", 100e12, False),  # the clock timed the calls
+        ("H100", "fp32", 100e12, False),  # TF32 was on
+        ("T4", "fp16", 25e12, True),
+        ("T4", "bf16", 1e9, True),  # it has no figure to compare with
+        (None, "fp32", 1e9, True),
+    ],
+)
+def test_a_matrix_rate_is_compared_with_the_datasheet(name, precision, rate, plausible):
+    assert gpu_types.is_plausible_rate(name, precision, rate) == plausible

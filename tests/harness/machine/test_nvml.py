@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import device
 from benchmarks.harness.machine import nvml as devices
 from benchmarks.harness.machine.device_memory import DeviceMemory
@@ -283,3 +284,11 @@ def test_precisions_of_a_processor(monkeypatch):
     assert device.unsupported_precision(cpu, "bf16") is None
     assert "emulate" in device.unsupported_precision(cpu, "fp16")
     assert "NVIDIA" in device.unsupported_precision(cpu, "tf32")
+
+
+def test_a_driver_that_fails_later_ends_a_command_in_one_line():
+    with (
+        pytest.raises(UserError, match="the GPU cannot be read .*--device cpu"),
+        device.readable_gpu(),
+    ):
+        devices.free_bytes(BrokenDriver())

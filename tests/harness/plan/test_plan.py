@@ -292,3 +292,16 @@ def test_a_race_until_it_is_decided_is_a_choice(profile: Profile) -> None:
     ):
         with pytest.raises(UserError, match=message):
             make_plan(Choice(throughput=fields, questions=questions), profile, TASKS, "")
+
+
+def test_windows_on_a_gpu_have_twenty_steps_at_least(profile: Profile) -> None:
+    """Their steps take milliseconds. A race's training is as much longer, nothing else is."""
+    plan = make_plan(Choice(profile="mine"), profile, TASKS, "command")
+    longer = plan.on_gpu()
+    assert (plan.throughput.steps_per_window, longer.throughput.steps_per_window) == (4, 20)
+    steps = {spec.key.question: spec.recipe.steps for spec in longer.jobs}
+    assert steps["throughput"] == longer.throughput.training_steps
+    assert [s for s in longer.jobs if s.key.question != "throughput"] == [
+        s for s in plan.jobs if s.key.question != "throughput"
+    ]
+    assert longer.on_gpu() == longer

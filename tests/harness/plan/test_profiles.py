@@ -41,7 +41,13 @@ def test_only_a_race_until_it_is_decided_has_a_time_limit() -> None:
 
 
 def test_the_named_profiles_are_there() -> None:
-    assert {"quick", "cpu", "t4", "a100", "h100"} <= set(profile_names())
+    assert {"quick", "cpu", "t4", "a100", "h100", "h100-smoke"} <= set(profile_names())
+
+
+@pytest.mark.parametrize("name", ["t4", "a100", "h100", "h100-smoke"])
+def test_windows_of_gpu_profiles_are_long_enough(name: str) -> None:
+    """A step takes ten milliseconds or so; two synchronisations must not count beside a window."""
+    assert load_profile(name).throughput.steps_per_window >= 40
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,14 @@ def test_mfu_needs_both_figures() -> None:
     assert row and row.mfu is None and row.mfu_with_padding is None
 
 
+def test_mfu_above_1_shows_that_the_matrix_rate_is_wrong() -> None:
+    """Such as one that was measured with a product that is smaller than its call."""
+    slow = throughput(1.0).model_copy(update={"matmul_flops_per_second": 1e9})
+    row = only(compare(entries(measurement("hf_tf", "imdb", "throughput", throughput=slow))))[0]
+    assert row.speed and row.speed.mfu is None and row.speed.mfu_with_padding is None
+    assert row.speed.gaps["matmul_flops_per_second"] == "implausible"
+
+
 def test_the_ratio_is_of_turns_that_both_took() -> None:
     fast = rate([window(4.0, 0), window(2.0, 1), window(9.0, 2)])
     slow = rate([window(2.0, 0), window(1.0, 1)])
