@@ -30,16 +30,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.jobs.environment import worker_environment
+from benchmarks.harness.jobs.environment import visible_gpu
 from benchmarks.harness.machine import gpu_types, nvml, packages
 from benchmarks.harness.machine.device import describe, unsupported_precision
 from benchmarks.harness.worker.device import difference
-from frameworks.contract import FoundDevice, Recipe, backends
+from frameworks.contract import FoundDevice, Precision, Recipe, backends
 from results import store
 from results.schema import Device, Measurement
 
 PROFILE = "h100-smoke"
-PROBED = ("bf16", "fp16")  # precisions whose products need no switch
+PROBED: tuple[Precision, ...] = ("bf16", "fp16")  # precisions whose products need no switch
 SHORTEST_WINDOW_SECONDS = 0.5
 SLOWEST_READING_SECONDS = 0.02
 LEAVES_WITHIN_SECONDS = 5.0
@@ -142,7 +142,12 @@ def backend_lines(backend: str, device: Device) -> Iterator[Line]:
     before = nvml.free_bytes()
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.studies.first_gpu", "--hold", backend],
-        env={**os.environ, **worker_environment(backend, device)},
+        env={
+            **os.environ,
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            "CUDA_VISIBLE_DEVICES": visible_gpu(device),
+            **backends()[backend].environment,
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
