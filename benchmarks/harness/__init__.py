@@ -1,1 +1,1 @@
-"""How a measurement is taken. Imports no framework."""
+"""How a measurement is made. Imports no framework."""

@@ -89,7 +89,7 @@ class Session(ABC):
 
     @abstractmethod
     def effective(self) -> Effective:
-        """Returns the settings in force, asked of the framework and not taken from the recipe; cheap.
+        """Returns the settings in force, asked of the framework and not read from the recipe; cheap.
         Called after the first step, under the memory limit of a probe too, and at the end."""
 
     @abstractmethod

@@ -124,7 +124,7 @@ class AdamW(WholeSteps, tf_keras.optimizers.AdamW):
 
 
 class Adafactor(WholeSteps, tf_keras.optimizers.Adafactor):
-    """Keras's Adafactor (Shazeer and Stern, 2018) with the recipe's learning rate taken as it is,
+    """Keras's Adafactor (Shazeer and Stern, 2018) with the recipe's learning rate used as it is,
     as Trainer has it: Keras's own scales it by the weights. Keras also keeps the factors'
     product in full, so its state is half of AdamW's."""
 

@@ -37,7 +37,7 @@ def adamw(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> torch.optim
 
 def adafactor(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> Adafactor:
     """Adafactor (Shazeer and Stern, 2018) as Trainer sets it: no first moment, the update clipped
-    at 1, and the learning rate taken as it is, not scaled by the weights or the step."""
+    at 1, and the learning rate used as it is, not scaled by the weights or the step."""
     return Adafactor(groups, lr=recipe.learning_rate, scale_parameter=False, relative_step=False)
 
 

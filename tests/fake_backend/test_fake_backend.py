@@ -52,7 +52,7 @@ pytestmark = pytest.mark.once
 
 
 def ftbench(*arguments: str | Path) -> tuple[int, str, str]:
-    """The command line, which is told where the further backends are."""
+    """Runs the command line with the folder of further backends."""
     environment = {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": "",

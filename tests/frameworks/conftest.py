@@ -100,7 +100,7 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Start]:
 
 
 def make_examples(count: int, *, pairs: bool, seed: int = 0, labels: int = 3) -> Examples:
-    """Random ragged examples; the label is told by the first word, so it can be learned.
+    """Random ragged examples; the first word decides the label, so it can be learned.
     A pair's second text starts after the first separator."""
     generator = np.random.default_rng(seed)
     rows, seconds = [], []

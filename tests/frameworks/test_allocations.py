@@ -70,7 +70,7 @@ def test_what_stays_is_what_the_session_holds(starts: dict[str, Start]) -> None:
 
 
 def memory_changes(profile: torch.profiler.profile) -> np.ndarray:
-    """Bytes taken (above 0) and given back, in order."""
+    """Bytes allocated (above 0) and freed (below), in order."""
     events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
     return np.array([e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())])
 

@@ -103,16 +103,16 @@ def test_accumulation_keeps_a_sum_of_the_gradients(backend: str, starts: dict[st
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_recipe_counts(backend: str, starts: dict[str, Start]) -> None:
-    def told(**fields: Any) -> StepTrace:
+    def traced(**fields: Any) -> StepTrace:
         return trace(backend, starts["bert"], 8, device="gpu", **fields)
 
-    assert peak(told(phase="evaluation")) < peak(told()) / 2
-    end = by_part(adafactor := told(optimizer="adafactor"), adafactor.events - 1)
+    assert peak(traced(phase="evaluation")) < peak(traced()) / 2
+    end = by_part(adafactor := traced(optimizer="adafactor"), adafactor.events - 1)
     assert end["optimizer"] < 1.5 * end["weights"]
     with pytest.raises(Unsupported, match="compile"):
-        told(compile=True)
+        traced(compile=True)
     with pytest.raises(Unsupported, match="gradient_checkpointing"):
-        told(gradient_checkpointing=True)
+        traced(gradient_checkpointing=True)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,5 +1,5 @@
 """What saves memory does what it says, in the framework's own loop and in the barest one, and a
-step's phases are told where the framework has them."""
+step's phases are reported where the framework has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session computes in its recipe's precision, told from the values of its products, or is stopped
+"""A session computes in its recipe's precision, as the values of its products show, or is stopped
 after its first step."""
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def test_the_products_of_attention_are_checked_too() -> None:
         "print(loses_bits(lambda a, b: batched(a, b).numpy()), product(model, compiled=False).bits)"
     )
     variables = os.environ | {"TF_SET_ONEDNN_FPMATH_MODE": "BF16"}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code],
         env=variables,
         capture_output=True,
@@ -205,7 +205,7 @@ def test_the_products_of_attention_are_checked_too() -> None:
         timeout=300,
         check=True,
     )
-    coarse, bits = told.stdout.split()
+    coarse, bits = done.stdout.split()
     if coarse == "False":
         pytest.skip("TF_SET_ONEDNN_FPMATH_MODE=BF16 changes no fp32 product on this processor")
     assert bits == "7"

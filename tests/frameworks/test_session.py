@@ -222,7 +222,7 @@ def test_a_bare_loop_that_does_not_compile_says_so(
 def test_the_bare_loop_is_not_traced_again_for_batches_of_any_width(
     backend: str, start: Start
 ) -> None:
-    """Traced anew for every width, it would be slower than what it is the control of."""
+    """Traced again for every width, it would be slower than the loop that it is the control of."""
     needed(backend)
     spec = make_spec(start, padding="longest", record=False)
     assert len({batch["input_ids"].shape for batch in spec.feed.epoch(0)}) > 2

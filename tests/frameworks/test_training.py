@@ -40,11 +40,11 @@ def job_of(spec: SessionSpec, backend: str, role: Role) -> Job:
 def telling(called: list[str], name: str, real: Callable[[Watch], None]) -> Callable[[Watch], None]:
     """The session's own loop, which records its name first."""
 
-    def told(watch: Watch) -> None:
+    def watched(watch: Watch) -> None:
         called.append(name)
         real(watch)
 
-    return told
+    return watched
 
 
 @pytest.mark.parametrize("role", ["framework", "control", "repeat"])

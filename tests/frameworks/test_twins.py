@@ -1,6 +1,6 @@
 """The backends are twins: the same files, and in them the same public names in the same order.
 
-What is laid side by side differs only for a reason of the framework's, which stands here."""
+Where they differ, the reason is in this file."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ pytestmark = [pytest.mark.once, pytest.mark.smoke]
 
 
 def public_names(path: Path) -> list[str]:
-    """Functions, classes, their public methods, and what is taken over from a shared module; in
+    """Functions, classes, their public methods, and what comes from a shared module; in
     order."""
     found = []
     for node in ast.parse(path.read_text("utf-8")).body:

@@ -147,8 +147,8 @@ def test_a_predicted_limit_is_judged_on_the_sizes_that_a_search_tries(
     about = made_up().model_dump(
         include={"backend", "device", "architecture", "checkpoint", "length", "precision", "source"}
     )
-    told = PredictedLimit(target="4GiB", budget_bytes=2**32, limit=batch, low=batch, high=batch)
-    found = prediction_cases._limit_case(about, told, limit, fails_at, 1024)
+    expected = PredictedLimit(target="4GiB", budget_bytes=2**32, limit=batch, low=batch, high=batch)
+    found = prediction_cases._limit_case(about, expected, limit, fails_at, 1024)
     assert (found.predicted, found.steps, judge(found)) == (rounded, steps, verdict)
     assert found.low == found.high == rounded and found.budget == "4GiB"
 
@@ -186,9 +186,9 @@ def test_figures_published_under_other_conditions_do_not_count() -> None:
     assert all(row.conditions for row in published_memory() if row.budget_bytes)
     away = made_up(9.0, source="a paper", conditions="fp16 weights")
     near = made_up(0.01, source="a paper")
-    told = summary([near, away])
-    assert "published peaks: 1 case, median error 1.0%, worst +1.0%" in told
-    assert "1 that were published under other conditions" in told
+    shown = summary([near, away])
+    assert "published peaks: 1 case, median error 1.0%, worst +1.0%" in shown
+    assert "1 that were published under other conditions" in shown
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,8 @@ def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with(
         if row.over_batch_size and (row.gpu, row.precision) == (gpu, precision)
     )
     work = workload_of_published(row)
-    taken = prediction_cases.footprints([work], pytest.fail)
-    found = list(prediction_cases._published(row, work, taken[work]))
+    traced = prediction_cases.footprints([work], pytest.fail)
+    found = list(prediction_cases._published(row, work, traced[work]))
     assert [(c.batch_size, c.over_batch_size) for c in found] == batches
     for c in found:
         segment = 20 * MIB  # of the allocator
@@ -220,9 +220,9 @@ def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with(
 
 
 def test_every_backend_can_be_summed_up() -> None:
-    told = summary(
+    shown = summary(
         [made_up(backend=name, device=device) for name in backends() for device in ("cpu", "gpu")]
     )
-    assert [line.split(",")[0] for line in told.splitlines()[:-1]] == [
+    assert [line.split(",")[0] for line in shown.splitlines()[:-1]] == [
         f"{name} on a {device}" for name in backends() for device in ("CPU", "GPU")
     ]

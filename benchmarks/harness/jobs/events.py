@@ -84,7 +84,7 @@ class TrainingEnded(_Event):
 
 
 class ProbeStepsDone(_Event):
-    """A probe of a batch limit has taken its steps. It waits until the parent has read its peak."""
+    """A probe of a batch limit has finished its steps. It waits until the parent has read its peak."""
 
     event: Literal["probe_steps_done"] = "probe_steps_done"
     steps: int

@@ -2,7 +2,7 @@
 GPU throttling.
 
 A reading is cheap (well under a millisecond, even with a hundred threads in the worker) and is
-taken outside the window, at its start and end. The kernel counts in ticks of 1/100 second, so a
+read outside the window, at its start and end. The kernel counts in ticks of 1/100 second, so a
 share over a window of t seconds on n processors is accurate to about 1 / (100 t n). Shares are of
 all processor time of the machine, idle time included; in a container that is the whole machine.
 """

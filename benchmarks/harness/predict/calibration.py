@@ -32,7 +32,7 @@ class Calibration(BaseModel):
     started_bytes: dict[Precision, int] = Field(default_factory=dict)
     # Of those threads, how many for each that computes an operation.
     threads_per_core: int = 0
-    # Of started_bytes, what is taken only after a pool has taken its last region, so that it has to
+    # Of started_bytes, what is allocated only after a pool has allocated its last region, so that it has to
     # fit into what that left.
     late_bytes: int = 0
     more_bytes: int = (
@@ -44,7 +44,7 @@ class Calibration(BaseModel):
     # Pages touched at the peak beyond those of the process before the model is built and of the
     # buffers; the larger sum of this and of built_bytes counts, as in a probe's peak.
     resident_bytes: int = 0
-    # What libraries hold from the first step on, taken from the same allocator; and where it
+    # What libraries hold from the first step on, allocated from the same allocator; and where it
     # differs on GPUs of a compute capability.
     workspaces_bytes: tuple[int, ...] = ()
     workspaces_by_capability: dict[str, tuple[int, ...]] = Field(default_factory=dict)

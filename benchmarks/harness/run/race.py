@@ -34,7 +34,7 @@ class Race:
     def __init__(self, folder: RunFolder, watch: Watch, decided: Decided | None = None) -> None:
         self._folder, self._watch, self._decided = folder, watch, decided
         # Windows are only ever compared within one race: those of another one, such as before a
-        # stop or in another environment, were taken at other times.
+        # stop or in another environment, were measured at other times.
         self.name = uuid.uuid4().hex
         self._began = time.monotonic()
         self._launch, self._retakes, self._over = 0, 0, False

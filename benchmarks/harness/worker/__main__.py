@@ -5,7 +5,6 @@ python -m benchmarks.harness.worker JOB.json
 
 from __future__ import annotations
 
-import importlib
 import sys
 import time
 import traceback
@@ -28,7 +27,8 @@ from benchmarks.harness.worker import (
     throughput,
 )
 from benchmarks.harness.worker.device import check_device
-from frameworks.contract import Session, SessionSpec, Unsupported, backends
+from benchmarks.harness.worker.imports import import_backend
+from frameworks.contract import Session, SessionSpec, Unsupported
 
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most
 QUESTIONS: dict[str, Callable[[Job, Built, Pipe], Result]] = {
@@ -69,7 +69,7 @@ def build(job: Job, pipe: Pipe) -> Built:
 def backend(job: Job, pipe: Pipe) -> ModuleType:
     """Imports the backend and then applies a CPU's budget. Not earlier: a library that is refused
     memory while it is loaded may raise any error, end the process or hang."""
-    module = importlib.import_module(f"{backends()[job.key.backend].package}.train")
+    module = import_backend(job.key.backend)
     if job.limit:
         batch_limit.apply_budget(job.limit)
     pipe.send(FrameworkLoaded())

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.harness.jobs import pipe
 from benchmarks.harness.jobs.trace_request import Answer, Ask, Request, save
 from benchmarks.harness.machine import process_memory
+from benchmarks.harness.worker.imports import import_backend
 from frameworks.contract import StepTrace, Unsupported, backends
 
 
@@ -22,7 +23,7 @@ def main() -> int:
     pipe.die_with_parent()
     request = Request.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(sys.argv[2])
-    importlib.import_module(f"{backends()[request.backend].package}.train")
+    import_backend(request.backend)
     begun = process_memory.read_memory()
     assert begun is not None  # it is this process
     refusals = {}

@@ -148,7 +148,7 @@ IN_SESSION = [
 
 
 def from_logits_wrong(monkeypatch):
-    """Probabilities are taken for logits."""
+    """The loss takes probabilities for logits."""
     of_loss(
         monkeypatch,
         lambda torch, logits, labels, count: (

@@ -1,5 +1,5 @@
 """The certificates that the profiles ship can fail: each fault of an optimizer, under the very
-recipe that a profile's traces are taken with, is several times over its bound.
+recipe of a profile's traces, is several times over its bound.
 
 `pytest tests/frameworks/certificates/test_shipped_faults.py -s` prints by how much: the table in
 docs/equivalence.md.

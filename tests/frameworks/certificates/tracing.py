@@ -36,12 +36,11 @@ def traced(
     spec: SessionSpec | None = None,
 ) -> Traced:
     """Trains the session, without the comparison of the recipe that a job makes first: it would find
-    some faults before the certificate does. `spec` is what it says it did, where a test had it do
-    another."""
-    taken, arrays = trace(session, session.train, examples or evaluation(session.spec.start))
+    some faults before the certificate does. `spec` replaces what the trace says of its recipe."""
+    found, arrays = trace(session, session.train, examples or evaluation(session.spec.start))
     side = Side(backend=backend, device="this one", versions={}, started_at="now")
     recipe = (spec or session.spec).recipe.model_dump()
-    return Traced(side, "tiny", recipe, taken, arrays)
+    return Traced(side, "tiny", recipe, found, arrays)
 
 
 def clean_trace(backend: str, spec: SessionSpec) -> Traced:

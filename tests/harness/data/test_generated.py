@@ -180,15 +180,18 @@ def read_pair(first: str, second: str) -> int | None:
     if any(beside in second for beside in pair_texts.BESIDE):
         return 1
     said = set(words(first))
-    (told,) = [word for _, words_ in pair_texts.FACTS for word in words_ if word in words(second)]
+    (stated,) = [word for _, words_ in pair_texts.FACTS for word in words_ if word in words(second)]
     (opposite,) = [
-        word for _, words_ in pair_texts.FACTS for word in words_ if told in words_ and word != told
+        word
+        for _, words_ in pair_texts.FACTS
+        for word in words_
+        if stated in words_ and word != stated
     ]
     if "not" in words(second):
-        told, opposite = opposite, told
+        stated, opposite = opposite, stated
     somebody = {"somebody", "person"} & set(words(second))
     assert somebody or second.split()[0] in first  # both are about the same person
-    return 0 if told in said else 2 if opposite in said else 1
+    return 0 if stated in said else 2 if opposite in said else 1
 
 
 def gives_itself_away(second: str) -> bool:

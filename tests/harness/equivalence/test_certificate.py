@@ -210,17 +210,17 @@ def test_what_was_not_kept_does_not_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"),
+    ("limit", "expected"),
     [
         (2.0, "no step of hf_tf was clipped at max_gradient_norm 2.0: set it"),
         (0.4, "every step of hf_tf was clipped at max_gradient_norm 0.4: set it"),
         (0.0, "no step of hf_tf was clipped"),
     ],
 )
-def test_a_certificate_needs_some_steps_clipped_and_some_not(limit: float, told: str) -> None:
+def test_a_certificate_needs_some_steps_clipped_and_some_not(limit: float, expected: str) -> None:
     found = certify(*(made(backend=b, max_gradient_norm=limit) for b in ("hf_tf", "hf_torch")))
     assert not found.holds and found.failed_first == "clipping"
-    assert found.verdict.startswith(f"same work: not proven: {told}"), found.verdict
+    assert found.verdict.startswith(f"same work: not proven: {expected}"), found.verdict
     assert "the median norm, 1" in found.verdict
     assert [c.name for c in found.checks if not c.passed] == ["clipping"]
 

@@ -60,8 +60,8 @@ def test_what_is_beyond_a_derived_bound_is_caught_at_its_step() -> None:
     assert next(c for c in found.checks if c.name == "loss").step == 5
 
 
-def test_a_coarse_backend_does_not_widen_the_bounds_that_it_is_held_against() -> None:
-    """Held against its own two runs alone, nothing that a backend does could fail."""
+def test_a_coarse_backend_does_not_widen_the_bounds_that_it_has_to_meet() -> None:
+    """Compared with its own two runs alone, nothing that a backend does could fail."""
     fine, coarse = reduced(1, "hf_torch"), reduced(2, "hf_tf", size=0.1)
     plain = [made(backend="hf_torch"), made(backend="hf_tf")]
     assert certify(fine, coarse, plain[1:]).holds

@@ -80,7 +80,7 @@ def test_only_the_keys_third_of_gpt2s_bias_is_left_out() -> None:
     assert comparable("a.self.key.weight", values).size == 12
 
 
-# What a trace is taken of.
+# What a trace is recorded of.
 
 
 def ragged(count: int) -> Examples:

@@ -80,7 +80,7 @@ def test_the_framework_says_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", DISGUISED)
-def test_it_is_describe_in_other_words(text: str) -> None:
+def test_the_framework_says_it_in_other_words(text: str) -> None:
     assert of_exception(text) == "disguised_oom"
 
 
@@ -89,7 +89,7 @@ def test_other_errors_never_count_as_memory(text: str) -> None:
     assert of_exception(text) == "error"
 
 
-def told(within: Exception, error: Exception, *, hidden: bool = False) -> str:
+def message_of(within: Exception, error: Exception, *, hidden: bool = False) -> str:
     """What a worker says of an error that came while another one was handled."""
     error.__context__, error.__suppress_context__ = within, hidden
     return "\n".join(map(describe, causes(error)))
@@ -98,15 +98,18 @@ def told(within: Exception, error: Exception, *, hidden: bool = False) -> str:
 def test_what_an_error_came_of_tells_too() -> None:
     """transformers loads its parts late, and says only which one it could not load."""
     late = ModuleNotFoundError("Could not import module 'Trainer'")
-    assert of_exception(told(MemoryError(), late)) == "oom"
+    assert of_exception(message_of(MemoryError(), late)) == "oom"
     try:
         raise late from MemoryError()
     except ModuleNotFoundError as error:
         assert of_exception("\n".join(map(describe, causes(error)))) == "oom"
     late.__cause__ = None
-    assert of_exception(told(OSError(12, "Cannot allocate memory"), late)) == "disguised_oom"
-    assert of_exception(told(KeyError("memory"), late)) == "error"
-    assert of_exception(told(MemoryError(), ValueError("no such recipe"), hidden=True)) == "error"
+    assert of_exception(message_of(OSError(12, "Cannot allocate memory"), late)) == "disguised_oom"
+    assert of_exception(message_of(KeyError("memory"), late)) == "error"
+    assert (
+        of_exception(message_of(MemoryError(), ValueError("no such recipe"), hidden=True))
+        == "error"
+    )
 
 
 @pytest.mark.parametrize(

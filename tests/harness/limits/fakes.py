@@ -137,15 +137,15 @@ def ready(
 def search(
     budget: str,
     device: Device,
-    taken: list[Measurement],
+    recorded: list[Measurement],
     backend: str = "hf_torch",
     compare_finders: bool = False,
     task: str = "imdb",
 ) -> Measurement:
-    """The measurement; `taken` gets it as its last, as every one that is recorded on the way."""
+    """The measurement; `recorded` gets it as its last, as every one that is recorded on the way."""
 
     def keep(m: Measurement) -> None:
-        taken[:] = [*(other for other in taken if other.job.id != m.job.id), m]
+        recorded[:] = [*(other for other in recorded if other.job.id != m.job.id), m]
 
     keep(
         LimitJob(
@@ -154,18 +154,18 @@ def search(
             device,
             watch=lambda key, event: None,
             record=keep,
-            earlier=list(taken),
+            earlier=list(recorded),
             expect=expect,
         ).run()
     )
-    return taken[-1]
+    return recorded[-1]
 
 
 def stopped(worker: type[Worker], probe: int, budget: str, task: str = "imdb") -> list[Measurement]:
     """What is recorded of a search that was stopped at that probe."""
-    taken: list[Measurement] = []
+    recorded: list[Measurement] = []
     worker.stopped_at = probe
     with pytest.raises(KeyboardInterrupt):
-        search(budget, CPU, taken, task=task)
+        search(budget, CPU, recorded, task=task)
     worker.stopped_at = None
-    return taken
+    return recorded

@@ -42,11 +42,11 @@ def test_a_stopped_search_is_resumed_from_its_probes(
     """Also if the budget is the memory that was free when it began, which has changed since."""
     free = iter([GIB, GIB - 7 * MIB])
     monkeypatch.setattr(budgets.processor, "available_bytes", lambda: next(free))
-    taken = stopped(worker, 3, budget)
-    assert taken[0].status == "interrupted" and taken[0].batch_limit is not None
-    before = taken[0].batch_limit.probes
+    recorded = stopped(worker, 3, budget)
+    assert recorded[0].status == "interrupted" and recorded[0].batch_limit is not None
+    before = recorded[0].batch_limit.probes
     worker.began = []
-    found = search(budget, CPU, taken).batch_limit
+    found = search(budget, CPU, recorded).batch_limit
     assert found is not None and len(before) == 2
     assert found.probes[:2] == before
     assert worker.began == [p.batch_size for p in found.probes[2:]]
@@ -58,9 +58,9 @@ def test_a_prediction_saves_probes_and_is_recorded(
 ) -> None:
     """A small probe, then the limit and the size above it that fails; also when resumed."""
     monkeypatch.setattr(worker, "predicted", 13)
-    taken = stopped(worker, 3, "1GiB")
+    recorded = stopped(worker, 3, "1GiB")
     monkeypatch.setattr(worker, "predicted", None)  # it is not predicted again
-    found = search("1GiB", CPU, taken).batch_limit
+    found = search("1GiB", CPU, recorded).batch_limit
     assert found is not None and found.expected is not None and found.notes == []
     assert [p.batch_size for p in found.probes] == [4, 13, 14]
     assert (found.expected.limit, found.expected.source) == (13, "predicted")
@@ -71,15 +71,15 @@ def test_what_is_proven_on_one_task_is_expected_on_another(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
     """Under the same budget; under another one, the peaks of this task shape the line."""
-    taken: list[Measurement] = []
-    search("1GiB", CPU, taken)
+    recorded: list[Measurement] = []
+    search("1GiB", CPU, recorded)
     monkeypatch.setattr(worker, "predicted", 30)
     worker.began = []
-    found = search("1GiB", CPU, taken, task="mnli").batch_limit
+    found = search("1GiB", CPU, recorded, task="mnli").batch_limit
     assert found is not None and found.expected is not None
     assert found.expected.source == "the limit on imdb" and worker.began == [4, 13, 14]
     worker.began = []
-    found = search("2GiB", CPU, taken, task="mnli").batch_limit
+    found = search("2GiB", CPU, recorded, task="mnli").batch_limit
     assert found is not None and found.expected is not None
     assert found.expected.source == "predicted" and found.limit == 38
     assert worker.began[0] == 30
@@ -90,9 +90,9 @@ def test_a_resumed_search_keeps_its_expectation(
 ) -> None:
     """Even if the other task's limit has been proven meanwhile."""
     monkeypatch.setattr(worker, "predicted", 13)
-    taken = stopped(worker, 2, "1GiB", task="mnli")
-    search("1GiB", CPU, taken)
-    found = search("1GiB", CPU, taken, task="mnli").batch_limit
+    recorded = stopped(worker, 2, "1GiB", task="mnli")
+    search("1GiB", CPU, recorded)
+    found = search("1GiB", CPU, recorded, task="mnli").batch_limit
     assert found is not None and found.expected is not None
     assert found.expected.source == "predicted"
 
@@ -101,10 +101,10 @@ def test_a_comparison_of_finders_uses_no_earlier_measurement(
     monkeypatch: pytest.MonkeyPatch, worker: type[Worker]
 ) -> None:
     monkeypatch.setattr(limit, "finder_names", lambda backend: ())
-    taken: list[Measurement] = []
-    search("1GiB", CPU, taken)
+    recorded: list[Measurement] = []
+    search("1GiB", CPU, recorded)
     worker.began = []
-    found = search("1GiB", CPU, taken, task="mnli", compare_finders=True).batch_limit
+    found = search("1GiB", CPU, recorded, task="mnli", compare_finders=True).batch_limit
     assert found is not None and found.expected is None and found.notes == [NO_EXPECTATION]
     assert worker.began[:2] == [4, 8]
 
@@ -116,11 +116,11 @@ def test_what_is_proven_stands_when_the_finders_are_stopped(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(limit, "run_finder", stopped)
-    taken: list[Measurement] = []
+    recorded: list[Measurement] = []
     with pytest.raises(KeyboardInterrupt):
-        search("1GiB", CPU, taken, compare_finders=True)
-    assert taken[0].status == "interrupted" and taken[0].batch_limit is not None
-    assert (taken[0].batch_limit.limit, taken[0].batch_limit.fails_at) == (13, 14)
+        search("1GiB", CPU, recorded, compare_finders=True)
+    assert recorded[0].status == "interrupted" and recorded[0].batch_limit is not None
+    assert (recorded[0].batch_limit.limit, recorded[0].batch_limit.fails_at) == (13, 14)
 
 
 def test_a_resumed_search_knows_that_its_peaks_are_counts(
@@ -129,9 +129,9 @@ def test_a_resumed_search_knows_that_its_peaks_are_counts(
     """The line through counts is not followed as far."""
     monkeypatch.setattr(probe, "used_bytes", lambda result, held: (result.allocated_bytes, True))
     monkeypatch.setattr(worker, "each", MIB)
-    taken = stopped(worker, 3, "1GiB")
-    assert taken[0].batch_limit is not None and taken[0].batch_limit.peaks_are_counts
+    recorded = stopped(worker, 3, "1GiB")
+    assert recorded[0].batch_limit is not None and recorded[0].batch_limit.peaks_are_counts
     tried = worker.began[2]
     worker.began = []
-    search("1GiB", CPU, taken)
+    search("1GiB", CPU, recorded)
     assert worker.began[0] == tried == 40  # five times as far as the second probe

@@ -174,7 +174,7 @@ def take(mib):
     block = bytearray(mib * 2**20)
     time.sleep(0.3)  # many samples, on a busy machine too
 take(200)
-print("taken", flush=True)
+print("allocated", flush=True)
 sys.stdin.readline()
 """
 
@@ -184,7 +184,7 @@ def test_the_peak_of_a_data_segment_is_seen_from_outside() -> None:
         [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
         with DataPeak(child.pid) as peak:
-            assert child.stdout is not None and child.stdout.readline() == "taken\n"
+            assert child.stdout is not None and child.stdout.readline() == "allocated\n"
         left = read_memory(child.pid)
         assert left is not None
         assert 195 * 2**20 < peak.highest.data - left.data < 205 * 2**20
@@ -197,12 +197,12 @@ def test_the_peak_of_a_data_segment_is_seen_from_outside() -> None:
         assert gone.highest == (0, 0) and time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize(("others", "told"), [([], True), (None, False)])
+@pytest.mark.parametrize(("others", "known"), [([], True), (None, False)])
 def test_whether_a_gpu_is_free_may_not_be_told(
-    monkeypatch: pytest.MonkeyPatch, others: list[str] | None, told: bool
+    monkeypatch: pytest.MonkeyPatch, others: list[str] | None, known: bool
 ) -> None:
     monkeypatch.setattr("benchmarks.harness.limits.probe.compute_processes", lambda: others)
-    assert require_exclusive_gpu(CPU) and require_exclusive_gpu(H100) == told
+    assert require_exclusive_gpu(CPU) and require_exclusive_gpu(H100) == known
 
 
 def test_company_on_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,10 @@ def take(mib):
     block = bytearray(mib * 1024 * 1024)
     block[::4096] = b"x" * len(block[::4096])
 take(200)
-print("taken", flush=True)
+print("allocated", flush=True)
 sys.stdin.readline()
 take(80)
-print("taken", flush=True)
+print("allocated", flush=True)
 sys.stdin.readline()
 """
 
@@ -30,7 +30,7 @@ def child():
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout.readline() == "taken\n"
+    assert process.stdout.readline() == "allocated\n"
     yield process
     process.kill()
     process.wait()
@@ -42,7 +42,7 @@ def test_peak_is_that_since_the_reset(child):
     assert before < 100 * MIB  # the 200 MiB are freed and forgotten
     child.stdin.write("\n")
     child.stdin.flush()
-    assert child.stdout.readline() == "taken\n"
+    assert child.stdout.readline() == "allocated\n"
     assert 75 * MIB < process_memory.peak(child.pid) - before < 100 * MIB
 
 

@@ -126,15 +126,15 @@ def test_what_comes_late_must_find_room() -> None:
 
 
 def test_a_promise_has_room_for_all_that_may_come_late() -> None:
-    """The same 13.5 MiB: what is told to come finds room, what may come besides does not, so that
+    """The same 13.5 MiB: what is expected later finds room, what may follow does not, so that
     the region is none for a promise."""
     budget = 470 * MIB
     process = Process(5 * MIB, late_bytes=5 * MIB, more_bytes=15 * MIB)
     made = footprint("onednn_pool", process)
     assert made.at_worst().outside_bytes == 20 * MIB
     assert limit(made.at_worst(), budget) < 5 <= limit(made, budget)
-    told = predicted_limit(made, Target("470MiB", budget), made._calibration)
-    assert told.low <= limit(made.at_worst(), budget) and told.limit == limit(made, budget)
+    expected = predicted_limit(made, Target("470MiB", budget), made._calibration)
+    assert expected.low <= limit(made.at_worst(), budget) and expected.limit == limit(made, budget)
     assert made.outside_bytes == 5 * MIB
 
 
@@ -142,12 +142,12 @@ def test_a_promise_has_room_for_all_that_may_come_late() -> None:
 def test_a_promise_fits_though_the_peak_be_higher_by_the_whole_error(budget: int) -> None:
     """Of which all is in the examples: the weights are what they are."""
     made = footprint("cuda_cache")
-    told = predicted_limit(made, Target("budget", budget * MIB), made._calibration)
-    assert told.limit == limit(made, budget * MIB)
-    assert told.low <= told.limit <= told.high and told.low < told.high
+    expected = predicted_limit(made, Target("budget", budget * MIB), made._calibration)
+    assert expected.limit == limit(made, budget * MIB)
+    assert expected.low <= expected.limit <= expected.high and expected.low < expected.high
     error = made._calibration.error
-    assert made.peak(told.low).bytes * (1 + error) <= budget * MIB + EACH
-    assert made.peak(told.low + 2).bytes * (1 + error) > budget * MIB
+    assert made.peak(expected.low).bytes * (1 + error) <= budget * MIB + EACH
+    assert made.peak(expected.low + 2).bytes * (1 + error) > budget * MIB
 
 
 def test_an_error_of_the_peak_is_a_larger_share_of_the_examples() -> None:

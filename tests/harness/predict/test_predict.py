@@ -140,9 +140,9 @@ def test_every_backend_is_calibrated_for_both_kinds_of_device() -> None:
 
 @pytest.mark.parametrize(("assumed", "said"), [(True, "assumed range"), (False, "95 % interval")])
 def test_the_text_says_what_stands_behind_a_range(assumed: bool, said: str) -> None:
-    told = text(prediction(assumed=assumed))
-    assert f"with {said}" in told and f"({said} " in told
-    assert ("95 %" in told) is not assumed
+    shown = text(prediction(assumed=assumed))
+    assert f"with {said}" in shown and f"({said} " in shown
+    assert ("95 %" in shown) is not assumed
 
 
 def test_a_baseline_goes_by_its_own_name() -> None:
@@ -161,10 +161,10 @@ def test_a_baseline_goes_by_its_own_name() -> None:
         (["--backend", "hf_torch", "--checkpoint", "bert-base", "--length", "513"], "512 tokens"),
         (["--recipe", "precision=int4"], "recipe.precision"),
         (["--gpu", "T4", "--task", "cola"], "unknown task 'cola'"),
-        (["--check", "nowhere"], "not a run's folder"),
+        (["--check", "no-such-run"], "not a run's folder"),
         (["--profile", "t4"], "--profile t4: a profile has one recipe per task: add --task"),
         (["--length", "0"], "length"),
-        (["--check", "nowhere", "--gpu", "T4"], "leave out --gpu"),
+        (["--check", "no-such-run", "--gpu", "T4"], "leave out --gpu"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

@@ -1,4 +1,4 @@
-"""What a resumed run does again: a race is taken as a whole or not at all."""
+"""What a resumed run does again: a race runs as a whole or not at all."""
 
 from __future__ import annotations
 

@@ -59,3 +59,16 @@ def test_a_worker_imports_no_reader_of_data_and_no_downloader(module: str) -> No
 def test_a_request_for_a_trace_imports_no_worker() -> None:
     modules = imported("benchmarks.harness.jobs.trace_request")
     assert not {name for name in modules if name.startswith("benchmarks.harness.worker")}
+
+
+def test_a_framework_finds_no_package_that_only_the_report_needs() -> None:
+    """transformers imports what it finds installed."""
+    script = (
+        "from benchmarks.harness.worker.imports import hide_unneeded; hide_unneeded();"
+        "from transformers.utils import is_scipy_available, is_sklearn_available;"
+        "print(is_scipy_available(), is_sklearn_available())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
