@@ -49,5 +49,5 @@ def test_what_the_scripts_do_not_do_is_refused(profile: Callable[..., Path]) -> 
         )
     )
     assert code == 2 and errors.strip() == (
-        "overhead: --recipe precision: the scripts hold it at 'fp32'"
+        "overhead: --recipe precision: the scripts to compare with have 'fp32': leave it out"
     )

@@ -96,7 +96,7 @@ def find_checkpoint(name: str, *, allow_pickle: bool = False) -> CheckpointSourc
     elif is_hub_id(name):
         folder = fetch.hub_folder(hub_model(name), name, allow_pickle=allow_pickle)
     elif "/" in name or name.startswith((".", "~")):
-        raise UserError(f"checkpoint folder {name!r} does not exist")
+        raise UserError(f"checkpoint folder {name!r} does not exist: check the path")
     else:
         raise unknown("checkpoint", name, checkpoint_names())
     return _source(name, folder, allow_pickle=allow_pickle)
@@ -145,7 +145,10 @@ def describe_source(
             vocabulary=vocabulary,
         )
     except KeyError as error:
-        raise UserError(f"checkpoint {name!r}: its config.json has no {error}") from error
+        raise UserError(
+            f"checkpoint {name!r}: its config.json has no {error}: use the config.json that belongs to "
+            "the model"
+        ) from error
 
 
 def local_folder(name: str) -> Path | None:
@@ -227,8 +230,8 @@ def check_length(source: CheckpointSource, length: int) -> None:
     """Raises UserError when the model has no positions for `length` tokens."""
     if length > source.max_length:
         raise UserError(
-            f"length {length} exceeds the positions of checkpoint {source.name!r} "
-            f"({source.max_length}): set length to {source.max_length} or less"
+            f"length {length} exceeds what checkpoint {source.name!r} can read at once "
+            f"({source.max_length} tokens): set length to {source.max_length} or less"
         )
 
 

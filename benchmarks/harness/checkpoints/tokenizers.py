@@ -51,7 +51,7 @@ def tokenizer_files(folder: Path) -> list[Path]:
                     refuse_other_files(file.read(200), f"tokenizer file {str(path)!r}")
             return paths
     raise UserError(
-        f"checkpoint folder {str(folder)!r} has no tokenizer: none of "
+        f"checkpoint folder {str(folder)!r} has no tokenizer: copy its files there, one of "
         + ", ".join("+".join(names) for names in FILE_SETS)
     )
 
@@ -164,7 +164,10 @@ def _word_piece(folder: Path, paths: list[Path], settings: Settings) -> Tokenize
         _override_normalizer(tokenizer, settings)
         return tokenizer
     if paths[0].name != "vocab.txt":
-        raise UserError(f"{str(paths[0])!r} is not a WordPiece vocabulary")
+        raise UserError(
+            f"{str(paths[0])!r} is not the vocabulary of a BERT or DistilBERT: add its vocab.txt or "
+            "tokenizer.json"
+        )
     unknown = _special(settings, "unk")
     tokenizer = Tokenizer(models.WordPiece.from_file(str(paths[0]), unk_token=unknown))
     if tokenizer.token_to_id(unknown) is None:

@@ -42,7 +42,10 @@ def weight_files(folder: Path, name: str) -> list[Path]:
         index = read_json(folder / INDEX, name)
         shards = index.get("weight_map") if isinstance(index, dict) else None
         if not isinstance(shards, dict) or not shards:
-            raise UserError(f"checkpoint {name!r}: {INDEX} has no weight_map")
+            raise UserError(
+                f"checkpoint {name!r}: {INDEX} is damaged (it has no weight_map): copy or download it "
+                "again"
+            )
         names = sorted({str(shard) for shard in shards.values()})
         files = [folder / Path(shard).name for shard in names]
         missing = [path.name for path in files if not path.is_file()]
@@ -80,7 +83,9 @@ def read_weights(files: Sequence[Path]) -> Weights:
 def _read_file(path: Path) -> Weights:
     try:
         if path.stat().st_size == 0:
-            raise UserError(f"weights file {str(path)!r} is damaged: it is empty")
+            raise UserError(
+                f"weights file {str(path)!r} is damaged: it is empty: copy or download it again"
+            )
         tensors = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(

@@ -3,7 +3,8 @@ that `--help` answers at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from argparse import SUPPRESS
+from collections.abc import Callable, Collection
 from typing import Any
 
 QUESTIONS = ("equivalence", "throughput", "memory", "batch_limit", "accuracy")
@@ -43,15 +44,15 @@ OPTIONS: list[tuple[str, Settings]] = [
         "--data",
         one(
             "SOURCE",
-            "where the texts come from: embedded (generated), hub, or dir:PATH, a folder of "
-            "parquet files with the hub's columns",
+            "where the texts come from: embedded (generated), hub (downloaded from the Hugging Face "
+            "hub), or dir:PATH, a folder of parquet files with the same columns",
         ),
     ),
     (
         "--checkpoint",
         one(
             "NAME",
-            "the model to fine-tune: a checkpoint of `ftbench list`, a folder, a hub id, or "
+            "the model to fine-tune: a checkpoint of `ftbench list`, a folder, a Hugging Face hub id, or "
             "random:ARCHITECTURE for random weights (speed and memory only)",
         ),
     ),
@@ -115,8 +116,8 @@ OPTIONS: list[tuple[str, Settings]] = [
     (
         "--compare-finders",
         switch(
-            "batch_limit only: also run accelerate's batch size finder and a doubling search on "
-            "the same work, for comparison"
+            "batch_limit only: also let accelerate's batch size finder and a search by doubling look for "
+            "the same limit, to compare their answers and times"
         ),
     ),
     (
@@ -134,8 +135,8 @@ OPTIONS: list[tuple[str, Settings]] = [
         "--dataset",
         one(
             "PATH",
-            "use your own task: a CSV, TSV, JSON, JSON Lines or parquet file (or .gz of it), a "
-            "folder with train and test parts, or a hub id; needs --text-column and --label-column",
+            "train on your own data: a CSV, TSV, JSON, JSON Lines or parquet file (or .gz of it), a "
+            "folder with train and test parts, or a Hugging Face hub id; needs --text-column and --label-column",
         ),
     ),
     (
@@ -154,7 +155,7 @@ PREDICT_OPTIONS: list[tuple[str, Settings]] = [
         "--checkpoint",
         one(
             "NAME",
-            "a checkpoint of `ftbench list`, a folder or a hub id; only its config.json is read "
+            "a checkpoint of `ftbench list`, a folder or a Hugging Face hub id; only its config.json is read "
             "(default: the profile's, or minilm)",
         ),
     ),
@@ -179,8 +180,8 @@ PREDICT_OPTIONS: list[tuple[str, Settings]] = [
     (
         "--budget",
         repeatable(
-            "predict the largest batch within this much memory, such as 6GiB, of a process on a "
-            "CPU, and with --gpu of a GPU too",
+            "predict the largest batch that a process on a CPU trains within this much memory, such as "
+            "6GiB; with --gpu also on a GPU",
             metavar="SIZE",
         ),
     ),
@@ -206,7 +207,11 @@ PREDICT_OPTIONS: list[tuple[str, Settings]] = [
 ]
 
 
-def add_options(add: Callable[..., Any]) -> None:
-    """Registers the shared options through `add`: argparse's or pytest's."""
+LIMIT_OPTIONS = ("--budget", "--gpu", "--phase", "--compare-finders")
+
+
+def add_options(add: Callable[..., Any], hidden: Collection[str] = ()) -> None:
+    """Registers the shared options through `add`: argparse's or pytest's. `hidden` are those that the
+    command rejects with a reason: its help does not show them."""
     for flag, settings in OPTIONS:
-        add(flag, **settings)
+        add(flag, **settings | ({"help": SUPPRESS} if flag in hidden else {}))

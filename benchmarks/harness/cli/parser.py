@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from benchmarks.harness.cli.options import PREDICT_OPTIONS, RESULTS, add_options
+from benchmarks.harness.cli.options import LIMIT_OPTIONS, PREDICT_OPTIONS, RESULTS, add_options
 from benchmarks.harness.errors import printable
 
 EXIT_CODES = """exit codes:
@@ -81,7 +81,7 @@ def _tune(add: AddParser) -> None:
         "Example: ftbench tune --backend hf_torch --task imdb --profile cpu --data dir:PATH",
     )
     _resume(parser, "tuning (its name, or 'last'): finished races are kept")
-    add_options(parser.add_argument)
+    add_options(parser.add_argument, hidden=("--question", *LIMIT_OPTIONS))
 
 
 def _limit(add: AddParser) -> None:
@@ -93,25 +93,26 @@ def _limit(add: AddParser) -> None:
         "of its own. Example: "
         "ftbench limit --backend hf_torch --task imdb --recipe length=256 --budget 6GiB",
     )
-    add_options(parser.add_argument)
+    add_options(parser.add_argument, hidden=("--question",))
 
 
 def _certify(add: AddParser) -> None:
     parser = add(
         "certify",
         help="prove that backends do the same work, or show where they differ",
-        description="Compares two traces step by step: two files, from any machine or environment, "
-        "or those that it records for a profile. Exit code 1 if the certificate does not hold.",
+        description="Compares short trainings of two backends (traces) step by step. With two trace "
+        "files, from any machine, nothing is run; without files, the traces of a profile are recorded "
+        "first. Exit code 1 if the certificate does not hold.",
     )
     parser.add_argument(
         "traces",
         nargs="*",
         metavar="TRACE",
-        help="two equivalence measurements (JSON files, their arrays next to them) to compare "
-        "without running anything; two in bf16, fp16 or tf32 also need the fp32 trace of one or of "
-        "both",
+        help="a recorded trace: the JSON file of an equivalence measurement, with its .npz file next "
+        "to it. Name two; if they are in bf16, fp16 or tf32, add the fp32 trace of one or both "
+        "backends",
     )
-    add_options(parser.add_argument)
+    add_options(parser.add_argument, hidden=("--question", *LIMIT_OPTIONS))
 
 
 def _predict(add: AddParser) -> None:

@@ -28,7 +28,10 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
         folder = resumed_folder(options)
     else:
         if len(options.backend) != 1 or (len(options.task) != 1 and not options.dataset):
-            raise UserError("ftbench tune needs one --backend and one --task (or --dataset)")
+            raise UserError(
+                "ftbench tune improves one recipe: name exactly one --backend and one --task (or "
+                "--dataset)"
+            )
         if options.question:
             raise UserError(
                 f"--question {options.question[0]}: `ftbench tune` chooses its questions itself: "

@@ -80,13 +80,13 @@ def _allowed(first: Traced, second: Traced, repeats: Sequence[Traced]) -> Amount
     precision = reduced(first, second)
     if precision and not repeats:
         raise UserError(
-            f"the traces are in {precision}, whose bounds come from a repeated run: "
-            "add the fp32 trace of one of the two backends"
+            f"the traces are in {precision}, whose bounds follow from an fp32 run: add the fp32 trace "
+            "of one of the two backends, or of both"
         )
     if repeats and not precision:
         raise UserError(
-            "a repeated run is used only with two traces in the same reduced precision: "
-            "give the two traces without it"
+            "an fp32 trace is added only to two traces in the same reduced precision (bf16, fp16 or "
+            "tf32): name two traces alone"
         )
     return (
         bounds.derived([_own(_repeated(first, second, repeat), repeat) for repeat in repeats])
@@ -105,8 +105,8 @@ def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
     side = next((t for t in (first, second) if t.side.backend == backend), None)
     if side is None:
         raise UserError(
-            f"the repeated run is of {backend}, the traces are of "
-            f"{first.side.backend} and {second.side.backend}: give a repeat of one of them"
+            f"the added fp32 trace is of {backend}, the two traces are of "
+            f"{first.side.backend} and {second.side.backend}: add the fp32 trace of one of these"
         )
     derived = derived_clipping(side, repeat)
     recipe = same_recipe({**side.recipe, "precision": "fp32"}, repeat.recipe, derived)
@@ -121,7 +121,10 @@ def _repeated(first: Traced, second: Traced, repeat: Traced) -> Traced:
     known = any(all(check.passed for check in start) for start in starts)
     if not recipe.passed or not known or side.task != repeat.task:
         why = describe(failed[0]) if failed else f"it is of {repeat.task}"
-        raise UserError(f"the repeated run of {backend} is not the same training in fp32: {why}")
+        raise UserError(
+            f"the added trace of {backend} is not the same training in fp32: {why}: record both with "
+            "the same profile and data"
+        )
     return side
 
 

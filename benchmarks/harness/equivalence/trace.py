@@ -95,7 +95,8 @@ def _read_measurement(path: Path) -> Measurement:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise UserError(
-            f"trace {path} was written by an incompatible version: {where}: {first['msg']}"
+            f"trace {path} was written by an incompatible version ({where}: {first['msg']}): record it "
+            "again"
         ) from None
 
 

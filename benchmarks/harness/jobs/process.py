@@ -133,7 +133,7 @@ class WorkerProcess:
                 self.kill()
                 raise WorkerEnded(
                     "failed",
-                    f"the worker has no {kind.__name__} to come: it sent {event.event!r}",
+                    f"the worker sent the event {event.event!r} instead of {kind.__name__}",
                     self.stderr_tail(),
                 )
 

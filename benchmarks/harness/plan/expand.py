@@ -115,8 +115,8 @@ def _check_jobs(choice: Choice, profile: Profile, jobs: Sequence[JobSpec]) -> No
     """Raises UserError for a plan without jobs, and for options that apply to none of them."""
     if not jobs:
         raise UserError(
-            f"nothing to do: profile {choice.profile!r} asks "
-            f"{', '.join(profile.questions)}, chosen was {', '.join(choice.questions)}"
+            f"--question {', '.join(choice.questions)}: profile {choice.profile!r} has no such jobs; it "
+            f"answers {', '.join(profile.questions)}: choose one of these"
         )
     if choice.batch_limit and all(spec.budget is None for spec in jobs):
         raise UserError(

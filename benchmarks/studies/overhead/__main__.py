@@ -88,7 +88,9 @@ def prepared(options: argparse.Namespace, folder: Path) -> tuple[RunFolder, list
     asked = parse_overrides(options.recipe)
     fixed = sorted(asked.keys() & FIXED.keys())
     if fixed:
-        raise UserError(f"--recipe {fixed[0]}: the scripts hold it at {FIXED[fixed[0]]!r}")
+        raise UserError(
+            f"--recipe {fixed[0]}: the scripts to compare with have {FIXED[fixed[0]]!r}: leave it out"
+        )
     choice = Choice(
         profile=options.profile,
         backends=options.backend or list(SCRIPTS),

@@ -264,5 +264,5 @@ def test_a_pickle_needs_permission(tmp_path):
 def test_a_length_beyond_the_models_is_reported():
     source = find_checkpoint("random:tiny-gpt2")
     check_length(source, 1024)
-    with refused("length 1025 exceeds the positions of checkpoint 'random:tiny-gpt2'"):
+    with refused("length 1025 exceeds what checkpoint 'random:tiny-gpt2' can read at once"):
         check_length(source, 1025)

@@ -235,10 +235,16 @@ def test_a_tokenizer_of_another_model_is_reported(tmp_path):
 @pytest.mark.parametrize(
     "files, message",
     [
-        ({}, "has no tokenizer: none of tokenizer.json, vocab.txt, vocab.json"),
+        (
+            {},
+            "has no tokenizer: copy its files there, one of tokenizer.json, vocab.txt, vocab.json",
+        ),
         ({"tokenizer.json": "{"}, "cannot read the tokenizer '.*tokenizer.json'"),
         ({"tokenizer.json": json.dumps({"model": 1})}, "cannot read the tokenizer"),
-        ({"vocab.json": "{}", "merges.txt": ""}, "vocab.json' is not a WordPiece vocabulary"),
+        (
+            {"vocab.json": "{}", "merges.txt": ""},
+            "vocab.json' is not the vocabulary of a BERT or DistilBERT",
+        ),
     ],
 )
 def test_a_tokenizer_that_is_none_is_reported(tmp_path, files, message):

@@ -88,18 +88,18 @@ def test_bounds_are_never_narrower_than_the_fixed_ones() -> None:
 @pytest.mark.parametrize(
     ("traces", "message"),
     [
-        ((("bf16", "hf_torch"), ("bf16", "hf_tf")), "whose bounds come from a repeated run: add"),
+        ((("bf16", "hf_torch"), ("bf16", "hf_tf")), "whose bounds follow from an fp32 run: add"),
         (
             (("fp32", "hf_torch"), ("fp32", "hf_tf"), ("fp32", "hf_tf")),
-            "give the two traces without it",
+            "name two traces alone",
         ),
         (
             (("bf16", "hf_torch"), ("fp32", "hf_tf"), ("fp32", "hf_tf")),
-            "give the two traces without it",
+            "name two traces alone",
         ),
         (
             (("bf16", "hf_torch"), ("bf16", "hf_tf"), ("fp32", "keras_rnn")),
-            "is of keras_rnn, the traces are of hf_torch and hf_tf",
+            "is of keras_rnn, the two traces are of hf_torch and hf_tf",
         ),
         (
             (("bf16", "hf_torch"), ("bf16", "hf_tf"), ("bf16", "hf_tf")),

@@ -96,7 +96,7 @@ def viewed(measurements: list[Measurement]) -> View:
     return View.of([Run("one", None, None, measurements, [])], {"hf_torch": "PyTorch"})
 
 
-def test_each_lever_is_held_against_the_plain_recipe_of_its_backend(
+def test_each_lever_is_compared_with_the_plain_recipe_of_its_backend(
     measurements: list[Measurement],
 ) -> None:
     torch = next(s for s in studies(viewed(measurements).entries) if s.backend == "hf_torch")
