@@ -221,8 +221,9 @@ def test_a_killed_search_is_resumed_from_its_probes(tmp_path: Path, profile: Pro
     assert len(sizes) == len(set(sizes))
 
 
-def test_the_pytest_way(tmp_path: Path, profile: Profile) -> None:
-    (backend, *_) = here("keras_rnn", "hf_torch")
+@pytest.mark.once
+def test_the_pytest_way(tmp_path: Path, logistic: str, profile: Profile) -> None:
+    backend = logistic
     process = start(
         "-m",
         "pytest",

@@ -191,28 +191,37 @@ def test_figures_published_under_other_conditions_do_not_count() -> None:
     assert "1 that were published under other conditions" in shown
 
 
-@pytest.mark.parametrize(
-    ("gpu", "precision", "batches"),
-    [
-        ("A100-80", "fp32", [(32, 8), (64, 8), (80, 8)]),
-        ("H100", "fp16", [(batch, 16) for batch in (24, 40, 48, 64, 104, 136)]),
-    ],
-)
+PEAKS = {
+    ("A100-80", "fp32"): [(32, 8), (64, 8), (80, 8)],
+    ("H100", "fp16"): [(batch, 16) for batch in (24, 40, 48, 64, 104, 136)],
+}
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[tuple[str, str], list[PredictionCase]]:
+    """The cases of published peaks of BERT, by GPU and precision; one process traces all steps."""
+    pytest.importorskip("torch")
+    rows = {
+        (row.gpu, row.precision): row
+        for row in reversed(published_memory())
+        if row.over_batch_size and (row.gpu, row.precision) in PEAKS
+    }
+    works = {place: workload_of_published(row) for place, row in rows.items()}
+    steps = prediction_cases.footprints(list(works.values()), pytest.fail)
+    return {
+        place: list(prediction_cases._published(row, works[place], steps[works[place]]))
+        for place, row in rows.items()
+    }
+
+
+@pytest.mark.parametrize("place", PEAKS, ids="-".join)
 def test_published_peaks_are_predicted_by_the_step_that_they_were_taken_with(
-    gpu: str, precision: str, batches: list[tuple[int, int]]
+    published: dict[tuple[str, str], list[PredictionCase]], place: tuple[str, str]
 ) -> None:
     """Of BERT, over the peak at the smallest batch. In fp16, the loss is all in the types of CUDA's
     autocast: with those of a CPU's the prediction was 7 % too high."""
-    pytest.importorskip("torch")
-    row = next(
-        row
-        for row in published_memory()
-        if row.over_batch_size and (row.gpu, row.precision) == (gpu, precision)
-    )
-    work = workload_of_published(row)
-    traced = prediction_cases.footprints([work], pytest.fail)
-    found = list(prediction_cases._published(row, work, traced[work]))
-    assert [(c.batch_size, c.over_batch_size) for c in found] == batches
+    found = published[place]
+    assert [(c.batch_size, c.over_batch_size) for c in found] == PEAKS[place]
     for c in found:
         segment = 20 * MIB  # of the allocator
         assert c.predicted == pytest.approx(c.measured, rel=0.005, abs=1.1 * segment), c.batch_size
