@@ -56,7 +56,7 @@ def unsupported(name: str, recipe: Recipe, start: Start) -> list[Unsupported]:
     return importlib.import_module(f"frameworks.{name}").unsupported(recipe, start, "cpu")
 
 
-def make_start(folder: Path, architecture: Architecture, labels: int = 3) -> Start:
+def make_start(folder: Path, architecture: Architecture, labels: int = 3, layers: int = 2) -> Start:
     """A random model of the architecture, made by transformers on PyTorch."""
     pytest.importorskip("torch")
     import torch
@@ -66,19 +66,19 @@ def make_start(folder: Path, architecture: Architecture, labels: int = 3) -> Sta
     shapes = {
         "bert": {
             "hidden_size": 16,
-            "num_hidden_layers": 2,
+            "num_hidden_layers": layers,
             "num_attention_heads": 2,
             "intermediate_size": 32,
             "max_position_embeddings": 32,
         },
         "distilbert": {
             "dim": 16,
-            "n_layers": 2,
+            "n_layers": layers,
             "n_heads": 2,
             "hidden_dim": 32,
             "max_position_embeddings": 32,
         },
-        "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32},
+        "gpt2": {"n_embd": 16, "n_layer": layers, "n_head": 2, "n_positions": 32},
     }
     config = AutoConfig.for_model(architecture, **common, **shapes[architecture])
     torch.manual_seed(0)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
 
 from frameworks.contract import (
+    Session,
     SessionSpec,
     Start,
     Unsupported,
@@ -15,12 +18,41 @@ from frameworks.contract import (
     learning_rate,
     unsupported_precision,
 )
-from tests.frameworks.conftest import Eyes, make_examples, make_spec, needed, new_session
+from tests.frameworks.conftest import (
+    Eyes,
+    make_examples,
+    make_spec,
+    make_start,
+    needed,
+    new_session,
+)
 
 
 @pytest.fixture(scope="module")
-def start(starts: dict[str, Start]) -> Start:
-    return starts["bert"]
+def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """One layer: a session of TensorFlow spends its time on the tracing of its graph."""
+    return make_start(tmp_path_factory.mktemp("start"), "bert", layers=1)
+
+
+# Two epochs that accumulate and clip.
+FULL = {
+    "epochs": 2,
+    "accumulation": 2,
+    "learning_rate": 1e-3,
+    "hash_batches": True,
+    "max_gradient_norm": 0.3,
+}
+
+
+@pytest.fixture(scope="module")
+def full(start: Start) -> Callable[[str], tuple[Session, Eyes]]:
+    """A backend's session that trained as FULL says, and what its watch saw. Tests only read it."""
+
+    def train(backend: str) -> tuple[Session, Eyes]:
+        eyes = Eyes()
+        return trained(backend, make_spec(start, **FULL), eyes), eyes
+
+    return cache(train)
 
 
 def trained(backend: str, spec: SessionSpec, eyes: Eyes | None = None):
@@ -29,10 +61,11 @@ def trained(backend: str, spec: SessionSpec, eyes: Eyes | None = None):
     return session
 
 
-def test_trains_to_the_end_and_keeps_what_was_asked(backend: str, start: Start) -> None:
-    spec = make_spec(start, epochs=2, accumulation=2, learning_rate=1e-3, hash_batches=True)
-    eyes = Eyes()
-    session = trained(backend, spec, eyes)
+def test_trains_to_the_end_and_keeps_what_was_asked(
+    backend: str, full: Callable[[str], tuple[Session, Eyes]]
+) -> None:
+    session, eyes = full(backend)
+    spec = session.spec
     feed, curve = spec.feed, session.curve()
     assert feed.total_steps == 6 and feed.total_batches == 12
     assert eyes.begun == 1 and eyes.steps == [1, 2, 3, 4, 5, 6]
@@ -89,11 +122,12 @@ def test_predicting_between_steps_changes_nothing(backend: str, start: Start) ->
     assert np.abs(seen[-1] - seen[1]).max() > 1e-4
 
 
-def test_accumulation_is_one_larger_batch(backend: str, start: Start) -> None:
+def test_accumulation_is_one_larger_batch(
+    backend: str, start: Start, full: Callable[[str], tuple[Session, Eyes]]
+) -> None:
     """Also at an epoch's end, where 22 examples leave the second batch of a step half full."""
-    fields = {"epochs": 2, "learning_rate": 1e-3}
-    halves = trained(backend, make_spec(start, batch_size=4, accumulation=2, **fields))
-    whole = trained(backend, make_spec(start, batch_size=8, **fields))
+    halves, _ = full(backend)
+    whole = trained(backend, make_spec(start, **FULL | {"batch_size": 8, "accumulation": 1}))
     assert halves.curve().loss == pytest.approx(whole.curve().loss, abs=2e-6)
     assert halves.curve().gradient_norm == pytest.approx(whole.curve().gradient_norm, rel=1e-4)
     twin = whole.weights()
@@ -165,20 +199,15 @@ def test_missing_weights_are_named(backend: str, start: Start, tmp_path) -> None
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_the_bare_loop_does_the_same_work(backend: str, start: Start, accumulation: int) -> None:
-    spec = make_spec(
-        start,
-        epochs=2,
-        accumulation=accumulation,
-        learning_rate=1e-3,
-        hash_batches=True,
-        max_gradient_norm=0.3,
-    )
-    full, eyes = trained(backend, spec), Eyes()
+def test_the_bare_loop_does_the_same_work(
+    backend: str, start: Start, full: Callable[[str], tuple[Session, Eyes]], accumulation: int
+) -> None:
+    spec, eyes = make_spec(start, **FULL | {"accumulation": accumulation}), Eyes()
+    session = full(backend)[0] if accumulation == 2 else trained(backend, spec)
     bare = new_session(backend, spec)
     bare.train_bare(eyes)
     assert eyes.begun == 1 and eyes.steps == list(range(1, spec.feed.total_steps + 1))
-    ours, theirs = bare.curve(), full.curve()
+    ours, theirs = bare.curve(), session.curve()
     assert ours.batch_digests == theirs.batch_digests
     assert ours.loss == pytest.approx(theirs.loss, abs=1e-6)
     assert ours.gradient_norm == pytest.approx(theirs.gradient_norm, rel=1e-5)

@@ -14,7 +14,8 @@ import numpy as np
 import safetensors.numpy
 
 from frameworks import contract
-from frameworks.contract import Examples, Session, Start
+from frameworks.contract import Examples, Precision, Session, SessionSpec, Start
+from tests.frameworks.conftest import make_spec
 
 # Two epochs of six steps, each with a last batch of 2 examples after one of 4; clipping is at
 # work in a part of the steps.
@@ -41,6 +42,11 @@ def curved(start: Start, folder: Path) -> Start:
             weights[name] = weights[name] * 6
     safetensors.numpy.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return dataclasses.replace(start, folder=folder)
+
+
+def faulty_spec(start: Start, precision: Precision) -> SessionSpec:
+    """The work that the faults are put into."""
+    return make_spec(start, EXAMPLES, hash_batches=True, precision=precision, **FIELDS)
 
 
 def epsilon_unscaled(session: Session) -> None:

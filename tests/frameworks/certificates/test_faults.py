@@ -18,30 +18,25 @@ from benchmarks.harness.equivalence.checks import describe
 from benchmarks.harness.equivalence.trace import Traced
 from frameworks.contract import Examples, Session, SessionSpec, Start
 from tests.frameworks.certificates.faults import (
-    EXAMPLES,
-    FIELDS,
     IN_MODULES,
     IN_SESSION,
-    curved,
+    faulty_spec,
     labels_moved,
     premise_only,
     types_not_given,
 )
 from tests.frameworks.certificates.tracing import clean_trace, evaluation, traced
-from tests.frameworks.conftest import make_spec, needed, new_session
+from tests.frameworks.conftest import new_session
 
 
 @pytest.fixture(scope="module")
-def spec(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) -> SessionSpec:
-    start = curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
-    return make_spec(start, EXAMPLES, hash_batches=True, **FIELDS)
+def spec(curved_start: Start) -> SessionSpec:
+    return faulty_spec(curved_start, "fp32")
 
 
 @pytest.fixture(scope="module")
-def reference(spec: SessionSpec) -> Traced:
-    needed("hf_torch")
-    needed("hf_tf")
-    return clean_trace("hf_tf", spec)
+def reference(exact: list[Traced]) -> Traced:
+    return exact[1]
 
 
 @pytest.mark.parametrize(
@@ -93,10 +88,9 @@ def test_a_fault_in_the_data_is_caught(
 
 
 def test_keras_own_epsilon_is_caught_in_tensorflow(
-    spec: SessionSpec, monkeypatch: pytest.MonkeyPatch
+    exact: list[Traced], spec: SessionSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the backend where the convention is another: epsilon as Keras's own Adam has it."""
-    needed("hf_tf")
     import tensorflow as tf
 
     from frameworks.hf_tf import optimizer
@@ -115,14 +109,12 @@ def test_keras_own_epsilon_is_caught_in_tensorflow(
             self.epsilon = given
 
     monkeypatch.setattr(optimizer.AdamW, "update_step", unscaled)
-    clean = clean_trace("hf_torch", spec)
-    caught(
-        "epsilon not scaled, in TensorFlow", clean, clean_trace("hf_tf", spec), "first update", 2
-    )
+    faulty = clean_trace("hf_tf", spec)
+    caught("epsilon not scaled, in TensorFlow", exact[0], faulty, "first update", 2)
 
 
-def test_without_a_fault_it_holds(reference: Traced, spec: SessionSpec) -> None:
-    certificate = certify(reference, clean_trace("hf_torch", spec))
+def test_without_a_fault_it_holds(exact: list[Traced]) -> None:
+    certificate = certify(exact[1], exact[0])
     assert certificate.holds, certificate.verdict
     assert 0 < certificate.clipped_steps < certificate.steps
     assert certificate.epochs == 2

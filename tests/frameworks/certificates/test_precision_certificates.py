@@ -14,40 +14,25 @@ import pytest
 from benchmarks.harness.equivalence.certificate import certify
 from benchmarks.harness.equivalence.checks import describe
 from benchmarks.harness.equivalence.trace import Traced
-from frameworks.contract import Session, SessionSpec, Start, unsupported_precision
+from frameworks.contract import Session, Start, unsupported_precision
 from results.schema import Certificate
 from tests.frameworks.certificates import faults
+from tests.frameworks.certificates.conftest import BACKENDS
 from tests.frameworks.certificates.tracing import clean_trace, traced
-from tests.frameworks.conftest import make_spec, needed, new_session
-
-BACKENDS = ("hf_torch", "hf_tf")
+from tests.frameworks.conftest import new_session
 
 
 @pytest.fixture(scope="module")
-def start(starts: dict[str, Start], tmp_path_factory: pytest.TempPathFactory) -> Start:
-    for backend in BACKENDS:
-        needed(backend)
+def start(curved_start: Start) -> Start:
     if why := unsupported_precision("cpu", "bf16"):
         pytest.skip(why)
-    return faults.curved(starts["bert"], tmp_path_factory.mktemp("start") / "bert")
-
-
-def spec_in(start: Start, precision: str) -> SessionSpec:
-    return make_spec(
-        start, faults.EXAMPLES, hash_batches=True, precision=precision, **faults.FIELDS
-    )
-
-
-@pytest.fixture(scope="module")
-def exact(start: Start) -> list[Traced]:
-    """Both backends in fp32."""
-    return [clean_trace(backend, spec_in(start, "fp32")) for backend in BACKENDS]
+    return curved_start
 
 
 @pytest.fixture(scope="module")
 def reduced(start: Start) -> list[Traced]:
     """Both backends in bf16."""
-    return [clean_trace(backend, spec_in(start, "bf16")) for backend in BACKENDS]
+    return [clean_trace(backend, faults.faulty_spec(start, "bf16")) for backend in BACKENDS]
 
 
 def test_without_a_fault_it_holds(exact: list[Traced], reduced: list[Traced]) -> None:
@@ -113,7 +98,7 @@ def test_a_fault_in_the_session_is_caught(
     check: str,
     step: int | None,
 ) -> None:
-    session = new_session("hf_torch", spec_in(start, "bf16"))
+    session = new_session("hf_torch", faults.faulty_spec(start, "bf16"))
     inject(session)
     caught(inject.__name__, certify(reduced[1], traced("hf_torch", session), exact), check, step)
 
@@ -131,7 +116,7 @@ def test_a_fault_in_the_backend_is_caught(
     step: int,
 ) -> None:
     inject(monkeypatch)
-    faulty = clean_trace("hf_torch", spec_in(start, "bf16"))
+    faulty = clean_trace("hf_torch", faults.faulty_spec(start, "bf16"))
     caught(inject.__name__, certify(reduced[1], faulty, exact), check, step)
 
 

@@ -1,5 +1,6 @@
 """PyTorch and TensorFlow do the same work: a clean certificate for every architecture.
-`test_faults.py` shows that one can fail."""
+`test_faults.py` shows that one can fail, and
+has a clean one of batches that are accumulated."""
 
 from __future__ import annotations
 
@@ -14,12 +15,8 @@ from tests.frameworks.conftest import needed
 LIMITS = {"bert": 0.5, "distilbert": 0.5, "gpt2": 1.5}
 
 
-@pytest.mark.parametrize(
-    ("architecture", "accumulation"), [("bert", 1), ("bert", 2), ("distilbert", 1), ("gpt2", 1)]
-)
-def test_the_certificate_holds(
-    starts: dict[str, Start], architecture: str, accumulation: int
-) -> None:
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "gpt2"])
+def test_the_certificate_holds(starts: dict[str, Start], architecture: str) -> None:
     """fp32, dropout off, warm-up and decay, clipping at work in a part of the steps, partial
     batches at every epoch's end."""
     for name in ("hf_torch", "hf_tf"):
@@ -27,7 +24,6 @@ def test_the_certificate_holds(
     spec = traced_spec(
         starts[architecture],
         steps=24,
-        accumulation=accumulation,
         max_gradient_norm=LIMITS[architecture],
     )
     found = certify(*(clean_trace(name, spec) for name in ("hf_torch", "hf_tf")))
