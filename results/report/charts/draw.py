@@ -7,6 +7,7 @@ import functools
 import json
 import re
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,8 @@ def library() -> str:
     import vl_convert
 
     version = vl_convert.get_vega_version()
-    kept = (
-        Path(platformdirs.user_cache_dir("ftbench")) / f"vega-{version}-{vl_convert.__version__}.js"
-    )
+    bundler = metadata.version("vl-convert-python")
+    kept = Path(platformdirs.user_cache_dir("ftbench")) / f"vega-{version}-{bundler}.js"
     if kept.is_file():
         return kept.read_text("utf-8")
     code: str = vl_convert.javascript_bundle(
