@@ -3,6 +3,7 @@ locales that cannot show a character."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import io
@@ -21,9 +22,7 @@ class _Tolerant(io.RawIOBase):
         try:
             return os.write(self._descriptor, view)
         except OSError as error:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self._descriptor)
-            os.close(null)
+            _discard(self._descriptor)
             quiet = self._said or error.errno in (errno.EPIPE, errno.EIO)
             self._said = True  # pytest may bring the descriptor back
             if self._descriptor == 1 and not quiet:
@@ -49,10 +48,33 @@ def protect_streams() -> None:
         except OSError:  # else the next file that is opened would become this stream
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+    atexit.unregister(_empty_streams)  # once, however often this is called
+    atexit.register(_empty_streams)
     if sys.stdout is sys.__stdout__:
         sys.stdout = _protected(1)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _protected(2)
+
+
+def _discard(descriptor: int) -> None:
+    """Whatever else is written to this descriptor is dropped."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _empty_streams() -> None:
+    """Text that a stream still holds and nobody can read any more is dropped: Python would flush it
+    at its end, and exit with 120 where that fails. pytest brings back the streams that it found."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            _discard(stream.fileno())
+            with contextlib.suppress(OSError):
+                stream.flush()
 
 
 def _protected(descriptor: int) -> io.TextIOWrapper:
