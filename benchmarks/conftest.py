@@ -18,7 +18,7 @@ import pytest
 from benchmarks.harness.cli.choices import plan_from_options
 from benchmarks.harness.cli.options import add_options
 from benchmarks.harness.cli.report import backend_titles, problems, render
-from benchmarks.harness.cli.streams import protect_streams
+from benchmarks.harness.cli.terminal.streams import protect_streams
 from benchmarks.harness.errors import UserError, check_decoded
 from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from results.analysis.evidence import compare
+from results.analysis.accuracy.evidence import compare
 from results.analysis.statistics import Interval
 
 EASINESS = 1.4  # mean over examples, in standard deviations: accuracies of about 90 %

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.analysis.accuracy import ScoreRow, score_rows
+from results.analysis.accuracy.scores import ScoreRow, score_rows
 from results.analysis.groups import Comparison, Entry, Group, groups
 from results.analysis.memory import MemoryRow, memory_rows
 from results.analysis.speed import SpeedRow, speed_rows

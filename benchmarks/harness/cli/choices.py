@@ -44,6 +44,27 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
     for question in get("question"):
         if question not in QUESTIONS:
             raise unknown("question", question, QUESTIONS)
+    custom = _own_task(get)
+    return Choice(
+        profile=get("profile"),
+        backends=get("backend"),
+        tasks=get("task"),
+        questions=get("question"),
+        data=get("data"),
+        checkpoint=get("checkpoint"),
+        device=get("device"),
+        threads=_threads(get("threads")),
+        recipe=parse_overrides(get("recipe")),
+        allow_pickle=get("allow_pickle"),
+        custom_task=custom,
+        batch_limit=_limit_choice(get),
+        throughput=_speed_choice(get),
+        accuracy={"keep_models": True} if get("keep_models") else {},
+    )
+
+
+def _own_task(get: Callable[[str], Any]) -> dict[str, Any] | None:
+    """The arguments of `tasks.custom_task`. Errors: UserError for options that do not fit together."""
     columns = {name: get(f"{name}_column") for name in ("text", "second", "label")}
     custom = None
     if get("dataset"):
@@ -68,22 +89,7 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
         raise UserError(
             f"--task {get('task')[0]}: --dataset is a task of its own: leave out one of the two"
         )
-    return Choice(
-        profile=get("profile"),
-        backends=get("backend"),
-        tasks=get("task"),
-        questions=get("question"),
-        data=get("data"),
-        checkpoint=get("checkpoint"),
-        device=get("device"),
-        threads=_threads(get("threads")),
-        recipe=parse_overrides(get("recipe")),
-        allow_pickle=get("allow_pickle"),
-        custom_task=custom,
-        batch_limit=_limit_choice(get),
-        throughput=_speed_choice(get),
-        accuracy={"keep_models": True} if get("keep_models") else {},
-    )
+    return custom
 
 
 def _speed_choice(get: Callable[[str], Any]) -> Fields:

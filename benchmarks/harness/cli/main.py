@@ -23,7 +23,7 @@ from benchmarks.harness.cli.options import RESULTS
 from benchmarks.harness.cli.parser import make_parser
 from benchmarks.harness.cli.report import render, report
 from benchmarks.harness.cli.run import Crashed, Stopped, run
-from benchmarks.harness.cli.streams import protect_streams
+from benchmarks.harness.cli.terminal.streams import protect_streams
 from benchmarks.harness.cli.tune import tune
 from benchmarks.harness.errors import UserError, check_decoded, printable
 from benchmarks.harness.machine.paths import output_folder, user_path

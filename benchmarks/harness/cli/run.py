@@ -77,7 +77,7 @@ def planned(
 
 def execute(folder: RunFolder) -> None:
     """Runs all pending jobs of a run, with a progress display."""
-    from benchmarks.harness.cli.progress import Display
+    from benchmarks.harness.cli.terminal.progress import Display
     from benchmarks.harness.run.run import Run
     from results.analysis.decision import race_is_decided
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from results.analysis.evidence import crossed_mean
+from results.analysis.accuracy.evidence import crossed_mean
 from results.analysis.speed import Ratio, rate, speed_ratio
 from results.analysis.statistics import Interval
 from results.schema import Measurement, Throughput, TuningAccuracy, Verdict

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import exp, hypot, log
 from typing import Any, Literal
 
-from results.analysis.accuracy import ScoreRow, paired
+from results.analysis.accuracy.pairs import paired
+from results.analysis.accuracy.scores import ScoreRow
 from results.analysis.compare import Row
 from results.analysis.memory import headline_memory
 from results.analysis.speed import Sample

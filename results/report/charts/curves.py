@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.curves import Curve
+from results.analysis.accuracy.curves import Curve
 from results.report.charts.chart import (
     Chart,
     Spec,

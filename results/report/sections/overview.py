@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from results.analysis.accuracy import ScoreRow
+from results.analysis.accuracy.scores import ScoreRow
 from results.analysis.compare import Row, peers
 from results.analysis.memory import MEMORY_FIGURES, headline_memory
 from results.analysis.speed import Rate

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.accuracy import ScoreRow
+from results.analysis.accuracy.scores import ScoreRow
 from results.analysis.compare import Row
 from results.analysis.reference import PublishedScores, published_scores
 from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table

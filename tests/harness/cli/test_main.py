@@ -195,9 +195,7 @@ def test_output_that_goes_away_is_no_error(shell: str) -> None:
 
 @pytest.mark.once
 def test_a_locale_without_the_characters_shows_escapes() -> None:
-    code = (
-        "from benchmarks.harness.cli.streams import protect_streams; protect_streams(); print('é')"
-    )
+    code = "from benchmarks.harness.cli.terminal.streams import protect_streams; protect_streams(); print('é')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

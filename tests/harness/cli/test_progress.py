@@ -7,7 +7,7 @@ import time
 
 from rich.console import Console
 
-from benchmarks.harness.cli.progress import Display, duration
+from benchmarks.harness.cli.terminal.progress import Display, duration
 from benchmarks.harness.jobs.events import (
     Building,
     LaunchesDone,

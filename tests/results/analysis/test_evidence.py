@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.studies.accuracy_verdicts import Case, rates
 from results import scores
-from results.analysis import evidence
+from results.analysis.accuracy import evidence
 from results.schema import FEWEST_SEEDS
 
 # Darwin's maize, crossed minus self-fertilised, in eighths of an inch, by which Fisher (The Design of

@@ -7,13 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.analysis.accuracy import (
-    pair_rows,
-    predictions,
-    score_rows,
-    target_rows,
-    verdict_rows,
-)
+from results.analysis.accuracy.pairs import pair_rows, verdict_rows
+from results.analysis.accuracy.scores import predictions, score_rows, target_rows
 from results.analysis.groups import Entry, groups
 from results.schema import Accuracy
 from tests.results.analysis.test_compare import accuracy_group, kept

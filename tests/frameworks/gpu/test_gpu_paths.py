@@ -15,7 +15,7 @@ from frameworks import contract
 from frameworks.contract import Start
 from tests.frameworks.conftest import make_spec, needed, new_session
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_tensorflow_gets_its_memory_limit_before_its_first_variable(
@@ -24,7 +24,7 @@ def test_tensorflow_gets_its_memory_limit_before_its_first_variable(
     needed("hf_tf")
     needed("keras_rnn")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.frameworks.made_up_gpu", str(starts["bert"].folder)],
+        [sys.executable, "-m", "tests.frameworks.gpu.made_up_gpu", str(starts["bert"].folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from results.analysis.accuracy.curves import Curve, evaluation_curve, training_curve, with_means
 from results.analysis.compare import Row
-from results.analysis.curves import Curve, evaluation_curve, training_curve, with_means
 from results.report.charts import curves
 from results.report.document import Figure, Legend
 from results.report.format import number

@@ -1,6 +1,6 @@
 """A script for a process of its own: TensorFlow is shown a GPU that is not there.
 
-python -m tests.frameworks.made_up_gpu START_FOLDER
+python -m tests.frameworks.gpu.made_up_gpu START_FOLDER
 
 The device stands among the physical devices, so whoever asks for GPUs finds it, and it is not
 visible to the runtime, so everything is computed on the processor.

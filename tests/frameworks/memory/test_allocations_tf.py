@@ -143,7 +143,7 @@ def test_the_baseline_never_meets_another_keras_backend() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         text=True,
         env={**os.environ, "KERAS_BACKEND": "torch"},
         capture_output=True,

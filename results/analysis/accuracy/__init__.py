@@ -1,0 +1,1 @@
+"""How accurate the backends are, and whether they differ: scores, pairs and their evidence."""

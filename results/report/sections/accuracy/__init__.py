@@ -1,0 +1,83 @@
+"""How accurate? Scores with intervals, paired tests, and learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.analysis.accuracy.scores import ScoreRow
+from results.analysis.compare import Row
+from results.report.charts import Bar, bars
+from results.report.document import (
+    Block,
+    Figure,
+    Figures,
+    Listing,
+    Paragraph,
+    Section,
+)
+from results.report.format import percent
+from results.report.proofs import proof_of_rows
+from results.report.provenance import labels, recipe_notes
+from results.report.sections.accuracy.curves import curve_figures
+from results.report.sections.accuracy.pairs import pair_blocks
+from results.report.sections.accuracy.tables import (
+    confusion_tables,
+    interval_text,
+    score_table,
+    target_blocks,
+)
+from results.report.sections.overview import accuracy_places
+from results.report.view import View
+
+
+def section(view: View) -> Section | None:
+    scored = [rows for rows in view.comparisons if any(r.scores for r in rows)]
+    if not scored:
+        return None
+    notes = [note for rows in scored for note in recipe_notes(view, rows, "accuracy")]
+    blocks: list[Block] = [
+        Figures([f for rows in scored for f in score_figures(view, rows)]),
+        score_table(view, scored),
+        Paragraph(
+            "The interval of an accuracy is Wilson's 95 % interval for the evaluation set; that of macro "
+            "F1 is a bootstrap from the recorded predictions, which also give weighted F1 and the expected "
+            "calibration error (15 bins). 'Over seeds' is Student's t interval of "
+            "the mean. Training time includes the first step and excludes evaluation.",
+            "small",
+        ),
+    ]
+    blocks += [Listing(notes)] if notes else []
+    blocks += pair_blocks(view, scored)
+    blocks += target_blocks(view, scored)
+    curves = [f for rows in scored for f in curve_figures(view, rows)]
+    blocks += [Figures(curves)] if curves else []
+    blocks += confusion_tables(view, scored)
+    return Section("How accurate?", "accuracy", [*blocks, *labels(view, "accuracy")])
+
+
+def score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
+    figures = []
+    for name in sorted({s.evaluation_set for r in rows for s in r.scores}):
+        items = [_score_bar(view, r, s) for r in rows for s in r.scores if s.evaluation_set == name]
+        summary = "; ".join(f"{item.label} {item.text}" for item in items)
+        figures.append(
+            Figure(
+                f"Accuracy on {name}: {view.head(rows[0].comparison)}",
+                bars(items, "accuracy, %; the axis does not begin at 0", from_zero=False),
+                f"{summary} ({proof_of_rows(view, rows)})",
+            )
+        )
+    return figures
+
+
+def _score_bar(view: View, row: Row, score: ScoreRow) -> Bar:
+    interval = score.accuracy_interval
+    text = f"{percent(score.accuracy, accuracy_places(score))} % ({interval_text(interval)})"
+    return Bar(
+        view.title(row.backend),
+        100 * score.accuracy,
+        text,
+        view.colour(row.backend),
+        100 * interval.low,
+        100 * interval.high,
+    )
