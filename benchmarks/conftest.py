@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-import psutil
 import pytest
 
 from benchmarks.harness.cli.choices import plan_from_options
@@ -24,7 +23,7 @@ from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measuremen
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.machine.paths import output_folder
 from benchmarks.harness.plan.plan import JobSpec, work_of
-from benchmarks.harness.run.environments import later_environments
+from benchmarks.harness.run.environments import environments_to_come
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.participant import Participant, TrainingIsOver
 from benchmarks.harness.run.race import Race
@@ -106,22 +105,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item for item in items if job_of(item) or "job" not in getattr(item, "fixturenames", ())
     ]
     races = [item for item in items if (job := job_of(item)) and job.key.question == "throughput"]
-    later = environments_to_come()
+    later = environments_to_come(os.environ.get(JOIN, ""))
     if later and 0 < len(races) < len(items):
         # They race all backends, this environment's too, so a race here would only be replaced.
         items[:] = [item for item in items if item not in races]
         config.hook.pytest_deselected(items=races)
         print(f"ftbench: speed is measured in the environment {later[-1]}, for all backends")
-
-
-def environments_to_come() -> list[str]:
-    """The environments that share this run and come after this one, as far as tox's call says."""
-    sharing = os.environ.get(JOIN, "").replace(",", " ").split()
-    try:
-        command = psutil.Process(os.getppid()).cmdline() if sharing else []
-    except psutil.Error:
-        return []
-    return later_environments(command, os.environ.get("TOX_ENV_NAME", ""), sharing)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -54,7 +54,7 @@ def problems(folder: Path, *, named: Sequence[str] = ()) -> list[str]:
 
 
 def private_names() -> list[str]:
-    """The host's and the user's name, where they are long enough to be told from other words."""
+    """The host's and the user's name, where they are too long to be an ordinary word."""
     names = [socket.gethostname().split(".")[0]]
     with contextlib.suppress(KeyError, OSError):  # a container's user may have no name
         names.append(getpass.getuser())

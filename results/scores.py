@@ -18,20 +18,24 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, label_count: int) -> np
 def macro_f1(counts: np.ndarray) -> np.ndarray:
     """Unweighted mean of every label's F1, float (...), from confusion counts
     (..., labels, labels). A label that neither occurs nor is predicted counts as 0."""
-    right = np.diagonal(counts, axis1=-2, axis2=-1)
-    either = counts.sum(axis=-1) + counts.sum(axis=-2)
-    scores: np.ndarray = np.mean(2 * right / np.maximum(either, 1), axis=-1)
+    scores: np.ndarray = np.mean(_f1_by_label(counts), axis=-1)
     return scores
 
 
 def weighted_f1(counts: np.ndarray) -> np.ndarray:
     """Mean of every label's F1 weighted by how often the label occurs, float (...), from confusion
     counts (..., labels, labels)."""
-    right = np.diagonal(counts, axis1=-2, axis2=-1)
     occurs = counts.sum(axis=-1)
-    either = occurs + counts.sum(axis=-2)
-    by_label = 2 * right / np.maximum(either, 1)
-    scores: np.ndarray = (by_label * occurs).sum(axis=-1) / np.maximum(occurs.sum(axis=-1), 1)
+    weighted = (_f1_by_label(counts) * occurs).sum(axis=-1)
+    scores: np.ndarray = weighted / np.maximum(occurs.sum(axis=-1), 1)
+    return scores
+
+
+def _f1_by_label(counts: np.ndarray) -> np.ndarray:
+    """F1 of every label, float (..., labels); 0 for one that neither occurs nor is predicted."""
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    either = counts.sum(axis=-1) + counts.sum(axis=-2)
+    scores: np.ndarray = 2 * right / np.maximum(either, 1)
     return scores
 
 

@@ -103,7 +103,7 @@ class Recording:
         digests = self.digests[:done]  # the pipeline runs ahead of the model
         if not self.spec.record or not done:
             return Curve(batch_digests=digests)
-        # Extended, not made anew: progress is asked for every second, also in a long training.
+        # Extended, not built again: progress is asked for every second, also in a long training.
         for batch in range(len(self._steps), done):
             self._steps.append(self.feed.step_of(batch))
             self._counts.append(self.feed.examples_in(batch))

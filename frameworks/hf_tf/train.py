@@ -23,7 +23,6 @@ from frameworks.contract import (
     Watch,
     is_embedding,
 )
-from frameworks.contract.product import Product
 from frameworks.hf_tf import (
     bare,
     data,
@@ -85,10 +84,6 @@ class Session(contract.Session):
     def curve(self) -> Curve:
         return self.recording.curve()
 
-    def product(self) -> Product:
-        """The bits that matrix products keep in the loop that trained."""
-        return precision.product(self.model, self.compiled())
-
     def compiled(self) -> bool:
         """Whether XLA compiles the loop that trained."""
         if self.bare:
@@ -97,12 +92,13 @@ class Session(contract.Session):
 
     def effective(self) -> Effective:
         sizes = model.sizes(self.model)
-        product = self.product()
+        compiled = self.compiled()
+        product = precision.product(self.model, compiled)
         return Effective(
             precision=product.word,
             attention="eager",  # the only one that these models have
             optimizer=optimizer.description(self.running_optimizer()),
-            compiled=self.compiled(),
+            compiled=compiled,
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
             device=f"{model.device()}: {self.model.trainable_weights[0].device}",

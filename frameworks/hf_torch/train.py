@@ -32,7 +32,6 @@ from frameworks.contract import (
     Watch,
     is_embedding,
 )
-from frameworks.contract.product import Product
 from frameworks.hf_torch import (
     bare,
     data,
@@ -109,12 +108,6 @@ class Session(contract.Session):
     def curve(self) -> Curve:
         return self.recording.curve()
 
-    def product(self) -> Product:
-        """The bits that matrix products keep in the loop that trained."""
-        if self.bare is not None:
-            return precision.product(precision.bare_context(self.spec.recipe))
-        return precision.product(self.trainer.accelerator.autocast())
-
     def compiled(self) -> bool:
         """Whether torch.compile compiled the model that trained, in its first forward pass: optimizers
         may compile graphs of their own."""
@@ -124,7 +117,12 @@ class Session(contract.Session):
 
     def effective(self) -> Effective:
         sizes = {name: p.numel() for name, p in self.model.named_parameters()}
-        product = self.product()
+        context = (
+            self.trainer.accelerator.autocast()
+            if self.bare is None
+            else precision.bare_context(self.spec.recipe)
+        )
+        product = precision.product(context)
         scaler = self.trainer.accelerator.scaler if self.bare is None else self.bare_scaler
         return Effective(
             precision=product.word,

@@ -22,7 +22,6 @@ from frameworks.contract import (
     StepPhase,
     Watch,
 )
-from frameworks.contract.product import Product
 from frameworks.keras_rnn import (
     bare,
     data,
@@ -84,10 +83,6 @@ class Session(contract.Session):
     def curve(self) -> Curve:
         return self.recording.curve()
 
-    def product(self) -> Product:
-        """The bits that matrix products keep in the loop that trained."""
-        return precision.product(self.model, self.compiled())
-
     def compiled(self) -> bool:
         """Whether XLA compiles the loop that trained."""
         if self.bare:
@@ -96,12 +91,13 @@ class Session(contract.Session):
 
     def effective(self) -> Effective:
         sizes = model.sizes(self.model)
-        product = self.product()
+        compiled = self.compiled()
+        product = precision.product(self.model, compiled)
         return Effective(
             precision=product.word,
             attention="none",
             optimizer=optimizer.description(self.running_optimizer()),
-            compiled=self.compiled(),
+            compiled=compiled,
             parameters=sum(sizes.values()),
             embedding_parameters=sum(n for name, n in sizes.items() if "embeddings" in name),
             device=f"{model.device()}: {self.model.trainable_weights[0].value.device}",

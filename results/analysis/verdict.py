@@ -19,7 +19,6 @@ import numpy as np
 from results.analysis.conditions import unequal_text
 from results.analysis.speed import FEWEST_LAUNCHES, Rate, Ratio, SpeedRow, speed_ratio
 from results.analysis.statistics import Interval, holm, student_t
-from results.schema import LOOKS
 
 FEWEST_ROUNDS = 9  # of a single launch, before a winner is named
 ONE_LAUNCH_LEAD = 1.05  # which the whole interval of a single launch must exceed
@@ -131,11 +130,6 @@ def rival(name: str, ratio: Ratio, count: int = 1, margin: float = 0.05) -> Riva
 def is_faster(ratio: Ratio | None, tried: int = 1) -> bool:
     """Whether one recipe is faster than another, where so many were `tried`."""
     return ratio is not None and rival("", ratio, tried).slower
-
-
-def may_be_decided(launches: int) -> bool:
-    """Whether a race that adds launches until it is decided may look at its figures now."""
-    return launches in LOOKS
 
 
 def surviving(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -45,7 +45,7 @@ def _row(change: Change, titles: Mapping[str, str]) -> list[Cell]:
         f"{_amount(change, interval.low)} to {_amount(change, interval.high)}" if interval else ""
     )
     reason = "one measurement each" if change.figure == "memory" else "too few launches or rounds"
-    verdict = change.told or f"no interval: {reason}"
+    verdict = change.verdict or f"no interval: {reason}"
     return [
         Cell(change.subject),
         Cell(titles.get(change.backend, change.backend)),

@@ -6,9 +6,11 @@ so that backends whose libraries exclude each other are timed in one interleaved
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import psutil
 from pydantic import ValidationError
 
 from benchmarks.harness.jobs.attempt import Environment, here
@@ -26,6 +28,17 @@ def share_environment(run: Path, backends: Iterable[str]) -> None:
     for backend in backends:
         if packages.missing_packages(backend) is None:
             store.write_record(run / FOLDER / f"{backend}.json", here())
+
+
+def environments_to_come(join: str) -> list[str]:
+    """Of the environments that share this run, 'torch, tf', those that come after this one, as far as
+    tox's call says."""
+    sharing = join.replace(",", " ").split()
+    try:
+        command = psutil.Process(os.getppid()).cmdline() if sharing else []
+    except psutil.Error:
+        return []
+    return later_environments(command, os.environ.get("TOX_ENV_NAME", ""), sharing)
 
 
 def later_environments(command: Sequence[str], current: str, sharing: Sequence[str]) -> list[str]:

@@ -194,7 +194,7 @@ def collapsed(predicted: np.ndarray) -> bool:
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Share of the same predicted label, seed by seed: int (seeds, examples) of two backends."""
+    """Share of the same predicted label of two backends, int (examples,) or (seeds, examples)."""
     return float(np.mean(first == second))
 
 

@@ -135,11 +135,9 @@ def _verdict_row(
     theirs: Mapping[int, Entry],
     margin: float,
 ) -> VerdictRow | None:
-    pairs = {}
-    for seed in sorted(ours.keys() & theirs.keys()):
-        a, b = predictions(ours[seed], name), predictions(theirs[seed], name)
-        if a is not None and b is not None and np.array_equal(a[1], b[1]):
-            pairs[seed] = (a[0].argmax(axis=1), b[0].argmax(axis=1), a[1])
+    seeds = sorted(ours.keys() & theirs.keys())
+    found = {seed: _predicted(ours[seed], theirs[seed], name) for seed in seeds}
+    pairs = {seed: both for seed, both in found.items() if both is not None}
     if not pairs or len({len(labels) for _, _, labels in pairs.values()}) > 1:
         return None
     first, second, labels = (np.stack(column) for column in zip(*pairs.values(), strict=True))
@@ -157,13 +155,12 @@ def _verdict_row(
 def paired(ours: Entry, theirs: Entry, sets: Sequence[str]) -> list[PairRow]:
     rows = []
     for name in sets:
-        first, second = predictions(ours, name), predictions(theirs, name)
-        if first is None or second is None or not np.array_equal(first[1], second[1]):
+        both = _predicted(ours, theirs, name)
+        if both is None:
             continue
-        labels = first[1]
-        ours_says, theirs_says = first[0].argmax(axis=1), second[0].argmax(axis=1)
-        only_first = int(np.sum((ours_says == labels) & (theirs_says != labels)))
-        only_second = int(np.sum((ours_says != labels) & (theirs_says == labels)))
+        first, second, labels = both
+        only_first = int(np.sum((first == labels) & (second != labels)))
+        only_second = int(np.sum((first != labels) & (second == labels)))
         rows.append(
             PairRow(
                 ours.measurement.job.backend,
@@ -172,7 +169,18 @@ def paired(ours: Entry, theirs: Entry, sets: Sequence[str]) -> list[PairRow]:
                 ours.measurement.require(Accuracy).seed,
                 paired_difference(only_first, only_second, len(labels)),
                 mcnemar(only_first, only_second),
-                float(np.mean(ours_says == theirs_says)),
+                evidence.agreement(first, second),
             )
         )
     return rows
+
+
+def _predicted(
+    ours: Entry, theirs: Entry, evaluation_set: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The labels that both predict and the true ones, int (examples,) each; None unless both were
+    evaluated on the same examples and their predictions can be read."""
+    first, second = predictions(ours, evaluation_set), predictions(theirs, evaluation_set)
+    if first is None or second is None or not np.array_equal(first[1], second[1]):
+        return None
+    return first[0].argmax(axis=1), second[0].argmax(axis=1), first[1]

@@ -27,6 +27,8 @@ from results.analysis.statistics import (
 )
 from results.schema import Accuracy
 
+Predictions = tuple[np.ndarray, np.ndarray]  # logits (examples, labels), labels (examples,)
+
 
 @dataclass(frozen=True)
 class ScoreRow:
@@ -74,6 +76,7 @@ def _score_row(group: Group, name: str, trained: Sequence[tuple[Entry, Accuracy]
     f1 = mean_estimate([s.macro_f1 for s in found])
     examples = found[0].examples
     runs = [a for _, a in trained]
+    kept = [predictions(entry, name) for entry, _ in trained]
     return ScoreRow(
         group,
         name,
@@ -83,9 +86,9 @@ def _score_row(group: Group, name: str, trained: Sequence[tuple[Entry, Accuracy]
         wilson(min(accuracy.value * examples, examples), examples),
         accuracy.interval,
         f1.value,
-        _f1_interval(trained[0][0], name) if len(trained) == 1 else None,
+        _f1_interval(kept[0]) if len(kept) == 1 else None,
         f1.interval,
-        *_from_predictions([e for e, _ in trained], name),
+        *_from_predictions(kept),
         loss=float(np.mean([s.loss for s in found])),
         steps=runs[0].steps,
         training_examples=runs[0].examples,
@@ -96,10 +99,9 @@ def _score_row(group: Group, name: str, trained: Sequence[tuple[Entry, Accuracy]
 
 
 def _from_predictions(
-    entries: Sequence[Entry], name: str
+    kept: Sequence[Predictions | None],
 ) -> tuple[float | None, float | None, np.ndarray | None]:
     """Weighted F1, expected calibration error and confusion counts, means over seeds."""
-    kept = [predictions(entry, name) for entry in entries]
     found = [both for both in kept if both is not None]
     if len(found) < len(kept) or len({logits.shape for logits, _ in found}) > 1:
         return None, None, None
@@ -111,15 +113,14 @@ def _from_predictions(
     )
 
 
-def _f1_interval(entry: Entry, evaluation_set: str) -> Interval | None:
-    kept = predictions(entry, evaluation_set)
+def _f1_interval(kept: Predictions | None) -> Interval | None:
     if kept is None:
         return None
     logits, labels = kept
     return macro_f1_interval(labels, logits.argmax(axis=1), logits.shape[1])
 
 
-def predictions(entry: Entry, evaluation_set: str) -> tuple[np.ndarray, np.ndarray] | None:
+def predictions(entry: Entry, evaluation_set: str) -> Predictions | None:
     """Logits (examples, labels) and labels (examples,); None where they were not kept or cannot be
     read any more: then only the figures computed from them are absent."""
     accuracy = entry.measurement.accuracy

@@ -20,7 +20,7 @@ from results.analysis.statistics import Interval
 
 Figure = Literal["speed", "memory", "accuracy"]
 # Beyond the noise: the interval excludes 'no change'. None: there is no interval, so nobody can tell.
-Told = Literal["better", "worse", "within the noise"]
+Verdict = Literal["better", "worse", "within the noise"]
 # The word of a limit (`slower:5%`) and the figure that it bounds.
 LIMITS: dict[str, Figure] = {"slower": "speed", "memory": "memory", "accuracy": "accuracy"}
 
@@ -39,7 +39,7 @@ class Change:
     paired: bool = False  # on the same examples
 
     @property
-    def told(self) -> Told | None:
+    def verdict(self) -> Verdict | None:
         if self.interval is None:
             return None
         if self.interval.low <= 0 <= self.interval.high:
@@ -54,7 +54,7 @@ class Change:
     def breaks(self, bounds: Mapping[Figure, float]) -> bool:
         """Whether it is worse by more than the bound, and not within the noise."""
         bound = bounds.get(self.figure)
-        return bound is not None and self.loss > bound and self.told != "within the noise"
+        return bound is not None and self.loss > bound and self.verdict != "within the noise"
 
 
 def changes(before: Sequence[Sequence[Row]], after: Sequence[Sequence[Row]]) -> list[Change]:

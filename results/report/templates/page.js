@@ -1,4 +1,4 @@
-// Draws every chart anew, to the width of its place, when it comes into view. Without this script the
+// Draws every chart again, to the width of its place, when it comes into view. Without this script the
 // page shows the same charts as pictures.
 (() => {
   "use strict";

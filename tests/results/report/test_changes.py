@@ -52,7 +52,7 @@ def found(make_run: MakeRun, speed: float, peak: int = 1000) -> dict[str, Change
 
 def test_a_slower_run_is_worse_beyond_the_noise(make_run: MakeRun) -> None:
     speed = found(make_run, 0.8)["speed"]
-    assert speed.change == pytest.approx(-0.2, abs=0.01) and speed.told == "worse"
+    assert speed.change == pytest.approx(-0.2, abs=0.01) and speed.verdict == "worse"
     assert speed.interval and speed.interval.low < -0.2 < speed.interval.high
     assert speed.breaks({"speed": 0.05}) and not speed.breaks({"speed": 0.3})
     assert not speed.breaks({"memory": 0.0})
@@ -60,13 +60,13 @@ def test_a_slower_run_is_worse_beyond_the_noise(make_run: MakeRun) -> None:
 
 def test_the_same_run_is_within_the_noise_and_breaks_nothing(make_run: MakeRun) -> None:
     changes = found(make_run, 1.0)
-    assert changes["speed"].told == changes["accuracy"].told == "within the noise"
+    assert changes["speed"].verdict == changes["accuracy"].verdict == "within the noise"
     assert not any(c.breaks({"speed": 0, "memory": 0, "accuracy": 0}) for c in changes.values())
 
 
 def test_more_memory_is_a_loss_without_an_interval(make_run: MakeRun) -> None:
     memory = found(make_run, 1.0, peak=1100)["memory"]
-    assert memory.told is None and memory.loss == pytest.approx(0.1)
+    assert memory.verdict is None and memory.loss == pytest.approx(0.1)
     assert memory.breaks({"memory": 0.03})
     text = changes_text([memory], TITLES)
     assert "+10.0 %" in text and "one measurement each" in text
@@ -91,7 +91,7 @@ def test_accuracy_is_paired_where_predictions_were_kept(make_run: MakeRun) -> No
         store.write_measurement(folder, m)
         folders.append(folder)
     change = next(c for c in changes_of(folders[:1], folders[1:]) if c.figure == "accuracy")
-    assert change.paired and change.told == "worse" and change.change == pytest.approx(-0.012)
+    assert change.paired and change.verdict == "worse" and change.change == pytest.approx(-0.012)
 
 
 def test_other_work_is_not_compared(make_run: MakeRun) -> None:
@@ -107,7 +107,7 @@ def test_files_of_pytest_benchmark(tmp_path: Path) -> None:
         (tmp_path / f"{name}.json").write_text(json.dumps({"benchmarks": [one]}))
     old, new = str(tmp_path / "old.json"), str(tmp_path / "new.json")
     (change,) = changes_between(tmp_path, old, new)
-    assert change.told == "worse" and change.change == pytest.approx(-1 / 3, abs=0.01)
+    assert change.verdict == "worse" and change.change == pytest.approx(-1 / 3, abs=0.01)
     assert main(["compare", old, new, "--fail-on", "slower:5%"]) == 1
     assert main(["compare", old, new, "--fail-on", "slower:50%"]) == 0
     (tmp_path / "no.json").write_text("[]")
