@@ -247,9 +247,11 @@ def _ratio_words(verdict: Verdict, names: Mapping[str, str]) -> str:
 
 def _advice(verdict: Verdict) -> str:
     if verdict.launches == 1:
+        few = verdict.rounds < FEWEST_ROUNDS
+        more = f"with {FEWEST_ROUNDS} rounds or more, and only " if few else ""
         return (
-            f"; one launch names a winner only with {FEWEST_ROUNDS} rounds or more, and only if "
-            f"the whole interval lies above {ONE_LAUNCH_LEAD:g}"
+            f"; one launch names a winner only {more}if the whole interval lies above "
+            f"{ONE_LAUNCH_LEAD:g}"
         )
     if verdict.needed is None:
         return f"; at least {FEWEST_LAUNCHES} are needed"
