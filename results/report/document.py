@@ -7,7 +7,7 @@ one place, so that no text of a measurement reaches the output any other way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Figure:
     chart: Chart
     summary: str
     legend: Sequence[Legend] = ()
+    picture: bool = True  # False: without JavaScript, the page has the summary instead
 
 
 @dataclass(frozen=True)
@@ -152,18 +153,14 @@ class Document:
         )
 
 
-def without_charts(section: Section) -> Section:
-    return Section(section.title, section.anchor, _without(section.blocks))
-
-
-def _without(blocks: Sequence[Block]) -> list[Block]:
-    kept: list[Block] = []
-    for block in blocks:
-        if isinstance(block, Details):
-            kept.append(Details(block.title, _without(block.blocks)))
-        elif not isinstance(block, Figures):
-            kept.append(block)
-    return kept
+def without_pictures(block: Block) -> Block:
+    """The block with charts that are drawn by the page's script alone: a picture of each takes time."""
+    match block:
+        case Details(title, blocks):
+            return Details(title, [without_pictures(inner) for inner in blocks])
+        case Figures(items, small):
+            return Figures([replace(figure, picture=False) for figure in items], small)
+    return block
 
 
 def figures_of(block: Block) -> Iterator[Figure]:

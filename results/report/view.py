@@ -68,7 +68,6 @@ class View:
     cases: Sequence[PredictionCase] = ()
     tunings: Sequence[Tuning] = ()
     merged: Sequence[Merged] = ()  # what each of the comparisons was merged from
-    has_curves: bool = True  # False: for tables alone, which saves their computation
     machines: int = 0  # how many the runs were merged by; 0: they stand side by side
 
     @classmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic.dataclasses import dataclass
+
 from results.schema.job import Record
 
 # The two-sided sign-flip test of n seeds cannot give less than 2 / 2^n: 6 is the first n below 0.05.
@@ -19,7 +21,9 @@ class Score(Record):
     loss: float
 
 
-class CurvePoint(Record):
+# Not a Record: a run has thousands, and slots take a fifth of the memory.
+@dataclass(slots=True, config=Record.model_config)
+class CurvePoint:
     step: int
     loss: float
     gradient_norm: float | None

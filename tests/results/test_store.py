@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_what_is_written_is_read_back(make_run: Callable[..., Path]) -> None:
 
 def test_a_diverged_loss_and_an_odd_file_name_survive(make_run: Callable[..., Path]) -> None:
     trained = samples.accuracy("imdb", 0.5, 1.0)
-    point = trained.curve[0].model_copy(update={"loss": math.nan, "gradient_norm": math.inf})
+    point = replace(trained.curve[0], loss=math.nan, gradient_norm=math.inf)
     m = samples.measurement(
         "hf_tf",
         "imdb",

@@ -95,10 +95,10 @@ def _epoch(a: Accuracy, epochs: float | None, step: float) -> float | None:
 
 def _mean(curves: Sequence[Curve]) -> list[CurveValue]:
     """At the steps that every seed has."""
-    steps = [p.step for p in curves[0].points if all(_at(c, p.step) for c in curves)]
+    by_step = [{p.step: p for p in c.points} for c in curves]
     found = []
-    for step in steps:
-        points = [point for c in curves if (point := _at(c, step))]
+    for step in (p.step for p in curves[0].points if all(p.step in c for c in by_step)):
+        points = [c[step] for c in by_step]
         seconds = [p.seconds for p in points if p.seconds is not None]
         found.append(
             CurveValue(
@@ -109,10 +109,6 @@ def _mean(curves: Sequence[Curve]) -> list[CurveValue]:
             )
         )
     return found
-
-
-def _at(curve: Curve, step: float) -> CurveValue | None:
-    return next((p for p in curve.points if p.step == step), None)
 
 
 def _thinned(values: Sequence[float]) -> list[float]:

@@ -77,14 +77,37 @@ def _axis_title(chart: Chart) -> str:
 
 
 def _vega(spec: Mapping[str, Any], axis_title: str) -> dict[str, Any]:
+    """Charts that differ in their data alone are compiled once."""
+    found: dict[str, list[Any]] = {}
+    compiled: dict[str, Any] = json.loads(_compiled(json.dumps(_named(spec, found)), axis_title))
+    for data in compiled["data"]:
+        if data["name"] in found:
+            data["values"] = found[data["name"]]
+    return compiled
+
+
+def _named(spec: Any, found: dict[str, list[Any]]) -> Any:
+    """The specification with a name in place of all values, which go into `found` by that name."""
+    if isinstance(spec, list):
+        return [_named(one, found) for one in spec]
+    if not isinstance(spec, dict):
+        return spec
+    if isinstance(spec.get("values"), list):
+        name = f"values_{len(found)}"
+        found[name] = spec["values"]
+        return {"name": name}
+    return {key: _named(one, found) for key, one in spec.items()}
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(spec: str, axis_title: str) -> str:
     import vl_convert
 
-    compiled = vl_convert.vegalite_to_vega(json.dumps(spec), vl_version=VEGA_LITE)
+    compiled = vl_convert.vegalite_to_vega(spec, vl_version=VEGA_LITE)
     # What Vega can change by a signal and Vega-Lite cannot: a window's frame and an axis's title.
     text = json.dumps(compiled).replace('["@frame"]', '{"signal": "[-smooth, smooth]"}')
     text = text.replace('"title": "@axis"', f'"title": {{"signal": {json.dumps(axis_title)}}}')
-    found: dict[str, Any] = json.loads(text)
-    return found
+    return text
 
 
 def _svg(spec: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from results.analysis.compare import Row, peers, races
@@ -31,16 +32,22 @@ from results.report.view import View
 
 
 def section(view: View) -> Section | None:
+    """The claims, and what they are based on."""
+    found = figures_section(view)
+    claims = [
+        Paragraph(f"{verdict.sentence(view.titles)}.", head=head) for head, verdict in view.verdicts
+    ]
+    return found and replace(found, blocks=[*claims, *found.blocks])
+
+
+def figures_section(view: View) -> Section | None:
+    """The section without the claims, for a page that begins with them."""
     timed = [rows for rows in view.comparisons if any(r.speed for r in rows)]
     if not timed:
         return None
     notes = [note for rows in timed for note in recipe_notes(view, rows, "throughput")]
     doubts = [text for rows in timed for r in rows if r.speed for text in _doubts(view, r)]
     blocks: list[Block] = [
-        *[
-            Paragraph(f"{verdict.sentence(view.titles)}.", head=head)
-            for head, verdict in view.verdicts
-        ],
         Figures([figure for rows in timed for figure in figures(view, rows)]),
         training_table(view, timed),
         Paragraph(

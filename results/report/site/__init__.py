@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from results.report.charts.draw import standalone_svg
 from results.report.document import Link
 from results.report.load import read_runs
-from results.report.site.pages import Page, pages
+from results.report.site.pages import Page, pages, run_pages
 from results.report.site.readme import readme
 from results.report.view import View
 from results.report.writers import html
@@ -24,19 +25,24 @@ def write_site(
     pictures last.
 
     Errors: StoreError when a file cannot be written."""
-    view = merged_view(folders, titles)
+    written = []
+    for name, text in _files(merged_view(folders, titles), out):
+        written.append(out / name)
+        _make(written[-1].parent)
+        write_text(written[-1], text)
+    return written
+
+
+def _files(view: View, out: Path) -> Iterator[tuple[str, str]]:
+    """Name and content of every file, one at a time."""
     found = pages(view)
-    files: dict[Path, str] = {
-        out / page.name: html.write_page(page.document, _navigation(found, page)) for page in found
-    }
-    files[out / html.SCRIPT_FILE] = html.script_file()
+    for page in itertools.chain(found, run_pages(view)):
+        yield page.name, html.write_page(page.document, _navigation(found, page))
+    yield html.SCRIPT_FILE, html.script_file()
     short = readme(view, out)
-    files |= {out / path: standalone_svg(chart) for path, chart in short.pictures.items()}
-    files[out / README] = short.text
-    for path, text in files.items():
-        _make(path.parent)
-        write_text(path, text)
-    return list(files)
+    for path, chart in short.pictures.items():
+        yield path, standalone_svg(chart)
+    yield README, short.text
 
 
 def merged_view(folders: Sequence[Path], titles: Mapping[str, str] | None = None) -> View:

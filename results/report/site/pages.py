@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from results.analysis.compare import Row
@@ -22,7 +22,7 @@ from results.report.document import (
     Paragraph,
     Section,
     Table,
-    without_charts,
+    without_pictures,
 )
 from results.report.format import count
 from results.report.sections import (
@@ -60,7 +60,7 @@ class Page:
 # Name, word in the navigation, title, what answers first, the sections behind it.
 QUESTIONS: tuple[tuple[str, str, str, str, tuple[Make, ...]], ...] = (
     (SAME_WORK, "Same work", "Is it the same work?", "equivalence", (equivalence.section,)),
-    ("speed.html", "Speed", "How fast?", "throughput", (speed.section, controls.section)),
+    ("speed.html", "Speed", "How fast?", "throughput", (speed.figures_section, controls.section)),
     ("memory.html", "Memory", "How much memory?", "memory", (memory.section,)),
     (
         "largest-batch.html",
@@ -105,14 +105,14 @@ QUESTIONS: tuple[tuple[str, str, str, str, tuple[Make, ...]], ...] = (
 
 
 def pages(view: View) -> list[Page]:
-    """All pages, home first. A question that no run asked has no page."""
+    """The home, the pages of questions and studies, and the list of runs. A question that no run asked
+    has no page."""
     found = [
         Page(name, short, Document(title, _answer(view, question), made))
         for name, short, title, question, sections in QUESTIONS
         if (made := [_folded(s) for make in sections if (s := make(view))])
     ]
-    runs = _run_pages(view)
-    return [_home(view, found), *found, _runs(view, runs), *runs]
+    return [_home(view, found), *found, _runs(view)]
 
 
 def page_name(text: str, number: int) -> str:
@@ -213,7 +213,7 @@ def _folded(section: Section) -> Section:
     return Section(section.title, section.anchor, kept)
 
 
-def _runs(view: View, runs: Sequence[Page]) -> Page:
+def _runs(view: View) -> Page:
     columns = [
         Column("run", numeric=False),
         Column("date", numeric=False),
@@ -224,12 +224,12 @@ def _runs(view: View, runs: Sequence[Page]) -> Page:
         Column("without figures"),
     ]
     rows = []
-    for run, page in zip(view.runs, runs, strict=True):
+    for number, run in enumerate(view.runs, 1):
         failed = sum(m.status != "ok" for m in run.measurements)
         asked = dict.fromkeys(m.job.question.replace("_", " ") for m in run.measurements)
         rows.append(
             [
-                Cell(run.name, target=page.name),
+                Cell(run.name, target=page_name(run.name, number)),
                 Cell(run.origin.started_at[:16].replace("T", " ")),
                 Cell(run.origin.machine),
                 Cell(run.info.profile if run.info else ""),
@@ -246,8 +246,9 @@ def _runs(view: View, runs: Sequence[Page]) -> Page:
     return Page(RUNS, "Runs", Document("All runs", [Paragraph(text), Table(columns, rows)]))
 
 
-def _run_pages(view: View) -> list[Page]:
-    """Everything that a run measured, without charts: those of the questions have its figures."""
+def run_pages(view: View) -> Iterator[Page]:
+    """Everything that a run measured; the charts need JavaScript, because a site has many runs. One page
+    at a time: their curves together would fill the memory."""
     makes: tuple[Make, ...] = (
         equivalence.section,
         speed.section,
@@ -262,14 +263,13 @@ def _run_pages(view: View) -> list[Page]:
         not_measured.section,
         settings.section,
     )
-    found = []
     for number, run in enumerate(view.runs, 1):
-        alone = replace(View.of([run], view.titles), has_curves=False)
-        sections = [without_charts(s) for make in makes if (s := make(alone))]
+        alone = View.of([run], view.titles)
+        made = [s for make in makes if (s := make(alone))]
+        sections = [replace(s, blocks=list(map(without_pictures, s.blocks))) for s in made]
         head: list[Block] = [
             Paragraph(sentence(alone, rows), "lead", alone.head(rows[0].comparison))
             for rows in alone.comparisons
         ]
         document = Document(f"Run {run.name}", head, sections)
-        found.append(Page(page_name(run.name, number), "", document))
-    return found
+        yield Page(page_name(run.name, number), "", document)

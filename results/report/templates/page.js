@@ -86,4 +86,12 @@
     }
   }, { rootMargin: "400px" });
   for (const figure of document.querySelectorAll("figure")) seen.observe(figure);
+  // What is printed may never have come into view.
+  window.addEventListener("beforeprint", () => {
+    for (const figure of document.querySelectorAll("figure:not([data-drawn])")) {
+      if (!figure.offsetParent) continue;
+      seen.unobserve(figure);
+      draw(figure);
+    }
+  });
 })();

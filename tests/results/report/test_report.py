@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -309,10 +310,7 @@ def test_the_terminal_table_is_aligned_and_plain() -> None:
 
 def test_a_diverged_loss_leaves_a_hole_in_its_curve(make_run: MakeRun) -> None:
     a = samples.accuracy("imdb", 0.5, 1.0)
-    curve = [
-        p.model_copy(update={"loss": float("nan")}) if 40 < p.step < 80 else p
-        for p in a.curve[:100]
-    ]
+    curve = [replace(p, loss=float("nan")) if 40 < p.step < 80 else p for p in a.curve[:100]]
     m: Measurement = measurement(
         "hf_tf", "imdb", "accuracy", accuracy=a.model_copy(update={"curve": curve})
     )

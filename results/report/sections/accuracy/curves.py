@@ -16,8 +16,6 @@ SMOOTH = 10  # points on either side that the picture of a curve averages
 
 
 def curve_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
-    if not view.has_curves:
-        return []
     head = view.head(rows[0].comparison)
     trained = [
         (r.backend, a, epochs(m))

@@ -8,7 +8,14 @@ from math import isfinite
 from results.analysis.limits import Grid, Limit
 from results.report.charts import Level, Line, Point, lines
 from results.report.charts.lines import SMALL_HEIGHT
-from results.report.document import Block, Details, Figure, Figures, Paragraph
+from results.report.document import (
+    Block,
+    Details,
+    Figure,
+    Figures,
+    Paragraph,
+    without_pictures,
+)
 from results.report.format import GIB, count
 from results.report.sections.limits.grid import limit_text, place_name, place_phrase
 from results.report.view import View
@@ -19,16 +26,15 @@ def plots(view: View, grid: Grid, longest: int) -> list[Block]:
     """A plot per length and backend; those of the `longest` length visible, the others folded."""
     rows = dict.fromkeys(limit.row for limit in grid.limits)
     shown = [_figure(view, grid, row) for row in rows if row[0] == longest]
-    # A site has the other lengths in its tables only: there are many.
-    others = [row for row in rows if row[0] != longest and not view.machines]
-    folded = [_figure(view, grid, row) for row in others]
+    folded = [_figure(view, grid, row) for row in rows if row[0] != longest]
     blocks: list[Block] = [
         Paragraph("peak memory by batch.", head=grid.work.text),
         Figures(shown, small=True),
     ]
     if folded:
-        title = f"The other lengths: {grid.work.text}"
-        blocks.append(Details(title, [Figures(folded, small=True)]))
+        details = Details(f"The other lengths: {grid.work.text}", [Figures(folded, small=True)])
+        # A site has many; its script draws them when they are opened.
+        blocks.append(without_pictures(details) if view.machines else details)
     return blocks
 
 
