@@ -139,10 +139,11 @@ def toml(value: object) -> str:
 
 
 def field_docstrings(model: type) -> dict[str, str]:
-    """The docstring below each field of a class that has one."""
+    """The docstring below each field of a class, and of the classes that it extends."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(body, ast.ClassDef)
-    found = {}
+    bases = [base for base in model.__bases__ if base not in (object, BaseModel)]
+    found = {name: text for base in bases for name, text in field_docstrings(base).items()}
     for statement, following in zip(body.body, body.body[1:], strict=False):
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue

@@ -42,8 +42,8 @@ class Comparison:
     run: str
     task: str
     fields: tuple[tuple[str, Any], ...]  # recipe fields that the run varies
-    # In a study of named changes: the change, and the backend whose changes took turns. It is
-    # compared with no other backend.
+    # In a study of named changes: the change, and the backend whose changes took turns. Its speed is
+    # compared with no other backend's.
     change: str | None = None
     backend: str | None = None
     environment: tuple[tuple[str, str | None], ...] = ()  # variables that the run varies
@@ -128,7 +128,8 @@ def _group(same: tuple[Entry, ...], fields: Varied, variables: Varied) -> Group:
     first = same[0]
     job, recipe = first.measurement.job, first.measurement.recipe
     if job.change:
-        comparison = Comparison(first.run, job.task, (), job.change, job.backend)
+        raced = None if job.question == "accuracy" else job.backend  # trainings take no turns
+        comparison = Comparison(first.run, job.task, (), job.change, raced)
         return Group(comparison, job.backend, job.question, same, job.role)
     own_fields = tuple((name, recipe.get(name)) for name in sorted(fields[first.run, job.task]))
     environment = tuple(

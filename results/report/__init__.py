@@ -35,6 +35,7 @@ from results.report.sections import (
     published,
     settings,
     speed,
+    studies,
 )
 from results.report.sections import tuning as tuned
 from results.report.sections.first_screen import first_screen
@@ -60,6 +61,7 @@ SECTIONS = (
     finders.section,
     predictions.section,
     accuracy.section,
+    studies.section,
     published.section,
     not_measured.section,
     settings.section,

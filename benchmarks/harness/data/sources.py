@@ -6,11 +6,13 @@ record says what was used.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.harness.data import generated
+from benchmarks.harness.data.choice import DataChoice, description, first_texts, split_again
 from benchmarks.harness.data.own import hub_name, load_hub, make_texts, read_own
 from benchmarks.harness.data.readers import read_file
 from benchmarks.harness.data.readers.rows import join_rows
@@ -29,13 +31,14 @@ def load_data(
     train_examples: int | None,
     evaluation_examples: int | None,
     seed: int,
+    choice: DataChoice | None = None,
 ) -> TaskData:
     """Examples of a task from 'hub', 'dir:PATH' or 'embedded'; None takes a custom task's own
     source and is 'embedded' for a named one.
 
     `evaluation_examples` counts for each evaluation set; None takes all examples. A smaller
     subset is the start of a permutation drawn by `seed`, so that it lies inside every larger
-    one. Raises UserError for whatever is wrong with the data.
+    one. `choice` says what is changed about the drawn examples. Raises UserError for whatever is wrong with the data.
     """
     for what, count in (("train", train_examples), ("evaluation", evaluation_examples)):
         if count is not None and count < 1:
@@ -50,17 +53,42 @@ def load_data(
     else:
         found = _from_folder(task, user_path(str(source).removeprefix("dir:")))
     train = _subset(found.train, train_examples, seed, f"training {task.item}s of {task.title}")
-    if len(np.unique(train.labels)) == 1:
-        raise UserError(
-            f"the {len(train):,} training {task.item}s of {task.title} that seed "
-            f"{seed} draws all have one label: use more examples"
-        )
     evaluations = {
         name: _subset(texts, evaluation_examples, seed, f"{name} {task.item}s of {task.title}")
         for name, texts in found.evaluations.items()
     }
     record = make_record(found, kind, train, evaluations, seed)
-    return TaskData(found.task, train, evaluations, record)
+    data = TaskData(found.task, train, evaluations, record)
+    if choice is not None and choice.changes_examples:
+        data = _changed(found, data, choice, seed)
+    _check_labels(data, seed)
+    return data
+
+
+def _check_labels(data: TaskData, seed: int) -> None:
+    task, train = data.task, data.train
+    if len(np.unique(train.labels)) == 1:
+        raise UserError(
+            f"the {len(train):,} training {task.item}s of {task.title} that seed "
+            f"{seed} draws all have one label: use more examples"
+        )
+
+
+def _changed(found: Found, drawn: TaskData, choice: DataChoice, seed: int) -> TaskData:
+    """The drawn examples split again, reduced to a share and shortened, as the choice says."""
+    parts = dataclasses.replace(found, train=drawn.train, evaluations=drawn.evaluations)
+    if choice.resplit:
+        parts = split_again(parts, choice.resplit, seed)
+    if choice.train_share:
+        count = max(1, round(choice.train_share * len(parts.train)))
+        parts = dataclasses.replace(parts, train=_subset(parts.train, count, seed, "examples"))
+    if choice.first_text_only:
+        parts = first_texts(parts)
+    record = make_record(parts, drawn.record.source, parts.train, parts.evaluations, seed)
+    evaluation = sum(record.evaluation_examples.values())
+    text = drawn.record.description + description(choice, len(parts.train), evaluation, seed)
+    record = record.model_copy(update={"description": text})
+    return TaskData(parts.task, parts.train, parts.evaluations, record)
 
 
 def _source_kind(task: Task, source: str | None) -> str:

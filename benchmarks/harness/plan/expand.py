@@ -13,9 +13,7 @@ from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.machine import budgets, packages, processor
 from benchmarks.harness.plan.plan import Choice, JobSpec, Plan
 from benchmarks.harness.plan.profile import Profile
-from benchmarks.harness.plan.sections import (
-    Fields,
-)
+from benchmarks.harness.plan.sections import Fields
 from benchmarks.harness.plan.validation import explain
 from frameworks import contract
 from frameworks.contract import Recipe
@@ -46,10 +44,6 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
     except ValidationError as error:
         raise UserError(f"recipe: {explain(error, Recipe)}") from None
     _check_jobs(choice, profile, jobs)
-    sizes = {
-        task: (profile.tasks[task].train_examples, profile.tasks[task].evaluation_examples)
-        for task in tasks
-    }
     return Plan(
         profile=Path(choice.profile).stem,
         checkpoint=choice.checkpoint or profile.checkpoint,
@@ -58,7 +52,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         device=choice.device,
         allow_pickle=choice.allow_pickle,
         custom_task=choice.custom_task,
-        sizes=sizes,
+        examples={task: profile.tasks[task].data({}) for task in tasks},
         target_accuracies=_target_accuracies(profile, tasks, jobs),
         job_seconds=profile.job_seconds,
         threads=choice.threads or processor.usable_cores(),
@@ -150,7 +144,7 @@ def _jobs(
         if question == "batch_limit":
             yield from _limit_jobs(choice, profile, task, backends)
             continue
-        if profile.changes and question in ("throughput", "memory"):
+        if profile.changes and question in ("throughput", "memory", "accuracy"):
             yield from _named_jobs(choice, profile, question, task, backends)
             continue
         combinations = list(_varied_values(question, profile, choice))
@@ -175,18 +169,23 @@ def _jobs(
 def _named_jobs(
     choice: Choice, profile: Profile, question: Question, task: str, backends: Sequence[str]
 ) -> Iterator[JobSpec]:
-    """A study of named changes, backend by backend: the changes of one backend race each other,
-    because each is compared with that backend's plain recipe. Only the plain recipe has controls,
-    and its memory is measured twice: the difference is the noise of the savings."""
-    for name in (name for fields in profile.changes.values() for name in fields):
+    """A study of named changes, backend by backend: the changes of one backend race each other. Only the
+    plain recipe has controls, and its memory is measured twice: the difference is the noise of the
+    savings. Accuracy is measured with each change and each seed."""
+    for name in (name for change in profile.changes for name in profile.recipe_change(change)):
         if name in choice.recipe:
             raise UserError(
                 f"--recipe {name}: profile {choice.profile!r} has changes that set "
                 "it; omit it, or change them in a profile of your own"
             )
-    changes: dict[str, Fields] = {PLAIN: {}} | profile.changes
-    for one, (change, fields) in itertools.product(backends, changes.items()):
+    seeds: list[Fields] = [{}]
+    if question == "accuracy":
+        seeds = list(_varied_values(question, profile, choice))
+    names = (PLAIN, *profile.changes)
+    for one, change, seed in itertools.product(backends, names, seeds):
+        fields = profile.recipe_change(change) | seed
         recipe = profile.recipe_for(one, task, fields, choice.recipe)
+        label = "".join(f"-seed_{value}" for value in seed.values())
         participants = list(_participants(question, profile, [one]))
         if question == "memory":
             participants.append((one, "repeat"))
@@ -194,7 +193,7 @@ def _named_jobs(
             if role != "framework" and change != PLAIN:
                 continue
             key = JobKey(
-                id=f"{question}-{task}-{participant(backend, role)}-{change}",
+                id=f"{question}-{task}-{participant(backend, role)}-{change}{label}",
                 backend=backend,
                 task=task,
                 question=question,
@@ -205,6 +204,7 @@ def _named_jobs(
                 key=key,
                 recipe=_for_question(recipe, question, profile, fields),
                 environment=profile.environment.get(backend, {}),
+                data=profile.data_of(task, change),
             )
 
 

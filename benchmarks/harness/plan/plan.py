@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from benchmarks.harness.data.choice import DataChoice
 from benchmarks.harness.machine import processor
 from benchmarks.harness.plan.sections import (
     AccuracyPlan,
@@ -35,6 +36,7 @@ class JobSpec(BaseModel):
     environment: dict[str, str] = {}  # variables that the profile sets for the worker
     budget: str | None = None  # batch_limit only
     phase: Phase = "training"
+    data: DataChoice | None = None  # None: the task's, in the plan
 
     @property
     def comparison(self) -> str:
@@ -61,7 +63,7 @@ class Plan(BaseModel):
     device: str
     allow_pickle: bool
     custom_task: dict[str, Any] | None
-    sizes: dict[str, tuple[int | None, int | None]]  # task: training, evaluation examples
+    examples: dict[str, DataChoice]  # by task
     target_accuracies: dict[str, float] = {}  # by task
     job_seconds: int
     threads: int = Field(default_factory=processor.usable_cores)  # of every participant
@@ -79,10 +81,17 @@ class Plan(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _old_files(cls, data: Any) -> Any:
-        """Files of 0.1.0 have no field `tunes`: there the command says it."""
-        if isinstance(data, dict) and "tunes" not in data:
-            return data | {"tunes": str(data.get("command", "")).startswith("ftbench tune ")}
-        return data
+        """Older files have `sizes` instead of `examples`, and those of 0.1.0 have no field `tunes`:
+        there the command says it."""
+        if not isinstance(data, dict):
+            return data
+        fields = dict(data)
+        if isinstance(sizes := fields.pop("sizes", None), dict):
+            names = ("train_examples", "evaluation_examples")
+            fields["examples"] = {t: dict(zip(names, two, strict=True)) for t, two in sizes.items()}
+        if "tunes" not in fields:
+            fields["tunes"] = str(fields.get("command", "")).startswith("ftbench tune ")
+        return fields
 
     def on_gpu(self) -> Plan:
         """The plan with windows that are long enough for a GPU. Its steps take milliseconds, so that

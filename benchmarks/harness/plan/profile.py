@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from benchmarks.harness.data.choice import Count, DataChoice
 from benchmarks.harness.data.readers.content import decode
 from benchmarks.harness.data.tasks import LONGEST_NAME
 from benchmarks.harness.errors import UserError, unknown
@@ -25,7 +26,6 @@ from benchmarks.harness.machine.paths import user_path
 from benchmarks.harness.plan.sections import (
     AccuracyPlan,
     ChangeName,
-    Count,
     EquivalencePlan,
     Fields,
     LimitPlan,
@@ -41,6 +41,7 @@ from frameworks.contract import Recipe
 from results.schema import PLAIN, Question
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+DATA = "data"  # the part of a named change that replaces fields of the task's examples
 FOLDER = Path(__file__).parents[2] / "profiles"
 
 
@@ -77,7 +78,8 @@ class Profile(Section):
     vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
     """Recipe fields with a list of values each: speed, memory and limits of every combination."""
     changes: dict[ChangeName, Fields] = Field(default_factory=dict)
-    """Named changes to the recipe, in `[changes.NAME]`; each is raced against the plain recipe.
+    """Named changes to the recipe, in `[changes.NAME]`; each is compared with the plain recipe in speed,
+    memory and, with every seed, accuracy. `data` in a change replaces fields of the task's examples.
     Excludes `vary`."""
     equivalence: EquivalencePlan = EquivalencePlan()
     """The training that is traced, in `[equivalence]`."""
@@ -91,6 +93,16 @@ class Profile(Section):
     """The trainings that are scored, in `[accuracy]`."""
     tuning: TuningPlan = TuningPlan()
     """What tuning accepts, in `[tuning]`."""
+
+    def recipe_change(self, name: str) -> Fields:
+        """The recipe fields of a named change; none for the plain recipe."""
+        fields = self.changes.get(name, {})
+        return {field: value for field, value in fields.items() if field != DATA}
+
+    def data_of(self, task: str, change: str) -> DataChoice | None:
+        """The examples of a task under a named change; None where it leaves them as they are."""
+        fields = self.changes.get(change, {}).get(DATA)
+        return self.tasks[task].data(fields) if fields else None
 
     def recipe_for(self, backend: str, task: str, *layers: Mapping[str, Any]) -> Recipe:
         """The recipe of one backend on one task, with further layers on top (varied fields, seed,
@@ -183,18 +195,30 @@ def _check_layers(file: str, profile: Profile) -> None:
     layers += [
         ("vary", {field: value}) for field, values in profile.vary.items() for value in values
     ]
-    layers += [(f"changes.{name}", fields) for name, fields in profile.changes.items()]
+    layers += [(f"changes.{name}", profile.recipe_change(name)) for name in profile.changes]
     for where, fields in layers:
         check_fields(fields, f"profile {file}", where)
     if profile.vary and profile.changes:
         raise UserError(f"profile {file}: vary and changes cannot be combined: remove one")
+    for name, task in itertools.product(profile.changes, profile.tasks):
+        fields = profile.changes[name].get(DATA, {})
+        if not isinstance(fields, dict):
+            raise UserError(
+                f"profile {file}: changes.{name}.{DATA} = {fields!r}: write a table such as "
+                "{ train_share = 0.05 }"
+            )
+        try:
+            profile.tasks[task].data(fields)
+        except ValidationError as error:
+            where = f"changes.{name}.{DATA}"
+            raise UserError(f"profile {file}: {explain(error, DataChoice, where)}") from None
     if PLAIN in profile.changes:
         raise UserError(
             f"profile {file}: changes.{PLAIN}: this name is reserved for the unchanged "
             "recipe; choose another name"
         )
     tried: dict[str, Fields] = {"recipe": {}}
-    tried |= {f"changes.{name}": f for name, f in profile.changes.items()}
+    tried |= {f"changes.{name}": profile.recipe_change(name) for name in profile.changes}
     for task, backend, where in itertools.product(profile.tasks, profile.backends, tried):
         try:
             profile.recipe_for(backend, task, tried[where])

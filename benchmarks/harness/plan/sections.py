@@ -7,13 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from benchmarks.harness.data.choice import Count, DataChoice
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import budgets
 from frameworks.contract import Precision
 from results.schema import LOOKS, Phase
-
-Count = Annotated[int, Field(ge=1, lt=2**31)]
-
 
 Fields = dict[str, Any]  # a part of a recipe
 
@@ -25,16 +23,17 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class TaskChoice(Section):
-    train_examples: Count | None = None
-    """Training examples, drawn by `data_seed`; none: all."""
-    evaluation_examples: Count | None = None
-    """Examples of each evaluation set; none: all."""
+class TaskChoice(DataChoice):
     target_accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The report says after how many training seconds each backend reached this share of right answers.
     Needs an `evaluation_interval` in the recipe."""
     recipe: Fields = Field(default_factory=dict)
     """Recipe fields of this task."""
+
+    def data(self, change: Fields) -> DataChoice:
+        """The examples of this task, with the fields of a change on top."""
+        kept = self.model_dump(include=set(DataChoice.model_fields))
+        return DataChoice.model_validate(kept | change)
 
 
 class ThroughputPlan(Section):

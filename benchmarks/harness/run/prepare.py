@@ -15,6 +15,7 @@ from benchmarks.harness.checkpoints import tokenize
 from benchmarks.harness.checkpoints.checkpoint import checkpoint_record
 from benchmarks.harness.data import sources, tasks
 from benchmarks.harness.data import texts as texts_data
+from benchmarks.harness.data.choice import DataChoice
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Environment, Excluded, Ready, here
 from benchmarks.harness.jobs.environment import worker_environment
@@ -34,44 +35,49 @@ class Inputs:
         """Errors: UserError where the checkpoint cannot be found."""
         self._plan, self._say = plan, say
         self.source = checkpoints.find_checkpoint(plan.checkpoint, allow_pickle=plan.allow_pickle)
-        self._data: dict[str, texts_data.TaskData] = {}
-        self._texts: dict[tuple[str, int], tokenize.Prepared] = {}
+        self._data: dict[tuple[str, DataChoice], texts_data.TaskData] = {}
+        self._texts: dict[tuple[str, DataChoice, int], tokenize.Prepared] = {}
 
-    def data(self, name: str) -> texts_data.TaskData:
-        if name not in self._data:
-            plan = self._plan
+    def data(self, spec: JobSpec) -> texts_data.TaskData:
+        """The examples of a job."""
+        plan, name = self._plan, spec.key.task
+        choice = spec.data or plan.examples[name]
+        if (name, choice) not in self._data:
             task = (
                 tasks.custom_task(**plan.custom_task)
                 if plan.custom_task and plan.custom_task["name"] == name
                 else tasks.find_task(name)
             )
-            train_examples, evaluation_examples = plan.sizes[name]
             self._say(f"reading {task.title}")
-            self._data[name] = sources.load_data(
+            found = sources.load_data(
                 task,
                 plan.data,
-                train_examples=train_examples,
-                evaluation_examples=evaluation_examples,
+                train_examples=choice.train_examples,
+                evaluation_examples=choice.evaluation_examples,
                 seed=plan.data_seed,
+                choice=choice,
             )
-            self._add_head_note(name)
-            for note in self._data[name].record.notes:
+            self._data[name, choice] = self._with_head_note(found)
+            for note in self._data[name, choice].record.notes:
                 self._say(f"note on the data: {note}")
-        return self._data[name]
+        return self._data[name, choice]
 
-    def _add_head_note(self, name: str) -> None:
-        data = self._data[name]
+    def _with_head_note(self, data: texts_data.TaskData) -> texts_data.TaskData:
         note = start_checkpoints.head_note(self.source, data.task.label_names)
-        if note is not None:
-            record = data.record.model_copy(update={"notes": [*data.record.notes, note]})
-            self._data[name] = dataclasses.replace(data, record=record)
+        if note is None:
+            return data
+        record = data.record.model_copy(update={"notes": [*data.record.notes, note]})
+        return dataclasses.replace(data, record=record)
 
-    def texts(self, name: str, length: int) -> tokenize.Prepared:
-        if (name, length) not in self._texts:
-            data = self.data(name)
-            self._texts[name, length] = tokenize.tokenize_task(data, self.source, length)
-            self._say(tokenize.describe_data(data, self._texts[name, length], length))
-        return self._texts[name, length]
+    def texts(self, spec: JobSpec) -> tokenize.Prepared:
+        """The tokenized examples of a job."""
+        name, length = spec.key.task, spec.recipe.length
+        key = name, spec.data or self._plan.examples[name], length
+        if key not in self._texts:
+            data = self.data(spec)
+            self._texts[key] = tokenize.tokenize_task(data, self.source, length)
+            self._say(tokenize.describe_data(data, self._texts[key], length))
+        return self._texts[key]
 
 
 def prepare(
@@ -110,7 +116,7 @@ def _refused_batches(inputs: Inputs, specs: Sequence[JobSpec]) -> dict[str, Excl
     found = {}
     chosen = [spec for spec in specs if spec.budget is None]
     for spec in chosen:
-        why = few_examples(spec.recipe, inputs.data(spec.key.task).record.train_examples)
+        why = few_examples(spec.recipe, inputs.data(spec).record.train_examples)
         if why:
             found[spec.key.id] = Excluded(spec, "refused", why)
     if chosen and len(found) == len(specs):
@@ -137,8 +143,8 @@ def _ready(
     inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Device, where: Environment
 ) -> Ready:
     key, recipe = spec.key, spec.recipe
-    data = inputs.data(key.task).record
-    texts = inputs.texts(key.task, recipe.length)
+    data = inputs.data(spec).record
+    texts = inputs.texts(spec)
     start = start_checkpoints.make_start(inputs.source, data.label_names, recipe.seed)
     job = Job(
         key=key,

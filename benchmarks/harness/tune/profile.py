@@ -36,11 +36,8 @@ def profile_text(tuning: Tuning, plan: Plan) -> str:
     )
     lines += table("recipe", tuning.plain_recipe | tuning.tuned_fields)
     lines += table(f"environment.{tuning.backend}", tuning.tuned_environment)
-    train_examples, evaluation_examples = plan.sizes[tuning.task]
     lines += ["", f"[tasks.{tuning.task}]"]  # also where it takes all examples there are
-    lines += table(
-        "", {"train_examples": train_examples, "evaluation_examples": evaluation_examples}
-    )
+    lines += table("", plan.examples[tuning.task].model_dump(exclude_defaults=True))
     lines += table("accuracy", plan.accuracy.model_dump())
     lines += table("tuning", plan.tuning.model_dump())
     return "\n".join(lines) + "\n"

@@ -157,8 +157,8 @@ def test_a_study_of_named_changes_races_those_of_one_backend(profile: Profile) -
     ]
     assert twice == [f"memory-imdb-{name}-repeat-plain" for name in ("hf_torch", "hf_tf")]
     assert shapes["factored"].optimizer == "adafactor"
-    others = [spec for spec in plan.jobs if spec.key.question in ("equivalence", "accuracy")]
-    assert others and not any(spec.key.change for spec in others)
+    traces = [spec for spec in plan.jobs if spec.key.question == "equivalence"]
+    assert traces and not any(spec.key.change for spec in traces)
     with pytest.raises(UserError, match="--recipe batch_size: .* has changes that set it"):
         make_plan(choice.model_copy(update={"recipe": {"batch_size": 4}}), named, TASKS, "")
 
@@ -305,3 +305,36 @@ def test_windows_on_a_gpu_have_twenty_steps_at_least(profile: Profile) -> None:
         s for s in plan.jobs if s.key.question != "throughput"
     ]
     assert longer.on_gpu() == longer
+
+
+def test_accuracy_is_measured_with_every_change_and_seed(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text("""
+description = "a test"
+backends = ["hf_torch"]
+questions = ["accuracy"]
+[tasks.imdb]
+train_examples = 100
+[changes.fast]
+learning_rate = 1e-3
+[changes.quarter]
+data = { train_share = 0.25 }
+[accuracy]
+seeds = [1, 2]
+""")
+    plan = make_plan(Choice(), load_profile(str(file)), TASKS, "ftbench run")
+    jobs = {spec.key.id: spec for spec in plan.jobs}
+    assert list(jobs) == [
+        f"accuracy-imdb-hf_torch-{change}-seed_{seed}"
+        for change in ("plain", "fast", "quarter")
+        for seed in (1, 2)
+    ]
+    fast, quarter = (jobs[f"accuracy-imdb-hf_torch-{name}-seed_2"] for name in ("fast", "quarter"))
+    assert (fast.recipe.learning_rate, fast.recipe.seed, fast.data) == (1e-3, 2, None)
+    assert quarter.data is not None
+    assert (quarter.data.train_examples, quarter.data.train_share) == (100, 0.25)
+    one = make_plan(Choice(recipe={"seed": 7}), load_profile(str(file)), TASKS, "ftbench run")
+    assert {spec.recipe.seed for spec in one.jobs} == {7}
+    old = plan.model_dump(mode="json")
+    del old["examples"]
+    assert Plan.model_validate(old | {"sizes": {"imdb": [100, None]}}).examples == plan.examples

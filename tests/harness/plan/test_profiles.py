@@ -63,6 +63,11 @@ def test_windows_of_gpu_profiles_are_long_enough(name: str) -> None:
         ("[tasks.imdb]\n[vary]\nprecision = ['fp32', 'fp9']", ["vary.precision = 'fp9'"]),
         ("[tasks.imdb]\n[throughput]\nwindow = 3", ["throughput.window", "windows"]),
         ("[tasks.imdb]\n[changes.small]\nbatch = 8", ["changes.small.batch", "batch_size"]),
+        (
+            "[tasks.imdb]\n[changes.some.data]\ntrain_share = 2.0",
+            ["changes.some.data.train_share = 2.0"],
+        ),
+        ("[tasks.imdb]\n[changes.some]\ndata = 3", ["changes.some.data = 3: write a table"]),
         ("[tasks.imdb]\n[changes.plain]\nbatch_size = 8", ["changes.plain", "another name"]),
         ("[tasks.imdb]\n[changes.'a b']\nbatch_size = 8", ["changes.a b"]),
         (

@@ -1,0 +1,296 @@
+"""What each named change does to the accuracy and to the course of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.analysis.accuracy.studies import (
+    AccuracyStudy,
+    Trained,
+    accuracy_studies,
+    mean_jitter,
+    norm_thirds,
+    split_jitter,
+)
+from results.analysis.statistics import Estimate, mean_estimate
+from results.report.charts import Bar, bars
+from results.report.charts.lines import Line, lines
+from results.report.columns import backend_cell
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Details,
+    Figure,
+    Figures,
+    Legend,
+    Paragraph,
+    Section,
+    Table,
+)
+from results.report.format import count, duration, gap, listed, number, percent, span
+from results.report.provenance import labels
+from results.report.view import View
+
+RARE = 10  # of so many evaluations, the rare schedule has one
+PLACES = 2
+
+
+def section(view: View) -> Section | None:
+    found = accuracy_studies(view.entries)
+    if not found:
+        return None
+    blocks: list[Block] = [
+        Paragraph(text, head=_head(view, study))
+        for study in found
+        for text in (sentence(study), jitter_sentence(study))
+        if text
+    ]
+    blocks += [Figures(_figures(view, found)), change_table(view, found)]
+    blocks.append(
+        Paragraph(
+            "Each change alone against the plain recipe of the same backend, seed by seed; the interval is "
+            "Student's t over seeds. Training time includes the first step and excludes evaluation.",
+            "small",
+        )
+    )
+    blocks.append(Details("Gradient norms and jitter", [course_table(view, found)]))
+    title = "What does each change do to the accuracy?"
+    return Section(title, "studies", [*blocks, *labels(view, "accuracy", compares=False)])
+
+
+def sentence(study: AccuracyStudy) -> str:
+    """Which changes are shown to move the accuracy, on the first evaluation set."""
+    on = study.evaluation_sets[0]
+    found = [(c, d) for c in study.changes[1:] if (d := study.difference(c, on))]
+    if not found:
+        return ""
+    shown = [(c, d) for c, d in found if _is_shown(d)]
+    untold = [c for c, d in found if not _is_shown(d)]
+    shown.sort(key=lambda pair: pair[1].value)
+    parts = [f"{_named(c)} {_points(d)}" for c, d in shown]
+    text = f"On {on}, against the plain recipe: {'; '.join(parts)}." if parts else ""
+    if untold:
+        names = listed([_named(c) for c in untold])
+        more = f"For {names}, a difference on {on} is not shown by the seeds of this run."
+        text = f"{text} {more}" if text else more
+    return text
+
+
+def jitter_sentence(study: AccuracyStudy) -> str:
+    """How much of the evaluation loss's jitter comes from the batch and how much from looking rarely;
+    empty where no change is to the batch size alone or there are too few evaluations."""
+    on, plain = study.evaluation_sets[0], study.plain
+    every = int(plain.recipe.get("evaluation_interval") or 0)
+    other = next((c for c in study.changes[1:] if changed_fields(study, c) == ["batch_size"]), None)
+    if other is None or not every or not other.trainings:
+        return ""
+    small, large = sorted((plain, other), key=lambda c: int(c.recipe["batch_size"]))
+    figures = [
+        mean_jitter(one.trainings, on, step)
+        for one in (small, large)
+        for step in (every, RARE * every)
+    ]
+    known = [value for value in figures if value is not None]
+    split = split_jitter(*known) if len(known) == len(figures) else None
+    if split is None:
+        return ""
+    return (
+        f"The evaluation loss on {on} jumps about {number(split.total)} times as much with batch "
+        f"{small.recipe['batch_size']} seen every {RARE * every} steps as with batch "
+        f"{large.recipe['batch_size']} seen every {every} steps: a factor of {number(split.batch)} comes "
+        f"from the batch, a factor of {number(split.looks)} from looking rarely."
+    )
+
+
+def changed_fields(study: AccuracyStudy, change: Trained) -> list[str]:
+    """The recipe fields, and `train_examples`, in which a change differs from the plain recipe."""
+    plain = study.plain
+    names = [name for name, value in change.recipe.items() if value != plain.recipe.get(name)]
+    if _data_text(change) != _data_text(plain):
+        names.append("data")
+    return [name for name in names if name != "seed"]
+
+
+def change_table(view: View, found: Sequence[AccuracyStudy]) -> Table:
+    columns = [
+        *_key_columns(view),
+        Column("changes", numeric=False),
+        Column("evaluation set", numeric=False),
+        Column("training examples"),
+        Column("steps"),
+        Column("seeds"),
+        Column("accuracy", "%"),
+        Column("difference", "points"),
+        Column("training"),
+    ]
+    rows = [
+        [*_key_cells(view, study, change), *cells]
+        for study in found
+        for change in study.changes
+        for cells in _change_rows(study, change)
+    ]
+    return Table(columns, rows)
+
+
+def _change_rows(study: AccuracyStudy, change: Trained) -> list[list[Cell]]:
+    fields = [n for n in changed_fields(study, change) if n != "data"]
+    texts = [f"{name.replace('_', ' ')} {change.recipe[name]}" for name in fields]
+    what = Cell(
+        ", ".join([*texts, *(["data"] if _data_text(change) != _data_text(study.plain) else [])])
+    )
+    if not change.trainings:
+        return [[what, gap(change.group.status), *[Cell("")] * 6]]
+    rows = []
+    for name in study.evaluation_sets:
+        by_seed = change.by_seed(name)
+        difference = None if change is study.plain else study.difference(change, name)
+        rows.append(
+            [
+                what,
+                Cell(name),
+                Cell(count(change.train_examples or 0)),
+                Cell(count(change.trainings[0].steps)),
+                Cell(count(len(by_seed)), _failed(change)),
+                _share_cell(mean_estimate(list(by_seed.values()))),
+                Cell(_points(difference)) if difference else Cell(""),
+                Cell(duration(change.training_seconds)),
+            ]
+        )
+    return rows
+
+
+def course_table(view: View, found: Sequence[AccuracyStudy]) -> Table:
+    """Gradient norms by third, and the jitter of the evaluation loss."""
+    columns = [*_key_columns(view), Column("third of the training")]
+    columns += [Column(f"gradient norm: {name}") for name in ("mean", "maximum", "variance")]
+    columns += [Column("jitter of the evaluation loss", "nats")]
+    rows = []
+    for study in found:
+        for change in (c for c in study.changes if c.trainings):
+            every = int(change.recipe.get("evaluation_interval") or 0)
+            on = study.evaluation_sets[0]
+            rough = mean_jitter(change.trainings, on, every) if every else None
+            last = Cell(number(rough)) if rough is not None else gap("too few evaluations")
+            thirds = norm_thirds(change.trainings)
+            key = _key_cells(view, study, change)
+            if thirds is None:
+                rows.append([*key, gap("no norms"), Cell(""), Cell(""), Cell(""), last])
+            for i, third in enumerate(thirds or []):
+                norms = (third.mean, third.maximum, third.variance)
+                cells = [Cell(number(value)) for value in norms]
+                rows.append([*key, Cell(str(i + 1)), *cells, last if i == 0 else Cell("")])
+    return Table(columns, rows)
+
+
+def _figures(view: View, found: Sequence[AccuracyStudy]) -> list[Figure]:
+    figures = []
+    for run, task in dict.fromkeys((s.run, s.task) for s in found):
+        same = [s for s in found if (s.run, s.task) == (run, task)]
+        on = same[0].evaluation_sets[0]
+        sizes = {c.train_examples for c in same[0].changes if c.trainings}
+        if len(sizes) > 2:
+            figures += _by_size(view, same, on)
+        else:
+            figures += [_bars(view, study, on) for study in same]
+    return figures
+
+
+def _bars(view: View, study: AccuracyStudy, on: str) -> Figure:
+    items = []
+    for change in (c for c in study.changes if c.trainings):
+        found = mean_estimate(list(change.by_seed(on).values()))
+        low, high = (found.interval.low, found.interval.high) if found.interval else (None, None)
+        items.append(
+            Bar(
+                _named(change),
+                100 * found.value,
+                f"{percent(found.value, PLACES)} %",
+                view.colour(study.backend),
+                None if low is None else 100 * low,
+                None if high is None else 100 * high,
+            )
+        )
+    title = f"Accuracy by change on {on}: {_head(view, study)}"
+    axis = "accuracy, %; the axis does not begin at 0"
+    return Figure(
+        title,
+        bars(items, axis, from_zero=False),
+        "; ".join(f"{item.label} {item.text}" for item in items),
+    )
+
+
+def _by_size(view: View, same: Sequence[AccuracyStudy], on: str) -> list[Figure]:
+    """Accuracy against the number of training examples, and against training seconds."""
+    series: dict[str, list[Line]] = {"training examples": [], "training, s": []}
+    for study in same:
+        kept = [c for c in study.changes if c.trainings and c.train_examples]
+        kept.sort(key=lambda c: c.train_examples or 0)
+        ys = [100 * mean_estimate(list(c.by_seed(on).values())).value for c in kept]
+        title, colour = view.title(study.backend), view.colour(study.backend)
+        xs = [float(c.train_examples or 0) for c in kept]
+        series["training examples"].append(Line(title, xs, ys, colour))
+        by_time = sorted((c.training_seconds, y) for c, y in zip(kept, ys, strict=True))
+        times, reached = [t for t, _ in by_time], [y for _, y in by_time]
+        series["training, s"].append(Line(title, times, reached, colour))
+    legend = [Legend(view.title(s.backend), view.colour(s.backend)) for s in same]
+    where = f"{same[0].task}, {on}"
+    return [
+        Figure(
+            f"Accuracy against {axis.split(',')[0]}: {where}",
+            lines(drawn, axis, "accuracy, %"),
+            "; ".join(f"{d.label} from {number(d.ys[0])} to {number(d.ys[-1])} %" for d in drawn),
+            legend,
+        )
+        for axis, drawn in series.items()
+    ]
+
+
+def _is_shown(found: Estimate) -> bool:
+    return found.interval is not None and not found.interval.low <= 0 <= found.interval.high
+
+
+def _points(found: Estimate) -> str:
+    text = f"{100 * found.value:+.{PLACES}f} points"
+    if found.interval is None:
+        return f"{text} (one seed)"
+    return f"{text} ({100 * found.interval.low:+.2f} to {100 * found.interval.high:+.2f})"
+
+
+def _share_cell(found: Estimate) -> Cell:
+    if found.interval is None:
+        return Cell(percent(found.value, PLACES), "one seed")
+    ends = type(found.interval)(100 * found.interval.low, 100 * found.interval.high)
+    return Cell(percent(found.value, PLACES), span(ends, PLACES))
+
+
+def _failed(change: Trained) -> str:
+    failed = len(change.group.entries) - len(change.trainings)
+    return f"{failed} not trained" if failed else ""
+
+
+def _data_text(change: Trained) -> str:
+    return next((m.data.fingerprint for m in change.group.ok if m.data), "")
+
+
+def _named(change: Trained) -> str:
+    return change.change.replace("_", " ")
+
+
+def _head(view: View, study: AccuracyStudy) -> str:
+    run = f" ({study.run})" if view.several_runs else ""
+    return f"{study.task}{run}, {view.title(study.backend)}"
+
+
+def _key_columns(view: View) -> list[Column]:
+    names = [*(["run"] if view.several_runs else []), "task", "backend", "change"]
+    return [Column(name, numeric=False) for name in names]
+
+
+def _key_cells(view: View, study: AccuracyStudy, change: Trained) -> list[Cell]:
+    return [
+        *([Cell(study.run)] if view.several_runs else []),
+        Cell(study.task),
+        backend_cell(view, study.backend),
+        Cell(_named(change)),
+    ]

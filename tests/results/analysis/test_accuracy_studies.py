@@ -1,0 +1,131 @@
+"""What changes do to the accuracy, on made-up trainings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from results.analysis.accuracy.studies import (
+    accuracy_studies,
+    evaluation_losses,
+    jitter,
+    norm_thirds,
+    split_jitter,
+)
+from results.analysis.groups import Entry
+from results.report import as_markdown
+from results.schema import Accuracy, CurvePoint, EvaluationPoint, JobKey, Measurement, Score
+from tests.results import samples
+
+pytestmark = pytest.mark.smoke
+
+
+def trained(change: str, seed: int, value: float, **fields) -> Measurement:
+    key = JobKey(
+        id=f"accuracy-imdb-hf_torch-{change}-seed_{seed}",
+        backend="hf_torch",
+        task="imdb",
+        question="accuracy",
+        change=change,
+    )
+    fields.setdefault("accuracy", samples.accuracy("imdb", value, 1.0, seed))
+    return samples.measurement("hf_torch", "imdb", "accuracy", job=key, **fields)
+
+
+def with_losses(losses: dict[int, float], seed: int = 1) -> Accuracy:
+    def scores(loss: float) -> dict[str, Score]:
+        return {"test": Score(examples=2500, accuracy=0.9, macro_f1=0.9, loss=loss)}
+
+    points = [
+        EvaluationPoint(step=step, training_seconds=step, scores=scores(loss))
+        for step, loss in losses.items()
+    ]
+    made = samples.accuracy("imdb", 0.9, 1.0, seed)
+    return made.model_copy(update={"evaluations": points})
+
+
+def test_a_change_is_compared_seed_by_seed():
+    entries = [
+        Entry("a", trained(change, seed, value + seed / 100))
+        for change, value in (("plain", 0.9), ("lr", 0.8))
+        for seed in (1, 2, 3)
+    ]
+    (study,) = accuracy_studies(entries)
+    assert [c.change for c in study.changes] == ["plain", "lr"]
+    found = study.difference(study.changes[1], "test")
+    assert found is not None and found.value == pytest.approx(-0.1)
+    assert found.interval is not None and found.interval.width == pytest.approx(0, abs=1e-9)
+
+
+def test_seeds_that_only_one_side_has_are_left_out():
+    entries = [Entry("a", trained("plain", s, 0.9)) for s in (1, 2)]
+    entries += [Entry("a", trained("lr", s, 0.8)) for s in (2, 3)]
+    (study,) = accuracy_studies(entries)
+    found = study.difference(study.changes[1], "test")
+    assert found is not None and found.interval is None
+    assert accuracy_studies(entries[:2]) == []
+
+
+def test_gradient_norms_by_third():
+    norms = [1.0, 3.0, 5.0, 5.0, 2.0, 8.0]
+    curve = [CurvePoint(i + 1, 0.5, norm, 1e-5) for i, norm in enumerate(norms)]
+    made = samples.accuracy("imdb", 0.9, 1.0).model_copy(update={"curve": curve, "steps": 6})
+    thirds = norm_thirds([made])
+    assert thirds is not None
+    assert [(t.mean, t.maximum, t.variance) for t in thirds] == [(2, 3, 2), (5, 5, 0), (5, 8, 18)]
+    without = [CurvePoint(1, 0.5, None, 1e-5), *curve[1:]]
+    assert norm_thirds([made.model_copy(update={"curve": without})]) is None
+
+
+def test_the_jitter_of_noise_is_its_standard_deviation_and_that_of_a_line_is_0():
+    noise = np.random.default_rng(1).normal(0, 0.03, 4000)
+    assert jitter(list(noise + np.linspace(1, 0, 4000))) == pytest.approx(0.03, rel=0.05)
+    assert jitter([4.0, 3.0, 2.0, 1.0]) == pytest.approx(0)
+    assert jitter([1.0, 2.0, 1.0]) is None
+    assert jitter([1.0, 2.0, float("nan"), 1.0]) is None
+
+
+def test_a_rare_schedule_is_a_part_of_the_frequent_one():
+    made = with_losses({step: step / 100 for step in (20, 40, 60, 80, 95)})
+    assert evaluation_losses(made, "test", 20) == [0.2, 0.4, 0.6, 0.8]
+    assert evaluation_losses(made, "test", 40) == [0.4, 0.8]
+
+
+def test_the_factors_of_batch_and_looks_multiply_to_the_total():
+    split = split_jitter(small_often=2.0, small_rare=6.0, large_often=1.0, large_rare=3.0)
+    assert split is not None
+    assert (split.total, split.batch, split.looks) == pytest.approx((6, 2, 3))
+    uneven = split_jitter(2.0, 8.0, 1.0, 1.0)
+    assert uneven is not None
+    assert uneven.total == pytest.approx(8) == pytest.approx(uneven.batch * uneven.looks)
+    assert split_jitter(1.0, 1.0, 0.0, 1.0) is None
+
+
+def test_the_report_answers_from_the_data(make_run):
+    runs = []
+    for seed in (1, 2, 3):
+        noise = np.random.default_rng(seed).normal(0, 1, 60)
+        runs.append(trained("plain", seed, 0.9 + seed / 1000, recipe={"batch_size": 8}))
+        for change, size, sd in (("plain", 8, 0.04), ("batch_64", 64, 0.01)):
+            losses = {20 * (i + 1): 0.5 + sd * float(x) for i, x in enumerate(noise)}
+            recipe = {"batch_size": size, "evaluation_interval": 20}
+            made = trained(change, seed, 0.9, recipe=recipe, accuracy=with_losses(losses, seed))
+            runs = [m for m in runs if m.job.id != made.job.id] + [made]
+    text = as_markdown([make_run(runs)], {"hf_torch": "PyTorch"})
+    part = text.split("## What does each change do to the accuracy?")[1].split("\n## ")[0]
+    assert "with batch 8 seen every 200 steps as with batch 64 seen every 20 steps" in part
+    assert "a factor of 4.00 comes from the batch" in part
+    assert "For batch 64, a difference on test is not shown" in part
+    assert "gradient norm: variance" in part
+
+
+def test_a_study_of_shares_draws_accuracy_against_examples_and_seconds(make_run):
+    runs = [
+        trained(change, seed, value, data=samples.data(train_examples=size, fingerprint=change))
+        for change, size, value in (("plain", 10_000, 0.9), ("one", 100, 0.6), ("five", 500, 0.7))
+        for seed in (1, 2)
+    ]
+    text = as_markdown([make_run(runs)], {"hf_torch": "PyTorch"})
+    assert "Accuracy against training examples: imdb, test" in text
+    assert "PyTorch from 60.0 to 90.0 %" in text
+    assert "one -30.00 points" in text
