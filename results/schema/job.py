@@ -118,6 +118,21 @@ class Device(Record):
     clock_limits: list[str] = Field(default_factory=list)
 
 
+class SetSummary(Record):
+    """The examples of one set, as a training at one length sees them."""
+
+    name: str  # train, or the evaluation set
+    rows: int
+    label_counts: list[int]  # in the order of the label names
+    characters_median: float  # of all texts of an example
+    characters_max: int
+    tokens_median: float  # after truncation
+    tokens_max: int
+    truncated: int  # examples cut to the recipe's length
+    duplicates: int  # rows that repeat the texts of an earlier row of the set
+    in_training: int  # rows whose texts are in the training set too; 0 for that set itself
+
+
 class Data(Record):
     source: str  # hub, dir or embedded, as the user named it, without its path
     description: str  # 'IMDb, 10,000 of 25,000 training reviews, seed 42'
@@ -127,6 +142,7 @@ class Data(Record):
     evaluation_examples: dict[str, int]  # by evaluation set
     label_names: list[str]
     notes: list[str] = Field(default_factory=list)  # '3 empty texts kept'
+    sets: list[SetSummary] = Field(default_factory=list)  # empty in earlier files
 
 
 class Checkpoint(Record):

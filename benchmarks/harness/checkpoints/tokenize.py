@@ -27,6 +27,7 @@ from benchmarks.harness.data.examples import (
 from benchmarks.harness.data.texts import TaskData, Texts
 from benchmarks.harness.errors import UserError, first_line, printable
 from frameworks.contract import Examples
+from results.schema.job import SetSummary
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -128,6 +129,35 @@ def _encode_batch(
         raise UserError(
             f"checkpoint {checkpoint.name!r}: its tokenizer fails: {first_line(error)}"
         ) from error
+
+
+def summarize(data: TaskData, prepared: Prepared) -> list[SetSummary]:
+    """Rows, labels, lengths, truncation and duplicates of every set."""
+    training = set(data.train.keys())
+    sets = {"train": (data.train, prepared.train)}
+    sets |= {name: (texts, prepared.evaluations[name]) for name, texts in data.evaluations.items()}
+    found = []
+    for name, (texts, path) in sets.items():
+        keys = texts.keys()
+        characters = np.array([sum(map(len, key)) for key in keys])
+        tokens = np.diff(load_examples(path).offsets)
+        found.append(
+            SetSummary(
+                name=name,
+                rows=len(texts),
+                label_counts=np.bincount(
+                    texts.labels, minlength=len(data.task.label_names)
+                ).tolist(),
+                characters_median=float(np.median(characters)),
+                characters_max=int(characters.max()),
+                tokens_median=float(np.median(tokens)),
+                tokens_max=int(tokens.max()),
+                truncated=count_truncated(path),
+                duplicates=len(keys) - len(set(keys)),
+                in_training=0 if name == "train" else sum(key in training for key in keys),
+            )
+        )
+    return found
 
 
 def describe_data(data: TaskData, prepared: Prepared, length: int) -> str:

@@ -25,7 +25,8 @@ from benchmarks.harness.machine.device import unsupported_precision
 from benchmarks.harness.plan.plan import JobSpec, Plan
 from frameworks.contract import Device as DeviceKind
 from frameworks.contract import Start, backends, few_examples
-from results.schema import PLAIN, Device
+from results.schema import PLAIN, Data, Device
+from results.schema.job import SetSummary
 
 
 class Inputs:
@@ -37,6 +38,7 @@ class Inputs:
         self.source = checkpoints.find_checkpoint(plan.checkpoint, allow_pickle=plan.allow_pickle)
         self._data: dict[tuple[str, DataChoice], texts_data.TaskData] = {}
         self._texts: dict[tuple[str, DataChoice, int], tokenize.Prepared] = {}
+        self._sets: dict[tuple[str, DataChoice, int], list[SetSummary]] = {}
 
     def data(self, spec: JobSpec) -> texts_data.TaskData:
         """The examples of a job."""
@@ -71,13 +73,21 @@ class Inputs:
 
     def texts(self, spec: JobSpec) -> tokenize.Prepared:
         """The tokenized examples of a job."""
-        name, length = spec.key.task, spec.recipe.length
-        key = name, spec.data or self._plan.examples[name], length
+        key, length = self._key(spec), spec.recipe.length
         if key not in self._texts:
             data = self.data(spec)
             self._texts[key] = tokenize.tokenize_task(data, self.source, length)
+            self._sets[key] = tokenize.summarize(data, self._texts[key])
             self._say(tokenize.describe_data(data, self._texts[key], length))
         return self._texts[key]
+
+    def record(self, spec: JobSpec) -> Data:
+        """The record of a job's examples, with a summary of each set. Call `texts` first."""
+        return self.data(spec).record.model_copy(update={"sets": self._sets[self._key(spec)]})
+
+    def _key(self, spec: JobSpec) -> tuple[str, DataChoice, int]:
+        task = spec.key.task
+        return task, spec.data or self._plan.examples[task], spec.recipe.length
 
 
 def prepare(
@@ -143,8 +153,8 @@ def _ready(
     inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path, device: Device, where: Environment
 ) -> Ready:
     key, recipe = spec.key, spec.recipe
-    data = inputs.data(spec).record
     texts = inputs.texts(spec)
+    data = inputs.record(spec)
     start = start_checkpoints.make_start(inputs.source, data.label_names, recipe.seed)
     job = Job(
         key=key,

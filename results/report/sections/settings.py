@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.compare import Row
 from results.report.document import Block, Cell, Column, Details, Paragraph, Section, Table
-from results.report.format import listed
+from results.report.format import count, listed, percent
 from results.report.provenance import checkpoint_text, commands, device_text
 from results.report.sections.overview import a_measurement
 from results.report.view import View
@@ -51,11 +51,40 @@ def section(view: View) -> Section:
         if run.info and run.info.left_out
     ]
     blocks += commands(view.runs)
+    summary = _data_table(view)
+    blocks += [Details("Data", [summary])] if summary.rows else []
     blocks += [
         Details(f"Settings: {view.head(rows[0].comparison)}", [_settings(view, rows)])
         for rows in view.comparisons
     ]
     return Section("What was run", "work", blocks)
+
+
+def _data_table(view: View) -> Table:
+    """Rows, labels, lengths, truncation and duplicates of every set that was used."""
+    columns = [Column("task", numeric=False), Column("set", numeric=False), Column("length")]
+    columns += [Column("rows"), Column("labels", numeric=False)]
+    columns += [Column("characters", "median (at most)"), Column("tokens", "median (at most)")]
+    columns += [Column("truncated", "%"), Column("repeated"), Column("also in training")]
+    found: dict[tuple[Cell, ...], None] = {}
+    for m in (e.measurement for e in view.entries if e.measurement.data):
+        assert m.data is not None
+        for s in m.data.sets:
+            named = zip(m.data.label_names, s.label_counts, strict=True)
+            cells = (
+                Cell(m.job.task),
+                Cell(s.name),
+                Cell(str(m.recipe.get("length", ""))),
+                Cell(count(s.rows)),
+                Cell(", ".join(f"{name} {count(n)}" for name, n in named)),
+                Cell(f"{s.characters_median:,.0f} ({count(s.characters_max)})"),
+                Cell(f"{s.tokens_median:,.0f} ({count(s.tokens_max)})"),
+                Cell(percent(s.truncated / s.rows)),
+                Cell(count(s.duplicates)),
+                Cell("" if s.name == "train" else count(s.in_training)),
+            )
+            found.setdefault(cells)
+    return Table(columns, list(found))
 
 
 def _settings(view: View, rows: Sequence[Row]) -> Table:

@@ -7,13 +7,14 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.harness.checkpoints.checkpoint import CheckpointSource, find_checkpoint
-from benchmarks.harness.checkpoints.tokenize import tokenize_task
+from benchmarks.harness.checkpoints.tokenize import summarize, tokenize_task
 from benchmarks.harness.checkpoints.tokenizers import load_tokenizer
 from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.data.sources import load_data
@@ -253,3 +254,14 @@ def test_a_tokenizer_that_is_none_is_reported(tmp_path, files, message):
     source = tampered(tmp_path, "random:tiny-bert", folder=tmp_path)
     with pytest.raises(UserError, match=message):
         tokenize_task(data_of(["great"]), source, 32)
+
+
+def test_the_summary_counts_labels_lengths_truncation_and_duplicates(tmp_path):
+    data = data_of(["great " * 40, "dull", "dull"])
+    data = replace(data, evaluations={"test": data.train.take([1])})
+    source = find_checkpoint("random:tiny-bert")
+    train, test = summarize(data, tokenize_task(data, source, 16, tmp_path))
+    assert (train.name, train.rows, sum(train.label_counts)) == ("train", 3, 3)
+    assert (train.truncated, train.tokens_max, train.duplicates) == (1, 16, 1)
+    assert (train.characters_median, train.characters_max) == (4, 240)
+    assert (test.name, test.rows, test.in_training, test.duplicates) == ("test", 1, 1, 0)

@@ -15,6 +15,7 @@ from results.analysis.accuracy.studies import (
 from results.analysis.groups import Entry
 from results.report import as_markdown
 from results.schema import Accuracy, CurvePoint, EvaluationPoint, JobKey, Measurement, Score
+from results.schema.job import SetSummary
 from tests.results import samples
 
 pytestmark = pytest.mark.smoke
@@ -129,3 +130,24 @@ def test_a_study_of_shares_draws_accuracy_against_examples_and_seconds(make_run)
     assert "Accuracy against training examples: imdb, test" in text
     assert "PyTorch from 60.0 to 90.0 %" in text
     assert "one -30.00 points" in text
+
+
+def test_the_report_summarizes_the_sets(make_run):
+    one = SetSummary(
+        name="test",
+        rows=2500,
+        label_counts=[1200, 1300],
+        characters_median=970,
+        characters_max=13_704,
+        tokens_median=212,
+        tokens_max=256,
+        truncated=1000,
+        duplicates=7,
+        in_training=3,
+    )
+    runs = [trained(c, 1, 0.9, data=samples.data(sets=[one])) for c in ("plain", "lr")]
+    text = as_markdown([make_run(runs)])
+    (row,) = [line for line in text.splitlines() if "13,704" in line]
+    cells = [cell.strip() for cell in row.split("|")]
+    assert cells[5] == "negative 1,200, positive 1,300"
+    assert cells[8:11] == ["40.0", "7", "3"]
