@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from results.analysis.groups import Entry, Group, groups
-from results.analysis.statistics import Estimate, mean_estimate
+from results.analysis.statistics import Estimate, Interval, Z, mean_estimate
 from results.schema import PLAIN, Accuracy
 
 THIRDS = 3
@@ -49,6 +49,11 @@ class Trained:
             if evaluation_set in a.scores
         }
 
+    def set_variance(self, evaluation_set: str) -> float:
+        """Of the mean accuracy, were it measured on other examples."""
+        share = float(np.mean(list(self.by_seed(evaluation_set).values())))
+        return share * (1 - share) / self.trainings[0].scores[evaluation_set].examples
+
 
 @dataclass(frozen=True)
 class AccuracyStudy:
@@ -69,10 +74,19 @@ class AccuracyStudy:
 
     def difference(self, change: Trained, evaluation_set: str) -> Estimate | None:
         """Accuracy less the plain recipe's, over the seeds that both trained with: a share; None
-        without such a seed."""
+        without such a seed. The interval adds the uncertainty of the evaluation sets to that of the
+        seeds, as if the sets were independent: they are where a change splits the examples again, and
+        where they are one set the interval is a little too wide."""
         plain, changed = self.plain.by_seed(evaluation_set), change.by_seed(evaluation_set)
         both = [changed[seed] - plain[seed] for seed in sorted(plain.keys() & changed.keys())]
-        return mean_estimate(both) if both else None
+        if not both:
+            return None
+        found = mean_estimate(both)
+        if found.interval is None:
+            return found
+        of_sets = sum(one.set_variance(evaluation_set) for one in (self.plain, change))
+        half = sqrt((found.interval.width / 2) ** 2 + Z**2 * of_sets)
+        return Estimate(found.value, Interval(found.value - half, found.value + half))
 
 
 def accuracy_studies(entries: Iterable[Entry]) -> list[AccuracyStudy]:

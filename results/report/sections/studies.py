@@ -49,8 +49,8 @@ def section(view: View) -> Section | None:
     blocks += [Figures(_figures(view, found)), change_table(view, found)]
     blocks.append(
         Paragraph(
-            "Each change alone against the plain recipe of the same backend, seed by seed; the interval is "
-            "Student's t over seeds. Training time includes the first step and excludes evaluation.",
+            "Each change alone against the plain recipe of the same backend, seed by seed; the interval "
+            "covers other seeds (Student's t) and other evaluation examples. Training time includes the first step and excludes evaluation.",
             "small",
         )
     )
@@ -188,12 +188,18 @@ def _figures(view: View, found: Sequence[AccuracyStudy]) -> list[Figure]:
     for run, task in dict.fromkeys((s.run, s.task) for s in found):
         same = [s for s in found if (s.run, s.task) == (run, task)]
         on = same[0].evaluation_sets[0]
-        sizes = {c.train_examples for c in same[0].changes if c.trainings}
-        if len(sizes) > 2:
+        if _is_of_sizes(same[0]):
             figures += _by_size(view, same, on)
         else:
             figures += [_bars(view, study, on) for study in same]
     return figures
+
+
+def _is_of_sizes(study: AccuracyStudy) -> bool:
+    """Whether the changes are to the number of training examples alone."""
+    trained = [c for c in study.changes if c.trainings]
+    others = {name for c in trained for name in changed_fields(study, c)} - {"data"}
+    return not others and len({c.train_examples for c in trained}) == len(trained) > 2
 
 
 def _bars(view: View, study: AccuracyStudy, on: str) -> Figure:
