@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import getpass
 import json
 import re
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,25 +65,37 @@ def private_names() -> list[str]:
 
 def contribute(folder: Path, target: Path) -> list[Path]:
     """Copies the run's records into `target`, without its plan, its report and the workers' last
-    lines, and returns the files. Errors: StoreError when the folder exists or cannot be written."""
+    lines, and returns the files. On an error no part of the copy stays. Errors: StoreError when the
+    folder exists or cannot be written."""
     info, measurements, _ = read_run(folder)
     if info is None:
         raise StoreError(f"{folder}: no {RUN_FILE}: this is not a run")
+    exists = StoreError(f"{target}: exists already: choose another name with --name")
+    if target.exists():
+        raise exists
     try:
-        target.mkdir(parents=True)
-        write_record(target / RUN_FILE, info)
-        for m in measurements:
-            bare = m.model_copy(update={"stderr_tail": []})
-            write_record(target / f"{m.job.id}.json", bare)
-        for path in _copied(folder):
-            copy = target / path.relative_to(folder)
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, copy)
-    except FileExistsError:
-        raise StoreError(f"{target}: exists already: choose another name with --name") from None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as unfinished:
+            copy = Path(unfinished) / target.name
+            copy.mkdir()
+            _write(folder, copy, info, measurements)
+            copy.rename(target)
     except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # made since, by another process
+            raise exists from None
         raise StoreError(f"cannot write {target}: {error.strerror or error}") from None
     return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def _write(folder: Path, copy: Path, info: RunInfo, measurements: Sequence[Measurement]) -> None:
+    write_record(copy / RUN_FILE, info)
+    for m in measurements:
+        bare = m.model_copy(update={"stderr_tail": []})
+        write_record(copy / f"{m.job.id}.json", bare)
+    for path in _copied(folder):
+        target = copy / path.relative_to(folder)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def _copied(folder: Path) -> Iterator[Path]:

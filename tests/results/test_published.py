@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmarks.harness.cli.report import backend_titles
-from results import contribution
+from results import contribution, store
 from results.report.site import merged_view
 from results.report.site.readme import readme
 
@@ -28,3 +29,20 @@ def test_published_runs_are_sound(folder: Path) -> None:
     """Runs of before 0.2.0 may name no commit."""
     found = contribution.problems(folder)
     assert not [line for line in found if "names no commit" not in line]
+
+
+def test_a_contribution_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    run, target = tmp_path / "run", tmp_path / "published" / "machine" / "name"
+    shutil.copytree(RUNS[0], run)
+    lost = run / "lost.npz"
+    lost.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(store.StoreError, match="cannot write"):
+        contribution.contribute(run, target)
+    assert not list(target.parent.iterdir())
+    lost.unlink()
+    files = contribution.contribute(run, target)
+    assert target / "run.json" in files
+    assert list(target.parent.iterdir()) == [target]
+    with pytest.raises(store.StoreError, match="exists already"):
+        contribution.contribute(run, target)
+    assert sorted(path for path in target.rglob("*") if path.is_file()) == files
