@@ -25,7 +25,9 @@ from tests.benchmarks.conftest import here
 SECONDS, RESTS = 1.0, 0.05  # of processor time, in that long
 
 
-@pytest.mark.parametrize("backend", ["hf_torch", "hf_tf", "keras_rnn"])
+@pytest.mark.parametrize(
+    "backend", [pytest.param("hf_torch", marks=pytest.mark.once), "hf_tf", "keras_rnn"]
+)
 def test_a_participant_rests_after_its_last_windows(
     backend: str, tmp_path: Path, profile: Callable[..., Path]
 ) -> None:
