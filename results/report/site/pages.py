@@ -39,6 +39,7 @@ from results.report.sections import (
     published,
     settings,
     speed,
+    studies,
     tuning,
 )
 from results.report.sections.machines import section as machines
@@ -84,6 +85,13 @@ QUESTIONS: tuple[tuple[str, str, str, str, tuple[Make, ...]], ...] = (
         "What does each memory lever save and cost?",
         "",
         (levers.section,),
+    ),
+    (
+        "studies.html",
+        "Studies",
+        "What does each change do to the accuracy?",
+        "",
+        (studies.section,),
     ),
     (
         "finders.html",
@@ -260,6 +268,7 @@ def run_pages(view: View) -> Iterator[Page]:
         finders.section,
         predictions.section,
         accuracy.section,
+        studies.section,
         not_measured.section,
         settings.section,
     )

@@ -13,7 +13,7 @@ from results.analysis.accuracy.studies import (
     split_jitter,
 )
 from results.analysis.groups import Entry
-from results.report import as_markdown
+from results.report import as_markdown, write_site
 from results.schema import Accuracy, CurvePoint, EvaluationPoint, JobKey, Measurement, Score
 from results.schema.job import SetSummary
 from tests.results import samples
@@ -153,3 +153,10 @@ def test_the_report_summarizes_the_sets(make_run):
     cells = [cell.strip() for cell in row.split("|")]
     assert cells[5] == "negative 1,200, positive 1,300"
     assert cells[8:11] == ["40.0", "7", "3"]
+
+
+def test_the_site_has_a_page_of_studies(make_run, tmp_path):
+    runs = [trained(c, seed, v) for c, v in (("plain", 0.9), ("lr", 0.6)) for seed in (1, 2)]
+    write_site([make_run(runs)], tmp_path / "site", {"hf_torch": "PyTorch"})
+    page = (tmp_path / "site" / "studies.html").read_text("utf-8")
+    assert "lr -30.00 points" in page and "PyTorch" in page
