@@ -14,6 +14,7 @@ from types import ModuleType
 
 from benchmarks.harness.data import examples
 from benchmarks.harness.data.examples import load_examples
+from benchmarks.harness.jobs.environment import thread_count
 from benchmarks.harness.jobs.events import Building, FrameworkLoaded, Result, WorkerFailed
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe, die_with_parent
@@ -58,6 +59,7 @@ def build(job: Job, pipe: Pipe) -> Built:
         record=traced or job.key.question == "accuracy",
         hash_batches=traced,
         memory_limit_bytes=job.limit.framework_bytes if job.limit else None,
+        threads=thread_count(job.key.backend, job.environment),
     )
     norms = None
     if traced and job.equivalence.max_gradient_norm is None:

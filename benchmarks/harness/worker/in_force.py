@@ -34,6 +34,7 @@ def differences(spec: SessionSpec, found: Effective, steps: int) -> list[str]:
     if not steps:
         return lines
     lines += _computation(recipe, found)
+    lines += _threads(spec, found)
     if found.in_force is not None:
         lines += _optimizer(spec, found.in_force, steps)
         lines += _dropout(recipe, found.in_force)
@@ -67,6 +68,14 @@ def _computation(recipe: Recipe, found: Effective) -> Iterator[str]:
     seen = found.in_force.attention if found.in_force else None
     if recipe.attention is not None and seen not in (None, recipe.attention):
         yield _line("attention", recipe.attention, f"the model ran {seen!r}")
+
+
+def _threads(spec: SessionSpec, found: Effective) -> Iterator[str]:
+    if spec.threads and found.threads and found.threads != spec.threads:
+        yield (
+            f"the job asks for threads = {spec.threads}, but the framework computes with "
+            f"{found.threads}; {OVERRIDDEN}"
+        )
 
 
 def _optimizer(spec: SessionSpec, found: InForce, steps: int) -> Iterator[str]:

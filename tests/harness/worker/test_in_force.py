@@ -176,6 +176,19 @@ def test_what_a_framework_may_do_in_two_ways_is_no_difference() -> None:
     assert differences(spec, dataclasses.replace(found, in_force=None), 1) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "computed", "differs"),
+    [(2, 1, True), (1, 2, True), (2, 2, False), (None, 1, False), (2, None, False)],
+)
+def test_threads_are_compared_where_both_numbers_are_known(
+    asked: int | None, computed: int | None, differs: bool
+) -> None:
+    spec = dataclasses.replace(make_spec(), threads=asked)
+    found = differences(spec, in_force(spec, threads=computed), 1)
+    line = f"the job asks for threads = {asked}, but the framework computes with {computed}"
+    assert [one.startswith(line) for one in found] == ([True] if differs else [])
+
+
 def test_under_fp16_a_skipped_step_does_not_move_the_schedule() -> None:
     spec = make_spec(precision="fp16")
     for rate, differs in ((3e-5, False), (2.5e-5, False), (1e-5, True)):
