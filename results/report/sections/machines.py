@@ -102,7 +102,9 @@ def _speeds(view: View) -> list[Block]:
         Column("recipe", numeric=False),
         Column("backend", numeric=False),
         Column("machine", numeric=False),
-        Column("training", "samples/s"),
+        Column("training", "steps/s"),
+        Column("times as fast", "as the slowest"),
+        Column("evaluation", "steps/s"),
         Column("times as fast", "as the slowest"),
     ]
     text = (
@@ -116,16 +118,29 @@ def _speed_rows(
     view: View, key: tuple[str, str, str, str], rows: Sequence[Row]
 ) -> list[list[Cell]]:
     task, varied, setting, backend = key
-    speeds = [(row, row.speed.training.samples_per_second) for row in rows if row.speed]
-    slowest = min(speed for _, speed in speeds)
+    speeds = [
+        (row, row.speed.training.steps_per_second, _evaluation(row)) for row in rows if row.speed
+    ]
+    slowest = min(training for _, training, _ in speeds)
+    slowest_evaluation = min((e for _, _, e in speeds if e), default=None)
     return [
         [
             Cell(f"{task}, {varied}" if varied else task),
             Cell(setting),
             backend_cell(view, backend),
             Cell(row.comparison.run),
-            Cell(number(speed)),
-            Cell(number(speed / slowest)),
+            Cell(number(training)),
+            Cell(number(training / slowest)),
+            Cell(number(evaluation)) if evaluation else gap("not_run"),
+            Cell(number(evaluation / slowest_evaluation))
+            if evaluation and slowest_evaluation
+            else Cell(""),
         ]
-        for row, speed in sorted(speeds, key=lambda pair: pair[1])
+        for row, training, evaluation in sorted(speeds, key=lambda one: one[1])
     ]
+
+
+def _evaluation(row: Row) -> float | None:
+    """Batches per second; None where evaluation was not timed."""
+    rate = row.speed.evaluation if row.speed else None
+    return rate.steps_per_second if rate else None
