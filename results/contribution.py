@@ -127,12 +127,13 @@ def _unknown_origin(info: RunInfo, measurements: Sequence[Measurement]) -> list[
 
 
 def _private(folder: Path, named: Sequence[str]) -> list[str]:
-    """Paths and names in any text that would be published."""
+    """Paths and names in any text that would be published. The workers' job files, in `jobs/`, and
+    the plan are full of paths and stay where they are."""
     words = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in named)) if named else None
     found = []
-    skipped = {PLAN_FILE}
-    for path in sorted(folder.rglob("*.json")):
-        if path.name in skipped:
+    records = {*folder.glob("*.json"), *_copied(folder)} - {folder / PLAN_FILE}
+    for path in sorted(records):
+        if path.suffix != ".json":
             continue
         try:
             raw = json.loads(path.read_bytes())

@@ -194,6 +194,8 @@ def test_a_sound_run_is_copied_without_what_is_private(make_run: MakeRun, tmp_pa
     )
     store.write_measurement(folder, tail)
     (folder / store.PLAN_FILE).write_text('{"path": "/home/someone"}')
+    (folder / "jobs").mkdir(exist_ok=True)  # as every run has it
+    (folder / "jobs" / "memory-imdb-hf_tf-x.json").write_text('{"path": "/home/someone"}')
     assert contribution.problems(folder, named=["somehost"]) == []
     files = contribution.contribute(folder, tmp_path / "published" / "m" / "run")
     names = {file.name for file in files}
