@@ -152,6 +152,9 @@ class AccuracyPlan(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [42]
     """One training for each. Backends are compared seed by seed; a difference needs at least 6 seeds
     to be shown."""
+    random_weights: bool = False
+    """Whether a checkpoint of random weights is trained and scored too, which the report says: such an
+    accuracy shows what a model learns from this data alone."""
     keep_models: bool = False
     """Whether every trained model is saved, in `models/` of the run's folder, with its tokenizer and a
     model card."""

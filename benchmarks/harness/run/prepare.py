@@ -102,7 +102,10 @@ def prepare(
     backends.
 
     Errors: UserError for everything that is wrong with checkpoint, data or recipe."""
-    excluded = {spec.key.id: excluded_job(spec, inputs.source, device, shared) for spec in specs}
+    excluded = {
+        spec.key.id: excluded_job(spec, inputs.source, device, shared, plan.accuracy.random_weights)
+        for spec in specs
+    }
     own = here()
     could_run = [spec for spec in specs if excluded[spec.key.id] is None]
     excluded |= _refused_batches(inputs, could_run)
@@ -201,6 +204,7 @@ def excluded_job(
     source: checkpoints.CheckpointSource,
     device: Device,
     shared: Mapping[str, Environment],
+    random_weights: bool,
 ) -> Excluded | None:
     """The reason why a job is not run, before anything is loaded; None if it can run. Only races use
     other environments' workers, because everything else they have measured themselves.
@@ -213,11 +217,13 @@ def excluded_job(
     if missing and (spec.key.question != "throughput" or spec.key.backend not in shared):
         return Excluded(spec, "not_installed", missing)
     pretrained = backends()[spec.key.backend].pretrained
-    if source.random and pretrained and spec.key.question == "accuracy":
+    scored = spec.key.question == "accuracy" and not random_weights
+    if source.random and pretrained and scored:
         return Excluded(
             spec,
             "refused",
-            "accuracy is meaningless with random weights: choose a pretrained checkpoint",
+            "accuracy is meaningless with random weights: choose a pretrained checkpoint, or set "
+            "random_weights = true in the profile's [accuracy]",
         )
     problems = unsupported(spec, source, device.kind)
     why = unsupported_precision(device, spec.recipe.precision)

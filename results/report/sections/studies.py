@@ -30,6 +30,7 @@ from results.report.document import (
 )
 from results.report.format import count, duration, gap, listed, number, percent, span
 from results.report.provenance import labels
+from results.report.sections.accuracy import random_note
 from results.report.view import View
 
 RARE = 10  # of so many evaluations, the rare schedule has one
@@ -46,6 +47,7 @@ def section(view: View) -> Section | None:
         for text in (sentence(study), jitter_sentence(study))
         if text
     ]
+    blocks += random_note(m for study in found for c in study.changes for m in c.group.ok)
     blocks += [Figures(_figures(view, found)), change_table(view, found)]
     blocks.append(
         Paragraph(

@@ -14,7 +14,15 @@ from results.analysis.accuracy.studies import (
 )
 from results.analysis.groups import Entry
 from results.report import as_markdown, write_site
-from results.schema import Accuracy, CurvePoint, EvaluationPoint, JobKey, Measurement, Score
+from results.schema import (
+    Accuracy,
+    Checkpoint,
+    CurvePoint,
+    EvaluationPoint,
+    JobKey,
+    Measurement,
+    Score,
+)
 from results.schema.job import SetSummary
 from tests.results import samples
 
@@ -160,3 +168,10 @@ def test_the_site_has_a_page_of_studies(make_run, tmp_path):
     write_site([make_run(runs)], tmp_path / "site", {"hf_torch": "PyTorch"})
     page = (tmp_path / "site" / "studies.html").read_text("utf-8")
     assert "lr -30.00 points" in page and "PyTorch" in page
+
+
+def test_the_report_says_that_weights_were_random(make_run):
+    start = Checkpoint(name="random:small-gpt2", architecture="gpt2", sha256="", random=True)
+    runs = [trained(c, 1, 0.6, checkpoint=start) for c in ("plain", "batch_32")]
+    text = as_markdown([make_run(runs)])
+    assert text.count("Random weights (random:small-gpt2): these accuracies show") == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from results.analysis.accuracy.scores import ScoreRow
 from results.analysis.compare import Row
@@ -28,6 +28,7 @@ from results.report.sections.accuracy.tables import (
 )
 from results.report.sections.overview import accuracy_places
 from results.report.view import View
+from results.schema import Measurement
 
 
 def section(view: View) -> Section | None:
@@ -47,12 +48,23 @@ def section(view: View) -> Section | None:
         ),
     ]
     blocks += [Listing(notes)] if notes else []
+    blocks += random_note(m for rows in scored for r in rows for m in r.measurements)
     blocks += pair_blocks(view, scored)
     blocks += target_blocks(view, scored)
     curves = [f for rows in scored for f in curve_figures(view, rows)]
     blocks += [Figures(curves)] if curves else []
     blocks += confusion_tables(view, scored)
     return Section("How accurate?", "accuracy", [*blocks, *labels(view, "accuracy")])
+
+
+def random_note(measurements: Iterable[Measurement]) -> list[Block]:
+    """Says which accuracies come from random weights."""
+    random = {m.checkpoint.name for m in measurements if m.checkpoint and m.checkpoint.random}
+    text = (
+        f"Random weights ({', '.join(sorted(random))}): these accuracies show what the model learns from "
+        "this data alone, and are not those of a pretrained checkpoint."
+    )
+    return [Paragraph(text, "warning")] if random else []
 
 
 def score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
