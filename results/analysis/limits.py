@@ -51,6 +51,11 @@ class GridKey:
         words = (self.task, self.checkpoint, self.precision, self.phase, self.setting)
         return ", ".join(word for word in words if word)
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether its checkpoint has trained weights; limits of others are for studies."""
+        return not self.checkpoint.startswith("random:")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -167,7 +172,7 @@ def grids(
     predictions: Sequence[Prediction] = (),
     without: Sequence[Measurement] = (),
 ) -> list[Grid]:
-    """One grid per work, what was searched for first. A prediction has no task: it joins every
+    """One grid per work, what was searched for first, and trained checkpoints first of all. A prediction has no task: it joins every
     grid of its checkpoint, precision, phase and settings, or makes one of its own. `without` are
     jobs that ended before their search began."""
     found: dict[GridKey, Grid] = {}
@@ -193,6 +198,7 @@ def grids(
         for _, g in sorted(
             part.items(),
             key=lambda item: (
+                not item[0].is_trained,
                 item[0].task,
                 item[0].checkpoint,
                 order[item[0].phase],

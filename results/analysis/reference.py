@@ -59,5 +59,34 @@ def published_scores() -> list[PublishedScores]:
     return [PublishedScores.model_validate(row) for row in _tables()["accuracy"]]
 
 
+class PublishedSpeed(BaseModel):
+    """One GPU of a row of `[[speed]]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: str
+    batch_size: int
+    samples_per_second: float
+
+
+class PublishedSpeeds(BaseModel):
+    """One row of `[[speed]]` in reference.toml: one training on several GPU types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    length: int
+    source: str
+    gpus: dict[str, PublishedSpeed]  # by type of gpus.toml
+
+    @property
+    def slowest(self) -> float:
+        return min(figure.samples_per_second for figure in self.gpus.values())
+
+
+def published_speeds() -> list[PublishedSpeeds]:
+    return [PublishedSpeeds.model_validate(row) for row in _tables()["speed"]]
+
+
 def _tables() -> dict[str, Any]:
     return tomllib.loads(resources.files("results").joinpath("reference.toml").read_text("utf-8"))

@@ -6,16 +6,32 @@ from collections.abc import Sequence
 
 from results.analysis.compare import Row
 from results.analysis.limits import Grid, Spot
+from results.analysis.reference import published_speeds
+from results.report.charts import Point, lines
+from results.report.charts.lines import SMALL_HEIGHT, Shape
 from results.report.columns import backend_cell
-from results.report.document import Block, Cell, Column, Paragraph, Section, Table
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Legend,
+    Paragraph,
+    Section,
+    Table,
+)
 from results.report.format import GIB, count, gap, number
-from results.report.sections.limits.grid import limit_text, place_name
+from results.report.sections.limits.grid import limit_text, main_grids, place_name
 from results.report.view import View
 
 
 def section(view: View) -> Section | None:
+    grids = [grid for grid in main_grids(view) if len(grid.places) > 1]
     blocks: list[Block] = [
-        table for grid in view.grids if len(grid.places) > 1 for table in [places_table(view, grid)]
+        block
+        for grid in grids
+        for block in (Figures(_figures(view, grid), small=True), places_table(view, grid))
     ]
     if blocks:
         text = (
@@ -24,9 +40,10 @@ def section(view: View) -> Section | None:
             "of the range is promised to fit."
         )
         blocks.append(Paragraph(text, "small"))
-    blocks += _speeds(view)
-    if not blocks:
+    measured = _speeds(view)
+    if not blocks and not measured:
         return None
+    blocks += [*measured, *_published_speeds()]
     return Section("What fits where, and how machines compare", "machines", blocks)
 
 
@@ -49,12 +66,55 @@ def places_table(view: View, grid: Grid) -> Table:
     return Table(columns, rows, f"Largest batch at length {count(length)}: {grid.work.text}")
 
 
+def _figures(view: View, grid: Grid) -> list[Figure]:
+    """The largest batch by memory at the table's length, one chart per backend."""
+    length = longest(grid)
+    return [_figure(view, grid, length, backend) for row, backend in grid.rows if row == length]
+
+
+def _figure(view: View, grid: Grid, length: int, backend: str) -> Figure:
+    colour, points, words = view.colour(backend), [], []
+    for place in grid.places:
+        spot = grid.spots.get((length, backend, place))
+        batch, cell = (_batch(spot), _cell(spot)) if spot else (None, None)
+        if not spot or batch is None or cell is None:
+            continue
+        shape: Shape = "ring" if spot.kind == "predicted" else "dot"
+        text = f"{place_name(place)}: {cell.text} ({cell.note})"
+        points.append(Point(_bytes([spot]) / GIB, batch, colour, shape, text))
+        words.append(text)
+    chart = lines(
+        [], "memory, GiB", "largest batch", points=points, height=SMALL_HEIGHT, from_zero=True
+    )
+    kinds: dict[Shape, str] = {"dot": "measured", "ring": "predicted"}
+    legend = [
+        Legend(kind, colour, shape)
+        for shape, kind in kinds.items()
+        if any(p.shape == shape for p in points)
+    ]
+    return Figure(f"{view.title(backend)}, length {count(length)}", chart, "; ".join(words), legend)
+
+
+def _batch(spot: Spot) -> int | None:
+    """The largest that was proven, else the predicted one."""
+    found = [limit.found.limit for limit in spot.limits if limit.found.limit is not None]
+    if found or not spot.predicted:
+        return max(found, default=None)
+    return spot.predicted.limit
+
+
 def longest(grid: Grid) -> int:
     searched = [length for (length, _, _), spot in grid.spots.items() if spot.limits]
     return max(searched or [length for length, _, _ in grid.spots], default=0)
 
 
 def _memory(spots: Sequence[Spot | None]) -> Cell:
+    size = _bytes(spots)
+    return Cell(number(size / GIB)) if size else gap(None)
+
+
+def _bytes(spots: Sequence[Spot | None]) -> int:
+    """The memory of a place; 0 where nothing is known."""
     sizes = [
         size
         for spot in spots
@@ -64,7 +124,7 @@ def _memory(spots: Sequence[Spot | None]) -> Cell:
             *([spot.predicted.budget_bytes] if spot.predicted else []),
         ]
     ]
-    return Cell(number(max(sizes) / GIB)) if sizes else gap(None)
+    return max(sizes, default=0)
 
 
 def _cell(spot: Spot) -> Cell:
@@ -112,6 +172,36 @@ def _speeds(view: View) -> list[Block]:
         "drivers, versions and cooling are part of them."
     )
     return [Table(columns, rows_of_table, "Speed across machines"), Paragraph(text, "small")]
+
+
+def _published_speeds() -> list[Block]:
+    columns = [
+        Column("model", numeric=False),
+        Column("precision", numeric=False),
+        Column("GPU", numeric=False),
+        Column("batch"),
+        Column("training", "samples/s"),
+        Column("times as fast", "as the slowest"),
+        Column("source", numeric=False),
+    ]
+    rows = [
+        [
+            Cell(f"{speed.model}, length {count(speed.length)}"),
+            Cell(figure.precision),
+            Cell(gpu),
+            Cell(count(figure.batch_size)),
+            Cell(number(figure.samples_per_second)),
+            Cell(number(figure.samples_per_second / speed.slowest)),
+            Cell(speed.source),
+        ]
+        for speed in published_speeds()
+        for gpu, figure in speed.gpus.items()
+    ]
+    text = (
+        "Quoted from their sources, not measured here: another model and task, so only the ratios say "
+        "something about the GPU types."
+    )
+    return [Table(columns, rows, "Published speeds of fine-tuning"), Paragraph(text, "small")]
 
 
 def _speed_rows(

@@ -24,7 +24,7 @@ from results.report.document import (
     Section,
     Table,
 )
-from results.report.format import count, decimals, gap, listed, number, percent, span
+from results.report.format import count, decimals, gap, listed, millions, number, percent, span
 from results.report.proofs import proof_of_rows
 from results.report.provenance import labels, recipe_notes
 from results.report.sections.overview import no_interval, rate_cell, rate_notes, speed_tone
@@ -50,6 +50,7 @@ def figures_section(view: View) -> Section | None:
     blocks: list[Block] = [
         Figures([figure for rows in timed for figure in figures(view, rows)]),
         training_table(view, timed),
+        *_summed_up([r.speed.training for rows in timed for r in rows if r.speed]),
         Paragraph(
             "Steps are executed optimizer steps; tokens exclude padding. 'Times as fast' compares "
             "samples per second within one race: the ratio in every launch, with Student's t "
@@ -73,16 +74,17 @@ def figures_section(view: View) -> Section | None:
 
 def figures(view: View, rows: Sequence[Row]) -> list[Figure]:
     """The chart of one comparison's training speeds; empty where there are none."""
-    timed = [row for row in rows if row.speed]
-    return [_figure(view, race) for race in races(timed)]
+    found = races([row for row in rows if row.speed])
+    return [_figure(view, race, len(found) > 1) for race in found]
 
 
-def _figure(view: View, rows: Sequence[Row]) -> Figure:
+def _figure(view: View, rows: Sequence[Row], sized: bool) -> Figure:
     """Models of one size: the bar of a far smaller one would hide how the others differ."""
+    size = f", {millions(rows[0].model_size)} parameters" if sized else ""
     items = [_bar(view, r, r.speed.training) for r in rows if r.speed]
     summary = "; ".join(f"{item.label} {item.text}" for item in items)
     return Figure(
-        f"Training speed: {view.head(rows[0].comparison)}",
+        f"Training speed: {view.head(rows[0].comparison)}{size}",
         bars(items, "optimizer steps per second"),
         f"{summary} ({proof_of_rows(view, rows)})",
     )
@@ -117,7 +119,6 @@ def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
         Column("warm-up", "s"),
         Column("build", "s"),
         Column("MFU", "%"),
-        Column("with padding", "%"),
     ]
     asked = [
         (row, rows) for rows in timed for row in rows if row.status("throughput") != "not_asked"
@@ -129,7 +130,7 @@ def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
 
 def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]:
     if row.speed is None:
-        return [gap(row.status("throughput"))] * (10 + raced)
+        return [gap(row.status("throughput"))] * (9 + raced)
     speed, rate = row.speed, row.speed.training
     speeds = [r.speed for r in rows if r.speed]
     tone = speed_tone(row, peers(row, rows))
@@ -144,13 +145,15 @@ def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]
         Cell(number(speed.first_step_seconds)),
         Cell(number(speed.warmup_seconds)),
         Cell(number(speed.build_seconds)),
-        *[
-            Cell(percent(mfu))
-            if mfu is not None
-            else gap(speed.gaps.get("matmul_flops_per_second", "not_run"))
-            for mfu in (speed.mfu, speed.mfu_with_padding)
-        ],
+        _mfu_cell(speed),
     ]
+
+
+def _mfu_cell(speed: SpeedRow) -> Cell:
+    if speed.mfu is None:
+        return gap(speed.gaps.get("matmul_flops_per_second", "not_run"))
+    padded = speed.mfu_with_padding
+    return Cell(percent(speed.mfu), "" if padded is None else f"{percent(padded)} with padding")
 
 
 def _ratio_cell(speed: SpeedRow, speeds: Sequence[SpeedRow]) -> Cell:
@@ -197,6 +200,22 @@ def not_raced_together(view: View) -> list[str]:
         f"{listed(heads)}: these backends were not all raced together, so none is called faster. "
         "Install them in one environment (pip install -e '.[all]') and run again to race them."
     ]
+
+
+def _summed_up(rates: Sequence[Rate]) -> list[Block]:
+    """'5 of 8 rows are noisy', next to the table whose rows say which."""
+    counts = {
+        "noisy (the interval is wider than 10 % of the speed)": sum(r.noisy for r in rates),
+        "disturbed (other work ran during some windows)": sum(r.disturbed for r in rates),
+    }
+    found = [
+        f"{count(n)} of {count(len(rates))} rows {'is' if n == 1 else 'are'} {word}"
+        for word, n in counts.items()
+        if n
+    ]
+    if not found:
+        return []
+    return [Paragraph(f"{listed(found)}: measure again on an idle machine.", "warning")]
 
 
 def _doubts(view: View, row: Row) -> list[str]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from results.report.document import Block, Cell, Column, Paragraph, Section, Table
+from results.report.charts import Bar, bars
+from results.report.document import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Paragraph,
+    Section,
+    Table,
+)
 from results.report.format import listed
 from results.report.view import View
 from results.schema import Tuning
@@ -14,9 +24,11 @@ from results.schema import Tuning
 def section(view: View) -> Section | None:
     if not view.tunings:
         return None
-    blocks: list[Block] = []
-    for tuning in view.tunings:
-        blocks += [Paragraph(sentence(tuning), head=_head(view, tuning)), _levers(tuning)]
+    blocks: list[Block] = [
+        Paragraph(sentence(tuning), "lead", _head(view, tuning)) for tuning in view.tunings
+    ]
+    blocks.append(Figures([f for tuning in view.tunings if (f := _figure(view, tuning))]))
+    blocks += [_levers(tuning, _head(view, tuning)) for tuning in view.tunings]
     blocks.append(
         Paragraph(
             "A gain is how many times as many examples per second a recipe trains as the one that it is "
@@ -118,7 +130,30 @@ def _accuracy(tuning: Tuning) -> str:
     )
 
 
-def _levers(tuning: Tuning) -> Table:
+def _figure(view: View, tuning: Tuning) -> Figure | None:
+    """Every lever's gain, with its interval."""
+    items = [
+        Bar(
+            step.lever if step.against == "plain" else f"{step.lever}, with {step.against}",
+            step.gain,
+            f"{step.gain:.2f}{', kept' if step.kept else ''}",
+            view.colour(tuning.backend),
+            step.gain_low,
+            step.gain_high,
+        )
+        for step in tuning.steps
+        if step.gain is not None
+    ]
+    if not items:
+        return None
+    summary = "; ".join(f"{item.label} {item.text}" for item in items)
+    axis = "times as fast; the axis does not begin at 0"
+    return Figure(
+        f"Gain of each lever: {_head(view, tuning)}", bars(items, axis, from_zero=False), summary
+    )
+
+
+def _levers(tuning: Tuning, title: str) -> Table:
     columns = [
         Column("lever", numeric=False),
         Column("against", numeric=False),
@@ -137,4 +172,4 @@ def _levers(tuning: Tuning) -> Table:
             )
             gain = Cell(f"{step.gain:.2f}", note)
         rows.append([Cell(step.lever), Cell(step.against), gain, Cell("yes" if step.kept else "")])
-    return Table(columns, rows)
+    return Table(columns, rows, title)

@@ -77,8 +77,14 @@ QUESTIONS: tuple[tuple[str, str, str, str, tuple[Make, ...]], ...] = (
         "accuracy",
         (accuracy.section, published.section),
     ),
-    ("machines.html", "GPU types", "What fits where, and how machines compare", "", (machines,)),
-    ("tuning.html", "Tuning", "How fast can it be made?", "tuning", (tuning.section,)),
+    (
+        "machines.html",
+        "GPU types",
+        "What fits where, and how machines compare",
+        "batch_limit",
+        (machines,),
+    ),
+    ("tuning.html", "Tuning", "How fast can it be made?", "", (tuning.section,)),
     (
         "levers.html",
         "Memory levers",
@@ -180,8 +186,6 @@ def _answer(view: View, question: str) -> list[Block]:
         return equivalence.first_lines(view)
     if question == "batch_limit":
         return limits.first_lines(view)
-    if question == "tuning":
-        return tuning.first_lines(view)
     found: list[Block] = []
     for rows in view.comparisons:
         only = [row for row in (_only(r, question) for r in rows) if row]

@@ -24,6 +24,7 @@ from results.report.document import (
     figures_of,
 )
 from results.report.sections import equivalence, tuning
+from results.report.sections.limits.grid import main_grids
 from results.report.sections.machines import places_table
 from results.report.sections.overview import overview
 from results.report.view import View
@@ -31,7 +32,6 @@ from results.report.writers import markdown
 
 PICTURES = "charts"  # their folder
 NOTES = "NOTES.md"  # what people wrote about a machine's runs, in the folder above them
-RANDOM = "random:"  # checkpoints without trained weights: their limits are for studies
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,7 @@ def _sections(view: View, out: Path) -> list[Section]:
         ]
         found.append(Section("At a glance", "glance", tables))
     places: list[Block] = [
-        places_table(view, grid)
-        for grid in view.grids
-        if len(grid.places) > 1 and not grid.work.checkpoint.startswith(RANDOM)
+        places_table(view, grid) for grid in main_grids(view) if len(grid.places) > 1
     ]
     if places:
         found.append(Section("What fits where", "places", places))

@@ -24,7 +24,8 @@ def test_two_gpu_types_stand_side_by_side_with_ratios(make_run):
         folders.append(make_run([one], samples.run_info(name, gpu)))
     found = section(View.merged_by_machine(read_runs(folders), {"hf_torch": "PyTorch"}))
     assert found is not None
-    (table,) = [block for block in found.blocks if isinstance(block, Table)]
+    table, published = [block for block in found.blocks if isinstance(block, Table)]
+    assert published.caption == "Published speeds of fine-tuning"
     slow, fast = [[cell.text for cell in row] for row in table.rows]
     assert [float(text) for text in slow[4:]] == pytest.approx([1, 1, 3, 1], rel=0.02)
     assert [float(text) for text in fast[4:]] == pytest.approx([8, 8, 24, 8], rel=0.02)

@@ -252,7 +252,7 @@ def test_an_assumed_range_is_no_interval(make_run: MakeRun, title: str, assumed:
     folder = make_run([])
     sample_limits.write_predictions(folder, [prediction(assumed=assumed)])
     text = words(folder).split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
-    assert ("assumed range 308 to 333" in text or "(assumed 308 to 333)" in text) is assumed
+    assert ("assumed 308 to 333" in text or "(assumed 308 to 333)" in text) is assumed
 
 
 def test_each_kind_of_case_has_a_shape_of_its_own(make_run: MakeRun) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.machine.gpu_types import gpu_types
+from results.analysis.reference import published_speeds
 from results.report import write_site
 from results.report.charts import Bar, bars, draw
 from results.report.load import read_runs
@@ -145,3 +147,22 @@ def test_the_speed_page_says_the_verdict_once(make_run: MakeRun, tmp_path: Path)
     write_site([make_run(of("throughput"))], tmp_path / "out", TITLES)
     text = (tmp_path / "out" / "speed.html").read_text("utf-8")
     assert text.count("TensorFlow is fastest") == 1
+
+
+def test_rows_with_doubts_are_summed_up_next_to_their_table(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    rates = (1.0, 1.3, 0.8, 1.4, 0.7, 1.2)
+    shaky = samples.throughput(1.0).model_copy(
+        update={"windows": [samples.window(v, i) for i, v in enumerate(rates)]}
+    )
+    found = [measurement("hf_tf", "imdb", "throughput", throughput=shaky), *of("throughput")[1:]]
+    write_site([make_run(found)], tmp_path / "out", TITLES)
+    text = (tmp_path / "out" / "speed.html").read_text("utf-8")
+    assert "1 of 3 rows is noisy" in text
+
+
+def test_published_speeds_are_of_known_gpu_types_and_have_a_ratio() -> None:
+    for published in published_speeds():
+        assert set(published.gpus) <= set(gpu_types()) and len(published.gpus) > 1
+        assert min(f.samples_per_second for f in published.gpus.values()) == published.slowest

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from results.analysis.limits import Grid, Spot
 from results.report.document import Block, Details, Paragraph, Section
 from results.report.format import count
 from results.report.provenance import labels, unique
 from results.report.sections.limits.grid import (
-    grid_table,
+    grid_tables,
     limit_text,
+    main_grids,
     place_phrase,
     prediction_notes,
 )
@@ -17,6 +20,7 @@ from results.report.sections.limits.searches import limit_table, probe_table
 from results.report.view import View
 
 FEW = 12  # rows of a table that is not folded
+STUDIES = "Checkpoints with random weights, for studies"
 FIRST_LINES = 3  # grids that the first screen has a sentence for
 KINDS = {
     "measured": "measured",
@@ -28,9 +32,10 @@ KINDS = {
 def section(view: View) -> Section | None:
     if not view.grids:
         return None
-    blocks: list[Block] = [
-        block for grid in view.grids for block in (grid_table(view, grid), *prediction_notes(grid))
-    ]
+    main = main_grids(view)
+    others = [grid for grid in view.grids if grid not in main]
+    blocks = _tables(view, main)
+    blocks += [Details(STUDIES, _tables(view, others))] if others else []
     blocks.append(
         Paragraph(
             "Each cell shows the largest batch and how it is known. Measured: proven by two new "
@@ -47,6 +52,12 @@ def section(view: View) -> Section | None:
     return Section("What is the largest batch?", "limits", [*blocks, *_labels(view)])
 
 
+def _tables(view: View, grids: Sequence[Grid]) -> list[Block]:
+    return [
+        block for grid in grids for block in (*grid_tables(view, grid), *prediction_notes(grid))
+    ]
+
+
 def _searches(view: View) -> list[Block]:
     blocks: list[Block] = [
         Paragraph(
@@ -56,20 +67,25 @@ def _searches(view: View) -> list[Block]:
             "small",
         )
     ]
-    for grid in view.grids:
-        if grid.limits:
-            blocks += plots(view, grid, _longest(grid))
+    main = main_grids(view)
+    blocks += _plots(view, main)
+    others = _plots(view, [grid for grid in view.grids if grid not in main])
+    blocks += [Details(f"{STUDIES}: charts", others)] if others else []
     table = limit_table(view, view.limits)
     blocks.append(table if len(table.rows) <= FEW else Details("Every limit", [table]))
     blocks.append(Details("Every probe", [probe_table(view, view.limits)]))
     return blocks
 
 
+def _plots(view: View, grids: Sequence[Grid]) -> list[Block]:
+    return [block for grid in grids if grid.limits for block in plots(view, grid, _longest(grid))]
+
+
 def first_lines(view: View) -> list[Block]:
     """A sentence per grid, with how each figure in it is known."""
     blocks: list[Block] = [
         Paragraph(_sentence(view, grid), "lead", _head(grid))
-        for grid in view.grids[:FIRST_LINES]
+        for grid in main_grids(view)[:FIRST_LINES]
         if grid.spots
     ]
     if len(view.grids) > FIRST_LINES:

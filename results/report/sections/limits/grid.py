@@ -13,6 +13,8 @@ from results.report.provenance import unique
 from results.report.view import View
 from results.schema import PredictedLimit
 
+WIDEST = 8  # places of one table
+
 
 def place_name(place: Place) -> str:
     """'6 GiB', 'T4', 'whole machine'."""
@@ -30,15 +32,31 @@ def place_phrase(place: Place) -> str:
     return f"on {'an' if name[0] in 'AEFHILMNORSX' else 'a'} {name}"
 
 
-def grid_table(view: View, grid: Grid) -> Table:
+def main_grids(view: View) -> list[Grid]:
+    """Those of checkpoints with trained weights, or all where there are none."""
+    return [grid for grid in view.grids if grid.work.is_trained] or list(view.grids)
+
+
+def grid_tables(view: View, grid: Grid) -> list[Table]:
+    """One table or, where it would be too wide for a page, one per kind of device."""
+    kinds = dict.fromkeys(place.device for place in grid.places)
+    if len(grid.places) <= WIDEST:
+        return [grid_table(view, grid)]
+    parts = [[place for place in grid.places if place.device == kind] for kind in kinds]
+    return [grid_table(view, grid, part) for part in parts]
+
+
+def grid_table(view: View, grid: Grid, places: Sequence[Place] = ()) -> Table:
+    """Of all places, or of some."""
+    places = places or grid.places
     columns = [
         Column("length", "tokens"),
         Column("backend", numeric=False),
-        *[Column(place_name(place), place.device.upper()) for place in grid.places],
+        *[Column(place_name(place), place.device.upper()) for place in places],
     ]
     rows = []
     for length, backend in grid.rows:
-        spots = [grid.spots.get((length, backend, place)) for place in grid.places]
+        spots = [grid.spots.get((length, backend, place)) for place in places]
         reason = grid.reasons.get((length, backend), "not_asked")
         cells = [_spot_cell(view, spot) if spot else gap(reason) for spot in spots]
         rows.append([Cell(count(length)), backend_cell(view, backend), *cells])
@@ -100,4 +118,4 @@ def _answers(limits: Sequence[Limit]) -> str:
 
 def _range(spot: Spot, predicted: PredictedLimit) -> str:
     span = f"{count(predicted.low)} to {count(predicted.high)}"
-    return f"assumed range {span}" if spot.assumed else span
+    return f"assumed {span}" if spot.assumed else span
