@@ -89,6 +89,19 @@ class AccuracyStudy:
         return Estimate(found.value, Interval(found.value - half, found.value + half))
 
 
+def curve_gap(plain: Sequence[Accuracy], change: Sequence[Accuracy]) -> float | None:
+    """The largest difference of two training losses at the same step of the same seed, in nats; None
+    where no step is shared or a loss is not finite."""
+    losses = {(a.seed, p.step): p.loss for a in plain for p in a.curve}
+    gaps = [
+        abs(p.loss - losses[a.seed, p.step])
+        for a in change
+        for p in a.curve
+        if (a.seed, p.step) in losses
+    ]
+    return max(gaps) if gaps and np.isfinite(gaps).all() else None
+
+
 def accuracy_studies(entries: Iterable[Entry]) -> list[AccuracyStudy]:
     """One per run, task and backend that was trained with named changes and without one."""
     found: dict[tuple[str, str, str], list[Trained]] = {}

@@ -8,6 +8,7 @@ from results.analysis.accuracy.studies import (
     AccuracyStudy,
     Trained,
     accuracy_studies,
+    curve_gap,
     mean_jitter,
     norm_thirds,
     split_jitter,
@@ -44,7 +45,7 @@ def section(view: View) -> Section | None:
     blocks: list[Block] = [
         Paragraph(text, head=_head(view, study))
         for study in found
-        for text in (sentence(study), jitter_sentence(study))
+        for text in (sentence(study), jitter_sentence(study), curve_sentence(study))
         if text
     ]
     blocks += random_note(m for study in found for c in study.changes for m in c.group.ok)
@@ -105,6 +106,23 @@ def jitter_sentence(study: AccuracyStudy) -> str:
     )
 
 
+def curve_sentence(study: AccuracyStudy) -> str:
+    """How far the training losses are apart where a change only divides a step's examples otherwise."""
+    parts = []
+    for change in (c for c in study.changes[1:] if c.trainings):
+        sizes = {
+            int(c.recipe["batch_size"]) * int(c.recipe["accumulation"])
+            for c in (study.plain, change)
+        }
+        if set(changed_fields(study, change)) == {"batch_size", "accumulation"} and len(sizes) == 1:
+            gap_nats = curve_gap(study.plain.trainings, change.trainings)
+            if gap_nats is not None:
+                parts.append(f"{_named(change)} by at most {number(gap_nats)} nats")
+    if not parts:
+        return ""
+    return f"Step by step, the training loss differs from the plain recipe's: {'; '.join(parts)}."
+
+
 def changed_fields(study: AccuracyStudy, change: Trained) -> list[str]:
     """The recipe fields, and `train_examples`, in which a change differs from the plain recipe."""
     plain = study.plain
@@ -117,11 +135,8 @@ def changed_fields(study: AccuracyStudy, change: Trained) -> list[str]:
 def change_table(view: View, found: Sequence[AccuracyStudy]) -> Table:
     columns = [
         *_key_columns(view),
-        Column("changes", numeric=False),
-        Column("evaluation set", numeric=False),
-        Column("training examples"),
-        Column("steps"),
-        Column("seeds"),
+        *[Column(name, numeric=False) for name in ("changes", "evaluation set")],
+        *[Column(name) for name in ("training examples", "steps", "seeds")],
         Column("accuracy", "%"),
         Column("difference", "points"),
         Column("training"),

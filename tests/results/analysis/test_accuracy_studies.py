@@ -175,3 +175,21 @@ def test_the_report_says_that_weights_were_random(make_run):
     runs = [trained(c, 1, 0.6, checkpoint=start) for c in ("plain", "batch_32")]
     text = as_markdown([make_run(runs)])
     assert text.count("Random weights (random:small-gpt2): these accuracies show") == 2
+
+
+def test_accumulation_says_how_far_the_curves_are_apart(make_run):
+    def with_shift(shift: float) -> Accuracy:
+        made = samples.accuracy("imdb", 0.9, 1.0, 1)
+        curve = [CurvePoint(p.step, p.loss + shift * p.step / 625, 1.0, 1e-5) for p in made.curve]
+        return made.model_copy(update={"curve": curve})
+
+    at_once = {"batch_size": 64, "accumulation": 1}
+    parts = {"batch_size": 8, "accumulation": 8}
+    runs = [
+        trained("plain", 1, 0.9, recipe=at_once, accuracy=with_shift(0.0)),
+        trained("accumulate_8", 1, 0.9, recipe=parts, accuracy=with_shift(0.025)),
+    ]
+    text = as_markdown([make_run(runs)])
+    assert "differs from the plain recipe's: accumulate 8 by at most 0.0250 nats" in text
+    other = trained("accumulate_8", 1, 0.9, recipe={**parts, "accumulation": 4})
+    assert "Step by step" not in as_markdown([make_run([runs[0], other], samples.run_info("b"))])
