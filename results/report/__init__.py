@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.analysis.cost import Price as Price
+from results.analysis.cost import UnknownMachine as UnknownMachine
 from results.analysis.over_runs.changes import LIMITS as LIMITS
 from results.analysis.over_runs.changes import Change as Change
 from results.analysis.over_runs.changes import Figure as Figure

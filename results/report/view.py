@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from results.analysis.compare import Row, compare, races
@@ -13,6 +13,7 @@ from results.analysis.controls import (
     noise_pairs,
     overheads,
 )
+from results.analysis.cost import Price
 from results.analysis.groups import Comparison, Entry
 from results.analysis.limits import Grid, Limit, grids, limits_of
 from results.analysis.over_runs.merge import Merged, Origin, merge
@@ -68,6 +69,7 @@ class View:
     cases: Sequence[PredictionCase] = ()
     tunings: Sequence[Tuning] = ()
     merged: Sequence[Merged] = ()  # what each of the comparisons was merged from
+    prices: Mapping[str, Price] = field(default_factory=dict)  # per hour, by machine
     machines: int = 0  # how many the runs were merged by; 0: they stand side by side
 
     @classmethod

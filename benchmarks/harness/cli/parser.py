@@ -151,6 +151,13 @@ def _report(add: AddParser) -> None:
     parser.add_argument("--results", **RESULTS)
     parser.add_argument("--all", action="store_true", help="all runs of --results")
     parser.add_argument("--out", metavar="FOLDER", help="write pages into FOLDER, home: index.html")
+    parser.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="NAME=AMOUNT",
+        help="what an hour of a machine costs, by GPU type or name, such as 'T4=0.35 EUR'; with --out",
+    )
 
 
 def _compare(add: AddParser) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from benchmarks.harness.errors import printable
 
 if TYPE_CHECKING:
     from benchmarks.harness.run.folder import RunFolder
-    from results.report import ReportPaths
+    from results.report import Price, ReportPaths
     from results.schema import Certificate, Measurement
 
 FAILURES = {"failed", "killed", "timeout", "interrupted"}
@@ -84,7 +85,12 @@ def report(options: argparse.Namespace, command: list[str]) -> int:
     from benchmarks.harness.errors import UserError
     from results import store
 
+    prices = dict(map(price, options.price))
     folders = chosen_runs(options)
+    if prices and not options.out:
+        raise UserError(
+            f"--price {options.price[0]!r}: costs have a page of their own: add --out FOLDER"
+        )
     if len(folders) > 1 and not options.out:
         raise UserError(
             f"{len(folders)} runs: their report is a folder of pages: name it with --out FOLDER"
@@ -93,7 +99,7 @@ def report(options: argparse.Namespace, command: list[str]) -> int:
         for problem in store.read_run(folder)[2]:
             print(f"skipped: {problem}", file=sys.stderr)
     if options.out:
-        files = write_site(folders, Path(options.out))
+        files = write_site(folders, Path(options.out), prices)
         print(f"report: {files[0]}\n        {files[-1]}")
         return 0
     paths = render(folders)
@@ -118,11 +124,26 @@ def chosen_runs(options: argparse.Namespace) -> list[Path]:
     return [run_folder(root, name) for name in options.runs or [str(every[-1])]]
 
 
-def write_site(folders: Sequence[Path], out: Path) -> list[Path]:
+def price(text: str) -> tuple[str, Price]:
+    """Of 'T4=0.35 EUR'. Errors: UserError."""
+    from benchmarks.harness.errors import UserError
+    from results.report import Price
+
+    found = re.fullmatch(r"(.+)=\s*([0-9]*\.?[0-9]+)\s*(\D{0,8})", text.strip())
+    if not found or float(found[2]) == 0:
+        raise UserError(
+            f"--price {text!r}: write NAME=AMOUNT, the price of an hour, such as 'T4=0.35 EUR'"
+        )
+    return found[1].strip(), Price(float(found[2]), found[3].strip())
+
+
+def write_site(
+    folders: Sequence[Path], out: Path, prices: Mapping[str, Price] | None = None
+) -> list[Path]:
     from benchmarks.harness.errors import UserError
     from results import report, store
 
     try:
-        return report.write_site(folders, out, backend_titles())
-    except store.StoreError as error:
+        return report.write_site(folders, out, backend_titles(), prices)
+    except (store.StoreError, report.UnknownMachine) as error:
         raise UserError(str(error)) from None

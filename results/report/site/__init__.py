@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from results.analysis.cost import Price, check_machines
 from results.report.charts.draw import standalone_svg
 from results.report.document import Link
 from results.report.load import read_runs
@@ -19,14 +21,20 @@ README = "README.md"
 
 
 def write_site(
-    folders: Sequence[Path], out: Path, titles: Mapping[str, str] | None = None
+    folders: Sequence[Path],
+    out: Path,
+    titles: Mapping[str, str] | None = None,
+    prices: Mapping[str, Price] | None = None,
 ) -> list[Path]:
     """Writes the site of the runs into `out` and returns the files: its home first, its README with
     pictures last.
 
-    Errors: StoreError when a file cannot be written."""
+    `prices` are of an hour, by the names of machines.
+    Errors: StoreError when a file cannot be written, UnknownMachine."""
+    view = merged_view(folders, titles)
+    check_machines(prices or {}, [m.device for run in view.runs for m in run.measurements])
     written = []
-    for name, text in _files(merged_view(folders, titles), out):
+    for name, text in _files(replace(view, prices=prices or {}), out):
         written.append(out / name)
         _make(written[-1].parent)
         write_text(written[-1], text)

@@ -28,6 +28,7 @@ from results.report.format import count
 from results.report.sections import (
     accuracy,
     controls,
+    cost,
     equivalence,
     finders,
     history,
@@ -77,6 +78,7 @@ QUESTIONS: tuple[tuple[str, str, str, str, tuple[Make, ...]], ...] = (
         "accuracy",
         (accuracy.section, published.section),
     ),
+    ("cost.html", "Cost", "What does it cost?", "", (cost.section,)),
     (
         "machines.html",
         "GPU types",

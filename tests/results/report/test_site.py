@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.cli.report import price
+from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine.gpu_types import gpu_types
+from results.analysis.cost import Price, UnknownMachine, cost
 from results.analysis.reference import published_speeds
 from results.report import write_site
 from results.report.charts import Bar, bars, draw
@@ -166,3 +169,31 @@ def test_published_speeds_are_of_known_gpu_types_and_have_a_ratio() -> None:
     for published in published_speeds():
         assert set(published.gpus) <= set(gpu_types()) and len(published.gpus) > 1
         assert min(f.samples_per_second for f in published.gpus.values()) == published.slowest
+
+
+def test_the_cost_is_hours_and_with_a_price_money(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run([*of("throughput"), *of("accuracy")])
+    (rows,) = merged(folder).comparisons
+    name = samples.CPU.name
+    found = cost(rows[1], {name: Price(0.5, "EUR")})
+    assert found and found.row.speed and found.price == Price(0.5, "EUR")
+    rate = found.row.speed.training.samples_per_second
+    assert found.epoch_hours == pytest.approx(10_000 / rate / 3600)
+    assert found.interval and found.interval.low < found.epoch_hours < found.interval.high
+    write_site([folder], tmp_path / "out", TITLES)
+    assert f"--price &#39;{name}=0.35 EUR" in (tmp_path / "out" / "cost.html").read_text("utf-8")
+    write_site([folder], tmp_path / "out", TITLES, {name: Price(1000, "EUR")})
+    assert " EUR)" in (tmp_path / "out" / "cost.html").read_text("utf-8")
+
+
+def test_a_price_of_another_machine_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(UnknownMachine, match="'T4': none of these runs.*Sample processor"):
+        write_site([make_run()], tmp_path / "out", TITLES, {"T4": Price(1, "")})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["T4", "T4=", "T4=free", "T4=0 EUR", "T4=-1", "=1", "T4=nan"])
+def test_a_price_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="write NAME=AMOUNT"):
+        price(text)
+    assert price("T4 = .35 EUR") == ("T4", Price(0.35, "EUR"))
