@@ -236,6 +236,7 @@ def races(request: pytest.FixtureRequest, folder: RunFolder) -> Iterator[default
 def turn(
     request: pytest.FixtureRequest,
     races: defaultdict[str, Race],
+    prepared: dict[str, Ready | Excluded],
     ready: Ready,
     job: JobSpec,
     launch: int,
@@ -244,9 +245,16 @@ def turn(
     """The job's turn in this round. After the last selected test of a round it is taken again if it
     was disturbed. After the last one of a race all measurements are recorded, however many windows
     were selected."""
-    race = races[job.comparison]
+    race, items = races[job.comparison], request.session.items
     if race.is_over(launch):
         pytest.skip(f"the race ended after {launch} launches, as --until decided asks")
+
+    if ready.job.throughput.window_seconds is not None:  # of all, so all are needed to choose it
+        names = [
+            i.callspec.params["job"] for i in items if turn_of(i)[:2] == turn_of(request.node)[:2]
+        ]
+        rivals = [prepared[name] for name in dict.fromkeys(names)]
+        race.start_all([rival for rival in rivals if isinstance(rival, Ready)])
 
     @contextlib.contextmanager
     def take(phase: Phase) -> Iterator[Participant]:
@@ -254,7 +262,6 @@ def turn(
             yield participant
 
     yield take
-    items = request.session.items
     following = [turn_of(item) for item in items[items.index(request.node) + 1 :]]
     turn = turn_of(request.node)
     if turn not in following:

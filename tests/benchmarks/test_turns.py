@@ -89,3 +89,26 @@ def test_a_disturbed_round_is_taken_again_and_both_takes_are_kept(
     assert all(bool(w.load.disturbances) == w.superseded for w in m.throughput.windows)
     of_launches = [[w.tokens for w in m.throughput.warmup if w.launch == i] for i in (0, 1)]
     assert of_launches[0] == of_launches[1]  # every launch begins with the same batches
+
+
+@pytest.mark.once
+def test_windows_are_lengthened_alike_for_a_whole_race(
+    tmp_path: Path, logistic: str, profile: Callable[..., Path]
+) -> None:
+    """On a CPU only where the profile asks for it. The second launch has the first one's windows."""
+    file = profile([logistic], questions=("throughput",), launches=2, controls=True)
+    file.write_text(file.read_text().replace("retakes = 0", "retakes = 0\nwindow_seconds = 0.2"))
+    plan = make_plan(Choice(profile=str(file)), load_profile(str(file)), ["imdb"], "")
+    folder = RunFolder.new(tmp_path, plan)
+    jobs = list(Run(folder, print, lambda key, event: None).prepare(plan.jobs).values())
+    folder.create()
+    with Race(folder, lambda key, event: None) as race:
+        race.run([job for job in jobs if isinstance(job, Ready)], evaluation=False)
+    found = [m.throughput for m in folder.measurements() if m.throughput]
+    assert len(found) == 3
+    (steps,) = {window.steps for speed in found for window in speed.windows}
+    assert steps > plan.throughput.steps_per_window
+    for speed in found:
+        assert speed.warmup[0].steps == plan.throughput.steps_per_window
+        assert [w.steps for w in speed.warmup if w.launch == 0][-1] == steps
+        assert [len([w for w in speed.windows if w.launch == n]) for n in (0, 1)] == [4, 4]

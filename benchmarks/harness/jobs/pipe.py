@@ -19,6 +19,7 @@ class Pipe:
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         self._last: Command = "go"
+        self.window_steps: int | None = None  # of the window that the last 'go' asked for
 
     def send(self, event: Event) -> None:
         self._out.write(write_event(event) + "\n")
@@ -29,7 +30,8 @@ class Pipe:
 
         Errors: SystemExit where the parent closed the pipe."""
         if self._last != "stop":
-            word = sys.stdin.readline().strip()
+            word, _, steps = sys.stdin.readline().strip().partition(" ")
+            self.window_steps = int(steps) if steps else None
             if word not in COMMANDS:
                 raise SystemExit("the parent closed the pipe")
             self._last = COMMANDS[word]

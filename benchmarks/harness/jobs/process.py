@@ -99,18 +99,19 @@ class WorkerProcess:
         self.pid = self._process.pid
         self.alive.add(self.pid)
 
-    def go(self) -> None:
-        """Lets a worker that waits take its next window.
+    def go(self, window_steps: int | None = None) -> None:
+        """Lets a worker that waits take its next window, of so many steps; None: as its job says.
 
         Errors: WorkerEnded where the worker is gone."""
-        self.send("go")
+        self.send("go", window_steps)
 
-    def send(self, command: Command) -> None:
+    def send(self, command: Command, window_steps: int | None = None) -> None:
         """Sends a command to a worker that waits. A 'stop' to one that is gone is ignored.
 
         Errors: WorkerEnded where the worker is gone."""
         try:
-            self._commands.write(command.encode() + b"\n")
+            line = command if window_steps is None else f"{command} {window_steps}"
+            self._commands.write(line.encode() + b"\n")
             self._commands.flush()
         except BrokenPipeError:
             if command != "stop":

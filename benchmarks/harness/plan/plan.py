@@ -24,6 +24,7 @@ from results.schema import FEWEST_SEEDS, JobKey, Phase
 from results.schema.job import comparison
 
 GPU_STEPS_PER_WINDOW = 20  # at least
+GPU_WINDOW_SECONDS = 0.5  # at least, unless the profile says otherwise
 
 
 class JobSpec(BaseModel):
@@ -97,7 +98,9 @@ class Plan(BaseModel):
         """The plan with windows that are long enough for a GPU. Its steps take milliseconds, so that
         in a short window the synchronisations at the two ends would count."""
         steps = max(GPU_STEPS_PER_WINDOW, self.throughput.steps_per_window)
-        throughput = self.throughput.model_copy(update={"steps_per_window": steps})
+        seconds = self.throughput.window_seconds or GPU_WINDOW_SECONDS
+        fields = {"steps_per_window": steps, "window_seconds": seconds}
+        throughput = self.throughput.model_copy(update=fields)
         longer = {"steps": throughput.training_steps}
         jobs = [
             spec.model_copy(update={"recipe": spec.recipe.model_copy(update=longer)})

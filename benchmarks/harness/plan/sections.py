@@ -36,6 +36,13 @@ class TaskChoice(DataChoice):
         return DataChoice.model_validate(kept | change)
 
 
+FASTEST_STEP_SECONDS = 0.0005
+WINDOW_MARGIN = (
+    1.2  # a window is planned longer, because warm-up steps may be slower than later ones
+)
+LENGTHENINGS = 3  # times that the windows of a race are lengthened, at most
+
+
 class ThroughputPlan(Section):
     warmup_windows: Count = 1
     """Windows of every launch before its first round. They are reported separately."""
@@ -48,6 +55,10 @@ class ThroughputPlan(Section):
     """Training windows per round."""
     steps_per_window: Count = 4
     """Optimizer steps per training window; on a GPU at least 20."""
+    window_seconds: Annotated[float, Field(gt=0, le=60)] | None = None
+    """Shortest training window: the windows of all participants of a race get the same larger number of
+    steps, until the fastest one's last so long. None: 0.5 on a GPU, `steps_per_window` on a CPU. A step
+    counts as at least 0.0005 seconds."""
     evaluation_windows: Count = 1
     """Evaluation windows per round."""
     evaluation_batches: Count = 4
@@ -72,9 +83,25 @@ class ThroughputPlan(Section):
 
     @property
     def training_steps(self) -> int:
-        """The first step is timed alone, then the windows."""
+        """The first step is timed alone, then the windows. Those that are lengthened are counted at
+        their longest, because the loop cannot be extended."""
         rounds = self.rounds + self.retakes
-        return 1 + self.steps_per_window * (self.warmup_windows + rounds * self.windows)
+        steps = self.steps_per_window * self.warmup_windows
+        if self.window_seconds is not None:
+            rounds += LENGTHENINGS  # a window each, whatever `windows` is
+        return 1 + steps + self.most_window_steps * rounds * self.windows
+
+    @property
+    def most_window_steps(self) -> int:
+        """Optimizer steps of a training window, at most."""
+        return self.window_steps(FASTEST_STEP_SECONDS)
+
+    def window_steps(self, step_seconds: float) -> int:
+        """Optimizer steps of a training window whose steps take so long."""
+        if self.window_seconds is None:
+            return self.steps_per_window
+        needed = ceil(WINDOW_MARGIN * self.window_seconds / max(step_seconds, FASTEST_STEP_SECONDS))
+        return max(self.steps_per_window, needed)
 
     @model_validator(mode="after")
     def _limits_a_sequential_race(self) -> ThroughputPlan:

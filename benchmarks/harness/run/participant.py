@@ -31,6 +31,7 @@ class Participant:
     def __init__(self, attempt: Attempt, launch: int = 0) -> None:
         self.attempt, self.launch, self.round = attempt, launch, 0
         self.phase: Phase = "training"
+        self.window_steps: int | None = None  # of a training window; None: as the job says
         self._warmup: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
         self._windows: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
         self._load = LoadMeter(attempt)
@@ -43,13 +44,29 @@ class Participant:
             self._warmup["training"].append(self._take_window())
         self._idle_since = time.monotonic()
 
+    def step_seconds(self) -> float:
+        """Of an optimizer step in the last warm-up window."""
+        last = self._warmup["training"][-1]
+        return last.seconds / last.steps
+
+    def warm_up(self, window_steps: int) -> None:
+        """Sets the steps of the training windows to come, and takes one that does not count."""
+        self.window_steps = window_steps
+        self._resume()
+        self._warmup["training"].append(self._take_window())
+        self._idle_since = time.monotonic()
+
+    def _resume(self) -> None:
+        """The time in which this one waited for others does not count against its limit."""
+        if self._idle_since is not None:
+            self.attempt.worker.extend(time.monotonic() - self._idle_since)
+            self._idle_since = None
+
     def begin_turn(self, round_: int, phase: Phase) -> None:
         """Errors: TrainingIsOver for training after evaluation."""
         if phase == "training" and self.phase == "evaluation":
             raise TrainingIsOver("the training loop ended when the first evaluation window began")
-        if self._idle_since is not None:
-            self.attempt.worker.extend(time.monotonic() - self._idle_since)
-            self._idle_since = None
+        self._resume()
         self.round = round_
         if phase != self.phase:
             self.phase = phase
@@ -85,7 +102,7 @@ class Participant:
     def _take_window(self) -> Window:
         worker = self.attempt.worker
         began = time.perf_counter()
-        worker.go()
+        worker.go(self.window_steps if self.phase == "training" else None)
         ended = worker.expect(WindowEnded, but_not=TrainingEnded)
         seconds = time.perf_counter() - began
         return Window(

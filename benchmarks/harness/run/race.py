@@ -17,6 +17,7 @@ from types import TracebackType
 from benchmarks.harness.jobs.attempt import Attempt, Ready, Watch
 from benchmarks.harness.jobs.events import LaunchesDone
 from benchmarks.harness.jobs.process import WorkerEnded
+from benchmarks.harness.plan.sections import LENGTHENINGS, ThroughputPlan
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.launch import LaunchResult, measurement_of_launches
 from benchmarks.harness.run.participant import Participant
@@ -40,6 +41,7 @@ class Race:
         self._launch, self._retakes, self._over = 0, 0, False
         self._attempts: dict[str, Attempt] = {}  # the last one of all that are not recorded yet
         self._racing: dict[str, Participant] = {}  # those of this launch
+        self._window_steps: int | None = None  # of all, once their windows have been lengthened
         self._taken: dict[str, list[LaunchResult]] = {}  # of the launches before
         self._ended: dict[str, WorkerEnded] = {}
 
@@ -50,9 +52,7 @@ class Race:
         for launch in range(self._folder.plan.throughput.most_launches):
             if self.is_over(launch):
                 break
-            for ready in in_turn(jobs, launch):
-                with contextlib.suppress(WorkerEnded):
-                    self.start(ready)
+            self.start_all(jobs)
             self._rounds(jobs, "training")
             if evaluation:
                 self._rounds([ready for ready in jobs if evaluates(ready)], "evaluation")
@@ -90,6 +90,33 @@ class Race:
             measurement_of_launches(self._attempts[name], taken, self.name)
             for name, taken in self._taken.items()
         ]
+
+    def start_all(self, jobs: Sequence[Ready]) -> None:
+        """Starts all participants of this launch that have not been started, and makes their windows
+        long enough. Later launches have the first one's windows."""
+        for ready in in_turn(jobs, self._launch):
+            with contextlib.suppress(WorkerEnded):
+                self.start(ready)
+        plan = self._folder.plan.throughput
+        if plan.window_seconds is not None and self._window_steps is None:
+            self._window_steps = self._lengthened(plan.window_seconds, plan)
+        for participant in self._racing.values():
+            participant.window_steps = self._window_steps
+
+    def _lengthened(self, seconds: float, plan: ThroughputPlan) -> int:
+        """The steps of a training window that takes so long in the fastest participant. All take one
+        such window, which shows whether it is long enough now."""
+        steps = plan.steps_per_window
+        for _ in range(LENGTHENINGS):
+            racing = list(self._racing.values())
+            fastest = min((one.step_seconds() for one in racing), default=seconds)
+            if steps * fastest >= seconds or steps == plan.most_window_steps:
+                break
+            steps = plan.window_steps(fastest)
+            for one in racing:
+                with contextlib.suppress(WorkerEnded), self.recorded(one.attempt.ready):
+                    one.warm_up(steps)
+        return steps
 
     def start(self, ready: Ready) -> Participant:
         """The job's participant in this launch, with its worker started and warmed up.

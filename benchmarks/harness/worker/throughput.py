@@ -31,12 +31,13 @@ from results.schema import Gap
 
 
 class WindowWatch(training.JobWatch):
-    """Times windows of `k` steps. The loop continues for as long as the parent asks for windows."""
+    """Times windows of as many steps as the parent asks for. The loop continues for as long as the parent asks for windows."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._plan, self._session, self._pipe = job.throughput, session, pipe
         self._feed = Feed(session.spec.train, job.recipe)
         self._window_start = 0  # executed steps when the window began
+        self._window_steps = self._plan.steps_per_window
         self._began = time.perf_counter()
         self.first_step_seconds = 0.0
         self.steps = 0
@@ -48,7 +49,7 @@ class WindowWatch(training.JobWatch):
         self.steps = step
         if step == 1:
             return self._wait(step)
-        if step - self._window_start < self._plan.steps_per_window:
+        if step - self._window_start < self._window_steps:
             return False
         self._session.synchronize()
         seconds = time.perf_counter() - self._began
@@ -59,6 +60,7 @@ class WindowWatch(training.JobWatch):
     def _wait(self, step: int) -> bool:
         self._pipe.send(WaitingForWindow(step=step))
         ends = self._pipe.wait_for_command() != "go"
+        self._window_steps = self._pipe.window_steps or self._plan.steps_per_window
         self._window_start, self._began = step, time.perf_counter()
         return ends
 

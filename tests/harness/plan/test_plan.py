@@ -12,6 +12,7 @@ from benchmarks.harness.machine import packages
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice, Plan
 from benchmarks.harness.plan.profile import Profile, load_profile, profile_names
+from benchmarks.harness.plan.sections import ThroughputPlan
 from benchmarks.harness.run.prepare import check_device
 from frameworks.contract import precision
 from tests.results.samples import CPU
@@ -305,6 +306,19 @@ def test_windows_on_a_gpu_have_twenty_steps_at_least(profile: Profile) -> None:
         s for s in plan.jobs if s.key.question != "throughput"
     ]
     assert longer.on_gpu() == longer
+    windows = (plan.throughput.window_seconds, longer.throughput.window_seconds)
+    assert windows == (None, 0.5)
+
+
+def test_a_training_window_has_as_many_steps_as_its_seconds_need() -> None:
+    plan = ThroughputPlan(steps_per_window=20, window_seconds=0.5, rounds=2, retakes=1)
+    assert plan.window_steps(1.0) == 20
+    assert 0.5 <= plan.window_steps(0.001) * 0.001 <= 0.7
+    assert plan.window_steps(1e-9) == plan.most_window_steps
+    # A first step, a warm-up window, and whatever may come at its longest.
+    assert plan.training_steps > 1 + 20 + 3 * plan.most_window_steps
+    without = ThroughputPlan(steps_per_window=4)
+    assert without.window_steps(1e-9) == without.most_window_steps == 4
 
 
 def test_accuracy_is_measured_with_every_change_and_seed(tmp_path: Path) -> None:

@@ -64,3 +64,48 @@ def test_time_is_limited_between_looks_only(
 def test_every_other_turn_has_the_reverse_order() -> None:
     jobs: Any = ["a", "b", "c"]
     assert [in_turn(jobs, n)[0] for n in range(4)] == ["a", "c", "a", "c"]
+
+
+class Warm:
+    """A participant whose steps take so long."""
+
+    def __init__(self, *step_seconds: float) -> None:
+        self._seconds, self.windows = iter(step_seconds), []
+        self.now, self.window_steps = next(self._seconds), None
+        self.attempt: Any = SimpleNamespace(ready=None)
+
+    def step_seconds(self) -> float:
+        return self.now
+
+    def warm_up(self, steps: int) -> None:
+        self.windows.append(steps)
+        self.now = next(self._seconds, self.now)
+
+
+@pytest.mark.parametrize(
+    ("racing", "windows"),
+    [
+        ([Warm(0.1), Warm(0.025)], []),  # 0.5 s with 20 steps
+        ([Warm(0.1), Warm(0.01)], [60]),  # the fastest decides for all
+        ([Warm(0.01, 0.005)], [60, 120]),  # it had not warmed up
+        ([Warm(1e-6), Warm(0.1)], [1200]),  # no step is so fast
+    ],
+)
+def test_windows_have_the_steps_that_the_fastest_participant_needs(
+    racing: list[Any], windows: list[int]
+) -> None:
+    plan = ThroughputPlan(steps_per_window=20, window_seconds=0.5)
+    found = race(plan)
+    found._racing = {str(number): one for number, one in enumerate(racing)}
+    found.start_all([])
+    assert all(one.windows == windows for one in racing)
+    assert {one.window_steps for one in racing} == {windows[-1] if windows else 20}
+    found.start_all([])  # the next launch is not asked again
+    assert all(one.windows == windows for one in racing)
+
+
+def test_windows_on_a_cpu_have_the_steps_of_the_profile() -> None:
+    found, one = race(ThroughputPlan(steps_per_window=4)), Warm(1e-6)
+    found._racing = {"one": one}  # type: ignore[dict-item]
+    found.start_all([])
+    assert one.windows == [] and one.window_steps is None
