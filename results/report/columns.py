@@ -24,7 +24,7 @@ def comparison_columns(view: View) -> list[Column]:
 
 
 def comparison_cells(view: View, comparison: Comparison) -> list[Cell]:
-    cells = [Cell(comparison.run)] if view.several_runs else []
+    cells = [Cell(view.origin_name(comparison.run))] if view.several_runs else []
     cells.append(Cell(comparison.task))
     return cells + ([Cell(comparison.varied_text)] if _recipes_vary(view) else [])
 

@@ -122,6 +122,12 @@ class View:
         """What tables call that which they distinguish."""
         return "machine" if self.machines else "run"
 
+    def origin_name(self, run: str) -> str:
+        """A run's name, or its machine where runs are merged; comparisons that are merged go by it."""
+        if not self.machines:
+            return run
+        return next((one.origin.machine for one in self.runs if one.name == run), run)
+
     @property
     def backends(self) -> list[str]:
         measured = {m.job.backend for run in self.runs for m in run.measurements}
@@ -156,7 +162,7 @@ class View:
     def head(self, comparison: Comparison) -> str:
         """'imdb, length 512 (run a)': the subject of a sentence or a plot."""
         varied = f", {comparison.varied_text}" if comparison.varied else ""
-        run = f" ({comparison.run})" if self.several_runs else ""
+        run = f" ({self.origin_name(comparison.run)})" if self.several_runs else ""
         return f"{comparison.task}{varied}{run}"
 
 

@@ -91,6 +91,21 @@ def test_every_chart_is_drawn_on_every_page_without_an_error(browser: Any, site:
     assert shown, "the last page is that of the run, and has charts"
 
 
+def test_published_runs_have_sound_pages_on_a_phone(browser: Any, tmp_path: Path) -> None:
+    published = Path(__file__).parents[3] / "results" / "published"
+    write_site([path.parent for path in sorted(published.glob("*/*/run.json"))], tmp_path, TITLES)
+    page, problems = opened(
+        browser, tmp_path / "index.html", viewport={"width": 375, "height": 800}
+    )
+    for path in tmp_path.glob("*.html"):
+        assert path.stat().st_size < 1_500_000, path.name
+        if not path.name.startswith("run-"):
+            page.goto(path.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= 375, path.name
+    assert not problems
+    page.close()
+
+
 def test_a_chart_shows_the_figures_of_the_analysis(browser: Any, site: Path) -> None:
     page, _ = opened(browser, site / "index.html")
     page.wait_for_selector("figure[data-drawn]")

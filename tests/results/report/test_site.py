@@ -197,3 +197,15 @@ def test_a_price_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="write NAME=AMOUNT"):
         price(text)
     assert price("T4 = .35 EUR") == ("T4", Price(0.35, "EUR"))
+
+
+def test_controls_are_listed_under_their_machine(make_run: MakeRun, tmp_path: Path) -> None:
+    raced = [*of("throughput"), *samples.controls("hf_torch", "imdb")]
+    other = [m.model_copy(update={"device": samples.GPU}) for m in of("memory")]
+    write_site(
+        [make_run(raced, info("race", 20)), make_run(other, samples.run_info("gpu", samples.GPU))],
+        tmp_path / "out",
+    )
+    text = (tmp_path / "out" / "speed.html").read_text("utf-8")
+    clock = text[text.index('<section id="clock">') :].partition("<details>")[0]
+    assert "Sample processor" in clock and ">race<" not in clock
