@@ -147,12 +147,10 @@ def job_of(item: pytest.Item) -> JobSpec | None:
 def turn_of(item: pytest.Item) -> tuple[str | None, int, bool, int]:
     """A test's comparison, launch, phase (whether it evaluates) and round. Tests that share them are
     one round."""
-    callspec, job = getattr(item, "callspec", None), job_of(item)
-    launch, round_ = (
-        callspec.params.get(name, 0) if callspec else 0 for name in ("launch", "round_")
-    )
+    params, job = getattr(getattr(item, "callspec", None), "params", {}), job_of(item)
     evaluation = item.get_closest_marker(EVALUATION) is not None
-    return job.comparison if job else None, launch, evaluation, round_
+    comparison = job.comparison if job else None
+    return comparison, params.get("launch", 0), evaluation, params.get("round_", 0)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -245,16 +243,13 @@ def turn(
     """The job's turn in this round. After the last selected test of a round it is taken again if it
     was disturbed. After the last one of a race all measurements are recorded, however many windows
     were selected."""
-    race, items = races[job.comparison], request.session.items
+    race, items, turn = races[job.comparison], request.session.items, turn_of(request.node)
     if race.is_over(launch):
         pytest.skip(f"the race ended after {launch} launches, as --until decided asks")
 
     if ready.job.throughput.window_seconds is not None:  # of all, so all are needed to choose it
-        names = [
-            i.callspec.params["job"] for i in items if turn_of(i)[:2] == turn_of(request.node)[:2]
-        ]
-        rivals = [prepared[name] for name in dict.fromkeys(names)]
-        race.start_all([rival for rival in rivals if isinstance(rival, Ready)])
+        names = dict.fromkeys(i.callspec.params["job"] for i in items if turn_of(i)[:2] == turn[:2])
+        race.start_all([one for name in names if isinstance(one := prepared[name], Ready)])
 
     @contextlib.contextmanager
     def take(phase: Phase) -> Iterator[Participant]:
@@ -263,7 +258,6 @@ def turn(
 
     yield take
     following = [turn_of(item) for item in items[items.index(request.node) + 1 :]]
-    turn = turn_of(request.node)
     if turn not in following:
         race.settle(round_, "evaluation" if turn[2] else "training")
     if not any(comparison == job.comparison for comparison, *_ in following):

@@ -119,7 +119,8 @@ def driver_lines(device: Device) -> Iterator[Line]:
 
 
 def hold(backend: str) -> None:
-    """In a process of its own: computes on the GPU, reports, and holds it until its input has another line."""
+    """In a process of its own: computes on the GPU, reports, and holds it until its input has
+    another line."""
     package = backends()[backend].package
     found = importlib.import_module(f"{package}.train").Session.found_device()
     memory = importlib.import_module(f"{package}.memory")

@@ -2,10 +2,10 @@
 
 A *group* is one backend doing one task under one recipe for one question, its worker under the
 same variables; only the seed and the round may differ inside it, so its windows and scores are put
-together. Backends are compared within one set of *varied* settings: the recipe fields and the variables that the
-run itself varies (a study of lengths, say).
-Fields that merely differ between backends (a learning rate that suits a recurrent network) do
-not split a comparison; `recipe_differences` lists them.
+together. Backends are compared within one set of *varied* settings: the recipe fields and the
+variables that the run itself varies (a study of lengths, say). Fields that merely differ between
+backends (a learning rate that suits a recurrent network) do not split a comparison;
+`recipe_differences` lists them.
 """
 
 from __future__ import annotations

@@ -172,9 +172,9 @@ def grids(
     predictions: Sequence[Prediction] = (),
     without: Sequence[Measurement] = (),
 ) -> list[Grid]:
-    """One grid per work, what was searched for first, and trained checkpoints first of all. A prediction has no task: it joins every
-    grid of its checkpoint, precision, phase and settings, or makes one of its own. `without` are
-    jobs that ended before their search began."""
+    """One grid per work, what was searched for first, and trained checkpoints first of all. A
+    prediction has no task: it joins every grid of its checkpoint, precision, phase and settings, or
+    makes one of its own. `without` are jobs that ended before their search began."""
     found: dict[GridKey, Grid] = {}
     for limit in limits:
         grid = found.setdefault(limit.work, Grid(limit.work))

@@ -35,7 +35,7 @@ def test_a_contribution_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     run, target = tmp_path / "run", tmp_path / "published" / "machine" / "name"
     shutil.copytree(RUNS[0], run)
     lost = run / "lost.npz"
-    lost.symlink_to(tmp_path / "nowhere")
+    lost.symlink_to(tmp_path / "missing")
     with pytest.raises(store.StoreError, match="cannot write"):
         contribution.contribute(run, target)
     assert not list(target.parent.iterdir())

@@ -160,24 +160,22 @@ def summarize(data: TaskData, prepared: Prepared) -> list[SetSummary]:
     return found
 
 
-def describe_data(data: TaskData, prepared: Prepared, length: int) -> str:
-    """One line about the data of a task: rows, classes with counts, tokens, truncation."""
-    examples = load_examples(prepared.train)
-    lengths = np.diff(examples.offsets)
-    names, counts = data.task.label_names, np.bincount(examples.labels)
+def describe_data(data: TaskData, sets: Sequence[SetSummary], length: int) -> str:
+    """One line about the data of a task, from the summaries of its sets, the training set first:
+    rows, classes with counts, tokens, truncation."""
+    train, names = sets[0], data.task.label_names
     classes = [
-        f"{_short(name)} {count:,}" for name, count in zip(names, counts.tolist(), strict=False)
+        f"{_short(name)} {count:,}" for name, count in zip(names, train.label_counts, strict=True)
     ]
     more = f" and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
-    sets = {"training": prepared.train} | prepared.evaluations
-    truncated = sum(count_truncated(path) for path in sets.values())
-    rows = {"training": len(data.train)} | {n: len(t) for n, t in data.evaluations.items()}
+    truncated = sum(one.truncated for one in sets)
+    rows = {"training": train.rows} | {one.name: one.rows for one in sets[1:]}
     total = sum(rows.values())
     return printable(
         f"{data.task.title}: {total:,} rows ("
         + ", ".join(f"{count:,} {name}" for name, count in rows.items())
         + f"), {len(names)} classes ({', '.join(classes[:SHOWN_CLASSES])}{more}), median "
-        f"{int(np.median(lengths))} and at most {int(lengths.max())} tokens, "
+        f"{int(train.tokens_median)} and at most {train.tokens_max} tokens, "
         f"{truncated / total:.1%} truncated at {length}"
     )
 

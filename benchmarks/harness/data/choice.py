@@ -81,7 +81,7 @@ def first_texts(found: Found) -> Found:
 
 
 def description(choice: DataChoice, train: int, evaluation: int, seed: int) -> str:
-    """'; joined and split again 4:1 by seed 42 into 3,200 and 800'; empty for unchanged examples."""
+    """'; joined and split again 4:1 by seed 42 ...'; for examples that are changed."""
     parts = []
     if choice.resplit:
         parts.append(f"joined and split again {choice.resplit:g}:1 by seed {seed}")

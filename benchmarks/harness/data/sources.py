@@ -38,7 +38,8 @@ def load_data(
 
     `evaluation_examples` counts for each evaluation set; None takes all examples. A smaller
     subset is the start of a permutation drawn by `seed`, so that it lies inside every larger
-    one. `choice` says what is changed about the drawn examples. Raises UserError for whatever is wrong with the data.
+    one. `choice` says what is changed about the drawn examples. Raises UserError for whatever is
+    wrong with the data.
     """
     for what, count in (("train", train_examples), ("evaluation", evaluation_examples)):
         if count is not None and count < 1:

@@ -37,9 +37,7 @@ class TaskChoice(DataChoice):
 
 
 FASTEST_STEP_SECONDS = 0.0005
-WINDOW_MARGIN = (
-    1.2  # a window is planned longer, because warm-up steps may be slower than later ones
-)
+WINDOW_MARGIN = 1.2  # planned longer, because warm-up steps may be slower than later ones
 LENGTHENINGS = 3  # times that the windows of a race are lengthened, at most
 
 

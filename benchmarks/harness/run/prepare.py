@@ -78,7 +78,7 @@ class Inputs:
             data = self.data(spec)
             self._texts[key] = tokenize.tokenize_task(data, self.source, length)
             self._sets[key] = tokenize.summarize(data, self._texts[key])
-            self._say(tokenize.describe_data(data, self._texts[key], length))
+            self._say(tokenize.describe_data(data, self._sets[key], length))
         return self._texts[key]
 
     def record(self, spec: JobSpec) -> Data:

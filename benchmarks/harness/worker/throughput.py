@@ -31,7 +31,8 @@ from results.schema import Gap
 
 
 class WindowWatch(training.JobWatch):
-    """Times windows of as many steps as the parent asks for. The loop continues for as long as the parent asks for windows."""
+    """Times windows of as many steps as the parent asks for. The loop continues for as long as it
+    asks for windows."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._plan, self._session, self._pipe = job.throughput, session, pipe

@@ -146,8 +146,8 @@ def norm_thirds(trainings: Sequence[Accuracy]) -> list[NormThird] | None:
 
 def jitter(losses: Sequence[float]) -> float | None:
     """How far an evaluation loss jumps about its course: the root mean square of its second
-    differences over the square root of 6. It is 0 on a straight line, and the standard deviation of noise that
-    is independent from one evaluation to the next. None below `FEWEST_LOOKS` evaluations."""
+    differences over the square root of 6. It is 0 on a straight line, and the standard deviation of
+    noise that is independent from one evaluation to the next. None below `FEWEST_LOOKS` evaluations."""
     if len(losses) < FEWEST_LOOKS or not np.isfinite(losses).all():
         return None
     return float(np.sqrt(np.mean(np.diff(losses, 2) ** 2) / 6))

@@ -13,7 +13,7 @@ from results.analysis.accuracy.studies import (
     norm_thirds,
     split_jitter,
 )
-from results.analysis.statistics import Estimate, mean_estimate
+from results.analysis.statistics import Estimate, Interval, mean_estimate
 from results.report.charts import Bar, bars
 from results.report.charts.lines import Line, lines
 from results.report.columns import backend_cell
@@ -53,7 +53,8 @@ def section(view: View) -> Section | None:
     blocks.append(
         Paragraph(
             "Each change alone against the plain recipe of the same backend, seed by seed; the interval "
-            "covers other seeds (Student's t) and other evaluation examples. Training time includes the first step and excludes evaluation.",
+            "covers other seeds (Student's t) and other evaluation examples. Training time includes the "
+            "first step and excludes evaluation.",
             "small",
         )
     )
@@ -283,7 +284,7 @@ def _points(found: Estimate) -> str:
 def _share_cell(found: Estimate) -> Cell:
     if found.interval is None:
         return Cell(percent(found.value, PLACES), "one seed")
-    ends = type(found.interval)(100 * found.interval.low, 100 * found.interval.high)
+    ends = Interval(100 * found.interval.low, 100 * found.interval.high)
     return Cell(percent(found.value, PLACES), span(ends, PLACES))
 
 

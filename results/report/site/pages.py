@@ -28,10 +28,8 @@ from results.report.format import count
 from results.report.sections import (
     accuracy,
     controls,
-    cost,
     equivalence,
     finders,
-    history,
     levers,
     limits,
     memory,
@@ -43,7 +41,8 @@ from results.report.sections import (
     studies,
     tuning,
 )
-from results.report.sections.machines import section as machines
+from results.report.sections.across import cost, history
+from results.report.sections.across.machines import section as machines
 from results.report.sections.verdict import sentence
 from results.report.view import View
 from results.schema import Question

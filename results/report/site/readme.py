@@ -24,8 +24,8 @@ from results.report.document import (
     figures_of,
 )
 from results.report.sections import equivalence, tuning
+from results.report.sections.across.machines import places_table
 from results.report.sections.limits.grid import main_grids
-from results.report.sections.machines import places_table
 from results.report.sections.overview import overview
 from results.report.view import View
 from results.report.writers import markdown

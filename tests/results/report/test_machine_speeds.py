@@ -6,7 +6,7 @@ import pytest
 
 from results.report.document import Table
 from results.report.load import read_runs
-from results.report.sections.machines import section
+from results.report.sections.across.machines import section
 from results.report.view import View
 from results.schema import Device
 from tests.results import samples

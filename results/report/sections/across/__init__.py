@@ -1,0 +1,1 @@
+"""Sections over several runs or machines: what no run shows alone."""
