@@ -102,6 +102,8 @@ def _figures(m: Measurement) -> Iterator[Figure]:
             for name, score in accuracy.scores.items():
                 for figure in ("accuracy", "macro_f1", "loss"):
                     yield figure, name, getattr(score, figure)
+                for figure, value in (score.metrics or {}).items():
+                    yield figure, name, value
             yield "training_seconds", "", accuracy.training_seconds
         case BatchLimit() as found:
             yield "largest_batch", found.budget, found.limit

@@ -15,6 +15,9 @@ from frameworks.contract.feed import padded_width as padded_width
 from frameworks.contract.matmul import MATMUL_REPEATS as MATMUL_REPEATS
 from frameworks.contract.matmul import MATMUL_SIZES as MATMUL_SIZES
 from frameworks.contract.matmul import matmul_rate as matmul_rate
+from frameworks.contract.metrics import LOSS as LOSS
+from frameworks.contract.metrics import METRICS as METRICS
+from frameworks.contract.metrics import Metric as Metric
 from frameworks.contract.parameters import is_embedding as is_embedding
 from frameworks.contract.parameters import takes_decay as takes_decay
 from frameworks.contract.precision import PROCESSOR_FLAGS as PROCESSOR_FLAGS
@@ -48,4 +51,6 @@ from frameworks.contract.start import Start as Start
 from frameworks.contract.step_trace import Part as Part
 from frameworks.contract.step_trace import StepPhase as StepPhase
 from frameworks.contract.step_trace import StepTrace as StepTrace
+from frameworks.contract.user_code import described as described
+from frameworks.contract.user_code import load_user_code as load_user_code
 from frameworks.contract.watch import Watch as Watch

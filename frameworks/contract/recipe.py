@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from frameworks.contract.metrics import SelectingScore
+
 Architecture = Literal["bert", "distilbert", "gpt2"]
 
 
@@ -73,9 +75,10 @@ class Recipe(BaseModel):
     """Optimizer steps between evaluations; 0: only at the end."""
     log_interval: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Optimizer steps between two points of the learning curve."""
-    keep_best: Literal["accuracy", "macro_f1", "loss"] | None = None
-    """Score that selects the weights to keep; none: keep the last ones. Needs
-    `evaluation_interval`."""
+    keep_best: SelectingScore | None = None
+    """Score of the first evaluation set that selects the weights to keep: `accuracy`, `macro_f1`,
+    `weighted_f1`, `mcc`, `loss`, or `module:function` of your own; none: keep the last weights.
+    Needs `evaluation_interval`."""
     attention: Literal["eager", "sdpa"] | None = None
     """Attention implementation; none: the framework's default."""
     compile: bool = False

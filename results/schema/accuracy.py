@@ -19,6 +19,7 @@ class Score(Record):
     accuracy: float
     macro_f1: float
     loss: float
+    metrics: dict[str, float] | None = None  # further ones that were asked for, by name
 
 
 # Not a Record: a run has thousands, and slots take a fifth of the memory.

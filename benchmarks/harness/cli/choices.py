@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from benchmarks.harness.cli.options import OPTIONS, QUESTIONS
 from benchmarks.harness.data import tasks
 from benchmarks.harness.errors import UserError, unknown
@@ -15,6 +17,7 @@ from benchmarks.harness.plan.plan import Choice, Plan, command_line
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.sections import Fields
 from benchmarks.harness.plan.validation import parse_overrides
+from frameworks.contract import Metric
 from results.schema import Question
 
 THREADS = "FTBENCH_THREADS"  # the default of --threads
@@ -59,7 +62,7 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
         custom_task=custom,
         batch_limit=_limit_choice(get),
         throughput=_speed_choice(get),
-        accuracy={"keep_models": True} if get("keep_models") else {},
+        accuracy=_accuracy_choice(get),
     )
 
 
@@ -99,6 +102,17 @@ def _speed_choice(get: Callable[[str], Any]) -> Fields:
         raise UserError(f"--until-minutes {minutes}: use a number of minutes above 0")
     chosen = {"until": get("until"), "until_minutes": minutes}
     return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _accuracy_choice(get: Callable[[str], Any]) -> Fields:
+    """The options of the profile's section [accuracy]. Errors: UserError for an unknown metric."""
+    try:
+        metrics = TypeAdapter(list[Metric]).validate_python(get("metric"))
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"--metric {reason}") from None
+    chosen = {"keep_models": get("keep_models"), "metrics": metrics}
+    return {name: value for name, value in chosen.items() if value}
 
 
 def _threads(typed: str | None) -> int | None:

@@ -124,6 +124,14 @@ OPTIONS: list[tuple[str, Settings]] = [
         "--keep-models",
         switch("accuracy only: save every trained model in models/ of the run's folder"),
     ),
+    (
+        "--metric",
+        repeatable(
+            "accuracy only: also score by this metric: weighted_f1, mcc (Matthews's correlation), or "
+            "module:function of your own, called with the predicted and the true labels",
+            metavar="NAME",
+        ),
+    ),
     ("--results", RESULTS),
     (
         "--allow-pickle",

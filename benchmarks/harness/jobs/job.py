@@ -80,6 +80,8 @@ class Job(BaseModel):
     memory: MemoryPlan
     limit: LimitWork | None = None  # batch_limit only
     model: SavedModel | None = None  # accuracy only: keep the trained model
+    metrics: list[str] = []  # accuracy only: beside those that every score has
+    code_folder: Path = Path()  # where the user's own modules are
     predictions: Path  # the file of its logits: accuracy and equivalence
 
 

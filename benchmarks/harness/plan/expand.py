@@ -36,7 +36,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         update={
             "batch_limit": profile.batch_limit.model_copy(update=choice.batch_limit),
             "throughput": profile.throughput.model_copy(update=choice.throughput),
-            "accuracy": profile.accuracy.model_copy(update=choice.accuracy),
+            "accuracy": profile.accuracy.with_options(choice.accuracy),
         }
     )
     try:
@@ -49,6 +49,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         checkpoint=choice.checkpoint or profile.checkpoint,
         data=choice.data or (None if choice.custom_task else profile.data),
         data_seed=profile.data_seed,
+        code_folder=str(Path.cwd()),
         device=choice.device,
         allow_pickle=choice.allow_pickle,
         custom_task=choice.custom_task,
@@ -123,8 +124,8 @@ def _check_jobs(choice: Choice, profile: Profile, jobs: Sequence[JobSpec]) -> No
         )
     if choice.accuracy and all(spec.key.question != "accuracy" for spec in jobs):
         raise UserError(
-            "--keep-models: no model is trained to its end here: add --question accuracy, or leave "
-            "it out"
+            "--keep-models and --metric: no model is trained to its end here: add --question "
+            "accuracy, or leave them out"
         )
     if profile.throughput.until_minutes and profile.throughput.until != "decided":
         raise UserError(

@@ -61,6 +61,7 @@ class Plan(BaseModel):
     checkpoint: str
     data: str | None  # None: the custom task's own file
     data_seed: int
+    code_folder: str = ""  # where the user's own modules are
     device: str
     allow_pickle: bool
     custom_task: dict[str, Any] | None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from benchmarks.harness.data.choice import Count, DataChoice
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import budgets
-from frameworks.contract import Precision
+from frameworks.contract import Metric, Precision
 from results.schema import LOOKS, Phase
 
 Fields = dict[str, Any]  # a part of a recipe
@@ -183,8 +183,16 @@ class AccuracyPlan(Section):
     keep_models: bool = False
     """Whether every trained model is saved, in `models/` of the run's folder, with its tokenizer and a
     model card."""
+    metrics: list[Metric] = ["accuracy", "macro_f1"]
+    """Scores of every evaluation: `accuracy`, `macro_f1`, `weighted_f1`, `mcc` (Matthews's correlation),
+    or `module:function` of your own, which is called with the predicted labels and the true ones."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Backends whose accuracies differ by less are called equally accurate. 0.01 is 1 point."""
+
+    def with_options(self, fields: Fields) -> AccuracyPlan:
+        """With the command line's fields; its metrics are added to those here."""
+        added = [name for name in fields.get("metrics", []) if name not in self.metrics]
+        return self.model_copy(update=fields | {"metrics": [*self.metrics, *added]})
 
 
 class TuningPlan(Section):

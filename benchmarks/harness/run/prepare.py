@@ -22,6 +22,7 @@ from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.jobs.job import Job, LimitWork, SavedModel, StartFile
 from benchmarks.harness.machine import budgets, packages
 from benchmarks.harness.machine.device import unsupported_precision
+from benchmarks.harness.plan.metrics import asked_metrics, check_metrics
 from benchmarks.harness.plan.plan import JobSpec, Plan
 from frameworks.contract import Device as DeviceKind
 from frameworks.contract import Start, backends, few_examples
@@ -102,6 +103,9 @@ def prepare(
     backends.
 
     Errors: UserError for everything that is wrong with checkpoint, data or recipe."""
+    check_metrics(
+        {name: None for spec in specs for name in _metrics(plan, spec)}, Path(plan.code_folder)
+    )
     excluded = {
         spec.key.id: excluded_job(spec, inputs.source, device, shared, plan.accuracy.random_weights)
         for spec in specs
@@ -173,11 +177,18 @@ def _ready(
         memory=plan.memory,
         limit=_limit(plan, spec),
         model=_saved_model(inputs, plan, spec, folder),
+        metrics=_metrics(plan, spec),
+        code_folder=Path(plan.code_folder),
         predictions=folder / f"{key.id}.npz",
     )
     return Ready(
         job=job, data=data, checkpoint=checkpoint_record(inputs.source, key.backend), where=where
     )
+
+
+def _metrics(plan: Plan, spec: JobSpec) -> list[str]:
+    scored = spec.key.question == "accuracy"
+    return asked_metrics(plan.accuracy.metrics, spec.recipe) if scored else []
 
 
 def _saved_model(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path) -> SavedModel | None:

@@ -18,8 +18,10 @@ from benchmarks.harness.data.examples import load_examples
 from benchmarks.harness.jobs.events import AccuracyResult, EvaluationBegan, TrainingProgress
 from benchmarks.harness.jobs.job import Built, Job, SavedModel
 from benchmarks.harness.jobs.pipe import Pipe
+from benchmarks.harness.plan.metrics import Metrics
 from benchmarks.harness.worker import training
-from benchmarks.harness.worker.scores import score
+from benchmarks.harness.worker.imports import show_all
+from benchmarks.harness.worker.scores import score, score_of
 from benchmarks.harness.worker.tokens import count_steps
 from frameworks.contract import Curve, Feed, Recipe, Session
 from results.schema import Accuracy, CurvePoint, EvaluationPoint, Score
@@ -33,6 +35,8 @@ class TrainingWatch(training.JobWatch):
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._recipe, self._session, self._pipe = job.recipe, session, pipe
         self._total = Feed(session.spec.train, job.recipe).total_steps
+        show_all()  # the user's metrics may be scikit-learn's
+        self._metrics = Metrics(job.metrics, job.code_folder)
         self._sets = {name: load_examples(path) for name, path in job.evaluations.items()}
         self._called = self._last_progress = time.perf_counter()
         self.evaluation_seconds = self.first_step_seconds = 0.0
@@ -74,7 +78,7 @@ class TrainingWatch(training.JobWatch):
         for name, examples in self._sets.items():
             self._pipe.send(EvaluationBegan(evaluation_set=name, examples=len(examples), step=step))
             logits[name] = self._session.predict(examples, batch_size=self._recipe.batch_size)
-            scores[name] = score(logits[name], examples.labels)
+            scores[name] = score(logits[name], examples.labels, self._metrics)
         self.evaluations.append(
             EvaluationPoint(step=step, training_seconds=training_seconds, scores=scores)
         )
@@ -85,8 +89,7 @@ class TrainingWatch(training.JobWatch):
     def _keep_if_best(self, step: int, first_set: Score) -> None:
         if self._recipe.keep_best is None:
             return
-        value = getattr(first_set, self._recipe.keep_best)
-        value = -value if self._recipe.keep_best == "loss" else value
+        value = score_of(first_set, self._recipe.keep_best)
         if self.best is None or value > self.best[0]:
             self.best = (value, step, self._session.weights())
 

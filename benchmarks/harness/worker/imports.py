@@ -23,3 +23,10 @@ def hide_unneeded() -> None:
     """Makes the packages look as if they were not installed."""
     for package in NOT_IMPORTED:
         sys.modules.setdefault(package, None)  # type: ignore[arg-type]
+
+
+def show_all() -> None:
+    """Lets the user's own code import the packages again."""
+    for package in NOT_IMPORTED:
+        if sys.modules.get(package, ...) is None:
+            del sys.modules[package]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.harness.plan.metrics import Metrics
+from frameworks.contract import LOSS
 from results.schema import Score
 from results.scores import confusion, macro_f1
 
 
-def score(logits: np.ndarray, labels: np.ndarray) -> Score:
+def score(logits: np.ndarray, labels: np.ndarray, metrics: Metrics | None = None) -> Score:
     """Accuracy, macro F1 and mean cross entropy (natural logarithm) of logits
-    (examples, classes) for labels (examples,).
+    (examples, classes) for labels (examples,), and the metrics that were asked for.
 
     Macro F1 is the unweighted mean over all classes; a class that neither occurs nor is
     predicted counts as 0.
 
-    Errors: ValueError where the shapes do not fit or a logit is not finite."""
+    Errors: ValueError where the shapes do not fit, a logit is not finite, or a metric has no value."""
     if logits.shape[:1] != labels.shape or logits.ndim != 2:
         raise ValueError(f"logits {logits.shape} do not fit labels {labels.shape}")
     if not np.isfinite(logits).all():
@@ -26,7 +28,16 @@ def score(logits: np.ndarray, labels: np.ndarray) -> Score:
         accuracy=float((predicted == labels).mean()),
         macro_f1=float(macro_f1(confusion(labels, predicted, logits.shape[1]))),
         loss=cross_entropy(logits, labels),
+        metrics=metrics.of(predicted, labels, logits.shape[1]) if metrics else None,
     )
+
+
+def score_of(score: Score, name: str) -> float:
+    """A score by its metric's name, with a sign so that the larger one is better."""
+    if name == LOSS:
+        return -score.loss
+    metrics = score.metrics or {}
+    return metrics[name] if name in metrics else float(getattr(score, name))
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -49,6 +49,7 @@ class ScoreRow:
     calibration_error: float | None
     confusion: np.ndarray | None  # mean counts (labels, predicted labels)
     loss: float
+    metrics: dict[str, Estimate]  # further ones that were asked for, over seeds
     steps: int
     training_examples: int
     training_seconds: float  # mean over seeds; without evaluation
@@ -90,6 +91,11 @@ def _score_row(group: Group, name: str, trained: Sequence[tuple[Entry, Accuracy]
         f1.interval,
         *_from_predictions(kept),
         loss=float(np.mean([s.loss for s in found])),
+        metrics={
+            metric: mean_estimate([(s.metrics or {})[metric] for s in found])
+            for metric in found[0].metrics or {}
+            if all(metric in (s.metrics or {}) for s in found)
+        },
         steps=runs[0].steps,
         training_examples=runs[0].examples,
         training_seconds=float(np.mean([a.training_seconds for a in runs])),

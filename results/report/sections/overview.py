@@ -37,6 +37,7 @@ def overview(view: View, *, short: bool = False) -> Table:
     """`short`: intervals as ±, for the terminal."""
     figures = {memory_figure(rows) for rows in view.comparisons}
     memory = MEMORY_TITLES[figures.pop()] if len(figures) == 1 else "peak memory"
+    metrics = metric_names([row for rows in view.comparisons for row in rows])
     columns = [
         *key_columns(view),
         Column("training", "steps/s"),
@@ -44,13 +45,22 @@ def overview(view: View, *, short: bool = False) -> Table:
         Column("first step", "s"),
         Column(memory, "GiB"),
         Column("accuracy", "%"),
+        *map(Column, metrics),
         Column("model", "M parameters"),
     ]
-    rows = [_cells(view, row, rows, short) for rows in view.comparisons for row in rows]
+    rows = [_cells(view, row, rows, short, metrics) for rows in view.comparisons for row in rows]
     return Table(columns, rows)
 
 
-def _cells(view: View, row: Row, rows: Sequence[Row], short: bool) -> list[Cell]:
+def metric_names(rows: Sequence[Row]) -> list[str]:
+    """The metrics that were asked for beside those that every score has."""
+    scores = [s for row in rows for s in row.scores]
+    return list(dict.fromkeys(name for s in scores for name in s.metrics))
+
+
+def _cells(
+    view: View, row: Row, rows: Sequence[Row], short: bool, metrics: Sequence[str]
+) -> list[Cell]:
     figure, rivals = memory_figure(rows), peers(row, rows)
     peak = row.memory and row.memory.figures[figure]
     if peak:
@@ -69,6 +79,7 @@ def _cells(view: View, row: Row, rows: Sequence[Row], short: bool) -> list[Cell]
         *_speed_cells(row, rivals, short),
         memory,
         _accuracy_cell(row, short),
+        *(_metric_cell(row, name) for name in metrics),
         model,
     ]
 
@@ -137,6 +148,14 @@ def _accuracy_cell(row: Row, short: bool) -> Cell:
         note = half_width(points, 100 * score.accuracy, 1) if short else span_percent(score)
         return Cell(texts[0], note)
     return Cell(" / ".join(texts), " / ".join(s.evaluation_set for s in row.scores))
+
+
+def _metric_cell(row: Row, name: str) -> Cell:
+    """Of every evaluation set, in the order of the accuracies; means over seeds."""
+    found = [s.metrics[name].value for s in row.scores if name in s.metrics]
+    if len(found) < max(1, len(row.scores)):
+        return gap(row.status("accuracy") if not row.scores else "not_asked")
+    return Cell(" / ".join(f"{value:.3f}" for value in found))
 
 
 def span_percent(score: ScoreRow) -> str:

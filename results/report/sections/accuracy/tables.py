@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.accuracy.scores import ScoreRow, TargetRow, target_rows
 from results.analysis.compare import Row
-from results.analysis.statistics import Interval
+from results.analysis.statistics import Estimate, Interval
 from results.report.columns import key_cells, key_columns
 from results.report.document import (
     Block,
@@ -15,7 +15,7 @@ from results.report.document import (
     Table,
 )
 from results.report.format import count, duration, gap, number, percent
-from results.report.sections.overview import accuracy_places
+from results.report.sections.overview import accuracy_places, metric_names
 from results.report.view import View
 
 MOST_LABELS = 10  # a table of more cannot be read
@@ -24,6 +24,7 @@ MOST_LABELS = 10  # a table of more cannot be read
 def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
     asked = [r for same in scored for r in same if r.status("accuracy") != "not_asked"]
     several = any(len(s.seeds) > 1 for r in asked for s in r.scores)
+    metrics = metric_names(asked)
     over = [Column("over seeds", "%")] if several else []
     columns = [
         *key_columns(view),
@@ -36,6 +37,7 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
         Column("weighted F1", "%"),
         Column("calibration error", "%"),
         Column("loss", "nats"),
+        *(Column(name, "mean, 95 %" if several else "") for name in metrics),
         Column("seeds"),
         Column("steps"),
         Column("training"),
@@ -44,7 +46,9 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
     ]
     rows = []
     for row in asked:
-        rows += [[*key_cells(view, row), *_score_cells(s, several)] for s in row.scores] or [
+        rows += [
+            [*key_cells(view, row), *_score_cells(s, several, metrics)] for s in row.scores
+        ] or [
             [
                 *key_cells(view, row),
                 gap(row.status("accuracy")),
@@ -54,7 +58,7 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
     return Table(columns, rows)
 
 
-def _score_cells(s: ScoreRow, several: bool) -> list[Cell]:
+def _score_cells(s: ScoreRow, several: bool, metrics: Sequence[str]) -> list[Cell]:
     places = accuracy_places(s)
     return [
         Cell(s.evaluation_set),
@@ -69,6 +73,7 @@ def _score_cells(s: ScoreRow, several: bool) -> list[Cell]:
         _share(s.weighted_f1, places),
         _share(s.calibration_error, places),
         Cell(number(s.loss)),
+        *(_metric(s.metrics.get(name)) for name in metrics),
         Cell(", ".join(map(str, s.seeds))),
         Cell(count(s.steps)),
         Cell(duration(s.training_seconds)),
@@ -79,6 +84,13 @@ def _score_cells(s: ScoreRow, several: bool) -> list[Cell]:
 
 def _share(value: float | None, places: int) -> Cell:
     return Cell("no predictions", tone="gap") if value is None else Cell(percent(value, places))
+
+
+def _metric(value: Estimate | None) -> Cell:
+    if value is None:
+        return gap("not_asked")
+    over = value.interval
+    return Cell(f"{value.value:.4f}", f"{over.low:.4f} to {over.high:.4f}" if over else "")
 
 
 def target_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
