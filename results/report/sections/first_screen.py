@@ -7,7 +7,7 @@ from results.report.document import Block, Cards, Facts, Link, Paragraph
 from results.report.format import count
 from results.report.proofs import proof_of_all
 from results.report.provenance import described, device_text, precision_words, seed_words, unique
-from results.report.sections import equivalence, limits, tuning
+from results.report.sections import equivalence, levers, limits, tuning
 from results.report.sections.controls import noise_text
 from results.report.sections.overview import (
     overview,
@@ -25,6 +25,7 @@ def first_screen(view: View) -> list[Block]:
         blocks.append(Cards([card(view, rows, CERTIFICATE) for rows in view.comparisons]))
     blocks += [*equivalence.first_lines(view), Facts(_where(view))]
     blocks += tuning.first_lines(view)
+    blocks += levers.first_lines(view)
     blocks += limits.first_lines(view)
     blocks += [overview(view)] if view.comparisons else []
     every = [m for run in view.runs for m in run.measurements]

@@ -1,5 +1,5 @@
-"""What each memory lever saves and costs: named changes to the recipe, each compared with the plain
-recipe of the same backend, in one race."""
+"""What each named change to the recipe saves in memory and does to the speed, compared with the plain
+recipe of the same backend."""
 
 from __future__ import annotations
 
@@ -25,18 +25,17 @@ from results.report.format import GIB, gap, gibibytes, number, percent
 from results.report.provenance import labels
 from results.report.sections.memory import phase_cells, phase_columns
 from results.report.sections.overview import MEMORY_TITLES, rate_notes
-from results.report.sections.speed import ratio_cell
+from results.report.sections.speed import ratio_cell, ratio_note
 from results.report.view import View
+from results.schema import Question
 
 
 def section(view: View) -> Section | None:
     found = [study for study in studies(view.entries) if len(study.levers) > 1]
     if not found:
         return None
-    blocks: list[Block] = [
-        Paragraph(text, head=_head(view, study)) for study in found if (text := sentence(study))
-    ]
-    figures = [_figure(view, study) for study in found if study.peak(study.plain) is not None]
+    blocks: list[Block] = [*first_lines(view)]
+    figures = [f for study in found for f in (_figure(view, study), _speeds(view, study)) if f]
     blocks += [Figures(figures)] if figures else []
     blocks += [
         lever_table(view, found),
@@ -53,11 +52,24 @@ def section(view: View) -> Section | None:
     ]
     if any(lever.memory and lever.memory.phases for study in found for lever in study.levers):
         blocks.append(Details("The peak of each phase of a step", [phase_table(view, found)]))
+    question: Question = "memory" if any(map(_has_memory, found)) else "throughput"
     return Section(
-        "What does each memory lever save and cost?",
+        "What does each change save and cost?",
         "levers",
-        [*blocks, *labels(view, "memory", compares=False)],
+        [*blocks, *labels(view, question, compares=False)],
     )
+
+
+def first_lines(view: View) -> list[Block]:
+    return [
+        Paragraph(text, "lead", _head(view, study))
+        for study in studies(view.entries)
+        if (text := sentence(study) if _has_memory(study) else speed_sentence(study))
+    ]
+
+
+def _has_memory(study: Study) -> bool:
+    return any("memory" in lever.groups for lever in study.levers)
 
 
 def noise_text(study: Study) -> str:
@@ -92,6 +104,28 @@ def sentence(study: Study) -> str:
     )
 
 
+def speed_sentence(study: Study) -> str:
+    """What each change does to the speed, where memory was not asked for."""
+    tried = len(study.levers) - 1
+    said = [
+        f"{_named(lever)} {_gain(ratio, tried)}"
+        for lever in study.levers[1:]
+        if (ratio := study.speed(lever))
+    ]
+    return "; ".join(said) + "." if said else ""
+
+
+def _gain(speed: Ratio, tried: int) -> str:
+    faster, slower = rival("", speed, tried), rival("", speed.inverse, tried)
+    if faster.slower or slower.slower:
+        return (
+            f"trains {number(speed.value)} times as fast as the plain recipe ({ratio_note(speed)})"
+        )
+    if faster.equal:
+        return "trains as fast as the plain recipe, to within 5 %"
+    return f"may be faster or slower than the plain recipe: it cannot be told ({ratio_note(speed)})"
+
+
 def _cost(speed: Ratio | None, tried: int) -> str:
     """What the lever that saves most of those `tried` does to the speed."""
     if speed is None:
@@ -115,7 +149,9 @@ def _head(view: View, study: Study) -> str:
     return f"{view.head(study.comparison)}, {view.title(study.backend)}"
 
 
-def _figure(view: View, study: Study) -> Figure:
+def _figure(view: View, study: Study) -> Figure | None:
+    if study.peak(study.plain) is None:
+        return None
     items = [
         Bar(_named(lever), peak / GIB, f"{gibibytes(peak)} GiB", view.colour(study.backend))
         for lever in study.levers
@@ -128,14 +164,37 @@ def _figure(view: View, study: Study) -> Figure:
     )
 
 
+def _speeds(view: View, study: Study) -> Figure | None:
+    items = [
+        Bar(
+            _named(lever),
+            ratio.value,
+            f"{number(ratio.value)} ({ratio_note(ratio)})",
+            view.colour(study.backend),
+            *((ratio.interval.low, ratio.interval.high) if ratio.interval else (None, None)),
+        )
+        for lever in study.levers[1:]
+        if (ratio := study.speed(lever))
+    ]
+    if not items:
+        return None
+    summary = "; ".join(f"{item.label} {item.text}" for item in items)
+    axis = "times as fast as the plain recipe"
+    return Figure(f"Speed by change: {_head(view, study)}", bars(items, axis), summary)
+
+
 def lever_table(view: View, found: Sequence[Study]) -> Table:
     figures = {MEMORY_TITLES[study.figure] for study in found}
-    columns = [
-        *_key_columns(view),
-        Column("changes", numeric=False),
+    peaks = [
         Column(figures.pop() if len(figures) == 1 else "peak", "GiB"),
         Column("saved", "GiB"),
         Column("saved", "%"),
+    ]
+    memory = any(map(_has_memory, found))
+    columns = [
+        *_key_columns(view),
+        Column("fields", numeric=False),
+        *(peaks if memory else []),
         Column("training", "steps/s"),
         Column("speed", "times the plain recipe's"),
     ]
@@ -145,7 +204,7 @@ def lever_table(view: View, found: Sequence[Study]) -> Table:
             [
                 *_key_cells(view, study, lever),
                 Cell(_changes(study, lever)),
-                *_memory_cells(study, lever),
+                *(_memory_cells(study, lever) if memory else []),
                 *_speed_cells(study, lever),
             ]
             for study in found
@@ -155,7 +214,7 @@ def lever_table(view: View, found: Sequence[Study]) -> Table:
 
 
 def _key_columns(view: View) -> list[Column]:
-    names = [*(["run"] if view.several_runs else []), "task", "backend", "lever"]
+    names = [*(["run"] if view.several_runs else []), "task", "backend", "change"]
     return [Column(name, numeric=False) for name in names]
 
 

@@ -88,8 +88,8 @@ QUESTIONS: tuple[tuple[str, str, str, str, tuple[Make, ...]], ...] = (
     ("tuning.html", "Tuning", "How fast can it be made?", "", (tuning.section,)),
     (
         "levers.html",
-        "Memory levers",
-        "What does each memory lever save and cost?",
+        "Changes",
+        "What does each change save and cost?",
         "",
         (levers.section,),
     ),
