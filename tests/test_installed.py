@@ -77,3 +77,26 @@ def test_a_module_that_was_imported_before_is_named(site: Path, project: Path) -
     done = python(site, project, ["-c", code + "import ftbench; sys.exit(ftbench.main())"])
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2 and "another module named 'results' was imported before" in line
+
+
+FEW = ("--profile", "quick", "--backend", "hf_torch", "--task", "imdb", "-k", "launch1-round1")
+TRAINING = "ftbench/benchmarks/test_throughput.py::test_training_speed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "evaluates"),
+    [
+        (["-p", "ftbench.suite", *FEW], True),
+        (["{site}/" + TRAINING, *FEW], False),  # the folder, a file of it or a test
+        (["--pyargs", "ftbench.benchmarks"], True),  # without options: they would not be known
+    ],
+)
+def test_pytest_finds_the_benchmarks_in_any_project(
+    site: Path, project: Path, arguments: list[str], evaluates: bool
+) -> None:
+    (project / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
+    command = [word.format(site=site) for word in arguments]
+    done = python(site, project, ["-m", "pytest", *command, "--collect-only", "-q"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_training_speed[imdb-hf_torch-launch1-round1]" in done.stdout
+    assert ("test_evaluation_speed" in done.stdout) == evaluates

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,29 @@ def test_names_of_tasks_are_short(tmp_path):
         read(write(tmp_path / f"{'long name ' * 12}{end}.csv", CSV)).task.name for end in ("1", "2")
     ]
     assert len(set(names)) == 2 and all(len(name) <= LONGEST_NAME for name in names)
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        *(
+            "日本語",
+            "a b",
+            "-rf",
+            "--help",
+            "$(id)",
+            "..",
+            "%2e%2e",
+            "x" * 240,
+            "imdb",
+            "line\nbreak",
+        ),
+        *("CON", "ünï☃", "a.b.c", "~", "'\"", "_", "1"),
+    ],
+)
+def test_names_of_tasks_are_safe_in_file_names(tmp_path, stem):
+    name = read(write(tmp_path / f"{stem}.csv", CSV)).task.name
+    assert re.fullmatch("[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?", name) and name != "imdb"
 
 
 @pytest.mark.parametrize("path", ["~nobody-here/x.csv", "a" * 300 + ".csv", "x\0.csv", "a/b/c.csv"])
