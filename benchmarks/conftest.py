@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -17,7 +16,7 @@ import pytest
 from benchmarks.harness.cli.choices import plan_from_options
 from benchmarks.harness.cli.options import add_options
 from benchmarks.harness.cli.report import backend_titles, problems, render
-from benchmarks.harness.cli.terminal.streams import protect_streams
+from benchmarks.harness.cli.terminal.streams import keep_going_without_output
 from benchmarks.harness.errors import UserError, check_decoded
 from benchmarks.harness.jobs.attempt import Excluded, Ready, excluded_measurement
 from benchmarks.harness.jobs.process import WorkerEnded
@@ -64,18 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
         command = ["pytest", *map(str, config.invocation_params.args)]
         check_decoded(command)
         plan = plan_from_options(config.getoption, command)
+        # The reporter is made after this, with the stream that it finds.
         keep_going_without_output()
         make = RunFolder.shared if os.environ.get(JOIN) else RunFolder.new
         config.stash[FOLDER] = make(output_folder("--results", config.getoption("results")), plan)
     except UserError as error:
         pytest.exit(f"ftbench: {error}", returncode=2)
-
-
-def keep_going_without_output() -> None:
-    """Neither a closed pipe nor a terminal that vanishes ends the work. The reporter is made after
-    this, with the stream that it finds."""
-    protect_streams()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -247,9 +240,10 @@ def turn(
     if race.is_over(launch):
         pytest.skip(f"the race ended after {launch} launches, as --until decided asks")
 
+    phase: Phase = "evaluation" if turn[2] else "training"
     if ready.job.throughput.window_seconds is not None:  # of all, so all are needed to choose it
-        names = dict.fromkeys(i.callspec.params["job"] for i in items if turn_of(i)[:2] == turn[:2])
-        race.start_all([one for name in names if isinstance(one := prepared[name], Ready)])
+        names = dict.fromkeys(i.callspec.params["job"] for i in items if turn_of(i)[:3] == turn[:3])
+        race.begin_all([o for name in names if isinstance(o := prepared[name], Ready)], phase)
 
     @contextlib.contextmanager
     def take(phase: Phase) -> Iterator[Participant]:
@@ -259,7 +253,7 @@ def turn(
     yield take
     following = [turn_of(item) for item in items[items.index(request.node) + 1 :]]
     if turn not in following:
-        race.settle(round_, "evaluation" if turn[2] else "training")
+        race.settle(round_, phase)
     if not any(comparison == job.comparison for comparison, *_ in following):
         with outcome_of_test():
             for error in race.finish_all():

@@ -1,5 +1,6 @@
 """What a user gets by `pip install`, and that it starts quickly."""
 
+import configparser
 import json
 import os
 import re
@@ -150,3 +151,14 @@ def test_continuous_integration_runs_the_readmes_test_command():
     assert os.access(script, os.X_OK)
     assert "tox run -e lint,docs,tests" in script.read_text("utf-8")
     assert "\ntox -e tests\n" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_only_the_tests_of_a_gpu_see_one():
+    """On a machine with one, the others would train on it, two at a time."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    hidden = [line.strip() for line in tox["parallel"]["set_env"].splitlines()]
+    assert "CUDA_VISIBLE_DEVICES =" in hidden
+    for name in ("tests-torch", "tests-all", "smoke"):
+        assert "{[parallel]set_env}" in tox[f"testenv:{name}"]["set_env"]
+    assert "set_env" not in tox["testenv:tests-gpu"]

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -30,8 +29,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.jobs.environment import visible_gpu
-from benchmarks.harness.machine import gpu_types, nvml, packages
+from benchmarks.harness.jobs.environment import process_environment, worker_environment
+from benchmarks.harness.machine import gpu_types, nvml, packages, processor
 from benchmarks.harness.machine.device import describe, unsupported_precision
 from benchmarks.harness.worker.device import difference
 from frameworks.contract import FoundDevice, Precision, Recipe, backends
@@ -143,12 +142,7 @@ def backend_lines(backend: str, device: Device) -> Iterator[Line]:
     before = nvml.free_bytes()
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.studies.first_gpu", "--hold", backend],
-        env={
-            **os.environ,
-            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-            "CUDA_VISIBLE_DEVICES": visible_gpu(device),
-            **backends()[backend].environment,
-        },
+        env=process_environment(worker_environment(backend, device, processor.usable_cores())),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import config
+from tensorflow.python.util import _pywrap_util_port
 
 from frameworks.contract import Recipe
 from frameworks.contract.product import Product, factors
@@ -31,4 +34,16 @@ def product_in(dtype: tf.DType, compiled: bool) -> Product:
 def switches() -> dict[str, bool]:
     """The framework's own switches, read back."""
     on = tf.config.experimental.tensor_float_32_execution_enabled()
-    return {"tensor_float_32_execution": on}
+    # As many as a thread pool shares out: TensorFlow's threads have another mode than their caller.
+    halved = _halved(tf.fill([2**20], np.finfo(np.float32).tiny))
+    return {
+        "tensor_float_32_execution": on,
+        "deterministic": config.is_op_determinism_enabled(),
+        "onednn": _pywrap_util_port.IsMklEnabled(),
+        "flushes_denormals": not halved.numpy().all(),
+    }
+
+
+@tf.function
+def _halved(number: tf.Tensor) -> tf.Tensor:
+    return number / 2

@@ -59,14 +59,23 @@ def product(context: AbstractContextManager) -> Product:
     )
 
 
-def switches() -> dict[str, str | None]:
+def switches() -> dict[str, str | bool | None]:
     """The framework's own switches, read back; None if this version has none. Not by the old
     `get_float32_matmul_precision`: it raises an error once anybody has used the new switches."""
     backends = {"cuda": torch.backends.cuda, "mkldnn": torch.backends.mkldnn}
-    return {
+    found: dict[str, str | bool | None] = {
         f"{name}_fp32_precision": getattr(getattr(b, "matmul", None), "fp32_precision", None)
         for name, b in backends.items()
     }
+    found["deterministic"] = (
+        torch.are_deterministic_algorithms_enabled() or torch.backends.cudnn.deterministic
+    )
+    found["onednn"] = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    # As many as a thread pool shares out: each of its threads has its own mode.
+    tiny = torch.finfo(torch.float32).tiny
+    smallest = torch.full((2**16,), tiny, dtype=torch.float32, device=place())
+    found["flushes_denormals"] = not bool((smallest / 2).all())
+    return found
 
 
 def loss_scaling(scaler: torch.amp.GradScaler | None) -> dict[str, float]:

@@ -30,6 +30,7 @@ from results.schema import Gap, Throughput, Window
 
 NOISY_WIDTH = 0.10  # of the speed: a wider interval marks the row
 FEWEST_LAUNCHES = 3  # for an interval over launches
+SHORTEST_GPU_WINDOW_SECONDS = 0.5  # below it the synchronisations at the two ends count
 # Of the chance of an error, at each look of a race that ends when it is decided. Simulated in
 # benchmarks/studies/speed_claims: together the looks then err no more often than a single one.
 LOOK_SHARE = 0.3
@@ -104,6 +105,7 @@ class Rate:
     disturbed_windows: int
     disturbances: tuple[str, ...] = ()  # in words, each once
     superseded: tuple[tuple[Turn, Window], ...] = ()  # disturbed takes of rounds taken again
+    shortest_seconds: float = 0.0  # that a window has to last on this device
 
     @property
     def steps_per_second(self) -> float:
@@ -122,6 +124,15 @@ class Rate:
     @property
     def disturbed(self) -> bool:
         return self.disturbed_windows > 0
+
+    @property
+    def window_seconds(self) -> float:
+        """Of a typical window."""
+        return median([w.seconds for w in self.timed])
+
+    @property
+    def short(self) -> bool:
+        return 0 < self.shortest_seconds > self.window_seconds
 
     @property
     def rounds(self) -> int:
@@ -153,10 +164,13 @@ def speed_rows(group: Group) -> list[SpeedRow]:
     if not timed:
         return []
     sequential = any(t.sequential for t in timed)
+    on_gpu = any(m.device.kind == "gpu" for m in group.ok)
+    shortest = SHORTEST_GPU_WINDOW_SECONDS if on_gpu else 0.0
     training = rate(
         [w for t in timed for w in t.windows],
         [t.race for t in timed for _ in t.windows],
         sequential,
+        shortest,
     )
     evaluation = [w for t in timed for w in t.evaluation_windows]
     races = [t.race for t in timed for _ in t.evaluation_windows]
@@ -169,7 +183,7 @@ def speed_rows(group: Group) -> list[SpeedRow]:
         SpeedRow(
             group,
             training,
-            rate(evaluation, races, sequential) if evaluation else None,
+            rate(evaluation, races, sequential, shortest) if evaluation else None,
             build_seconds=median([t.build_seconds for t in timed]),
             first_step_seconds=median([t.first_step_seconds for t in timed]),
             warmup_seconds=median([t.warmup_seconds for t in timed]),
@@ -183,9 +197,13 @@ def speed_rows(group: Group) -> list[SpeedRow]:
 
 
 def rate(
-    windows: Sequence[Window], races: Sequence[str | None] | None = None, sequential: bool = False
+    windows: Sequence[Window],
+    races: Sequence[str | None] | None = None,
+    sequential: bool = False,
+    shortest_seconds: float = 0.0,
 ) -> Rate:
-    """Rates of `windows`, in their order; `races` names the race of each."""
+    """Rates of `windows`, in their order; `races` names the race of each, `shortest_seconds` is what a
+    window has to last."""
     races = races or [None] * len(windows)
     every = [((race, w.launch, w.round), w) for race, w in zip(races, windows, strict=True)]
     turns = tuple(turn for turn, w in every if not w.superseded)
@@ -211,6 +229,7 @@ def rate(
         disturbed_windows=sum(map(bool, disturbances)),
         disturbances=tuple(dict.fromkeys(what for words in disturbances for what in words)),
         superseded=tuple((turn, w) for turn, w in every if w.superseded),
+        shortest_seconds=shortest_seconds,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from results.analysis.compare import Row
+from results.analysis.conditions import conditions_line
 from results.analysis.groups import recipe_differences
 from results.report.document import Block, Code, Details, Facts, Paragraph
 from results.report.format import GIB, count, listed, number
@@ -118,6 +119,20 @@ def recipe_notes(view: View, rows: Sequence[Row], question: Question) -> list[st
         + listed([f"{view.title(b)} {value}" for b, value in values.items()])
         for name, values in recipe_differences(compared)
     ]
+
+
+def conditions_blocks(view: View, compared: Sequence[Sequence[Row]]) -> list[Block]:
+    """Under which conditions the backends of each race computed, in one line where that is the same in
+    all of them."""
+    heads: dict[str, list[str]] = {}
+    for rows in compared:
+        sides = {view.title(row.backend): row.speed.conditions for row in rows if row.speed}
+        heads.setdefault(conditions_line(sides), []).append(view.head(rows[0].comparison))
+    blocks: list[Block] = []
+    for line, of in heads.items():
+        subject = f"Conditions of {listed(of)}" if len(heads) > 1 else "Conditions"
+        blocks += [Paragraph(f"{subject}: {line}.", "small")] if line else []
+    return blocks
 
 
 def unique(texts: Iterable[str]) -> list[str]:

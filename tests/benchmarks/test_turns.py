@@ -103,7 +103,7 @@ def test_windows_are_lengthened_alike_for_a_whole_race(
     jobs = list(Run(folder, print, lambda key, event: None).prepare(plan.jobs).values())
     folder.create()
     with Race(folder, lambda key, event: None) as race:
-        race.run([job for job in jobs if isinstance(job, Ready)], evaluation=False)
+        race.run([job for job in jobs if isinstance(job, Ready)])
     found = [m.throughput for m in folder.measurements() if m.throughput]
     assert len(found) == 3
     (steps,) = {window.steps for speed in found for window in speed.windows}
@@ -112,3 +112,10 @@ def test_windows_are_lengthened_alike_for_a_whole_race(
         assert speed.warmup[0].steps == plan.throughput.steps_per_window
         assert [w.steps for w in speed.warmup if w.launch == 0][-1] == steps
         assert [len([w for w in speed.windows if w.launch == n]) for n in (0, 1)] == [4, 4]
+    (speed,) = (speed for speed in found if speed.evaluation_windows)
+    (batches,) = {window.steps for window in speed.evaluation_windows}
+    assert batches > plan.throughput.evaluation_batches
+    assert {w.examples for w in speed.evaluation_windows} == {4 * batches}
+    warmups = [(w.launch, w.steps) for w in speed.evaluation_warmup]
+    assert warmups[0] == (0, plan.throughput.evaluation_batches)
+    assert warmups[-2:] == [(0, batches), (1, batches)]  # none counts that takes a size first

@@ -3,6 +3,7 @@ after its first step."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import subprocess
@@ -222,3 +223,45 @@ def test_another_policy_is_detected(
     precision = importlib.import_module("frameworks._tensorflow.precision")
     monkeypatch.setitem(precision.POLICIES, "fp32", "mixed_bfloat16")
     refused(backend, make_spec(start, steps=5, record=False), role)
+
+
+# Other switches, which a race has to share or the report has to name.
+
+
+def test_determinism_and_onednn_are_read_back(backend: str) -> None:
+    needed(backend)
+    switches = importlib.import_module(f"frameworks.{backend}.precision").switches
+    assert switches()["deterministic"] is False and isinstance(switches()["onednn"], bool)
+    if backend == "hf_torch":
+        import torch
+
+        use = torch.use_deterministic_algorithms
+        on, off = functools.partial(use, True), functools.partial(use, False)
+        with torch.backends.mkldnn.flags(enabled=False):
+            assert switches()["onednn"] is False
+    else:
+        from tensorflow.python.framework import config
+
+        on, off = config.enable_op_determinism, config.disable_op_determinism
+    on()
+    try:
+        assert switches()["deterministic"] is True
+    finally:
+        off()
+    assert switches()["deterministic"] is False
+
+
+def test_whether_the_smallest_numbers_are_kept_is_measured(backend: str) -> None:
+    """PyTorch keeps them unless it is told otherwise; TensorFlow's threads do not."""
+    needed(backend)
+    switches = importlib.import_module(f"frameworks.{backend}.precision").switches
+    assert switches()["flushes_denormals"] is (backend != "hf_torch")
+    if backend == "hf_torch":
+        import torch
+
+        if not torch.set_flush_denormal(True):
+            pytest.skip("this processor cannot round them to zero")
+        try:
+            assert switches()["flushes_denormals"] is True
+        finally:
+            torch.set_flush_denormal(False)

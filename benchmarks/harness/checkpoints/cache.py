@@ -23,6 +23,18 @@ def cache_folder() -> Path:
     return folder.absolute()
 
 
+def kernel_cache() -> Path:
+    """The folder in which the CUDA driver keeps kernels that it compiled; made where it is missing.
+
+    Errors: UserError where it cannot be made."""
+    folder = cache_folder() / "cuda-kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    return folder
+
+
 def make_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Path], bool]) -> bool:
     """Makes `target`, a file or a folder, unless it exists and is good. Returns True if it did.
 
@@ -46,11 +58,15 @@ def make_once(target: Path, make: Callable[[Path], None], is_good: Callable[[Pat
             finally:
                 _remove(partial)
     except OSError as error:
-        raise UserError(
-            f"cannot write {target} ({error.strerror or first_line(error)}): free some space there, or set "
-            "FTBENCH_CACHE to another folder"
-        ) from error
+        raise _not_written(target, error) from error
     return False
+
+
+def _not_written(target: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write {target} ({error.strerror or first_line(error)}): free some space there, or set "
+        "FTBENCH_CACHE to another folder"
+    )
 
 
 def _remove(path: Path) -> None:

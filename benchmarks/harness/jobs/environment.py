@@ -16,6 +16,7 @@ COMMON = {
     "PYTHONHASHSEED": "0",
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # NVML counts in this order
 }
+KERNEL_CACHE = "CUDA_CACHE_PATH"
 
 
 def worker_environment(backend: str, device: Device | None, threads: int) -> dict[str, str]:
@@ -35,9 +36,29 @@ def visible_gpu(device: Device | None) -> str:
     return device.uuid or os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
 
 
+def chosen_variables(backend: str, variables: Mapping[str, str]) -> str:
+    """Those of a worker's variables that the profile or the shell chose and that may change its figures,
+    in one line; a path by the variable's name alone. 'none' where there are none."""
+    about = backends()[backend]
+    own = COMMON | dict(about.environment)
+    shown = {*variables} - {*about.thread_variables, "CUDA_VISIBLE_DEVICES", "CC", "CXX"}
+    chosen = {name: variables[name] for name in sorted(shown) if own.get(name) != variables[name]}
+    texts = [name if "/" in value else f"{name}={value}" for name, value in chosen.items()]
+    return ", ".join(texts) or "none"
+
+
 def process_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of a worker's process: what it inherits, and what is set for it."""
-    return shell.inherited() | dict(variables)
+    """The whole environment of a worker's process: what it inherits, and what is set for it. On a GPU the
+    driver keeps the kernels that it compiles in ftbench's cache, because a home may not be writable.
+
+    Errors: UserError where that folder cannot be made."""
+    found = shell.inherited() | dict(variables)
+    if found.get("CUDA_VISIBLE_DEVICES") and KERNEL_CACHE not in found:
+        # Here, because workers import this module and need no cache.
+        from benchmarks.harness.checkpoints.cache import kernel_cache
+
+        found[KERNEL_CACHE] = str(kernel_cache())
+    return found
 
 
 def thread_count(backend: str, variables: Mapping[str, str]) -> int | None:

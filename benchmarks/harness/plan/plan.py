@@ -23,7 +23,7 @@ from frameworks.contract import Recipe
 from results.schema import FEWEST_SEEDS, JobKey, Phase
 from results.schema.job import comparison
 
-GPU_STEPS_PER_WINDOW = 20  # at least
+GPU_STEPS_PER_WINDOW = 20  # at least, or evaluation batches
 GPU_WINDOW_SECONDS = 0.5  # at least, unless the profile says otherwise
 
 
@@ -98,10 +98,13 @@ class Plan(BaseModel):
     def on_gpu(self) -> Plan:
         """The plan with windows that are long enough for a GPU. Its steps take milliseconds, so that
         in a short window the synchronisations at the two ends would count."""
-        steps = max(GPU_STEPS_PER_WINDOW, self.throughput.steps_per_window)
-        seconds = self.throughput.window_seconds or GPU_WINDOW_SECONDS
-        fields = {"steps_per_window": steps, "window_seconds": seconds}
-        throughput = self.throughput.model_copy(update=fields)
+        asked = self.throughput
+        fields = {
+            "steps_per_window": max(GPU_STEPS_PER_WINDOW, asked.steps_per_window),
+            "evaluation_batches": max(GPU_STEPS_PER_WINDOW, asked.evaluation_batches),
+            "window_seconds": asked.window_seconds or GPU_WINDOW_SECONDS,
+        }
+        throughput = asked.model_copy(update=fields)
         longer = {"steps": throughput.training_steps}
         jobs = [
             spec.model_copy(update={"recipe": spec.recipe.model_copy(update=longer)})

@@ -54,13 +54,13 @@ class ThroughputPlan(Section):
     steps_per_window: Count = 4
     """Optimizer steps per training window; on a GPU at least 20."""
     window_seconds: Annotated[float, Field(gt=0, le=60)] | None = None
-    """Shortest training window: the windows of all participants of a race get the same larger number of
-    steps, until the fastest one's last so long. None: 0.5 on a GPU, `steps_per_window` on a CPU. A step
-    counts as at least 0.0005 seconds."""
+    """Shortest window: the windows of all participants of a race get the same larger number of steps, or
+    of evaluation batches, until the fastest one's last so long. None: 0.5 on a GPU, and on a CPU the
+    numbers of this profile. A step or a batch counts as at least 0.0005 seconds."""
     evaluation_windows: Count = 1
     """Evaluation windows per round."""
     evaluation_batches: Count = 4
-    """Batches per evaluation window."""
+    """Batches per evaluation window; on a GPU at least 20."""
     control: bool = True
     """Add every backend's barest loop, to measure what `Trainer` or `fit` costs."""
     noise_pair: bool = True
@@ -94,12 +94,13 @@ class ThroughputPlan(Section):
         """Optimizer steps of a training window, at most."""
         return self.window_steps(FASTEST_STEP_SECONDS)
 
-    def window_steps(self, step_seconds: float) -> int:
-        """Optimizer steps of a training window whose steps take so long."""
+    def window_steps(self, step_seconds: float, phase: Phase = "training") -> int:
+        """Optimizer steps, or evaluation batches, of a window in which each takes so long."""
+        asked = self.steps_per_window if phase == "training" else self.evaluation_batches
         if self.window_seconds is None:
-            return self.steps_per_window
+            return asked
         needed = ceil(WINDOW_MARGIN * self.window_seconds / max(step_seconds, FASTEST_STEP_SECONDS))
-        return max(self.steps_per_window, needed)
+        return max(asked, needed)
 
     @model_validator(mode="after")
     def _limits_a_sequential_race(self) -> ThroughputPlan:

@@ -31,7 +31,7 @@ class Participant:
     def __init__(self, attempt: Attempt, launch: int = 0) -> None:
         self.attempt, self.launch, self.round = attempt, launch, 0
         self.phase: Phase = "training"
-        self.window_steps: int | None = None  # of a training window; None: as the job says
+        self.window_steps: dict[Phase, int] = {}  # of windows that are longer than the job says
         self._warmup: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
         self._windows: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
         self._load = LoadMeter(attempt)
@@ -45,15 +45,15 @@ class Participant:
         self._idle_since = time.monotonic()
 
     def step_seconds(self) -> float:
-        """Of an optimizer step in the last warm-up window."""
-        last = self._warmup["training"][-1]
+        """Of an optimizer step, or an evaluation batch, in the last warm-up window."""
+        last = self._warmup[self.phase][-1]
         return last.seconds / last.steps
 
     def warm_up(self, window_steps: int) -> None:
-        """Sets the steps of the training windows to come, and takes one that does not count."""
-        self.window_steps = window_steps
+        """Sets the steps of this phase's windows to come, and takes one that does not count."""
+        self.window_steps[self.phase] = window_steps
         self._resume()
-        self._warmup["training"].append(self._take_window())
+        self._warmup[self.phase].append(self._take_window())
         self._idle_since = time.monotonic()
 
     def _resume(self) -> None:
@@ -62,17 +62,26 @@ class Participant:
             self.attempt.worker.extend(time.monotonic() - self._idle_since)
             self._idle_since = None
 
+    def begin_evaluation(self) -> None:
+        """Ends the training, unless that was done, and takes a window that does not count: the framework
+        may compile for it."""
+        if self.phase == "evaluation":
+            return
+        self._resume()
+        self.phase = "evaluation"
+        self.attempt.worker.send("evaluate")
+        self.attempt.worker.expect(TrainingEnded)
+        self._warmup["evaluation"].append(self._take_window())
+        self._idle_since = time.monotonic()
+
     def begin_turn(self, round_: int, phase: Phase) -> None:
         """Errors: TrainingIsOver for training after evaluation."""
         if phase == "training" and self.phase == "evaluation":
             raise TrainingIsOver("the training loop ended when the first evaluation window began")
+        if phase == "evaluation":
+            self.begin_evaluation()
         self._resume()
         self.round = round_
-        if phase != self.phase:
-            self.phase = phase
-            self.attempt.worker.send("evaluate")
-            self.attempt.worker.expect(TrainingEnded)
-            self._warmup["evaluation"].append(self._take_window())  # it may compile
 
     def end_turn(self) -> None:
         """The other participants' turns count neither as this one's load nor as its time."""
@@ -102,7 +111,7 @@ class Participant:
     def _take_window(self) -> Window:
         worker = self.attempt.worker
         began = time.perf_counter()
-        worker.go(self.window_steps if self.phase == "training" else None)
+        worker.go(self.window_steps.get(self.phase))
         ended = worker.expect(WindowEnded, but_not=TrainingEnded)
         seconds = time.perf_counter() - began
         return Window(

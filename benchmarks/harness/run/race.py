@@ -12,12 +12,13 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from types import TracebackType
 
 from benchmarks.harness.jobs.attempt import Attempt, Ready, Watch
 from benchmarks.harness.jobs.events import LaunchesDone
 from benchmarks.harness.jobs.process import WorkerEnded
-from benchmarks.harness.plan.sections import LENGTHENINGS, ThroughputPlan
+from benchmarks.harness.plan.sections import LENGTHENINGS
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.launch import LaunchResult, measurement_of_launches
 from benchmarks.harness.run.participant import Participant
@@ -41,7 +42,7 @@ class Race:
         self._launch, self._retakes, self._over = 0, 0, False
         self._attempts: dict[str, Attempt] = {}  # the last one of all that are not recorded yet
         self._racing: dict[str, Participant] = {}  # those of this launch
-        self._window_steps: int | None = None  # of all, once their windows have been lengthened
+        self._window_steps: dict[Phase, int] = {}  # of all, once their windows have been lengthened
         self._taken: dict[str, list[LaunchResult]] = {}  # of the launches before
         self._ended: dict[str, WorkerEnded] = {}
 
@@ -52,13 +53,13 @@ class Race:
         for launch in range(self._folder.plan.throughput.most_launches):
             if self.is_over(launch):
                 break
-            self.start_all(jobs)
             self._rounds(jobs, "training")
             if evaluation:
                 self._rounds([ready for ready in jobs if evaluates(ready)], "evaluation")
         self.finish_all()
 
     def _rounds(self, jobs: Sequence[Ready], phase: Phase) -> None:
+        self.begin_all(jobs, phase)
         for round_ in range(self._folder.plan.throughput.rounds):
             for ready in in_turn(jobs, self._launch + round_):
                 with contextlib.suppress(WorkerEnded), self.recorded(ready):
@@ -91,29 +92,35 @@ class Race:
             for name, taken in self._taken.items()
         ]
 
-    def start_all(self, jobs: Sequence[Ready]) -> None:
-        """Starts all participants of this launch that have not been started, and makes their windows
-        long enough. Later launches have the first one's windows."""
+    def begin_all(self, jobs: Sequence[Ready], phase: Phase) -> None:
+        """Starts all participants of this launch that have not been started, ends their training before
+        evaluation, and makes their windows long enough. Later launches have the first one's windows."""
         for ready in in_turn(jobs, self._launch):
             with contextlib.suppress(WorkerEnded):
-                self.start(ready)
+                participant = self.start(ready)
+                if phase == "evaluation":
+                    participant.window_steps |= self._window_steps
+                    with self.recorded(ready):
+                        participant.begin_evaluation()
+        names = [ready.job.key.id for ready in jobs]
+        racing = [self._racing[name] for name in names if name in self._racing]
         plan = self._folder.plan.throughput
-        if plan.window_seconds is not None and self._window_steps is None:
-            self._window_steps = self._lengthened(plan.window_seconds, plan)
-        for participant in self._racing.values():
-            participant.window_steps = self._window_steps
+        if plan.window_seconds is not None and phase not in self._window_steps:
+            self._window_steps[phase] = self._lengthened(racing, phase, plan.window_seconds)
+        for participant in racing:
+            participant.window_steps |= self._window_steps
 
-    def _lengthened(self, seconds: float, plan: ThroughputPlan) -> int:
-        """The steps of a training window that takes so long in the fastest participant. All take one
-        such window, which shows whether it is long enough now."""
-        steps = plan.steps_per_window
+    def _lengthened(self, racing: Sequence[Participant], phase: Phase, seconds: float) -> int:
+        """The steps of a window that takes so long in the fastest participant. All take one such window,
+        which shows whether it is long enough now."""
+        plan, alive = self._folder.plan.throughput, self._racing.values()
+        steps = plan.window_steps(inf, phase)
         for _ in range(LENGTHENINGS):
-            racing = list(self._racing.values())
-            fastest = min((one.step_seconds() for one in racing), default=seconds)
-            if steps * fastest >= seconds or steps == plan.most_window_steps:
+            fastest = min((one.step_seconds() for one in racing if one in alive), default=seconds)
+            if steps * fastest >= seconds or steps == plan.window_steps(0, phase):
                 break
-            steps = plan.window_steps(fastest)
-            for one in racing:
+            steps = plan.window_steps(fastest, phase)
+            for one in [one for one in racing if one in alive]:
                 with contextlib.suppress(WorkerEnded), self.recorded(one.attempt.ready):
                     one.warm_up(steps)
         return steps

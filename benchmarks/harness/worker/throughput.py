@@ -16,6 +16,7 @@ import time
 import traceback
 
 from benchmarks.harness.data.examples import load_examples, take_repeated
+from benchmarks.harness.jobs.environment import chosen_variables
 from benchmarks.harness.jobs.events import (
     ThroughputResult,
     TrainingEnded,
@@ -26,7 +27,7 @@ from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import flops, training
 from benchmarks.harness.worker.tokens import StepCounts, count_evaluation, count_steps
-from frameworks.contract import Feed, Session, backends
+from frameworks.contract import Examples, Feed, Recipe, Session, backends
 from results.schema import Gap
 
 
@@ -75,20 +76,14 @@ def measure(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
     session = built.session
     watch = WindowWatch(job, session, pipe)
     training.run(job, session, watch)
-    plan, recipe = job.throughput, job.recipe
-    # Repeated where there are too few: every batch has the rows that the recipe says.
-    examples = take_repeated(
-        load_examples(next(iter(job.evaluations.values()))),
-        plan.evaluation_batches * recipe.batch_size,
-    )
-    counted = count_evaluation(examples, recipe)
-    steps = -(-len(examples) // recipe.batch_size)
+    examples = load_examples(next(iter(job.evaluations.values())))
+    sized: dict[int, tuple[Examples, StepCounts]] = {}
     pipe.send(TrainingEnded())
     while pipe.wait_for_command() == "go":
-        began = time.perf_counter()
-        session.predict(examples, batch_size=recipe.batch_size)
-        session.synchronize()
-        pipe.send(window(time.perf_counter() - began, steps, counted))
+        batches = pipe.window_steps or job.throughput.evaluation_batches
+        if batches not in sized:  # the first window of a size does not count, and the clock runs
+            sized[batches] = repeated(examples, batches, job.recipe)
+        pipe.send(evaluation_window(session, *sized[batches], batches))
     matmul, gaps = matmul_rate(session)
     return ThroughputResult(
         build_seconds=built.seconds,
@@ -96,8 +91,24 @@ def measure(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
         model_flops_per_token=model_flops_per_token(job, session),
         matmul_flops_per_second=matmul,
         gaps=gaps,
-        effective=training.effective(session, watch.steps),
+        effective=training.effective(session, watch.steps)
+        | {"variables": chosen_variables(job.key.backend, job.environment)},
     )
+
+
+def repeated(examples: Examples, batches: int, recipe: Recipe) -> tuple[Examples, StepCounts]:
+    """Examples for so many full batches, repeated where there are too few, and their counts."""
+    taken = take_repeated(examples, batches * recipe.batch_size)
+    return taken, count_evaluation(taken, recipe)
+
+
+def evaluation_window(
+    session: Session, examples: Examples, counted: StepCounts, batches: int
+) -> WindowEnded:
+    began = time.perf_counter()
+    session.predict(examples, batch_size=session.spec.recipe.batch_size)
+    session.synchronize()
+    return window(time.perf_counter() - began, batches, counted)
 
 
 def matmul_rate(session: Session) -> tuple[float | None, dict[str, Gap]]:

@@ -44,6 +44,14 @@ def section(view: View) -> Section | None:
             "small",
         ),
     ]
+    if any(memory_figure(rows) == "peak_device_bytes" for rows in measured):
+        blocks.append(
+            Paragraph(
+                "A pool may grow in regions that double, as TensorFlow's does on a GPU. Then the device peak "
+                "is up to twice what the tensors need: compare the allocated peak too.",
+                "small",
+            )
+        )
     blocks += _phases(view, measured)
     blocks += [Listing(notes)] if notes else []
     return Section("How much memory?", "memory", [*blocks, *labels(view, "memory")])

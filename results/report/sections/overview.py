@@ -123,8 +123,8 @@ def rate_notes(rate: Rate, short: bool = False) -> list[str]:
 
 
 def rate_doubts(rate: Rate) -> list[str]:
-    words = ["noisy"] if rate.noisy else []
-    return [*words, "disturbed"] if rate.disturbed else words
+    marks = {"noisy": rate.noisy, "disturbed": rate.disturbed, "short windows": rate.short}
+    return [word for word, applies in marks.items() if applies]
 
 
 def no_interval(launches: int, rounds: int) -> str:

@@ -26,7 +26,7 @@ from results.report.document import (
 )
 from results.report.format import count, decimals, gap, listed, millions, number, percent, span
 from results.report.proofs import proof_of_rows
-from results.report.provenance import labels, recipe_notes
+from results.report.provenance import conditions_blocks, labels, recipe_notes
 from results.report.sections.overview import no_interval, rate_cell, rate_notes, speed_tone
 from results.report.view import View
 
@@ -51,6 +51,7 @@ def figures_section(view: View) -> Section | None:
         Figures([figure for rows in timed for figure in figures(view, rows)]),
         training_table(view, timed),
         *_summed_up([r.speed.training for rows in timed for r in rows if r.speed]),
+        *conditions_blocks(view, timed),
         Paragraph(
             "Steps are executed optimizer steps; tokens exclude padding. 'Times as fast' compares "
             "samples per second within one race: the ratio in every launch, with Student's t "
@@ -238,6 +239,12 @@ def doubts(subject: str, rate: Rate) -> list[str]:
         found.append(
             f"{subject}: disturbed in {count(rate.disturbed_windows)} of "
             f"{count(len(rate.windows))} windows: {listed(rate.disturbances)}."
+        )
+    if rate.short:
+        found.append(
+            f"{subject}: windows of {number(rate.window_seconds)} s are short for a GPU, because the "
+            "synchronisations at their ends count; set window_seconds in [throughput] to "
+            f"{rate.shortest_seconds:g} or more."
         )
     if rate.superseded:
         found.append(

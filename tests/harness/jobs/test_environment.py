@@ -5,9 +5,11 @@ Cases come from public reports of shells, images and clusters that changed what 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs import environment
 from benchmarks.harness.machine import shell
 from frameworks.contract import backends
@@ -265,3 +267,46 @@ def test_a_worker_sees_the_gpu_of_its_job_and_no_other(
     found = environment.worker_environment("hf_torch", device, 1)
     assert found["CUDA_VISIBLE_DEVICES"] == visible
     assert found["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"  # or an index is another GPU than NVML's
+
+
+def test_variables_that_somebody_chose_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that ftbench sets itself are not; threads and compilers are told elsewhere."""
+    for name in shell.RECORDED:
+        monkeypatch.delenv(name, raising=False)
+    own = environment.worker_environment("hf_tf", GPU, 2)
+    assert environment.chosen_variables("hf_tf", own) == "none"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("LD_PRELOAD", "")
+    around = environment.worker_environment("hf_tf", None, 2) | {
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "LD_PRELOAD": "/usr/lib/libjemalloc.so.2",
+        "CXX": "/bin/false",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONHASHSEED": "7",
+    }
+    assert environment.chosen_variables("hf_tf", around) == (
+        "LD_PRELOAD, ONEDNN_MAX_CPU_ISA=AVX2, PYTHONHASHSEED=7, TF_ENABLE_ONEDNN_OPTS=0"
+    )
+
+
+def test_kernels_that_the_driver_compiles_are_kept_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow's package has none for Hopper: compiling them takes minutes, and more than the driver's
+    own limit of a cache."""
+    monkeypatch.setenv("FTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CUDA_CACHE_PATH", raising=False)
+    of_gpu = environment.process_environment(environment.worker_environment("hf_tf", GPU, 1))
+    kernels = tmp_path / "cache" / "cuda-kernels"
+    assert of_gpu["CUDA_CACHE_PATH"] == str(kernels) and kernels.is_dir()
+    assert of_gpu["CUDA_CACHE_MAXSIZE"] == str(4 * 2**30)
+    of_cpu = environment.process_environment(environment.worker_environment("hf_tf", None, 1))
+    assert "CUDA_CACHE_PATH" not in of_cpu
+    monkeypatch.setenv("CUDA_CACHE_PATH", "/mine")
+    own = environment.process_environment(environment.worker_environment("hf_torch", GPU, 1))
+    assert own["CUDA_CACHE_PATH"] == "/mine"
+    monkeypatch.delenv("CUDA_CACHE_PATH")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FTBENCH_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="cannot write .*cuda-kernels .*set FTBENCH_CACHE"):
+        environment.process_environment(environment.worker_environment("hf_torch", GPU, 1))

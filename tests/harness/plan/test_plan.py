@@ -300,6 +300,7 @@ def test_windows_on_a_gpu_have_twenty_steps_at_least(profile: Profile) -> None:
     plan = make_plan(Choice(profile="mine"), profile, TASKS, "command")
     longer = plan.on_gpu()
     assert (plan.throughput.steps_per_window, longer.throughput.steps_per_window) == (4, 20)
+    assert longer.throughput.evaluation_batches == 20
     steps = {spec.key.question: spec.recipe.steps for spec in longer.jobs}
     assert steps["throughput"] == longer.throughput.training_steps
     assert [s for s in longer.jobs if s.key.question != "throughput"] == [
@@ -315,10 +316,13 @@ def test_a_training_window_has_as_many_steps_as_its_seconds_need() -> None:
     assert plan.window_steps(1.0) == 20
     assert 0.5 <= plan.window_steps(0.001) * 0.001 <= 0.7
     assert plan.window_steps(1e-9) == plan.most_window_steps
+    assert plan.window_steps(1.0, "evaluation") == plan.evaluation_batches
+    assert plan.window_steps(0.001, "evaluation") == plan.window_steps(0.001)
     # A first step, a warm-up window, and whatever may come at its longest.
     assert plan.training_steps > 1 + 20 + 3 * plan.most_window_steps
     without = ThroughputPlan(steps_per_window=4)
     assert without.window_steps(1e-9) == without.most_window_steps == 4
+    assert without.window_steps(1e-9, "evaluation") == without.evaluation_batches
 
 
 def test_accuracy_is_measured_with_every_change_and_seed(tmp_path: Path) -> None:

@@ -50,6 +50,15 @@ def test_windows_of_gpu_profiles_are_long_enough(name: str) -> None:
     assert load_profile(name).throughput.steps_per_window >= 40
 
 
+@pytest.mark.parametrize("name", ["t4", "a100", "h100", "h100-smoke", "t4-vs-a100"])
+def test_gpu_profiles_pad_to_few_widths(name: str) -> None:
+    """Libraries tune or compile anew for every width: 'longest' would put that into the windows."""
+    profile = load_profile(name)
+    for backend in profile.backends:
+        for task in profile.tasks:
+            assert profile.recipe_for(backend, task).padding in ("buckets", "max")
+
+
 @pytest.mark.parametrize(
     ("content", "parts"),
     [

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.harness.plan.sections import ThroughputPlan
 from benchmarks.harness.run import race as module
 from benchmarks.harness.run.race import Race, in_turn
-from results.schema import Measurement
+from results.schema import Measurement, Phase
 from tests.results import samples
 
 
@@ -71,41 +71,51 @@ class Warm:
 
     def __init__(self, *step_seconds: float) -> None:
         self._seconds, self.windows = iter(step_seconds), []
-        self.now, self.window_steps = next(self._seconds), None
+        self.now, self.window_steps, self.evaluates = next(self._seconds), {}, False
         self.attempt: Any = SimpleNamespace(ready=None)
 
     def step_seconds(self) -> float:
         return self.now
+
+    def begin_evaluation(self) -> None:
+        self.evaluates = True
 
     def warm_up(self, steps: int) -> None:
         self.windows.append(steps)
         self.now = next(self._seconds, self.now)
 
 
+def named(racing: list[Any], found: Race) -> list[Any]:
+    """The jobs of participants that have been started."""
+    found._racing = {str(number): one for number, one in enumerate(racing)}
+    return [SimpleNamespace(job=SimpleNamespace(key=SimpleNamespace(id=n))) for n in found._racing]
+
+
+@pytest.mark.parametrize("phase", ["training", "evaluation"])
 @pytest.mark.parametrize(
     ("racing", "windows"),
     [
-        ([Warm(0.1), Warm(0.025)], []),  # 0.5 s with 20 steps
-        ([Warm(0.1), Warm(0.01)], [60]),  # the fastest decides for all
-        ([Warm(0.01, 0.005)], [60, 120]),  # it had not warmed up
-        ([Warm(1e-6), Warm(0.1)], [1200]),  # no step is so fast
+        ([(0.1,), (0.025,)], []),  # 0.5 s with 20 steps
+        ([(0.1,), (0.01,)], [60]),  # the fastest decides for all
+        ([(0.01, 0.005)], [60, 120]),  # it had not warmed up
+        ([(1e-6,), (0.1,)], [1200]),  # no step is so fast
     ],
 )
 def test_windows_have_the_steps_that_the_fastest_participant_needs(
-    racing: list[Any], windows: list[int]
+    racing: list[tuple[float, ...]], windows: list[int], phase: Phase
 ) -> None:
-    plan = ThroughputPlan(steps_per_window=20, window_seconds=0.5)
-    found = race(plan)
-    found._racing = {str(number): one for number, one in enumerate(racing)}
-    found.start_all([])
-    assert all(one.windows == windows for one in racing)
-    assert {one.window_steps for one in racing} == {windows[-1] if windows else 20}
-    found.start_all([])  # the next launch is not asked again
-    assert all(one.windows == windows for one in racing)
+    plan = ThroughputPlan(steps_per_window=20, evaluation_batches=20, window_seconds=0.5)
+    found, warm = race(plan), [Warm(*seconds) for seconds in racing]
+    jobs = named(warm, found)
+    found.begin_all(jobs, phase)
+    assert all(one.windows == windows for one in warm)
+    assert all(one.window_steps == {phase: windows[-1] if windows else 20} for one in warm)
+    assert all(one.evaluates == (phase == "evaluation") for one in warm)
+    found.begin_all(jobs, phase)  # the next launch is not asked again
+    assert all(one.windows == windows for one in warm)
 
 
 def test_windows_on_a_cpu_have_the_steps_of_the_profile() -> None:
     found, one = race(ThroughputPlan(steps_per_window=4)), Warm(1e-6)
-    found._racing = {"one": one}  # type: ignore[dict-item]
-    found.start_all([])
-    assert one.windows == [] and one.window_steps is None
+    found.begin_all(named([one], found), "training")
+    assert one.windows == [] and one.window_steps == {}

@@ -153,6 +153,12 @@ def raced(factor: float, values: Sequence[float] = STEADY, **changes: object) ->
             ("C library", "jemalloc"),
             "with different memory allocators (hf_tf C library, hf_torch jemalloc)",
         ),
+        (
+            "details",
+            ({"deterministic": True}, {"deterministic": False}),
+            "with and without deterministic algorithms (hf_tf True, hf_torch False)",
+        ),
+        ("details", ({"onednn": True}, {"onednn": False}), None),  # said, see test_conditions
         ("threads", (2, 2), None),
         ("threads", (2, None), None),  # older files do not record it
     ],

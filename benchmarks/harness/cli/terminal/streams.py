@@ -8,6 +8,7 @@ import contextlib
 import errno
 import io
 import os
+import signal
 import sys
 
 
@@ -54,6 +55,12 @@ def protect_streams() -> None:
         sys.stdout = _protected(1)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _protected(2)
+
+
+def keep_going_without_output() -> None:
+    """Neither a closed pipe nor a terminal that vanishes ends the work."""
+    protect_streams()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _discard(descriptor: int) -> None:
