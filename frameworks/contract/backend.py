@@ -85,6 +85,8 @@ class Backend:
     variables: tuple[str, ...] = ()
     """Patterns of environment variables that change what its framework does, such as `TF_*`. Workers
     never inherit them; a run names those that were set."""
+    callback_class: str | None = None
+    """Base class of its users' callbacks, with its module; none: it takes no callbacks."""
     memory: MemoryModel = MemoryModel()
     """How its framework takes memory."""
     finders: tuple[str, ...] = ()

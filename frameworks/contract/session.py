@@ -39,6 +39,7 @@ class SessionSpec:
     record: bool = False  # keep loss, gradient norm and learning rate of every step
     hash_batches: bool = False  # keep the digest of every batch as it reached the model
     memory_limit_bytes: int | None = None  # of a GPU: the framework may allocate no more
+    callbacks: tuple[type, ...] = ()  # the user's callback classes of this framework
     threads: int | None = None  # that its environment asks for; None: no number is asked for
 
     @property

@@ -37,3 +37,8 @@ def load_user_code(name: str, folder: Path) -> Any:
 def described(error: BaseException) -> str:
     """An exception of the user's code in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def is_user_code(name: str) -> bool:
+    """Whether a name is of the form `module:attribute`."""
+    return NAME.fullmatch(name) is not None

@@ -55,6 +55,7 @@ BACKENDS = (
         environment={**ENVIRONMENT, "USE_TORCH": "0", "TF_USE_LEGACY_KERAS": "1"},
         thread_variables=THREAD_VARIABLES,
         variables=(*VARIABLES, "TRANSFORMERS_*", "USE_TF", "USE_TORCH", "FORCE_TF_AVAILABLE"),
+        callback_class="tf_keras.src.callbacks.Callback",
         memory=MEMORY,
     ),
 )

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from frameworks import contract
+from frameworks._tensorflow.epochs import fit_length
 from frameworks._tensorflow.threads import compute_threads
 from frameworks.contract import (
     AllocatorCounters,
@@ -64,9 +65,8 @@ class Session(contract.Session):
         self.model.fit(
             data.training_batches(self.recording),
             shuffle=False,
-            epochs=1,  # the dataset continues from epoch to epoch by itself
-            steps_per_epoch=self.spec.feed.total_batches,
-            callbacks=[Steps(self.spec, watch)],
+            **fit_length(self.spec),
+            callbacks=[*(make() for make in self.spec.callbacks), Steps(self.spec, watch)],
             verbose=0,
         )
 
@@ -158,15 +158,17 @@ class Steps(tf_keras.callbacks.Callback):
 
     def __init__(self, spec: SessionSpec, watch: Watch) -> None:
         super().__init__()
-        self.feed, self.watch = spec.feed, watch
+        self.feed, self.watch, self.batch = spec.feed, watch, -1
         self._supports_tf_logs = True  # or Keras would wait for the loss after every batch
 
     def on_train_begin(self, logs: object = None) -> None:
         self.watch.begin()
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        ends_step = self.feed.ends_step(batch)
-        if ends_step and self.watch.step_end(self.feed.step_of(batch) + 1):
+        self.batch += 1  # over all epochs; `batch` begins again with each
+        ends_step = self.feed.ends_step(self.batch)
+        step = self.feed.step_of(self.batch) + 1
+        if ends_step and (self.watch.step_end(step) or step == self.feed.total_steps):
             self.model.stop_training = True
 
 

@@ -69,6 +69,7 @@ BACKENDS = (
         family="transformers",
         environment={"USE_TF": "0"},  # transformers 4 imports TensorFlow where it finds it
         variables=VARIABLES,
+        callback_class="transformers.trainer_callback.TrainerCallback",
         memory=MemoryModel(
             out_of_memory=(
                 r"\bOutOfMemoryError\b",

@@ -83,6 +83,8 @@ class Session(contract.Session):
         return memory.found_device()
 
     def train(self, watch: Watch) -> None:
+        for make in self.spec.callbacks:
+            self.trainer.add_callback(make())
         self.trainer.add_callback(Steps(watch))
         self.trainer.train()
 
@@ -270,7 +272,8 @@ def training_arguments(spec: SessionSpec, folder: str) -> TrainingArguments:
         remove_unused_columns=False,
         save_strategy="no",
         eval_strategy="no",
-        logging_strategy="no",
+        logging_strategy="steps" if spec.callbacks else "no",  # for `on_log`
+        logging_steps=recipe.log_interval,
         report_to=[],
         disable_tqdm=True,
         **precision.apply(recipe),

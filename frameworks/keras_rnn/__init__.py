@@ -52,6 +52,7 @@ BACKENDS = (
         environment={**ENVIRONMENT, "KERAS_BACKEND": "tensorflow"},
         thread_variables=THREAD_VARIABLES,
         variables=VARIABLES,
+        callback_class="keras.src.callbacks.callback.Callback",
         memory=MEMORY,
     ),
 )

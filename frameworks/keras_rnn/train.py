@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from frameworks import contract
+from frameworks._tensorflow.epochs import fit_length
 from frameworks._tensorflow.threads import compute_threads
 from frameworks.contract import (
     AllocatorCounters,
@@ -63,8 +64,7 @@ class Session(contract.Session):
         self.model.fit(
             data.training_batches(self.recording),
             shuffle=False,
-            epochs=1,  # the dataset continues from epoch to epoch by itself
-            steps_per_epoch=self.spec.feed.total_batches,
+            **fit_length(self.spec),
             callbacks=Steps(self.spec, watch, self.model),
             verbose=0,
         )
@@ -157,16 +157,21 @@ class Steps(keras.callbacks.CallbackList):
     its own: for a single callback Keras would wait for the loss after every batch."""
 
     def __init__(self, spec: SessionSpec, watch: Watch, model: keras.Model) -> None:
-        super().__init__(add_history=True, model=model)
-        self.feed, self.watch = spec.feed, watch
+        own = [make() for make in spec.callbacks]
+        super().__init__(own, add_history=True, model=model, verbose=0, **fit_length(spec))
+        self.spec, self.feed, self.watch, self.batch = spec, spec.feed, watch, -1
 
     def on_train_begin(self, logs: object = None) -> None:
         super().on_train_begin(logs)
         self.watch.begin()
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        ends_step = self.feed.ends_step(batch)
-        if ends_step and self.watch.step_end(self.feed.step_of(batch) + 1):
+        if self.spec.callbacks:
+            super().on_train_batch_end(batch, logs)
+        self.batch += 1  # over all epochs; `batch` begins again with each
+        ends_step = self.feed.ends_step(self.batch)
+        step = self.feed.step_of(self.batch) + 1
+        if ends_step and (self.watch.step_end(step) or step == self.feed.total_steps):
             self._model.stop_training = True
 
 

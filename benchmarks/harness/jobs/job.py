@@ -81,6 +81,7 @@ class Job(BaseModel):
     limit: LimitWork | None = None  # batch_limit only
     model: SavedModel | None = None  # accuracy only: keep the trained model
     metrics: list[str] = []  # accuracy only: beside those that every score has
+    callbacks: tuple[str, ...] = ()  # accuracy only: the user's, of this backend
     code_folder: Path = Path()  # where the user's own modules are
     predictions: Path  # the file of its logits: accuracy and equivalence
 

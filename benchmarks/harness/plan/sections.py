@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from benchmarks.harness.data.choice import Count, DataChoice
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.machine import budgets
-from frameworks.contract import Metric, Precision
+from frameworks.contract import Metric, Precision, is_user_code
 from results.schema import LOOKS, Phase
 
 Fields = dict[str, Any]  # a part of a recipe
@@ -187,8 +187,20 @@ class AccuracyPlan(Section):
     metrics: list[Metric] = ["accuracy", "macro_f1"]
     """Scores of every evaluation: `accuracy`, `macro_f1`, `weighted_f1`, `mcc` (Matthews's correlation),
     or `module:function` of your own, which is called with the predicted labels and the true ones."""
+    callbacks: list[str] = []
+    """Your own callbacks in these trainings, `module:Class` each: subclasses of `TrainerCallback`
+    (PyTorch), `tf_keras.callbacks.Callback` or `keras.callbacks.Callback`. Each is made without
+    arguments in the backends that its class belongs to. Other questions run without them."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Backends whose accuracies differ by less are called equally accurate. 0.01 is 1 point."""
+
+    @field_validator("callbacks")
+    @classmethod
+    def _name_classes(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not is_user_code(name):
+                raise ValueError(f"{name!r}: write MODULE:CLASS, such as my_module:MyCallback")
+        return list(dict.fromkeys(names))
 
     def with_options(self, fields: Fields) -> AccuracyPlan:
         """With the command line's fields; its metrics are added to those here."""

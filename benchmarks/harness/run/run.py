@@ -17,6 +17,7 @@ from benchmarks.harness.limits.text import limit_text
 from benchmarks.harness.machine.device import readable_gpu
 from benchmarks.harness.plan.plan import JobSpec
 from benchmarks.harness.predict.predictions import expectation
+from benchmarks.harness.run.callbacks import with_callbacks
 from benchmarks.harness.run.companions import exclude_crowded
 from benchmarks.harness.run.environments import shared_environments
 from benchmarks.harness.run.folder import RunFolder
@@ -68,6 +69,7 @@ class Run:
                 )
         shared = shared_environments(folder.path)
         jobs = prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)
+        jobs = with_callbacks(jobs, folder.plan)
         if folder.device.kind == "gpu":
             self._say("predicting whether the participants of each race fit into the GPU")
         with readable_gpu():

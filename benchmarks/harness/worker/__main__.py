@@ -26,6 +26,7 @@ from benchmarks.harness.worker import (
     finders,
     memory,
     throughput,
+    user_code,
 )
 from benchmarks.harness.worker.device import check_device
 from benchmarks.harness.worker.imports import import_backend
@@ -60,6 +61,7 @@ def build(job: Job, pipe: Pipe) -> Built:
         hash_batches=traced,
         memory_limit_bytes=job.limit.framework_bytes if job.limit else None,
         threads=thread_count(job.key.backend, job.environment),
+        callbacks=user_code.callbacks(job),
     )
     norms = None
     if traced and job.equivalence.max_gradient_norm is None:
@@ -109,6 +111,8 @@ def main() -> int:
         traceback.print_exc()
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
+        if place := user_code.blamed(error, job.callbacks):
+            reason = f"a callback failed ({place}): {reason}"
         text = "\n".join(map(describe, causes(error)))[:MESSAGE_CHARACTERS]
         pipe.send(WorkerFailed(status="failed", reason=reason, text=text))
         return 0

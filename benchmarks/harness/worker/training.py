@@ -71,6 +71,8 @@ def effective(session: Session, steps: int) -> dict[str, Any]:
         details |= {"device_name": device.name, "device_memory_bytes": device.memory_bytes}
     if settings.in_force is not None:
         details |= summary(settings.in_force)
+    if own := session.spec.callbacks:
+        details["callbacks"] = ", ".join(f"{one.__module__}:{one.__qualname__}" for one in own)
     fields = asdict(replace(settings, details=details, in_force=None))
     del fields["in_force"]
     return fields | conditions()

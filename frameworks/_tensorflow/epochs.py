@@ -1,0 +1,15 @@
+"""How `fit` counts epochs."""
+
+from __future__ import annotations
+
+from frameworks.contract import SessionSpec
+
+
+def fit_length(spec: SessionSpec) -> dict[str, int]:
+    """The `epochs` and `steps_per_epoch` of `fit`. The dataset continues from epoch to epoch by
+    itself, so one long epoch does, except for a user's callbacks, which see the real ones."""
+    feed = spec.feed
+    if not spec.callbacks:
+        return {"epochs": 1, "steps_per_epoch": feed.total_batches}
+    batches = min(feed.batches_per_epoch, feed.total_batches)
+    return {"epochs": -(-feed.total_batches // batches), "steps_per_epoch": batches}
