@@ -7,37 +7,36 @@ from collections.abc import Iterable, Sequence
 
 from results.analysis.compare import Row
 from results.report.document import Card, Figure, Link
-from results.report.proofs import proof_of
+from results.report.proofs import Standing, badge, standing
 from results.report.provenance import described, device_text, precision_words, seed_words, unique
 from results.report.sections import accuracy, memory, speed
 from results.report.sections.verdict import sentence
 from results.report.view import View
 from results.schema import Measurement
 
-PROVEN = "same work: proven"
 QUESTIONS = {"throughput": "speed", "memory": "memory", "accuracy": "accuracy"}
 
 
 def card(
     view: View, rows: Sequence[Row], certificate: Link | None = None, links: Sequence[Link] = ()
 ) -> Card:
-    """The certificate's link is left out where nothing is proven: there is nothing to read."""
-    badge, proven = _badge(view, rows)
-    verdict, more = _headline(sentence(view, rows))
+    """Without certificates there is no link: there is nothing to read."""
+    said = same_work(view, rows)
+    verdict, more = headline(sentence(view, rows))
     return Card(
         view.head(rows[0].comparison),
         verdict,
         more,
-        badge,
-        proven,
-        certificate if proven else None,
+        said.text,
+        said.proof,
+        certificate if said.run else None,
         _facts(rows),
         _figures(view, rows),
         links,
     )
 
 
-def _headline(text: str) -> tuple[str, str]:
+def headline(text: str) -> tuple[str, str]:
     """The verdict itself, and what is added to it."""
     text = text[:1].upper() + text[1:]
     ends = [i for i in (text.find(". "), text.find("; ")) if i > 0]
@@ -47,19 +46,15 @@ def _headline(text: str) -> tuple[str, str]:
     return f"{text[: min(ends)]}.", rest[:1].upper() + rest[1:]
 
 
-def _badge(view: View, rows: Sequence[Row]) -> tuple[str, bool]:
-    """What the certificates prove of these figures, in a few words; of each question, where they
-    differ."""
-    found = {
-        word: proof_of(view, _measured(rows, question)).partition(" (")[0]
-        for question, word in QUESTIONS.items()
-        if any(_measured(rows, question))
-    }
-    proven = [word for word, text in found.items() if text.startswith(PROVEN)]
-    if proven and len(proven) < len(found):
-        others = [word for word in found if word not in proven]
-        return f"{found[proven[0]]} ({', '.join(proven)}); not proven for {', '.join(others)}", True
-    return next(iter(found.values()), "same work: not proven"), bool(proven)
+def same_work(view: View, rows: Sequence[Row]) -> Standing:
+    """What the certificates prove of the figures of one comparison."""
+    return badge(view, {word: _measured(rows, question) for question, word in QUESTIONS.items()})
+
+
+def same_work_by_question(view: View, rows: Sequence[Row]) -> dict[str, Standing]:
+    """The same of each question that has figures, by its word."""
+    found = {word: _measured(rows, question) for question, word in QUESTIONS.items()}
+    return {word: standing(view, some) for word, some in found.items() if some}
 
 
 def _measured(rows: Sequence[Row], question: str) -> list[tuple[str, Measurement]]:
@@ -97,7 +92,7 @@ def _figures(view: View, rows: Sequence[Row]) -> list[Figure]:
         ("Accuracy", accuracy.score_figures(view, rows)[:1]),
     ]
     return [
-        Figure(_title(title, figure), figure.chart, figure.summary.partition(" (same work")[0])
+        Figure(_title(title, figure), figure.chart, figure.summary)
         for title, figures in found
         for figure in figures
     ]

@@ -17,16 +17,16 @@ def key_cells(view: View, row: Row) -> list[Cell]:
 
 
 def comparison_columns(view: View) -> list[Column]:
-    names = [view.origin_word] if view.several_runs else []
-    names.append("task")
-    names += ["recipe"] if _recipes_vary(view) else []
-    return [Column(name, numeric=False) for name in names]
+    """Headings above the rows of a comparison."""
+    names = ["task", *(["recipe"] if _recipes_vary(view) else [])]
+    names += [view.origin_word] if view.several_runs else []
+    return [Column(name, numeric=False, group=True) for name in names]
 
 
 def comparison_cells(view: View, comparison: Comparison) -> list[Cell]:
-    cells = [Cell(view.origin_name(comparison.run))] if view.several_runs else []
-    cells.append(Cell(comparison.task))
-    return cells + ([Cell(comparison.varied_text)] if _recipes_vary(view) else [])
+    cells = [Cell(comparison.task)]
+    cells += [Cell(comparison.varied_text)] if _recipes_vary(view) else []
+    return cells + ([Cell(view.origin_name(comparison.run))] if view.several_runs else [])
 
 
 def backend_cell(view: View, backend: str, note: str = "") -> Cell:

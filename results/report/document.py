@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from results.report.charts.lines import Shape
 
 Tone = Literal["", "best", "gap", "warning", "failed", "measured", "emulated", "predicted"]
+# Of all figures of a card, of some, of none; or a certificate that does not hold.
+Proof = Literal["proven", "part", "unproven", "failed"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Column:
     title: str
     unit: str = ""
     numeric: bool = True
+    group: bool = False  # a heading above the rows that share its value, in HTML; these come first
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,23 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
+
+    @property
+    def grouped_by(self) -> int:
+        """How many of its first columns are headings above the rows."""
+        return sum(column.group for column in self.columns)
+
+    @property
+    def parts(self) -> list[tuple[str, list[Sequence[Cell]]]]:
+        """Each heading with the other cells of its rows; one part without a heading where no column
+        is one."""
+        found: list[tuple[str, list[Sequence[Cell]]]] = []
+        for row in self.rows:
+            heading = " \u00b7 ".join(cell.text for cell in row[: self.grouped_by] if cell.text)
+            if not found or found[-1][0] != heading:
+                found.append((heading, []))
+            found[-1][1].append(row[self.grouped_by :])
+        return found
 
 
 @dataclass(frozen=True)
@@ -117,7 +137,7 @@ class Card:
     verdict: str  # the first sentence
     more: str  # the others
     badge: str  # whether it was the same work
-    proven: bool
+    proof: Proof
     certificate: Link | None  # where the badge leads
     facts: Sequence[tuple[str, str]]
     figures: Sequence[Figure]

@@ -30,6 +30,8 @@ from results.schema import (
     Tuning,
 )
 
+MOST_PICTURED = 60  # runs of a site in which every chart has a picture
+
 
 @dataclass(frozen=True)
 class Run:
@@ -95,6 +97,11 @@ class View:
         info = self._info(comparison.run)
         return info.target_accuracies.get(comparison.task) if info else None
 
+    def made_by(self, run: str) -> str:
+        """Version and commit of ftbench that made a run; empty where its file does not say."""
+        info = self._info(run)
+        return info.ftbench_version if info else ""
+
     def _info(self, run: str) -> RunInfo | None:
         return next((one.info for one in self.runs if one.name == run), None)
 
@@ -116,6 +123,12 @@ class View:
     @property
     def several_runs(self) -> bool:
         return (self.machines or len(self.runs)) > 1
+
+    @property
+    def is_large(self) -> bool:
+        """Whether pictures of every chart would take too long: those of single runs are words then, until
+        the page's script draws them."""
+        return len(self.runs) > MOST_PICTURED
 
     @property
     def origin_word(self) -> str:

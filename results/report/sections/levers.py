@@ -215,7 +215,7 @@ def lever_table(view: View, found: Sequence[Study]) -> Table:
 
 def _key_columns(view: View) -> list[Column]:
     names = [*(["run"] if view.several_runs else []), "task", "backend", "change"]
-    return [Column(name, numeric=False) for name in names]
+    return [Column(name, numeric=False, group=name in ("run", "task")) for name in names]
 
 
 def _key_cells(view: View, study: Study, lever: Lever) -> list[Cell]:

@@ -12,7 +12,6 @@ from results.analysis.compare import Row
 from results.analysis.reference import PublishedScores, published_scores
 from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
 from results.report.format import count, gap, number, percent
-from results.report.proofs import proof_of_rows
 from results.report.provenance import checkpoint_text
 from results.report.sections.overview import accuracy_places
 from results.report.view import View
@@ -57,7 +56,7 @@ def _compared(view: View, rows: Sequence[Row], published: Sequence[PublishedScor
         Table(
             columns,
             table,
-            f"{head}: this run, and published figures ({proof_of_rows(view, rows)})",
+            f"{head}: this run, and published figures",
         ),
         Paragraph(f"{head}: settings that may explain the differences in accuracy:"),
         Listing(settings),

@@ -25,7 +25,6 @@ from results.report.document import (
     Table,
 )
 from results.report.format import count, decimals, gap, listed, millions, number, percent, span
-from results.report.proofs import proof_of_rows
 from results.report.provenance import conditions_blocks, labels, recipe_notes
 from results.report.sections.overview import no_interval, rate_cell, rate_notes, speed_tone
 from results.report.view import View
@@ -87,7 +86,7 @@ def _figure(view: View, rows: Sequence[Row], sized: bool) -> Figure:
     return Figure(
         f"Training speed: {view.head(rows[0].comparison)}{size}",
         bars(items, "optimizer steps per second"),
-        f"{summary} ({proof_of_rows(view, rows)})",
+        summary,
     )
 
 

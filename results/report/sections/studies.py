@@ -308,7 +308,7 @@ def _head(view: View, study: AccuracyStudy) -> str:
 
 def _key_columns(view: View) -> list[Column]:
     names = [*(["run"] if view.several_runs else []), "task", "backend", "change"]
-    return [Column(name, numeric=False) for name in names]
+    return [Column(name, numeric=False, group=name in ("run", "task")) for name in names]
 
 
 def _key_cells(view: View, study: AccuracyStudy, change: Trained) -> list[Cell]:

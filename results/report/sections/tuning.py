@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.report.charts import Bar, bars
+from results.report.columns import backend_cell
 from results.report.document import (
     Block,
     Cell,
@@ -17,18 +18,21 @@ from results.report.document import (
     Table,
 )
 from results.report.format import listed
-from results.report.view import View
+from results.report.view import Run, View
 from results.schema import Tuning
+
+VERDICTS = {"holds": "holds", "does_not_hold": "does not hold", "cannot_tell": "cannot be told"}
 
 
 def section(view: View) -> Section | None:
-    if not view.tunings:
+    tuned = _tuned(view)
+    if not tuned:
         return None
     blocks: list[Block] = [
-        Paragraph(sentence(tuning), "lead", _head(view, tuning)) for tuning in view.tunings
+        Paragraph(sentence(tuning), "lead", _head(view, run, tuning)) for run, tuning in tuned
     ]
-    blocks.append(Figures([f for tuning in view.tunings if (f := _figure(view, tuning))]))
-    blocks += [_levers(tuning, _head(view, tuning)) for tuning in view.tunings]
+    blocks.append(Figures([f for run, tuning in tuned if (f := _figure(view, run, tuning))]))
+    blocks += [_levers(tuning, _head(view, run, tuning)) for run, tuning in tuned]
     blocks.append(
         Paragraph(
             "A gain is how many times as many examples per second a recipe trains as the one that it is "
@@ -46,15 +50,60 @@ def section(view: View) -> Section | None:
     return Section("How fast can it be made?", "tuned", blocks)
 
 
+def _tuned(view: View) -> list[tuple[Run, Tuning]]:
+    return [(run, run.tuning) for run in view.runs if run.tuning]
+
+
 def first_lines(view: View) -> list[Block]:
     return [
-        Paragraph(gained(tuning), "lead", f"{_head(view, tuning)}, tuned")
-        for tuning in view.tunings
+        Paragraph(gained(tuning), "lead", f"{_head(view, run, tuning)}, tuned")
+        for run, tuning in _tuned(view)
     ]
 
 
-def _head(view: View, tuning: Tuning) -> str:
-    return f"{tuning.task}, {view.title(tuning.backend)}"
+def summary(view: View) -> list[Block]:
+    """One row per tuned recipe."""
+    tuned = _tuned(view)
+    columns = [
+        Column("task", numeric=False, group=True),
+        *([Column(view.origin_word, numeric=False, group=True)] if view.several_runs else []),
+        Column("backend", numeric=False),
+        Column("tuned with", numeric=False),
+        Column("training", "times as fast as plain"),
+        Column("the accuracy", "to within the margin", numeric=False),
+    ]
+    rows = [
+        [
+            Cell(tuning.task),
+            *([Cell(view.origin_name(run.name))] if view.several_runs else []),
+            backend_cell(view, tuning.backend),
+            Cell(listed(tuning.levers) or "no lever was faster"),
+            _gain_cell(tuning),
+            _accuracy_cell(tuning),
+        ]
+        for run, tuning in sorted(tuned, key=lambda one: (one[1].task, one[0].origin.machine))
+    ]
+    return [Table(columns, rows)] if rows else []
+
+
+def _gain_cell(tuning: Tuning) -> Cell:
+    if tuning.gain is None:
+        return Cell("not raced" if tuning.levers else "no gain", tone="gap")
+    if tuning.gain_low is None:
+        return Cell(f"{tuning.gain:.2f}")
+    return Cell(f"{tuning.gain:.2f} ({tuning.gain_low:.2f} to {tuning.gain_high:.2f})")
+
+
+def _accuracy_cell(tuning: Tuning) -> Cell:
+    found = tuning.accuracy
+    if found is None:
+        return Cell("not measured", tone="gap")
+    return Cell(VERDICTS[found.verdict], f"{100 * found.difference:+.1f} points")
+
+
+def _head(view: View, run: Run, tuning: Tuning) -> str:
+    machine = f" ({view.origin_name(run.name)})" if view.several_runs else ""
+    return f"{tuning.task}{machine}, {view.title(tuning.backend)}"
 
 
 def sentence(tuning: Tuning) -> str:
@@ -130,7 +179,7 @@ def _accuracy(tuning: Tuning) -> str:
     )
 
 
-def _figure(view: View, tuning: Tuning) -> Figure | None:
+def _figure(view: View, run: Run, tuning: Tuning) -> Figure | None:
     """Every lever's gain, with its interval."""
     items = [
         Bar(
@@ -149,7 +198,9 @@ def _figure(view: View, tuning: Tuning) -> Figure | None:
     summary = "; ".join(f"{item.label} {item.text}" for item in items)
     axis = "times as fast; the axis does not begin at 0"
     return Figure(
-        f"Gain of each lever: {_head(view, tuning)}", bars(items, axis, from_zero=False), summary
+        f"Gain of each lever: {_head(view, run, tuning)}",
+        bars(items, axis, from_zero=False),
+        summary,
     )
 
 

@@ -12,7 +12,7 @@ from results.report.charts.draw import standalone_svg
 from results.report.document import Link
 from results.report.load import read_runs
 from results.report.site.pages import Page, pages, run_pages
-from results.report.site.readme import readme
+from results.report.site.readme import pictures_in, readme
 from results.report.view import View
 from results.report.writers import html
 from results.store import StoreError, write_text
@@ -27,17 +27,20 @@ def write_site(
     prices: Mapping[str, Price] | None = None,
 ) -> list[Path]:
     """Writes the site of the runs into `out` and returns the files: its home first, its README with
-    pictures last.
+    pictures last. Pictures of an earlier README that the new one does not show are removed.
 
     `prices` are of an hour, by the names of machines.
     Errors: StoreError when a file cannot be written, UnknownMachine."""
     view = merged_view(folders, titles)
     check_machines(prices or {}, [m.device for run in view.runs for m in run.measurements])
+    earlier = {out / name for name in pictures_in(out / README)}
     written = []
     for name, text in _files(replace(view, prices=prices or {}), out):
         written.append(out / name)
         _make(written[-1].parent)
         write_text(written[-1], text)
+    for path in earlier.difference(written):
+        _remove(path)
     return written
 
 
@@ -62,6 +65,13 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror}") from None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot remove {path}: {error.strerror}") from None
 
 
 def _navigation(found: Sequence[Page], current: Page) -> list[tuple[Link, bool]]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from results.analysis.compare import Row
 from results.report.cards import card
 from results.report.document import (
     Block,
@@ -43,7 +42,9 @@ from results.report.sections import (
 )
 from results.report.sections.across import cost, history
 from results.report.sections.across.machines import section as machines
+from results.report.sections.limits.fits import fits_tables
 from results.report.sections.verdict import sentence
+from results.report.site import answers
 from results.report.view import View
 from results.schema import Question
 
@@ -59,63 +60,81 @@ class Page:
 
 
 # Name, word in the navigation, title, what answers first, the sections behind it.
-QUESTIONS: tuple[tuple[str, str, str, str, tuple[Make, ...]], ...] = (
-    (SAME_WORK, "Same work", "Is it the same work?", "equivalence", (equivalence.section,)),
-    ("speed.html", "Speed", "How fast?", "throughput", (speed.figures_section, controls.section)),
-    ("memory.html", "Memory", "How much memory?", "memory", (memory.section,)),
+QUESTIONS: tuple[tuple[str, str, str, answers.Answer, tuple[Make, ...]], ...] = (
+    (SAME_WORK, "Same work", "Is it the same work?", answers.equal_work, (equivalence.section,)),
+    (
+        "speed.html",
+        "Speed",
+        "How fast?",
+        answers.speed,
+        (speed.figures_section, controls.section),
+    ),
+    ("memory.html", "Memory", "How much memory?", answers.memory, (memory.section,)),
     (
         "largest-batch.html",
         "Largest batch",
         "What is the largest batch?",
-        "batch_limit",
+        answers.largest_batch,
         (limits.section,),
     ),
     (
         "accuracy.html",
         "Accuracy",
         "How accurate?",
-        "accuracy",
+        answers.accuracy,
         (accuracy.section, published.section),
     ),
-    ("cost.html", "Cost", "What does it cost?", "", (cost.section,)),
+    ("cost.html", "Cost", "What does it cost?", answers.nothing, (cost.section,)),
     (
         "machines.html",
         "GPU types",
         "What fits where, and how machines compare",
-        "batch_limit",
+        limits.first_lines,
         (machines,),
     ),
-    ("tuning.html", "Tuning", "How fast can it be made?", "", (tuning.section,)),
+    ("tuning.html", "Tuning", "How fast can it be made?", tuning.summary, (tuning.section,)),
     (
         "levers.html",
         "Changes",
         "What does each change save and cost?",
-        "",
+        answers.nothing,
         (levers.section,),
     ),
     (
         "studies.html",
         "Studies",
         "What does each change do to the accuracy?",
-        "",
+        answers.nothing,
         (studies.section,),
     ),
     (
         "finders.html",
         "Batch finders",
         "What do other batch size finders answer?",
-        "",
+        answers.nothing,
         (finders.section,),
     ),
     (
         "predictions.html",
         "Predictions",
         "How far can predictions be trusted?",
-        "",
+        answers.nothing,
         (predictions.section,),
     ),
-    ("history.html", "History", "How did figures change?", "", (history.section,)),
-    ("not-measured.html", "Not measured", "What was not measured", "", (not_measured.section,)),
+    (
+        "history.html",
+        "History",
+        "How did figures change?",
+        answers.nothing,
+        (history.section,),
+    ),
+    (
+        "not-measured.html",
+        "Not measured",
+        "What was not measured",
+        answers.nothing,
+        (not_measured.section,),
+    ),
 )
 
 
@@ -123,11 +142,24 @@ def pages(view: View) -> list[Page]:
     """The home, the pages of questions and studies, and the list of runs. A question that no run asked
     has no page."""
     found = [
-        Page(name, short, Document(title, _answer(view, question), made))
-        for name, short, title, question, sections in QUESTIONS
+        Page(name, short, _document(title, answer(view), made))
+        for name, short, title, answer, sections in QUESTIONS
         if (made := [_folded(s) for make in sections if (s := make(view))])
     ]
     return [_home(view, found), *found, _runs(view)]
+
+
+def _document(title: str, answer: list[Block], made: Sequence[Section]) -> Document:
+    """What a section begins with is the page's answer, where it has no other."""
+    first, *others = made
+    if not answer:
+        lead = next((i for i, b in enumerate(first.blocks) if not _is_lead(b)), len(first.blocks))
+        answer, first = list(first.blocks[:lead]), replace(first, blocks=first.blocks[lead:])
+    return Document(title, answer, [first, *others])
+
+
+def _is_lead(block: Block) -> bool:
+    return isinstance(block, Paragraph) and block.tone == "lead"
 
 
 def page_name(text: str, number: int) -> str:
@@ -162,12 +194,12 @@ def cards(view: View, found: Sequence[Page]) -> list[Card]:
 def _home(view: View, found: Sequence[Page]) -> Page:
     blocks: list[Block] = []
     if view.comparisons:
-        blocks.append(Cards(cards(view, found)))
+        blocks += [*answers.in_short(view), Cards(cards(view, found))]
     sections = [
         Section(title, anchor, [*lines, Links([Link("all figures", page)])])
         for title, anchor, lines, page in (
-            ("What fits", "fits", limits.first_lines(view), "largest-batch.html"),
-            ("Tuned recipes", "tuned", tuning.first_lines(view), "tuning.html"),
+            ("What fits", "fits", fits_tables(view), "largest-batch.html"),
+            ("Tuned recipes", "tuned", tuning.summary(view), "tuning.html"),
         )
         if lines
     ]
@@ -179,32 +211,6 @@ def _home(view: View, found: Sequence[Page]) -> Page:
         blocks.append(Paragraph(text, "warning"))
     title = "Which framework fine-tunes faster, in how much memory, and how well?"
     return Page(HOME, "Overview", Document(title, blocks, sections))
-
-
-def _answer(view: View, question: str) -> list[Block]:
-    """What the page's question is answered by, in sentences."""
-    if question == "equivalence":
-        return equivalence.first_lines(view)
-    if question == "batch_limit":
-        return limits.first_lines(view)
-    found: list[Block] = []
-    for rows in view.comparisons:
-        only = [row for row in (_only(r, question) for r in rows) if row]
-        if only:
-            head = view.head(rows[0].comparison)
-            found.append(Paragraph(sentence(view, only), "lead", head))
-    return found
-
-
-def _only(row: Row, question: str) -> Row | None:
-    """The row with the figures of one question alone; None where it has none."""
-    only = replace(
-        row,
-        speed=row.speed if question == "throughput" else None,
-        memory=row.memory if question == "memory" else None,
-        scores=row.scores if question == "accuracy" else [],
-    )
-    return only if only.speed or only.memory or only.scores else None
 
 
 def _folded(section: Section) -> Section:
@@ -260,11 +266,10 @@ def _runs(view: View) -> Page:
 
 
 def run_pages(view: View) -> Iterator[Page]:
-    """Everything that a run measured; the charts need JavaScript, because a site has many runs. One page
-    at a time: their curves together would fill the memory."""
+    """Everything that a run measured. One page at a time: their curves together would fill the memory."""
     makes: tuple[Make, ...] = (
         equivalence.section,
-        speed.section,
+        speed.figures_section,
         tuning.section,
         controls.section,
         memory.section,
@@ -279,11 +284,13 @@ def run_pages(view: View) -> Iterator[Page]:
     )
     for number, run in enumerate(view.runs, 1):
         alone = View.of([run], view.titles)
-        made = [s for make in makes if (s := make(alone))]
-        sections = [replace(s, blocks=list(map(without_pictures, s.blocks))) for s in made]
+        sections = [s for make in makes if (s := make(alone))]
+        if view.is_large:
+            sections = [replace(s, blocks=list(map(without_pictures, s.blocks))) for s in sections]
         head: list[Block] = [
             Paragraph(sentence(alone, rows), "lead", alone.head(rows[0].comparison))
             for rows in alone.comparisons
         ]
+        head += [*equivalence.first_lines(alone), *limits.first_lines(alone)]
         document = Document(f"Run {run.name}", head, sections)
         yield Page(page_name(run.name, number), "", document)

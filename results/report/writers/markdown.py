@@ -78,7 +78,7 @@ def _card(card: Card, picture: Picture) -> str:
         return text
     images = [f"![{escape(f'{figure.title}: {figure.summary}')}]({path})" for figure, path in drawn]
     facts = [f"- {escape(name)}: {escape(value)}" for name, value in card.facts]
-    badge = escape(f"{card.badge[0].upper()}{card.badge[1:]}.")
+    badge = escape(f"{card.badge}.")
     return "\n\n".join([text, badge, "\n".join(images), "\n".join(facts)])
 
 

@@ -22,7 +22,8 @@ from results.report import changes_of, changes_text
 from results.report.load import read_runs
 from results.report.view import View
 from results.schema import Measurement
-from tests.results import samples
+from tests.results import sample_limits, samples
+from tests.results.report.test_equivalence import certificate
 from tests.results.samples import measurement
 
 pytestmark = pytest.mark.once
@@ -149,10 +150,16 @@ def test_history_finds_the_change_and_not_the_noise(make_run: MakeRun) -> None:
 def test_the_table_has_every_figure_in_every_format(make_run: MakeRun, tmp_path: Path) -> None:
     failed = measurement("hf_tf", "imdb", "memory", suffix="-f", status="failed", reason="a\nb")
     folder = make_run([*samples.sample_measurements(("imdb",)), failed])
+    store.write_certificate(folder, "made-up", certificate())
+    sample_limits.write_predictions(folder, [sample_limits.prediction()])
     table = rows([folder])
     assert all(tuple(row) == COLUMNS for row in table)
     (none,) = [row for row in table if row["status"] == "failed"]
     assert none["value"] is None and none["reason"] == "a\nb"
+    (bound,) = [row for row in table if row["figure"] == "loss_bound"]
+    assert bound["value"] == 1e-5 and bound["backend"] == "hf_torch and hf_tf"
+    predicted = {row["part"] for row in table if row["figure"] == "predicted_batch"}
+    assert predicted == {"T4", "A100-40", "H100"}
     for kind in ("csv", "json", "parquet"):
         write_table(table, tmp_path / kind, kind)
     with (tmp_path / "csv").open(newline="") as file:

@@ -10,7 +10,8 @@ import pytest
 
 from results import store
 from results.analysis.proof import proof, scientific
-from results.report import as_markdown, certificate_text, render, table
+from results.report import as_markdown, certificate_text, render, table, write_site
+from results.report.cards import same_work
 from results.report.proofs import proof_of_all, proof_of_rows
 from results.report.view import Run, View
 from results.schema import Certificate, Check, Measurement, Repeat, Side
@@ -193,6 +194,47 @@ def test_a_certificate_of_other_code_texts_or_weights_proves_nothing_here(
     changes: dict[str, Any],
 ) -> None:
     assert proof_from_another_run(**changes) == "same work: not proven"
+
+
+def badge_of(measurements: list[Measurement], *certificates: Certificate) -> tuple[str, str]:
+    view = View.of([Run("a", None, samples.run_info(), measurements, [], certificates)], TITLES)
+    found = same_work(view, view.comparisons[0])
+    return found.proof, found.text
+
+
+def test_a_badge_says_one_thing() -> None:
+    raced = samples.sample_measurements(("imdb",))
+    both = [certificate(), certificate(accumulation=2)]
+    to = "proven to 1e-5 over 100 steps"
+    assert badge_of(raced) == ("unproven", "Same work: not proven")
+    # The LSTM is another model.
+    assert badge_of(raced, *both) == ("proven", f"Same work: {to} for TensorFlow and PyTorch")
+    alike = [m for m in raced if m.job.backend != "keras_rnn"]
+    assert badge_of(alike, *both) == ("proven", f"Same work: {to}")
+    assert badge_of(in_precision(alike, "bf16"), *both) == (
+        "part",
+        f"Same work: not proven in bf16; {to}",
+    )
+    proof, text = badge_of(alike, certificate(), broken("imdb"))
+    assert proof == "failed" and text.startswith("PyTorch and TensorFlow: not the same work: loss")
+
+
+def test_a_badge_names_the_questions_that_are_proven_and_the_page_the_others(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    raced = [m for m in samples.sample_measurements(("imdb",)) if m.job.backend != "keras_rnn"]
+    code = {"ftbench_version": "0.1.0 at 1234abcd5678"}
+    of = {q: [m for m in raced if m.job.question == q] for q in ("throughput", "memory")}
+    speed = make_run(of["throughput"], samples.run_info("speed").model_copy(update=code))
+    memory = make_run(of["memory"], samples.run_info("memory"))
+    proved = make_run(traces(), samples.run_info("proved").model_copy(update=code))
+    store.write_certificate(proved, "made-up", certificate())
+    home, same_work_page, *_ = write_site([speed, memory, proved], tmp_path / "out", TITLES)
+    text = home.read_text("utf-8")
+    assert 'class="badge part"' in text and "Same work: proven for speed only" in text
+    text = same_work_page.read_text("utf-8")
+    assert "<strong>Same work</strong>: yes, where it was checked. On imdb, PyTorch and " in text
+    assert "proven only with another version of ftbench" in text
 
 
 @pytest.mark.parametrize("status", ["failed", "unsupported"])

@@ -24,4 +24,7 @@ def test_finders_are_judged_by_the_proof(make_run: MakeRun) -> None:
         words(make_run([limit_measurement()])), "What do other batch size finders answer?"
     )
     assert "129 (too high: it fails)" in line(text, "double and bisect", "imdb")
+    assert (
+        "accelerate found 0 of 1 proven limits (1 too low), double and bisect found 0 of 1" in text
+    )
     assert "none (the process ended)" in text and "120 (proven)" in text

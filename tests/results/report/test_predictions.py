@@ -194,7 +194,7 @@ def test_a_run_of_predictions_alone_has_a_report(make_run: MakeRun) -> None:
     )
     markdown, html = both(folder)
     first = markdown.split("\n## ")[0]
-    assert "**minilm, fp32, training, length 512**: The largest batch: TensorFlow fits" in first
+    assert "**minilm, fp32, training, length 512**: The largest batch on a T4 is about " in first
     assert "(predicted)" in first and "(measured)" not in first
     assert "Predicted: nothing was trained." in markdown
     assert 'class="n predicted"' in html
@@ -210,6 +210,11 @@ def test_the_goals_are_held_to_and_a_miss_is_said(make_run: MakeRun) -> None:
     assert "its worst +7.0 % (goal at most 5.0 %: missed)" in text
     assert "within one step in 1 of 2 (50.0 %) (goal at least 95.0 %: missed)" in text
     assert "promised in 1 of 2 (50.0 %) (goal at most 2.0 %: missed)" in text
+    assert (
+        "**How far off**: the predicted peak was 1.2 % off in the median of 3 measured cases and 7.0 % at "
+        "worst; 1 of 2 predicted limits were within one step of the measured one; 1 of 2 batches that "
+        "were promised to fit failed."
+    ) in text
 
 
 def test_fitted_and_published_cases_are_counted_separately(make_run: MakeRun) -> None:

@@ -20,7 +20,7 @@ from results.report.charts import Bar, bars, draw
 from results.report.load import read_runs
 from results.report.view import View
 from results.schema import Measurement
-from tests.results import samples
+from tests.results import sample_limits, samples
 from tests.results.many import many_runs
 from tests.results.samples import measurement
 
@@ -137,6 +137,10 @@ def test_two_hundred_runs(tmp_path: Path) -> None:
     # Not ru_maxrss, which begins with the memory of the process that started this one.
     peak_kib = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert len(list(out.glob("run-*.html"))) == 200
+    words = sorted(out.glob("run-*.html"))[0].read_text("utf-8")
+    assert "<figure>" in words and '<p class="small">TensorFlow 0.' in words, (
+        "no pictures in so many"
+    )
     assert float(cpu_seconds) < 30
     assert peak_kib and int(peak_kib[1]) < 400 * 1024
 
@@ -212,3 +216,33 @@ def test_controls_are_listed_under_their_machine(make_run: MakeRun, tmp_path: Pa
     text = (tmp_path / "out" / "speed.html").read_text("utf-8")
     clock = text[text.index('<section id="clock">') :].partition("<details>")[0]
     assert "Sample processor" in clock and ">race<" not in clock
+
+
+def test_pictures_that_the_readme_no_longer_shows_are_removed(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    """Those of an earlier call, and no other file."""
+    out = tmp_path / "out"
+    write_site([make_run()], out, TITLES)
+    pictures = set((out / "charts").iterdir())
+    own = out / "charts" / "99-drawn-by-hand.svg"
+    own.write_text("<svg/>")
+    write_site([make_run(of("throughput"), info("later", 21))], out, TITLES)
+    assert own.is_file() and len(set((out / "charts").iterdir()) & pictures) < len(pictures)
+
+
+def test_the_home_says_in_short_who_is_faster_and_what_fits(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    raced = [*of("throughput"), *of("throughput", "mnli")]
+    folder = make_run([*raced, sample_limits.limit_measurement("hf_torch")])
+    sample_limits.write_predictions(folder, [sample_limits.prediction()])
+    home, *_ = write_site([folder], tmp_path / "out", TITLES)
+    text = " ".join(home.read_text("utf-8").split())
+    short = text[text.index("Training speed, in short") : text.index("<article")]
+    assert short.count("TensorFlow: 33.") == 2 and short.count("% faster (") == 2
+    assert "than PyTorch" in short and "not proven" in short
+    fits = text[text.index('<section id="fits"') :].partition("</section>")[0]
+    assert "Measured: imdb, minilm, fp32, training, length 128" in fits
+    assert "in parentheses: minilm, fp32, training, length 128" in fits
+    assert ">T4, 1" in fits and "321 (308 to 333)" in fits

@@ -9,6 +9,7 @@ from results.analysis.compare import Row
 from results.report.charts import Bar, bars
 from results.report.document import (
     Block,
+    Details,
     Figure,
     Figures,
     Listing,
@@ -16,7 +17,6 @@ from results.report.document import (
     Section,
 )
 from results.report.format import percent
-from results.report.proofs import proof_of_rows
 from results.report.provenance import labels, recipe_notes
 from results.report.sections.accuracy.curves import curve_figures
 from results.report.sections.accuracy.pairs import pair_blocks
@@ -29,6 +29,8 @@ from results.report.sections.accuracy.tables import (
 from results.report.sections.overview import accuracy_places
 from results.report.view import View
 from results.schema import Measurement
+
+FEW_TABLES = 2  # of confused labels that are not folded
 
 
 def section(view: View) -> Section | None:
@@ -53,7 +55,9 @@ def section(view: View) -> Section | None:
     blocks += target_blocks(view, scored)
     curves = [f for rows in scored for f in curve_figures(view, rows)]
     blocks += [Figures(curves)] if curves else []
-    blocks += confusion_tables(view, scored)
+    confused = confusion_tables(view, scored)
+    fold = len(confused) > FEW_TABLES
+    blocks += [Details("Which labels were predicted for which", confused)] if fold else confused
     return Section("How accurate?", "accuracy", [*blocks, *labels(view, "accuracy")])
 
 
@@ -76,7 +80,7 @@ def score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
             Figure(
                 f"Accuracy on {name}: {view.head(rows[0].comparison)}",
                 bars(items, "accuracy, %; the axis does not begin at 0", from_zero=False),
-                f"{summary} ({proof_of_rows(view, rows)})",
+                summary,
             )
         )
     return figures

@@ -16,9 +16,15 @@ from results.report.document import (
     Table,
 )
 from results.report.format import number, percent
-from results.report.proofs import proof_of_rows
 from results.report.sections.accuracy.tables import interval_text
 from results.report.view import View
+
+
+def sentences(view: View, rows: Sequence[Row]) -> list[str]:
+    """The verdict on every two backends of one comparison."""
+    compared = [g for r in rows for g in r.groups.get("accuracy", [])]
+    found = verdict_rows(compared, view.accuracy_margin(rows[0].comparison.run))
+    return [v.sentence(view.title(v.first), view.title(v.second)) for v in found]
 
 
 def pair_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
@@ -45,9 +51,8 @@ def pair_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
                 "small",
             )
         ]
-    proof = proof_of_rows(view, [row for same in scored for row in same])
     columns = [
-        Column("task", numeric=False),
+        Column("task", numeric=False, group=True),
         Column("evaluation set", numeric=False),
         Column("seed"),
         Column("pair", numeric=False),
@@ -57,16 +62,16 @@ def pair_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
     ]
     return [
         Listing(list(dict.fromkeys(sentences))),
-        *_verdict_blocks(verdicts, proof),
-        Table(columns, rows, f"Seed by seed, on the same examples ({proof})"),
+        *_verdict_blocks(verdicts),
+        Table(columns, rows, "Seed by seed, on the same examples"),
     ]
 
 
-def _verdict_blocks(verdicts: list[list[Cell]], proof: str) -> list[Block]:
+def _verdict_blocks(verdicts: list[list[Cell]]) -> list[Block]:
     if not verdicts:
         return []
     columns = [
-        Column("task", numeric=False),
+        Column("task", numeric=False, group=True),
         Column("evaluation set", numeric=False),
         Column("pair", numeric=False),
         Column("seeds"),
@@ -79,7 +84,7 @@ def _verdict_blocks(verdicts: list[list[Cell]], proof: str) -> list[Block]:
         Column("failed trainings"),
     ]
     return [
-        Table(columns, verdicts, f"Over seeds and examples ({proof})"),
+        Table(columns, verdicts, "Over seeds and examples"),
         Paragraph(
             "The interval of a difference covers other seeds and other examples. 'equivalent': the "
             "90 % interval lies inside the margin. 'different': the 95 % interval excludes 0 and the "

@@ -41,7 +41,6 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
         Column("seeds"),
         Column("steps"),
         Column("training"),
-        Column("first step"),
         Column("evaluation"),
     ]
     rows = []
@@ -76,8 +75,7 @@ def _score_cells(s: ScoreRow, several: bool, metrics: Sequence[str]) -> list[Cel
         *(_metric(s.metrics.get(name)) for name in metrics),
         Cell(", ".join(map(str, s.seeds))),
         Cell(count(s.steps)),
-        Cell(duration(s.training_seconds)),
-        Cell(duration(s.first_step_seconds)),
+        Cell(duration(s.training_seconds), f"first step {duration(s.first_step_seconds)}"),
         Cell(duration(s.evaluation_seconds)),
     ]
 
@@ -105,7 +103,7 @@ def target_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
     if not found:
         return []
     columns = [
-        Column("task", numeric=False),
+        Column("task", numeric=False, group=True),
         Column("backend", numeric=False),
         Column("evaluation set", numeric=False),
         Column("target", "%"),

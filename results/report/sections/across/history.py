@@ -95,7 +95,7 @@ def _cells(view: View, figure: str, one: Series, before: Moment, after: Moment) 
         Cell(after.run),
         Cell(_value(figure, before)),
         Cell(_value(figure, after)),
-        Cell(_versions(before, after)),
+        Cell(_versions(view, before, after)),
     ]
 
 
@@ -105,11 +105,14 @@ def _value(figure: str, moment: Moment) -> str:
     return number(moment.value * _scale(figure))
 
 
-def _versions(before: Moment, after: Moment) -> str:
-    """'torch 2.12.0 to 2.13.0'; empty where only time passed."""
-    names = sorted(before.versions.keys() | after.versions.keys())
+def _versions(view: View, before: Moment, after: Moment) -> str:
+    """'torch 2.12.0 to 2.13.0, ftbench 0.2.0 at 1234 to 0.2.0 at 5678'; empty where only time passed."""
+    sides = [
+        {**moment.versions, **({"ftbench": made} if (made := view.made_by(moment.run)) else {})}
+        for moment in (before, after)
+    ]
     return ", ".join(
-        f"{name} {before.versions.get(name, 'absent')} to {after.versions.get(name, 'absent')}"
-        for name in names
-        if before.versions.get(name) != after.versions.get(name)
+        f"{name} {sides[0].get(name, 'absent')} to {sides[1].get(name, 'absent')}"
+        for name in sorted(sides[0].keys() | sides[1].keys())
+        if sides[0].get(name) != sides[1].get(name)
     )

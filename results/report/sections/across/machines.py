@@ -22,6 +22,7 @@ from results.report.document import (
     Table,
 )
 from results.report.format import GIB, count, gap, number
+from results.report.sections.limits.fits import longest
 from results.report.sections.limits.grid import limit_text, main_grids, place_name
 from results.report.view import View
 
@@ -101,11 +102,6 @@ def _batch(spot: Spot) -> int | None:
     if found or not spot.predicted:
         return max(found, default=None)
     return spot.predicted.limit
-
-
-def longest(grid: Grid) -> int:
-    searched = [length for (length, _, _), spot in grid.spots.items() if spot.limits]
-    return max(searched or [length for length, _, _ in grid.spots], default=0)
 
 
 def _memory(spots: Sequence[Spot | None]) -> Cell:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from results.analysis.limits import Grid, Spot
 from results.report.document import Block, Details, Paragraph, Section
-from results.report.format import count
+from results.report.format import count, listed
 from results.report.provenance import labels, unique
+from results.report.sections.limits.fits import longest
 from results.report.sections.limits.grid import (
     grid_tables,
     limit_text,
@@ -78,7 +79,7 @@ def _searches(view: View) -> list[Block]:
 
 
 def _plots(view: View, grids: Sequence[Grid]) -> list[Block]:
-    return [block for grid in grids if grid.limits for block in plots(view, grid, _longest(grid))]
+    return [block for grid in grids if grid.limits for block in plots(view, grid, longest(grid))]
 
 
 def first_lines(view: View) -> list[Block]:
@@ -91,49 +92,47 @@ def first_lines(view: View) -> list[Block]:
     if len(view.grids) > FIRST_LINES:
         text = (
             f"{count(len(view.grids))} combinations of task, checkpoint and precision were searched "
-            "or predicted: see 'What is the largest batch?'."
+            "or predicted; the tables have them all."
         )
         blocks.append(Paragraph(text, "small"))
     return blocks
 
 
-def _longest(grid: Grid) -> int:
-    """The longest length that was searched, or at least predicted."""
-    searched = [length for (length, _, _), spot in grid.spots.items() if spot.limits]
-    return max(searched or [length for length, _, _ in grid.spots])
-
-
 def _head(grid: Grid) -> str:
-    return f"{grid.work.text}, length {_longest(grid)}"
+    return f"{grid.work.text}, length {longest(grid)}"
 
 
 def _sentence(view: View, grid: Grid) -> str:
-    length = _longest(grid)
-    backends = [backend for row, backend in grid.rows if row == length]
-    parts = [
-        f"{view.title(backend)} fits {words}"
-        for backend in backends
-        if (words := _fits(grid, length, backend))
-    ]
-    return f"The largest batch: {'; '.join(parts) or 'no search was completed'}."
+    """'The largest batch within 8 GiB is 12 with TensorFlow and 18 with PyTorch (measured); on a T4, about
+    43 with TensorFlow (predicted).'"""
+    found = [one for kind in KINDS if (one := _in_one_place(view, grid, kind))]
+    if not found:
+        return "The largest batch was not found: no search was completed."
+    (place, batches), *others = found
+    more = "".join(f"; {where}, {what}" for where, what in others)
+    return f"The largest batch {place} is {batches}{more}."
 
 
-def _fits(grid: Grid, length: int, backend: str) -> str:
-    """'20 within 4 GiB to 48 within 8 GiB (measured), about 21 on a T4 to about 310 on an H100
-    (predicted)'."""
-    spots = [
-        (place, spot) for place in grid.places if (spot := grid.spots.get((length, backend, place)))
-    ]
-    parts = []
-    for kind in KINDS:
+def _in_one_place(view: View, grid: Grid, kind: str) -> tuple[str, str] | None:
+    """In the largest place that was searched, or in the smallest one that was predicted."""
+    length = longest(grid)
+    found: list[tuple[str, str]] = []
+    for place in grid.places:
+        spots = [
+            (backend, grid.spots.get((length, backend, place)))
+            for row, backend in grid.rows
+            if row == length
+        ]
         texts = [
-            f"{text} {place_phrase(place)}"
-            for place, spot in spots
-            if spot.kind == kind and (text := _short(spot))
+            f"{text} with {view.title(backend)}"
+            for backend, spot in spots
+            if spot and spot.kind == kind and (text := _short(spot))
         ]
         if texts:
-            parts.append(f"{' to '.join([texts[0], *texts[1:][-1:]])} ({kind})")
-    return ", ".join(parts)
+            found.append((place_phrase(place), f"{listed(texts)} ({kind})"))
+    if not found:
+        return None
+    return found[0] if kind == "predicted" else found[-1]
 
 
 def _short(spot: Spot) -> str:

@@ -47,20 +47,23 @@ def grid_tables(view: View, grid: Grid) -> list[Table]:
 
 
 def grid_table(view: View, grid: Grid, places: Sequence[Place] = ()) -> Table:
-    """Of all places, or of some."""
+    """Of all places, or of some. Where all is predicted, the caption says so, and not every cell."""
     places = places or grid.places
     columns = [
         Column("length", "tokens"),
         Column("backend", numeric=False),
         *[Column(place_name(place), place.device.upper()) for place in places],
     ]
+    shown = {key: spot for key, spot in grid.spots.items() if key[2] in places}
+    predicted = all(spot.kind == "predicted" for spot in shown.values())
     rows = []
     for length, backend in grid.rows:
-        spots = [grid.spots.get((length, backend, place)) for place in places]
+        spots = [shown.get((length, backend, place)) for place in places]
         reason = grid.reasons.get((length, backend), "not_asked")
-        cells = [_spot_cell(view, spot) if spot else gap(reason) for spot in spots]
+        cells = [_spot_cell(view, spot, predicted) if spot else gap(reason) for spot in spots]
         rows.append([Cell(count(length)), backend_cell(view, backend), *cells])
-    return Table(columns, rows, f"Largest batch: {grid.work.text}")
+    head = "Largest batch, predicted" if shown and predicted else "Largest batch"
+    return Table(columns, rows, f"{head}: {grid.work.text}")
 
 
 def prediction_notes(grid: Grid) -> list[Block]:
@@ -97,10 +100,12 @@ def limit_note(limit: Limit) -> str:
     return ""
 
 
-def _spot_cell(view: View, spot: Spot) -> Cell:
+def _spot_cell(view: View, spot: Spot, bare: bool) -> Cell:
+    """`bare`: without the word for how it is known, which stands above."""
     predicted = spot.predicted
     if not spot.limits and predicted:
-        return Cell(count(predicted.limit), f"predicted, {_range(spot, predicted)}", "predicted")
+        known = "" if bare else "predicted, "
+        return Cell(count(predicted.limit), f"{known}{_range(spot, predicted)}", "predicted")
     found = any(limit.found.limit is not None for limit in spot.limits)
     notes: list[str] = [spot.kind] if found else []
     notes += unique(limit_note(limit) for limit in spot.limits)

@@ -33,7 +33,8 @@ def plots(view: View, grid: Grid, longest: int) -> list[Block]:
     ]
     if folded:
         details = Details(f"The other lengths: {grid.work.text}", [Figures(folded, small=True)])
-        # A site has many; its script draws them when they are opened.
+
+        # A site has many; the pages of its runs have their pictures.
         blocks.append(without_pictures(details) if view.machines else details)
     return blocks
 

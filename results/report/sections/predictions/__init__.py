@@ -17,10 +17,10 @@ from results.report.document import (
     Section,
     Table,
 )
-from results.report.format import count, gap, gibibytes
+from results.report.format import count, gap, gibibytes, listed
 from results.report.provenance import commands, unique
-from results.report.sections.limits.grid import place_phrase
-from results.report.sections.predictions.errors import error_blocks
+from results.report.sections.limits.grid import place_name, place_phrase
+from results.report.sections.predictions.errors import error_blocks, verdict
 from results.report.view import View
 from results.schema import Prediction
 
@@ -29,7 +29,7 @@ def section(view: View) -> Section | None:
     predictions, cases = view.predictions, view.cases
     if not predictions and not cases:
         return None
-    blocks: list[Block] = []
+    blocks: list[Block] = [*verdict(cases), *_subject(view, predictions)]
     if cases:
         blocks += error_blocks(view, cases)
     if predictions:
@@ -38,6 +38,22 @@ def section(view: View) -> Section | None:
             _peaks(view, predictions),
         ]
     return Section("How far can predictions be trusted?", "predictions", [*blocks, *_labels(view)])
+
+
+def _subject(view: View, predictions: Sequence[Prediction]) -> list[Block]:
+    """Which figures are predictions."""
+    limits = [(p, limit) for p in predictions for limit in p.limits]
+    if not limits:
+        return []
+    places = unique(place_name(place_of(p, limit)) for p, limit in limits)
+    works = unique(work_of(p).checkpoint for p, _ in limits)
+    backends = unique(view.title(p.backend) for p, _ in limits)
+    lengths = [count(length) for length in sorted({length_of(p) for p, _ in limits})]
+    text = (
+        f"the largest batch on {listed(places)}, of {listed(works)} with {listed(backends)}, at "
+        f"{'length' if len(lengths) == 1 else 'lengths'} {listed(lengths)}. Nothing was trained there."
+    )
+    return [Paragraph(text, "lead", "What is predicted")]
 
 
 def sentence(view: View, prediction: Prediction) -> str:
@@ -53,22 +69,18 @@ def sentence(view: View, prediction: Prediction) -> str:
 
 
 def _sentences(view: View, predictions: Sequence[Prediction]) -> list[Block]:
-    """The longest length visible, the others folded."""
+    """Folded: the page of the largest batch has them as a table."""
     if not predictions:
         return []
-    longest = max(map(length_of, predictions))
-    shown = unique(sentence(view, p) for p in predictions if length_of(p) == longest)
-    folded = unique(sentence(view, p) for p in predictions if length_of(p) != longest)
+    told = unique(sentence(view, p) for p in predictions)
     blocks: list[Block] = [
         Paragraph(f"Predicted limits, with {_ranges(predictions)}:"),
-        Listing(shown),
+        Listing(told),
     ]
-    if folded:
-        blocks.append(Details("The other lengths", [Listing(folded)]))
     skipped = unique(f"{name} ({why})" for p in predictions for name, why in p.left_out.items())
     if skipped:
         blocks.append(Paragraph(f"Skipped: {'; '.join(skipped)}.", "small"))
-    return blocks
+    return [Details("Every predicted limit, in words", blocks)]
 
 
 def _ranges(predictions: Sequence[Prediction]) -> str:

@@ -46,9 +46,36 @@ def kind_of(case: PredictionCase) -> str:
     return "measured here" if case.source == "measured" else "published"
 
 
+FEW = 12  # rows of a table that is not folded
+
+
+def verdict(cases: Sequence[PredictionCase]) -> list[Block]:
+    """The errors in one or two sentences; empty where nothing was measured that the prediction was not
+    fitted to."""
+    judged = [c for c in cases if kind_of(c) == "measured here"]
+    peak = errors([c for c in judged if c.unit == "bytes"])
+    limit = errors([c for c in judged if c.unit == "examples"])
+    parts = []
+    if peak.median is not None and peak.worst is not None:
+        parts.append(
+            f"the predicted peak was {percent(peak.median)} % off in the median of "
+            f"{_number_of(peak.cases, 'measured case')} and {percent(abs(peak.worst))} % at worst"
+        )
+    if limit.within_step:
+        within, whole = count(limit.within_step.part), count(limit.within_step.whole)
+        parts.append(
+            f"{within} of {whole} predicted limits were within one step of the measured one"
+        )
+    if limit.broken:
+        broken, whole = count(limit.broken.part), count(limit.broken.whole)
+        parts.append(f"{broken} of {whole} batches that were promised to fit failed")
+    return [Paragraph(f"{'; '.join(parts)}.", "lead", "How far off")] if parts else []
+
+
 def error_blocks(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
     by_kind = {kind: [c for c in cases if kind_of(c) == kind] for kind in KINDS}
     blocks: list[Block] = [
+        *_figures(view, cases),
         _goals(by_kind["measured here"]),
         _error_table(view, by_kind),
         Paragraph(
@@ -61,11 +88,13 @@ def error_blocks(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
             "separately. `ftbench predict --check RUN ...` makes these tables.",
             "small",
         ),
-        *_figures(view, cases),
     ]
     published = by_kind["published"] + [c for c in cases if kind_of(c) == OTHER]
-    if published:
-        blocks.append(case_table(view, published, "Compared with published figures"))
+    title = "Compared with published figures"
+    if len(published) > FEW:
+        blocks.append(Details(title, [case_table(view, published)]))
+    elif published:
+        blocks.append(case_table(view, published, title))
     folded = {
         "Every case that was measured here": by_kind["measured here"],
         "The cases that the prediction was fitted to": by_kind["fitted to"],
@@ -93,7 +122,7 @@ def _goals(cases: Sequence[PredictionCase]) -> Paragraph:
     return Paragraph(
         f"On {_number_of(len(cases), 'case')} that the prediction was not fitted to "
         f"({', '.join(kinds)}): {'; '.join(results) or 'no case has an error'}.",
-        "lead",
+        "",
         "Predicted and measured",
     )
 
@@ -121,8 +150,8 @@ def _limit_results(limit: Errors) -> list[str]:
 
 def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
     columns = [
-        Column("cases", numeric=False),
-        Column("of", numeric=False),
+        Column("cases", numeric=False, group=True),
+        Column("of", numeric=False, group=True),
         Column("backend", numeric=False),
         Column("cases"),
         Column("median", "absolute, %"),

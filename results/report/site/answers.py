@@ -1,0 +1,186 @@
+"""What every page begins with: the answer to its question, in sentences or a short table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from results.analysis.compare import Row, races
+from results.analysis.proof import loss_bound, pair_title
+from results.analysis.verdict import Verdict, judge, lead_words
+from results.report.cards import same_work, same_work_by_question
+from results.report.columns import comparison_cells, comparison_columns
+from results.report.document import Block, Cell, Column, Paragraph, Table
+from results.report.format import gibibytes, listed, millions
+from results.report.sections import equivalence, limits
+from results.report.sections.accuracy.pairs import sentences
+from results.report.sections.limits.fits import fits_tables
+from results.report.sections.overview import memory_figure
+from results.report.sections.verdict import sentence
+from results.report.view import View
+from results.schema import Certificate
+
+
+def in_short(view: View) -> list[Block]:
+    """Who is faster, by how much, and whether it was the same work: one row per comparison. Empty where
+    one card says it all."""
+    columns = [
+        Column("task", numeric=False),
+        Column("faster", "95 % interval in parentheses", numeric=False),
+        Column("same work", numeric=False),
+    ]
+    rows = [
+        [_subject(view, rows), _faster(view, verdict), _work(view, rows)]
+        for rows in view.comparisons
+        for verdict in _verdicts(rows)[:1]
+    ]
+    return [Table(columns, rows, "Training speed, in short")] if len(rows) > 1 else []
+
+
+def _subject(view: View, rows: Sequence[Row]) -> Cell:
+    comparison = rows[0].comparison
+    task = ", ".join(text for text in (comparison.task, comparison.varied_text) if text)
+    return Cell(task, view.origin_name(comparison.run) if view.several_runs else "")
+
+
+def _work(view: View, rows: Sequence[Row]) -> Cell:
+    return Cell(same_work(view, rows).text.removeprefix("Same work: "))
+
+
+def _verdicts(rows: Sequence[Row]) -> list[Verdict]:
+    """Of the races among models of the same size, the largest first."""
+    raced = [[r.speed for r in race if r.speed] for race in races(rows)]
+    return [judge(speeds) for speeds in raced if len(speeds) > 1]
+
+
+def _faster(view: View, verdict: Verdict) -> Cell:
+    """Who, and by how much; what was measured is a note where it shows no winner."""
+    second = verdict.rivals[0] if verdict.rivals else None
+    if verdict.kind == "not_compared" or second is None:
+        return Cell("not compared", verdict.reason or "", "gap")
+    lead, joint = lead_words(second.ratio, second.interval)
+    text = f"{view.title(verdict.order[0])}: {lead} {joint} {view.title(second.name)}"
+    if verdict.winner:
+        return Cell(text)
+    if verdict.kind == "equal":
+        return Cell(f"equally fast to within {100 * verdict.margin:g} %", text)
+    why = "one launch only" if verdict.launches == 1 else "too few launches"
+    return Cell("cannot be told", f"{why}; measured: {text}", "gap")
+
+
+def speed(view: View) -> list[Block]:
+    """The verdict of every race; of a backend that raced alone, its speed."""
+    verdicts = view.verdicts
+    found: list[Block] = [
+        Paragraph(f"{verdict.sentence(view.titles)}.", "lead", head) for head, verdict in verdicts
+    ]
+    raced = {head for head, _ in verdicts}
+    for rows in view.comparisons:
+        head = view.head(rows[0].comparison)
+        timed = [replace(row, memory=None, scores=[]) for row in rows if row.speed]
+        if timed and head not in raced:
+            found.append(Paragraph(sentence(view, timed), "lead", head))
+    return found
+
+
+def memory(view: View) -> list[Block]:
+    found: list[Block] = []
+    for rows in view.comparisons:
+        figure = memory_figure(rows)
+        parts = [text for race in races(rows) if (text := _least(view, race, figure))]
+        if parts:
+            found.append(Paragraph(" ".join(parts), "lead", view.head(rows[0].comparison)))
+    return found
+
+
+def _least(view: View, race: Sequence[Row], figure: str) -> str:
+    """'PyTorch used least at its peak, 2.16 GiB; TensorFlow 2.39 GiB (11 % more).'"""
+    peaks = sorted(
+        (peak, row.backend) for row in race if row.memory and (peak := row.memory.figures[figure])
+    )
+    if not peaks:
+        return ""
+    (least, first), *others = peaks
+    if not others:
+        size = millions(race[0].model_size)
+        return (
+            f"{view.title(first)}, with {size} parameters, used {gibibytes(least)} GiB at its peak."
+        )
+    more = [
+        f"{view.title(name)} {gibibytes(peak)} GiB ({100 * (peak / least - 1):.0f} % more)"
+        for peak, name in others
+    ]
+    return (
+        f"{view.title(first)} used least at its peak, {gibibytes(least)} GiB; {listed(more)}. One "
+        "measurement each, so there is no interval."
+    )
+
+
+def accuracy(view: View) -> list[Block]:
+    """What was reached, and whether the models of the same size are equally accurate."""
+    found: list[Block] = []
+    for rows in view.comparisons:
+        scored = [replace(row, speed=None, memory=None) for row in rows if row.scores]
+        if scored:
+            told = [text for race in races(scored) for text in sentences(view, race)]
+            text = " ".join([sentence(view, scored), *dict.fromkeys(told)])
+            found.append(Paragraph(text, "lead", view.head(rows[0].comparison)))
+    return found
+
+
+def equal_work(view: View) -> list[Block]:
+    """Yes or no, and which figures of the site the certificates cover."""
+    certificates = [c for run in view.runs for c in run.certificates]
+    if not certificates or not all(c.holds for c in certificates):
+        return [*equivalence.first_lines(view), *_covered(view)]
+    pairs = dict.fromkeys(pair_title(c, view.titles) for c in certificates)
+    tasks = dict.fromkeys(c.task for c in certificates)
+    by_precision: dict[str, list[Certificate]] = {}
+    for certificate in certificates:
+        by_precision.setdefault(str(certificate.recipe.get("precision")), []).append(certificate)
+    bounds = [
+        f"{loss_bound(some)} in {name}".replace("-", "\u2011")  # not broken at the end of a line
+        for name, some in sorted(by_precision.items(), key=lambda one: one[0] != "fp32")
+    ]
+    text = (
+        f"yes, where it was checked. On {listed(list(tasks))}, {'; '.join(pairs)} started from the same "
+        f"weights, saw the same batches, and their losses agree to {listed(bounds)} at each of "
+        f"{min(c.steps for c in certificates)} steps. A certificate covers only figures of the same "
+        "version, data and weights:"
+    )
+    return [Paragraph(text, "lead", "Same work"), *_covered(view)]
+
+
+def _covered(view: View) -> list[Block]:
+    columns = [
+        *comparison_columns(view),
+        Column("figures", numeric=False),
+        Column("same work", numeric=False),
+        Column("certificates in run", numeric=False),
+    ]
+    rows = [
+        [
+            *comparison_cells(view, rows[0].comparison),
+            Cell(word),
+            Cell(
+                found.text.removeprefix("Same work: "),
+                tone="failed" if found.proof == "failed" else "",
+            ),
+            Cell(found.run),
+        ]
+        for rows in view.comparisons
+        for word, found in same_work_by_question(view, rows).items()
+    ]
+    return [Table(columns, rows, "Which figures are covered")] if rows else []
+
+
+def largest_batch(view: View) -> list[Block]:
+    return [*limits.first_lines(view), *fits_tables(view)]
+
+
+def nothing(view: View) -> list[Block]:
+    """A page whose section begins with its answer."""
+    return []
+
+
+Answer = Callable[[View], list[Block]]
