@@ -241,19 +241,20 @@ def turn(
         pytest.skip(f"the race ended after {launch} launches, as --until decided asks")
 
     phase: Phase = "evaluation" if turn[2] else "training"
-    if ready.job.throughput.window_seconds is not None:  # of all, so all are needed to choose it
-        names = dict.fromkeys(i.callspec.params["job"] for i in items if turn_of(i)[:3] == turn[:3])
-        race.begin_all([o for name in names if isinstance(o := prepared[name], Ready)], phase)
+    names = dict.fromkeys(i.callspec.params["job"] for i in items if turn_of(i)[:3] == turn[:3])
+    race.participants.begin_all(
+        [one for name in names if isinstance(one := prepared[name], Ready)], phase
+    )
 
     @contextlib.contextmanager
     def take(phase: Phase) -> Iterator[Participant]:
-        with outcome_of_test(), race.turn(ready, round_, phase) as participant:
+        with outcome_of_test(), race.participants.turn(ready, round_, phase) as participant:
             yield participant
 
     yield take
     following = [turn_of(item) for item in items[items.index(request.node) + 1 :]]
     if turn not in following:
-        race.settle(round_, phase)
+        race.participants.settle(round_, phase)
     if not any(comparison == job.comparison for comparison, *_ in following):
         with outcome_of_test():
             for error in race.finish_all():

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.harness.jobs.events import Event
+from benchmarks.harness.jobs.events import Event, FrameworkLoaded
 from benchmarks.harness.jobs.job import Job
 from benchmarks.harness.jobs.process import WorkerEnded, WorkerProcess
 from benchmarks.harness.machine import packages
@@ -64,10 +64,19 @@ class Attempt:
     def __post_init__(self) -> None:
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._began = time.monotonic()
+        self._loaded = False
         key = self.ready.job.key
         self.worker = WorkerProcess(
             self.ready.job, self.folder, lambda e: self.watch(key, e), self.ready.where.python
         )
+
+    def load(self) -> None:
+        """Waits until the framework is imported. A job that is timed then waits for a command.
+
+        Errors: WorkerEnded."""
+        if not self._loaded:
+            self.worker.expect(FrameworkLoaded)
+            self._loaded = True
 
     @property
     def seconds(self) -> float:

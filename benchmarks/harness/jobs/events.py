@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from results.schema import Accuracy, Gap, Memory, Status, Trace
 
-# What a parent sends to a worker that waits: take a window; leave the training loop, so that the
-# next windows are of evaluation; take no more windows and give the result.
+# What a parent sends to a worker that waits: build the model, or take a window; leave the training
+# loop, so that the next windows are of evaluation; take no more windows and give the result.
 Command = Literal["go", "evaluate", "stop"]
 COMMANDS: dict[str, Command] = {"go": "go", "evaluate": "evaluate", "stop": "stop"}
 
@@ -24,7 +24,8 @@ class _Event(BaseModel):
 
 
 class FrameworkLoaded(_Event):
-    """The framework is imported, and a CPU's memory budget is in force."""
+    """The framework is imported, and a CPU's memory budget is in force. The worker of a throughput
+    or accuracy job then waits for a command before it builds the model."""
 
     event: Literal["framework_loaded"] = "framework_loaded"
 

@@ -78,6 +78,9 @@ class Job(BaseModel):
     equivalence: EquivalencePlan
     throughput: ThroughputPlan
     memory: MemoryPlan
+    measures_matrix_rate: bool = (
+        True  # throughput only: at the end; later launches of a race do not
+    )
     limit: LimitWork | None = None  # batch_limit only
     model: SavedModel | None = None  # accuracy only: keep the trained model
     metrics: list[str] = []  # accuracy only: beside those that every score has

@@ -66,7 +66,8 @@ class Profile(Section):
     job_seconds: Count = 900
     """Time limit of one job, or of one probe, in seconds."""
     side_by_side: bool = False
-    """Whether jobs without any timing (equivalence, memory) run two at a time on a CPU."""
+    """Whether jobs without any timing (equivalence, memory) run two at a time on a CPU; traces then have
+    half of the threads each, and accuracy jobs import their frameworks in pairs."""
     tasks: Annotated[dict[str, TaskChoice], Field(min_length=1)]
     """The tasks, one table `[tasks.NAME]` each."""
     recipe: Fields = Field(default_factory=dict)
@@ -166,7 +167,7 @@ def _read(path: Path, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(decode(content, f"profile {path.name}"))
     except RecursionError:
-        raise UserError(f"profile {path.name} is too deeply nested") from None
+        raise UserError(f"profile {path.name} is too deeply nested: remove levels") from None
     except ValueError as error:  # syntax, or a number with too many digits
         raise UserError(f"profile {path.name} is not valid TOML: {error}") from None
 

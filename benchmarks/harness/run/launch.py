@@ -28,13 +28,14 @@ def measurement_of_launches(
     attempt: Attempt, launches: Sequence[LaunchResult], race: str
 ) -> Measurement:
     """The measurement of a participant; `attempt` is its last launch's, `race` the race's name."""
-    plan, last = attempt.ready.job.throughput, launches[-1].result
+    plan = attempt.ready.job.throughput
+    first, last = launches[0].result, launches[-1].result
 
     def windows(phase: Phase, warmup: bool = False) -> list[Window]:
         of_launches = (one.warmup if warmup else one.windows for one in launches)
         return list(chain.from_iterable(one[phase] for one in of_launches))
 
-    matmul, gaps = last.matmul_flops_per_second, dict(last.gaps)
+    matmul, gaps = first.matmul_flops_per_second, dict(first.gaps)  # later launches have no rate
     precision = attempt.ready.job.recipe.precision
     if matmul and not gpu_types.is_plausible_rate(attempt.device.gpu_type, precision, matmul):
         matmul, gaps["matmul_flops_per_second"] = None, "implausible"

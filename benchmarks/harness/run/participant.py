@@ -36,12 +36,25 @@ class Participant:
         self._windows: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
         self._load = LoadMeter(attempt)
         self._idle_since: float | None = None
+        self._started = False
+
+    def load(self) -> None:
+        """Waits until the framework is imported. The worker then waits for `start`."""
+        self.attempt.load()
+        if self._idle_since is None:
+            self._idle_since = time.monotonic()
 
     def start(self) -> None:
-        """Waits until the first step and the warm-up windows are done."""
+        """Waits until the model is built and the first step and the warm-up windows are done."""
+        if self._started:
+            return
+        self.load()
+        self._resume()
+        self.attempt.worker.go()
         self.attempt.worker.expect(WaitingForWindow)
         for _ in range(self.attempt.ready.job.throughput.warmup_windows):
             self._warmup["training"].append(self._take_window())
+        self._started = True
         self._idle_since = time.monotonic()
 
     def step_seconds(self) -> float:

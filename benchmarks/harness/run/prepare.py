@@ -26,7 +26,7 @@ from benchmarks.harness.plan.metrics import asked_metrics, check_metrics
 from benchmarks.harness.plan.plan import JobSpec, Plan
 from frameworks.contract import Device as DeviceKind
 from frameworks.contract import Start, backends, few_examples
-from results.schema import PLAIN, Data, Device
+from results.schema import PLAIN, Data, Device, JobKey
 from results.schema.job import SetSummary
 
 
@@ -169,7 +169,8 @@ def _ready(
         start=StartFile(**start.__dict__),
         train=texts.train,
         evaluations=texts.evaluations,
-        environment=worker_environment(key.backend, device, plan.threads) | spec.environment,
+        environment=worker_environment(key.backend, device, threads_of(plan, key, device))
+        | spec.environment,
         device=device,
         time_limit_seconds=plan.job_seconds,
         equivalence=plan.equivalence,
@@ -189,6 +190,14 @@ def _ready(
 def _metrics(plan: Plan, spec: JobSpec) -> list[str]:
     scored = spec.key.question == "accuracy"
     return asked_metrics(plan.accuracy.metrics, spec.recipe) if scored else []
+
+
+def threads_of(plan: Plan, key: JobKey, device: Device) -> int:
+    """The threads that a job computes with. Traces that run two at a time have half of them each: with
+    all of them, they would wait for each other. What a process holds depends on the number, so
+    memory jobs keep it."""
+    shared = plan.side_by_side and device.kind == "cpu" and key.question == "equivalence"
+    return max(1, plan.threads // 2) if shared else plan.threads
 
 
 def _saved_model(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path) -> SavedModel | None:

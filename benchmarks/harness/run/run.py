@@ -27,6 +27,7 @@ from benchmarks.harness.run.single import SINGLE_JOBS
 from results.schema import Measurement
 
 SIDE_BY_SIDE = ("equivalence", "memory")  # no figure of these jobs depends on the time they take
+TIMED = "accuracy"  # these only import their frameworks at the same time
 
 
 class Run:
@@ -47,6 +48,7 @@ class Run:
         self._queue: list[Ready] = []  # the prepared jobs, in the order in which they run
         self._ahead: Attempt | None = None  # runs beside the current job
         self._ahead_since = 0.0
+        self._was_ahead = False  # the current job
 
     def prepare(self, specs: Sequence[JobSpec]) -> dict[str, Ready | Excluded]:
         """Reads the data and the checkpoint that these jobs need, and checks what can run here; by
@@ -114,6 +116,10 @@ class Run:
         with self._started(ready) as attempt:
             try:
                 self._start_next(ready)
+                if ready.job.key.question == TIMED:
+                    attempt.load()
+                    self._load_next()
+                    attempt.worker.go()
                 measurement = SINGLE_JOBS[ready.job.key.question](attempt)
             except WorkerEnded as error:
                 folder.record(attempt.ended(error))
@@ -127,7 +133,8 @@ class Run:
     def _started(self, ready: Ready) -> Attempt:
         """The job's worker, which may have been started already, beside the previous job."""
         ahead, self._ahead = self._ahead, None
-        if ahead and ahead.ready.job.key == ready.job.key:
+        self._was_ahead = ahead is not None and ahead.ready.job.key == ready.job.key
+        if ahead and self._was_ahead:
             # Two at a time are slower, and its answer may have waited for the other job's.
             ahead.worker.extend(time.monotonic() - self._ahead_since)
             return ahead
@@ -141,16 +148,28 @@ class Run:
         folder = self.folder
         if not folder.plan.side_by_side or folder.device.kind != "cpu":
             return
-        following = itertools.dropwhile(lambda queued: queued.job.key != ready.job.key, self._queue)
+        key = ready.job.key
+        following = itertools.dropwhile(lambda queued: queued.job.key != key, self._queue)
         job = next(itertools.islice(following, 1, None), None)
-        question = ready.job.key.question
-        alike = job is not None and job.job.key.question == question
-        if job and alike and question in SIDE_BY_SIDE and len(os.sched_getaffinity(0)) > 1:
+        if job is None or job.job.key.question != key.question:
+            return
+        # Nothing is imported while a training is timed, so trainings start in pairs.
+        together = key.question in SIDE_BY_SIDE or (key.question == TIMED and not self._was_ahead)
+        if together and len(os.sched_getaffinity(0)) > 1:
             self._ahead = Attempt(job, folder.path, folder.device, self._watch)
             self._ahead_since = time.monotonic()
 
+    def _load_next(self) -> None:
+        """Waits until the next training has imported its framework, and rests. One that fails at that
+        starts again when its turn comes."""
+        if self._ahead:
+            try:
+                self._ahead.load()
+            except WorkerEnded:
+                self.close()
+
     def close(self) -> None:
-        """Ends a worker that was started for a job whose turn never came."""
+        """Ends a worker that was started for a job whose turn has not come."""
         if self._ahead:
             self._ahead.worker.kill()
             self._ahead = None

@@ -84,7 +84,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
         if batches not in sized:  # the first window of a size does not count, and the clock runs
             sized[batches] = repeated(examples, batches, job.recipe)
         pipe.send(evaluation_window(session, *sized[batches], batches))
-    matmul, gaps = matmul_rate(session)
+    matmul, gaps = matmul_rate(session) if job.measures_matrix_rate else (None, {})
     return ThroughputResult(
         build_seconds=built.seconds,
         first_step_seconds=watch.first_step_seconds,

@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.harness.plan.sections import ThroughputPlan
 from benchmarks.harness.run import race as module
-from benchmarks.harness.run.race import Race, in_turn
+from benchmarks.harness.run.participants import in_turn
+from benchmarks.harness.run.race import Race
 from results.schema import Measurement, Phase
 from tests.results import samples
 
@@ -77,6 +78,10 @@ class Warm:
     def step_seconds(self) -> float:
         return self.now
 
+    def load(self) -> None: ...
+
+    def start(self) -> None: ...
+
     def begin_evaluation(self) -> None:
         self.evaluates = True
 
@@ -87,8 +92,8 @@ class Warm:
 
 def named(racing: list[Any], found: Race) -> list[Any]:
     """The jobs of participants that have been started."""
-    found._racing = {str(number): one for number, one in enumerate(racing)}
-    return [SimpleNamespace(job=SimpleNamespace(key=SimpleNamespace(id=n))) for n in found._racing]
+    found.participants.racing = {str(number): one for number, one in enumerate(racing)}
+    return [SimpleNamespace(job=SimpleNamespace(key=SimpleNamespace(id=n))) for n in found.participants.racing]
 
 
 @pytest.mark.parametrize("phase", ["training", "evaluation"])
@@ -107,15 +112,15 @@ def test_windows_have_the_steps_that_the_fastest_participant_needs(
     plan = ThroughputPlan(steps_per_window=20, evaluation_batches=20, window_seconds=0.5)
     found, warm = race(plan), [Warm(*seconds) for seconds in racing]
     jobs = named(warm, found)
-    found.begin_all(jobs, phase)
+    found.participants.begin_all(jobs, phase)
     assert all(one.windows == windows for one in warm)
     assert all(one.window_steps == {phase: windows[-1] if windows else 20} for one in warm)
     assert all(one.evaluates == (phase == "evaluation") for one in warm)
-    found.begin_all(jobs, phase)  # the next launch is not asked again
+    found.participants.begin_all(jobs, phase)  # the next launch is not asked again
     assert all(one.windows == windows for one in warm)
 
 
 def test_windows_on_a_cpu_have_the_steps_of_the_profile() -> None:
     found, one = race(ThroughputPlan(steps_per_window=4)), Warm(1e-6)
-    found.begin_all(named([one], found), "training")
+    found.participants.begin_all(named([one], found), "training")
     assert one.windows == [] and one.window_steps == {}

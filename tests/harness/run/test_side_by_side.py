@@ -1,4 +1,4 @@
-"""Jobs without any timing run two at a time on a CPU, where the profile says so."""
+"""Jobs without any timing run two at a time on a CPU, where the profile says so; trainings load in pairs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.jobs.attempt import Ready
+from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.plan.expand import make_plan
-from benchmarks.harness.plan.plan import Choice
+from benchmarks.harness.plan.plan import Choice, Plan
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.run import run as run_module
 from benchmarks.harness.run.folder import RunFolder
+from benchmarks.harness.run.prepare import threads_of
 from benchmarks.harness.run.run import Run
 
 PROFILE = """
@@ -40,6 +42,9 @@ class Worker:
     def kill(self) -> None:
         self.log.append(f"kill {self.name}")
 
+    def go(self, steps: int | None = None) -> None:
+        self.log.append(f"go {self.name}")
+
 
 @pytest.fixture
 def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -53,6 +58,10 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             self.name = f"{key.question}-{key.backend}"
             self.worker = Worker(log, self.name)
             log.append(f"start {self.name}")
+
+        def load(self) -> None:
+            if f"load {self.name}" not in log:
+                log.append(f"load {self.name}")
 
         def __enter__(self) -> Attempt:
             return self
@@ -110,11 +119,43 @@ def test_the_next_job_of_the_same_question_runs_beside(
     ]
 
 
-def test_trainings_that_are_timed_run_alone(make_run: Any) -> None:
+def test_trainings_are_timed_alone_and_import_their_frameworks_in_pairs(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: 0)
     run, jobs, log = make_run()
     for ready in jobs[4:]:
         run.measure(ready)
-    assert [line.split()[0] for line in log] == ["start", "measure"] * 2
+    first, second = "accuracy-hf_torch", "accuracy-hf_tf"
+    assert log == [
+        f"start {first}",
+        f"start {second}",
+        f"load {first}",
+        f"load {second}",
+        f"go {first}",
+        f"measure {first}",
+        f"extend {second} by 0 s",
+        f"go {second}",
+        f"measure {second}",
+    ]
+
+
+def test_a_framework_that_fails_beside_another_training_is_started_again(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, jobs, log = make_run()
+    load = run_module.Attempt.load
+
+    def fails_once(attempt: Any) -> None:
+        if attempt.name == "accuracy-hf_tf" and log.count("start accuracy-hf_tf") == 1:
+            raise WorkerEnded("failed", "no framework", [])
+        load(attempt)
+
+    monkeypatch.setattr(run_module.Attempt, "load", fails_once)
+    for ready in jobs[4:]:
+        run.measure(ready)
+    assert log[-4:] == [f"{step} accuracy-hf_tf" for step in ("start", "load", "go", "measure")]
+    assert log.count("kill accuracy-hf_tf") == 1
 
 
 @pytest.mark.parametrize("unless", [{"side_by_side": False}, {"kind": "gpu"}])
@@ -122,7 +163,8 @@ def test_one_at_a_time_elsewhere(make_run: Any, unless: dict[str, Any]) -> None:
     run, jobs, log = make_run(**unless)
     for ready in jobs:
         run.measure(ready)
-    assert [line.split()[0] for line in log] == ["start", "measure"] * len(jobs)
+    steps = [line.split()[0] for line in log if not line.startswith(("load", "go"))]
+    assert steps == ["start", "measure"] * len(jobs)
 
 
 def test_a_job_whose_turn_does_not_come_leaves_no_worker(make_run: Any) -> None:
@@ -133,3 +175,17 @@ def test_a_job_whose_turn_does_not_come_leaves_no_worker(make_run: Any) -> None:
     run.measure(jobs[2])
     run.measure(jobs[1])  # in another order than expected
     assert log[-3:] == ["kill memory-hf_tf", "start equivalence-hf_tf", "measure equivalence-hf_tf"]
+
+
+def test_traces_share_the_threads_and_what_depends_on_their_number_has_all(make_run: Any) -> None:
+    run, jobs, _ = make_run()
+    for plan, halves in ((run.folder.plan, True), (alone(run.folder.plan), False)):
+        plan = plan.model_copy(update={"threads": 8})
+        asked = {r.job.key.question: threads_of(plan, r.job.key, run.folder.device) for r in jobs}
+        assert asked == {"equivalence": 4 if halves else 8, "memory": 8, "accuracy": 8}
+    single = run.folder.plan.model_copy(update={"threads": 1})
+    assert threads_of(single, jobs[0].job.key, run.folder.device) == 1
+
+
+def alone(plan: Plan) -> Plan:
+    return plan.model_copy(update={"side_by_side": False})
