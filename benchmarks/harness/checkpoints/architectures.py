@@ -139,7 +139,8 @@ def architecture_of(config: Config, where: str) -> Architecture:
         if kind == known:
             return known
     raise UserError(
-        f"checkpoint {where!r} has the model_type {kind!r}; supported: " + ", ".join(CLASSES)
+        f"checkpoint {where!r} has the model_type {kind!r}; supported: {', '.join(CLASSES)}: use a "
+        "checkpoint of one of these"
     )
 
 

@@ -128,7 +128,7 @@ def _generate(task: Task, train: int | None, evaluation: int | None, seed: int) 
 
 def _from_folder(task: Task, folder: Path) -> Found:
     if not folder.is_dir():
-        raise UserError(f"data folder {str(folder)!r} does not exist")
+        raise UserError(f"data folder {str(folder)!r} does not exist: check the path")
     inner = folder / task.name if (folder / task.name).is_dir() else folder
 
     def read(split: str) -> Texts:
@@ -175,6 +175,8 @@ def _subset(texts: Texts, count: int | None, seed: int, what: str) -> Texts:
     if count is None or count == len(texts):
         return texts
     if count > len(texts):
-        raise UserError(f"{count:,} {what} requested, but there are only {len(texts):,}")
+        raise UserError(
+            f"{count:,} {what} requested, but there are only {len(texts):,}: request at most these"
+        )
     generator = np.random.Generator(np.random.PCG64([seed, 1]))
     return texts.take(generator.permutation(len(texts))[:count])

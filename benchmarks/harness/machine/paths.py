@@ -14,7 +14,7 @@ def user_path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:  # no such user, or no home folder
         raise UserError(
-            f"path {text!r}: there is no home folder for it; write it in full"
+            f"path {text!r}: there is no home folder for it: write the path in full"
         ) from None
 
 

@@ -42,7 +42,7 @@ def read_content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"data file {str(path)!r} does not exist") from None
+        raise UserError(f"data file {str(path)!r} does not exist: check the path") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"cannot read data file {str(path)!r}: {reason}") from None

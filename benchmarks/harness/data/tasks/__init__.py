@@ -129,7 +129,7 @@ def _data_path(text: str) -> Path:
     path = user_path(text)
     if not _exists(path):
         if file_type(path):
-            raise UserError(f"data file {text!r} does not exist")
+            raise UserError(f"data file {text!r} does not exist: check the path")
         raise UserError(
             f"{text!r} is neither a file ({types_text()}), nor a folder, nor a hub id (owner/name)"
         )
