@@ -4,6 +4,7 @@ new examples."""
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Mutated inputs that each such test tries; FTBENCH_FUZZ=2000 searches longer.
@@ -13,3 +14,29 @@ os.environ.setdefault("FTBENCH_THREADS", "1")
 
 settings.register_profile("ftbench", derandomize=True, deadline=None)
 settings.load_profile("ftbench")
+
+# The files that take longest, in that order: two at a time (`tox -e tests`), a slow file that started last
+# would leave a core without work at the end.
+SLOW = (
+    "frameworks/test_fields.py",
+    "benchmarks/test_limits.py",
+    "frameworks/test_session.py",
+    "frameworks/gpu/test_profiles_fit.py",
+    "frameworks/certificates/test_faults.py",
+    "frameworks/certificates/test_shipped_faults.py",
+    "benchmarks/test_runs.py",
+    "benchmarks/test_tuning.py",
+    "benchmarks/test_turns.py",
+    "frameworks/memory/test_allocations_tf.py",
+    "frameworks/memory/test_memory_levers.py",
+    "benchmarks/test_join.py",
+    "benchmarks/test_overhead.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        file = item.nodeid.partition("::")[0].removeprefix("tests/")
+        return SLOW.index(file) if file in SLOW else len(SLOW)
+
+    items.sort(key=place)

@@ -36,6 +36,19 @@ highest = {highest}
 compare_finders = {finders}
 """
 Profile = Callable[..., Path]
+CUT_SHORT = """
+import os, sys
+from pathlib import Path
+from benchmarks.harness.cli.main import main
+from benchmarks.harness.run.folder import RunFolder
+create = RunFolder.create
+def cut_short(folder):
+    create(folder)
+    for file in Path(os.environ["FTBENCH_CACHE"]).glob("tokenized/*.npz"):
+        file.write_bytes(b"no examples")
+RunFolder.create = cut_short
+sys.exit(main({arguments!r}))
+"""
 
 
 @pytest.fixture
@@ -143,26 +156,13 @@ def test_a_budget_below_the_model(tmp_path: Path, profile: Profile) -> None:
 
 @pytest.mark.once
 def test_an_ordinary_error_is_no_limit(
-    tmp_path: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, logistic: str, profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The training data are cut short on the disk: nothing to do with memory."""
-    (backend, *_) = here("hf_torch", "keras_rnn")
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("FTBENCH_CACHE", str(cache))
-    process = start(
-        "-m",
-        "benchmarks.harness.cli",
-        "limit",
-        "--profile",
-        profile([backend]),
-        "--results",
-        tmp_path,
-    )
-    run = wait_for_run(tmp_path)
-    for file in (cache / "tokenized").glob("*.npz"):
-        file.write_bytes(b"no examples")
-    code, output, errors = finish(process)
-    assert code == 1 and run.is_dir()
+    monkeypatch.setenv("FTBENCH_CACHE", str(tmp_path / "cache"))
+    arguments = ["limit", "--profile", str(profile([logistic])), "--results", str(tmp_path)]
+    code, _, _ = finish(start("-c", CUT_SHORT.format(arguments=arguments)))
+    assert code == 1
     (m,) = measured(tmp_path).values()
     assert m.status == "failed" and "at batch 4: UserError: tokenized data" in (m.reason or "")
     assert m.batch_limit is not None and m.batch_limit.limit is None
@@ -190,15 +190,16 @@ def wait_for_probes(results: Path, count: int) -> Measurement:
 
 
 @pytest.mark.once
-def test_a_killed_search_is_resumed_from_its_probes(tmp_path: Path, profile: Profile) -> None:
+def test_a_killed_search_is_resumed_from_its_probes(
+    tmp_path: Path, logistic: str, profile: Profile
+) -> None:
     """Under the default budget, all that is free: by then it is another figure."""
-    (backend, *_) = here("hf_torch", "keras_rnn")
     process = start(
         "-m",
         "benchmarks.harness.cli",
         "limit",
         "--profile",
-        profile([backend], "device", highest=8),
+        profile([logistic], "device", highest=64),
         "--results",
         tmp_path,
     )
@@ -215,7 +216,7 @@ def test_a_killed_search_is_resumed_from_its_probes(tmp_path: Path, profile: Pro
     code, output, errors = ftbench("run", "--resume", "last", "--results", tmp_path)
     assert code == 0, output + errors
     (m,) = measured(tmp_path).values()
-    assert m.status == "ok" and m.batch_limit is not None and m.batch_limit.limit == 8
+    assert m.status == "ok" and m.batch_limit is not None and m.batch_limit.limit == 64
     assert m.batch_limit.probes[: len(before)] == before
     sizes = [p.batch_size for p in m.batch_limit.probes]
     assert len(sizes) == len(set(sizes))

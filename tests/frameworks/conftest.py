@@ -14,6 +14,9 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Tests ask whether something was compiled, not how well.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 from frameworks.contract import (  # noqa: E402
     Architecture,
@@ -48,8 +51,13 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 def new_session(name: str, spec: SessionSpec) -> Session:
+    """A session, in TensorFlow with its optimizer's variables. In a job the first step makes them, and Keras
+    traces its graph twice for that, which takes a test nearly twice as long."""
     needed(name)
-    return importlib.import_module(f"frameworks.{name}.train").Session(spec)
+    session: Session = importlib.import_module(f"frameworks.{name}.train").Session(spec)
+    if name != "hf_torch":
+        session.optimizer.build(session.model.trainable_variables)
+    return session
 
 
 def unsupported(name: str, recipe: Recipe, start: Start) -> list[Unsupported]:
@@ -97,6 +105,12 @@ def make_start(folder: Path, architecture: Architecture, labels: int = 3, layers
 def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Start]:
     folder = tmp_path_factory.mktemp("starts")
     return {a: make_start(folder / a, a) for a in ("bert", "distilbert", "gpt2")}
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """A BERT of one layer: a session of TensorFlow spends its time on the tracing of its graph."""
+    return make_start(tmp_path_factory.mktemp("start") / "bert", "bert", layers=1)
 
 
 def make_examples(count: int, *, pairs: bool, seed: int = 0, labels: int = 3) -> Examples:

@@ -17,11 +17,6 @@ from tests.frameworks.conftest import Eyes, make_spec, needed, new_session, unsu
 FIELDS = {"steps": 4, "learning_rate": 1e-3, "padding": "longest", "record": False}
 
 
-@pytest.fixture(scope="module")
-def start(starts: dict[str, Start]) -> Start:
-    return starts["bert"]
-
-
 @pytest.fixture
 def dynamo() -> Iterator[object]:
     needed("hf_torch")

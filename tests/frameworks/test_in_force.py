@@ -22,11 +22,6 @@ FIELDS = {"steps": 4, "learning_rate": 1e-3, "padding": "longest", "record": Fal
 
 
 @pytest.fixture(scope="module")
-def start(starts: dict[str, Start]) -> Start:
-    return starts["bert"]
-
-
-@pytest.fixture(scope="module")
 def sessions(start: Start) -> Callable[[str], Session]:
     """One trained session of every backend; a test puts back what it changes."""
     made: dict[str, Session] = {}

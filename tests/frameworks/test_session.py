@@ -22,17 +22,9 @@ from tests.frameworks.conftest import (
     Eyes,
     make_examples,
     make_spec,
-    make_start,
     needed,
     new_session,
 )
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
-    """One layer: a session of TensorFlow spends its time on the tracing of its graph."""
-    return make_start(tmp_path_factory.mktemp("start"), "bert", layers=1)
-
 
 # Two epochs that accumulate and clip.
 FULL = {

@@ -19,12 +19,12 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_tensorflow_gets_its_memory_limit_before_its_first_variable(
-    starts: dict[str, Start],
+    start: Start,
 ) -> None:
     needed("hf_tf")
     needed("keras_rnn")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.frameworks.gpu.made_up_gpu", str(starts["bert"].folder)],
+        [sys.executable, "-m", "tests.frameworks.gpu.made_up_gpu", str(start.folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -34,7 +34,7 @@ def test_tensorflow_gets_its_memory_limit_before_its_first_variable(
 
 
 def test_memory_is_limited_before_anything_is_made(
-    backend: str, starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch
+    backend: str, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needed(backend)
     module = importlib.import_module(f"frameworks.{backend}.train")
@@ -47,7 +47,7 @@ def test_memory_is_limited_before_anything_is_made(
 
     monkeypatch.setattr(module, "Recording", Recorded)
     monkeypatch.setattr(module.memory, "limit_memory", lambda limit: seen.append(str(limit)))
-    new_session(backend, make_spec(starts["bert"]))
+    new_session(backend, make_spec(start))
     assert seen == ["None", "made"]
 
 
@@ -59,7 +59,7 @@ def test_without_a_gpu_a_backend_says_why(backend: str) -> None:
 
 
 class TestTensorFlow:
-    def test_its_pipeline_runs_one_batch_ahead(self, starts: dict[str, Start]) -> None:
+    def test_its_pipeline_runs_one_batch_ahead(self, start: Start) -> None:
         """A longer buffer would fill while other participants of a race have their turns."""
         needed("hf_tf")
         import tensorflow as tf
@@ -67,7 +67,7 @@ class TestTensorFlow:
         from frameworks._tensorflow import data
         from frameworks._tensorflow.recording import Recording
 
-        dataset = data.training_batches(Recording(make_spec(starts["bert"])))
+        dataset = data.training_batches(Recording(make_spec(start)))
         assert tf.get_static_value(dataset._buffer_size) == 1
 
     @pytest.mark.parametrize(("cuda", "word"), [(True, "install_cuda"), (False, "without CUDA")])
@@ -116,14 +116,14 @@ class TestPyTorch:
         assert precision.switches()["cuda_fp32_precision"] == "tf32"
 
     def test_the_curve_reads_only_what_is_new(
-        self, starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Progress asks for it every second: on a GPU each read waits for the device."""
         import torch
 
         from frameworks.hf_torch.recording import Recording
 
-        spec = make_spec(starts["bert"], count=24, accumulation=2, steps=6)
+        spec = make_spec(start, count=24, accumulation=2, steps=6)
         recording, sizes = Recording(spec), []
         stack = torch.stack
         monkeypatch.setattr(
@@ -209,14 +209,14 @@ def test_the_matrix_rate_is_not_that_of_the_calls(
 
 
 def test_the_curve_of_tensorflow_is_the_mean_over_a_steps_examples(
-    starts: dict[str, Start],
+    start: Start,
 ) -> None:
     needed("hf_tf")
     import tensorflow as tf
 
     from frameworks._tensorflow.recording import Recording
 
-    recording = Recording(make_spec(starts["bert"], count=10, accumulation=2, steps=4))
+    recording = Recording(make_spec(start, count=10, accumulation=2, steps=4))
     for batch in range(6):  # two epochs of 4, 4 and 2 examples: a step has 8 or 2
         recording.loss(tf.constant(float(batch)))
         if batch == 1:
@@ -226,11 +226,11 @@ def test_the_curve_of_tensorflow_is_the_mean_over_a_steps_examples(
 
 @pytest.mark.parametrize(("traced", "scale"), [(True, 2.0**12), (False, None)])
 def test_traces_in_fp16_begin_with_one_low_loss_scale(
-    backend: str, traced: bool, scale: float | None, starts: dict[str, Start]
+    backend: str, traced: bool, scale: float | None, start: Start
 ) -> None:
     """Or the frameworks skip different first steps, each until its own scale is low enough."""
     needed(backend)
-    spec = make_spec(starts["bert"], hash_batches=traced, precision="fp16")
+    spec = make_spec(start, hash_batches=traced, precision="fp16")
     if backend == "hf_torch":
         precision = importlib.import_module("frameworks.hf_torch.precision")
         found = precision.bare_scaler(spec).state_dict()["scale"]

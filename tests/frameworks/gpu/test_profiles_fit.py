@@ -1,7 +1,9 @@
 """The GPU profiles fit into their GPUs, by prediction: the participants of every race together with
-their CUDA contexts, and every memory job alone."""
+their CUDA contexts, and every memory job alone. `h100-smoke` asks for no more than `h100`."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import pytest
 
@@ -21,15 +23,14 @@ from frameworks.contract import backends
 from tests.frameworks.conftest import needed
 
 LABELS = ("negative", "neutral", "positive")
-GPUS = {"t4": "T4", "a100": "A100-80", "h100": "H100", "h100-smoke": "H100"}
+GPUS = {"t4": "T4", "a100": "A100-80", "h100": "H100"}
 
 
 def workload(spec: JobSpec) -> Workload:
     """All profiles train bert-base's shape; the batch does not belong to what is traced, and other
-    precisions need no more than these two."""
-    precision = "fp16" if spec.recipe.precision == "fp16" else "fp32"
-    recipe = memory_recipe(spec.recipe.model_dump() | {"precision": precision, "dropout": None})
-    return Workload(spec.key.backend, "random:bert-base", "gpu", "training", recipe)
+    precisions need no more than fp32."""
+    fields = spec.recipe.model_dump() | {"precision": "fp32", "dropout": None}
+    return Workload(spec.key.backend, "random:bert-base", "gpu", "training", memory_recipe(fields))
 
 
 def heaviest(name: str) -> list[JobSpec]:
@@ -40,10 +41,23 @@ def heaviest(name: str) -> list[JobSpec]:
     return [spec for spec in jobs if spec.recipe.length == longest and spec.key.task == "imdb"]
 
 
+def bounds(specs: list[JobSpec]) -> tuple[int, int, int]:
+    """The greatest length and batch, and the number of participants of a race."""
+    races = Counter(spec.comparison for spec in specs if spec.key.question == "throughput")
+    recipes = [spec.recipe for spec in specs]
+    return (
+        max(recipe.length for recipe in recipes),
+        max(recipe.batch_size for recipe in recipes),
+        max(races.values()),
+    )
+
+
 def test_gpu_profiles_fit_into_their_gpus() -> None:
     for name in ("hf_torch", "hf_tf", "keras_rnn"):
         needed(name)
     profiles = {name: heaviest(name) for name in GPUS}
+    of_smoke, of_h100 = (bounds(heaviest(name)) for name in ("h100-smoke", "h100"))
+    assert all(small <= large for small, large in zip(of_smoke, of_h100, strict=True))
     wanted = {workload(spec) for specs in profiles.values() for spec in specs}
     with prepared_starts(["random:bert-base"], LABELS) as starts:
         footprints = trace_workloads(list(wanted), starts)

@@ -115,23 +115,18 @@ def test_the_recipe_counts(backend: str, starts: dict[str, Start]) -> None:
         traced(gradient_checkpointing=True)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("threads", [None, 3])
 def test_operations_run_on_the_threads_that_are_set_or_one_for_every_core(
-    backend: str, threads: int | None, starts: dict[str, Start], monkeypatch: pytest.MonkeyPatch
+    threads: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needed("hf_tf")
+    from frameworks._tensorflow import tracing
+
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", str(threads or ""))
     seen: list[int] = []
-    replay = executor.replay
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
-    monkeypatch.setattr(
-        executor,
-        "replay",
-        lambda variables, steps, threads: (seen.append(threads), replay(variables, steps, threads))[
-            1
-        ],
-    )
-    trace(backend, starts["bert"])
+    monkeypatch.setattr(executor, "replay", lambda *arguments: seen.append(arguments[-1]))
+    tracing.replay([], {True: [], False: []}, 0, 1, "cpu")
     assert seen == [threads or 7]
 
 

@@ -279,12 +279,10 @@ class Silent:
         pass
 
 
-def test_the_memory_pass_reports_the_phases_of_one_more_step(
-    backend: str, starts: dict[str, Start]
-) -> None:
+def test_the_memory_pass_reports_the_phases_of_one_more_step(backend: str, start: Start) -> None:
     """A tiny model's own needs are below what the process holds anyway, so the forward pass is
     given some: memory that it takes and gives back."""
-    spec = make_spec(starts["bert"], steps=STEPS + 1, record=False)
+    spec = make_spec(start, steps=STEPS + 1, record=False)
     before = process_memory.reset_peak()
     session = new_session(backend, spec)
     if backend == "hf_torch":
