@@ -93,7 +93,10 @@ class Warm:
 def named(racing: list[Any], found: Race) -> list[Any]:
     """The jobs of participants that have been started."""
     found.participants.racing = {str(number): one for number, one in enumerate(racing)}
-    return [SimpleNamespace(job=SimpleNamespace(key=SimpleNamespace(id=n))) for n in found.participants.racing]
+    return [
+        SimpleNamespace(job=SimpleNamespace(key=SimpleNamespace(id=n)))
+        for n in found.participants.racing
+    ]
 
 
 @pytest.mark.parametrize("phase", ["training", "evaluation"])
