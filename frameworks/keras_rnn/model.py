@@ -12,6 +12,8 @@ from frameworks._tensorflow import memory
 from frameworks.contract import SessionSpec
 
 EMBEDDING, UNITS = 128, 64
+# The recurrent layers, and whether a layer returns its state after every token.
+LAYERS = {"lower": True, "upper": False}
 
 
 device = memory.device
@@ -37,7 +39,7 @@ def build(spec: SessionSpec) -> keras.Model:
         types = keras.layers.Embedding(2, EMBEDDING, name="token_types")
         states = keras.layers.add([states, types(inputs["token_type_ids"])])
     states = keras.layers.Dropout(dropout, seed=spec.recipe.seed)(states)
-    for name, every_state in (("lower", True), ("upper", False)):
+    for name, every_state in LAYERS.items():
         lstm = keras.layers.LSTM(UNITS, return_sequences=every_state, name="lstm")
         states = keras.layers.Bidirectional(lstm, name=name)(states, mask=mask)
     states = keras.layers.Dropout(dropout, seed=spec.recipe.seed + 1)(states)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +105,16 @@ def make_start(folder: Path, architecture: Architecture, labels: int = 3, layers
 def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Start]:
     folder = tmp_path_factory.mktemp("starts")
     return {a: make_start(folder / a, a) for a in ("bert", "distilbert", "gpt2")}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_layer() -> Iterator[None]:
+    """The LSTM has one layer instead of two, for the same reason as `start`. Workers have two."""
+    with pytest.MonkeyPatch.context() as patch:
+        if importlib.util.find_spec("tensorflow"):
+            model = importlib.import_module("frameworks.keras_rnn.model")
+            patch.setattr(model, "LAYERS", {"upper": False})
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,21 @@ def test_attention_is_a_part_of_its_own(architecture: str, starts: dict[str, Sta
     assert squares and max(squares) == 3 * 2 * LENGTH * LENGTH * 4  # examples, heads, fp32
 
 
-def test_a_loops_inputs_and_their_gradients_are_lists(starts: dict[str, Start]) -> None:
+@pytest.fixture
+def two_layers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The LSTM as workers have it."""
+    needed("keras_rnn")
+    from frameworks.keras_rnn import model, step_trace
+
+    step_trace._traced.cache_clear()
+    monkeypatch.setattr(model, "LAYERS", {"lower": True, "upper": False})
+    yield
+    step_trace._traced.cache_clear()
+
+
+def test_a_loops_inputs_and_their_gradients_are_lists(
+    starts: dict[str, Start], two_layers: None
+) -> None:
     """Two layers in two directions: each keeps its inputs, a buffer per token, and adds their
     gradients up in as many."""
     found = trace("keras_rnn", starts["bert"], batch=3)
