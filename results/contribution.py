@@ -64,9 +64,10 @@ def private_names() -> list[str]:
 
 
 def contribute(folder: Path, target: Path) -> list[Path]:
-    """Copies the run's records into `target`, without its plan, its report and the workers' last
-    lines, and returns the files. On an error no part of the copy stays. Errors: StoreError when the
-    folder exists or cannot be written."""
+    """Copies the run's records into `target`, without its plan, its report, the workers' last lines and
+    what became of its trackers, and returns the files. On an error no part of the copy stays.
+
+    Errors: StoreError when the folder exists or cannot be written."""
     info, measurements, _ = read_run(folder)
     if info is None:
         raise StoreError(f"{folder}: no {RUN_FILE}: this is not a run")
@@ -88,7 +89,7 @@ def contribute(folder: Path, target: Path) -> list[Path]:
 
 
 def _write(folder: Path, copy: Path, info: RunInfo, measurements: Sequence[Measurement]) -> None:
-    write_record(copy / RUN_FILE, info)
+    write_record(copy / RUN_FILE, info.model_copy(update={"trackers": []}))
     for m in measurements:
         bare = m.model_copy(update={"stderr_tail": []})
         write_record(copy / f"{m.job.id}.json", bare)
@@ -140,7 +141,7 @@ def _private(folder: Path, named: Sequence[str]) -> list[str]:
         except (OSError, ValueError, RecursionError):
             continue  # it is among the damaged files
         for where, text in _texts(raw):
-            if where.startswith("stderr_tail"):
+            if where.startswith(("stderr_tail", "trackers")):
                 continue  # not copied
             match = _PATH.search(text) or (words.search(text) if words else None)
             if match:

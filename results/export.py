@@ -71,8 +71,8 @@ def rows(folders: Sequence[Path]) -> list[Row]:
     for folder in folders:
         info, measurements, _ = read_run(folder)
         for m in measurements:
-            figures = list(_figures(m)) or [("", "", None)]
-            found += _rows(_common(folder.name, info, m), figures)
+            of_job = list(figures(m)) or [("", "", None)]
+            found += _rows(_common(folder.name, info, m), of_job)
         of_run = _of_run(folder.name, info)
         for c in read_certificates(folder)[0]:
             found += _rows({**of_run, **_of_certificate(c)}, _proofs(c))
@@ -117,7 +117,8 @@ def _common(run: str, info: RunInfo | None, m: Measurement) -> Row:
     }
 
 
-def _figures(m: Measurement) -> Iterator[Figure]:
+def figures(m: Measurement) -> Iterator[Figure]:
+    """The figures of one job."""
     match m.payload:
         case Throughput() as timed:
             yield from _speeds(timed)

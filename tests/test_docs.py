@@ -28,6 +28,7 @@ FOREIGN = {
     "--exclude-editable",
     "--format",
     "--help",
+    "--logdir",
     "--no-deps",
     "--query-gpu",
 }

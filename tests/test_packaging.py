@@ -17,8 +17,8 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 EXTRAS = {
-    "torch": ["torch", "eight-bit", "tests"],
-    "tf": ["all", "tests"],
+    "torch": ["torch", "eight-bit", "tensorboard", "trackio", "wandb", "mlflow", "tests"],
+    "tf": ["all", "tensorboard", "wandb", "mlflow", "tests"],
     "lint": ["lint"],
     "docs": ["docs"],
 }

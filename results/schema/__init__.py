@@ -36,6 +36,7 @@ from results.schema.measurement import DEFAULT_MARGIN as DEFAULT_MARGIN
 from results.schema.measurement import Measurement as Measurement
 from results.schema.measurement import Payload as Payload
 from results.schema.measurement import RunInfo as RunInfo
+from results.schema.measurement import TrackerOutcome as TrackerOutcome
 from results.schema.memory import Memory as Memory
 from results.schema.prediction import PredictedLimit as PredictedLimit
 from results.schema.prediction import Prediction as Prediction

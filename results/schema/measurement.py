@@ -12,7 +12,7 @@ from pydantic import Field
 
 from results.schema.accuracy import Accuracy
 from results.schema.equivalence import Trace
-from results.schema.job import Checkpoint, Data, Device, Gap, JobKey, Status, Versioned
+from results.schema.job import Checkpoint, Data, Device, Gap, JobKey, Record, Status, Versioned
 from results.schema.limits import BatchLimit
 from results.schema.memory import Memory
 from results.schema.speed import Throughput
@@ -95,6 +95,14 @@ class Measurement(Versioned):
 DEFAULT_MARGIN = 0.01  # 1 point
 
 
+class TrackerOutcome(Record):
+    """What became of a tracker that a run was asked to use."""
+
+    tracker: str
+    trainings: int  # that it was sent
+    problem: str | None = None  # why it stopped, in one line
+
+
 class RunInfo(Versioned):
     """One call on one machine: `run.json` of a run's folder."""
 
@@ -108,6 +116,7 @@ class RunInfo(Versioned):
     accuracy_margin: float = DEFAULT_MARGIN
     target_accuracies: dict[str, float] = Field(default_factory=dict)
     left_out: list[str] = Field(default_factory=list)  # variables of the shell, without values
+    trackers: list[TrackerOutcome] = Field(default_factory=list)  # a resumed run has more of each
 
     @property
     def commit(self) -> str | None:

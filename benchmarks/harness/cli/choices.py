@@ -63,6 +63,7 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
         batch_limit=_limit_choice(get),
         throughput=_speed_choice(get),
         accuracy=_accuracy_choice(get),
+        track=get("track"),
     )
 
 

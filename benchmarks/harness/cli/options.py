@@ -9,6 +9,7 @@ from typing import Any
 
 QUESTIONS = ("equivalence", "throughput", "memory", "batch_limit", "accuracy")
 PHASES = ("training", "evaluation")
+TRACKERS = ("wandb", "tensorboard", "mlflow", "trackio")
 Settings = dict[str, Any]  # what argparse's and pytest's `add` take
 
 
@@ -130,6 +131,14 @@ OPTIONS: list[tuple[str, Settings]] = [
             "accuracy only: also score by this metric: weighted_f1, mcc (Matthews's correlation), or "
             "module:function of your own, called with the predicted and the true labels",
             metavar="NAME",
+        ),
+    ),
+    (
+        "--track",
+        repeatable(
+            "send learning curves, scores and settings of the trainings that are scored, and at the end all "
+            "figures, to this tracker",
+            choices=list(TRACKERS),
         ),
     ),
     ("--results", RESULTS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -39,10 +40,11 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
             )
         plan = tuning.plan_for(planned(options, command, "accuracy"), print)
         folder = RunFolder.new(Path(options.results), plan)
-    tuner = tuning.Tuner(Run(folder, print, lambda key, event: None), print)
+    run = Run(folder, print, lambda key, event: None)
+    tuner = tuning.Tuner(run, print)
     tuner.check()
     folder.create()
-    with resumable(folder):
+    with resumable(folder), contextlib.closing(run):
         try:
             found = tuner.tune()
         except tuning.NoWinner as error:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from results.schema import Accuracy, Gap, Memory, Status, Trace
+from results.schema import Accuracy, CurvePoint, EvaluationPoint, Gap, Memory, Status, Trace
 
 # What a parent sends to a worker that waits: build the model, or take a window; leave the training
 # loop, so that the next windows are of evaluation; take no more windows and give the result.
@@ -51,6 +51,7 @@ class TrainingProgress(_Event):
     total: int
     loss: float
     seconds: float  # of training so far
+    points: list[CurvePoint] = []  # of the learning curve, where it is tracked: those not yet sent
 
 
 class EvaluationBegan(_Event):
@@ -58,6 +59,14 @@ class EvaluationBegan(_Event):
     evaluation_set: str
     examples: int
     step: int
+
+
+class EvaluationEnded(_Event):
+    """All evaluation sets of an accuracy job are scored."""
+
+    event: Literal["evaluation_ended"] = "evaluation_ended"
+    evaluation: EvaluationPoint
+    points: list[CurvePoint] = []  # as above
 
 
 class WaitingForWindow(_Event):
@@ -187,6 +196,7 @@ Event = Annotated[
     | StepEnded
     | TrainingProgress
     | EvaluationBegan
+    | EvaluationEnded
     | WaitingForWindow
     | WindowEnded
     | TrainingEnded

@@ -86,6 +86,7 @@ class Job(BaseModel):
     metrics: list[str] = []  # accuracy only: beside those that every score has
     callbacks: tuple[str, ...] = ()  # accuracy only: the user's, of this backend
     code_folder: Path = Path()  # where the user's own modules are
+    tracked: bool = False  # accuracy only: the learning curve is sent while it grows
     predictions: Path  # the file of its logits: accuracy and equivalence
 
 

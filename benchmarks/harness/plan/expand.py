@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.machine import budgets, packages, processor
+from benchmarks.harness.plan.checks import check_jobs
 from benchmarks.harness.plan.plan import Choice, JobSpec, Plan
 from benchmarks.harness.plan.profile import Profile
 from benchmarks.harness.plan.sections import Fields
@@ -43,7 +44,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         jobs = list(_jobs(choice, profile, backends, tasks))
     except ValidationError as error:
         raise UserError(f"recipe: {explain(error, Recipe)}") from None
-    _check_jobs(choice, profile, jobs)
+    check_jobs(choice, profile, jobs)
     return Plan(
         profile=Path(choice.profile).stem,
         checkpoint=choice.checkpoint or profile.checkpoint,
@@ -58,6 +59,7 @@ def make_plan(choice: Choice, profile: Profile, known_tasks: Sequence[str], comm
         job_seconds=profile.job_seconds,
         threads=choice.threads or processor.usable_cores(),
         side_by_side=profile.side_by_side,
+        track=list(dict.fromkeys(choice.track or profile.track)),
         equivalence=profile.equivalence,
         throughput=profile.throughput,
         memory=profile.memory,
@@ -104,34 +106,6 @@ def _with_tasks(
                 f"{', '.join(profile.tasks)}: choose one, or add [tasks.{task}]"
             )
     return profile, tasks
-
-
-def _check_jobs(choice: Choice, profile: Profile, jobs: Sequence[JobSpec]) -> None:
-    """Raises UserError for a plan without jobs, and for options that apply to none of them."""
-    if not jobs:
-        raise UserError(
-            f"--question {', '.join(choice.questions)}: profile {choice.profile!r} has no such jobs; it "
-            f"answers {', '.join(profile.questions)}: choose one of these"
-        )
-    if choice.batch_limit and all(spec.budget is None for spec in jobs):
-        raise UserError(
-            "--budget, --gpu, --phase and --compare-finders apply to batch limits: "
-            "use `ftbench limit`, or add --question batch_limit"
-        )
-    if choice.throughput and all(spec.key.question != "throughput" for spec in jobs):
-        raise UserError(
-            "--until and --until-minutes apply to speed: add --question throughput, or leave them out"
-        )
-    if choice.accuracy and all(spec.key.question != "accuracy" for spec in jobs):
-        raise UserError(
-            "--keep-models and --metric: no model is trained to its end here: add --question "
-            "accuracy, or leave them out"
-        )
-    if profile.throughput.until_minutes and profile.throughput.until != "decided":
-        raise UserError(
-            f"--until-minutes {profile.throughput.until_minutes}: only a race with --until decided "
-            "has a time limit: add it, or leave this out"
-        )
 
 
 def _jobs(

@@ -17,6 +17,7 @@ from benchmarks.harness.plan.sections import (
     LimitPlan,
     MemoryPlan,
     ThroughputPlan,
+    TrackerName,
     TuningPlan,
 )
 from frameworks.contract import Recipe
@@ -70,6 +71,7 @@ class Plan(BaseModel):
     job_seconds: int
     threads: int = Field(default_factory=processor.usable_cores)  # of every participant
     side_by_side: bool = False
+    track: list[TrackerName] = []
     equivalence: EquivalencePlan = EquivalencePlan()
     throughput: ThroughputPlan
     memory: MemoryPlan
@@ -164,6 +166,7 @@ class Choice(BaseModel):
     batch_limit: Fields = {}  # replaces fields of the profile's [batch_limit]
     throughput: Fields = {}  # replaces fields of the profile's [throughput]
     accuracy: Fields = {}  # replaces fields of the profile's [accuracy]
+    track: list[TrackerName] = []
 
 
 def command_line(arguments: Sequence[str]) -> str:

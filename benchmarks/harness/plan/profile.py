@@ -33,6 +33,7 @@ from benchmarks.harness.plan.sections import (
     Section,
     TaskChoice,
     ThroughputPlan,
+    TrackerName,
     TuningPlan,
 )
 from benchmarks.harness.plan.validation import check_fields, explain
@@ -68,6 +69,8 @@ class Profile(Section):
     side_by_side: bool = False
     """Whether jobs without any timing (equivalence, memory) run two at a time on a CPU; traces then have
     half of the threads each, and accuracy jobs import their frameworks in pairs."""
+    track: list[TrackerName] = []
+    """Trackers that follow the trainings that are scored: `wandb`, `tensorboard`, `mlflow`, `trackio`."""
     tasks: Annotated[dict[str, TaskChoice], Field(min_length=1)]
     """The tasks, one table `[tasks.NAME]` each."""
     recipe: Fields = Field(default_factory=dict)

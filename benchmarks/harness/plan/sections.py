@@ -17,6 +17,7 @@ Fields = dict[str, Any]  # a part of a recipe
 
 
 ChangeName = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # a part of a file's name
+TrackerName = Literal["wandb", "tensorboard", "mlflow", "trackio"]
 
 
 class Section(BaseModel):

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from benchmarks.harness.plan.plan import JobSpec, Plan
 from benchmarks.harness.run.environments import share_environment
 from benchmarks.harness.run.prepare import check_device
 from results import store
-from results.schema import Certificate, Measurement, RunInfo
+from results.schema import Certificate, Measurement, RunInfo, TrackerOutcome
 
 LONGEST_JOB = 150  # characters; files of a job add to its name, and systems allow 255
 LONGEST_PROFILE = 60
@@ -138,6 +138,15 @@ class RunFolder:
         """The jobs that are still to be done. A race is repeated as a whole if one of its jobs is
         not done: timed alone, that job could not be compared with the others."""
         return pending_jobs(self.plan, {m.job.id: m.status for m in self.measurements()})
+
+    def record_trackers(self, outcomes: Sequence[TrackerOutcome]) -> None:
+        """Adds to run.json what became of the trackers."""
+        info = store.read_run(self.path)[0] if outcomes else None
+        if info is not None:
+            trackers = [*info.trackers, *outcomes]
+            with contextlib.suppress(store.StoreError):  # it was said when it happened
+                file = self.path / store.RUN_FILE
+                store.write_record(file, info.model_copy(update={"trackers": trackers}))
 
     def record(self, measurement: Measurement) -> None:
         """Writes a measurement. One that says that a framework is not installed, or that a race was

@@ -180,6 +180,7 @@ def _ready(
         model=_saved_model(inputs, plan, spec, folder),
         metrics=_metrics(plan, spec),
         code_folder=Path(plan.code_folder),
+        tracked=bool(plan.track),
         predictions=folder / f"{key.id}.npz",
     )
     return Ready(

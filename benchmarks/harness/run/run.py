@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.harness.jobs.attempt import Attempt, Excluded, Ready, Watch, excluded_measurement
-from benchmarks.harness.jobs.events import LimitFound, WorkerFailed
+from benchmarks.harness.jobs.events import Event, LimitFound, WorkerFailed
 from benchmarks.harness.jobs.process import WorkerEnded
 from benchmarks.harness.limits.limit import LimitJob
 from benchmarks.harness.limits.probe import require_exclusive_gpu
@@ -24,7 +24,8 @@ from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.prepare import Inputs, prepare
 from benchmarks.harness.run.race import Decided, Race
 from benchmarks.harness.run.single import SINGLE_JOBS
-from results.schema import Measurement
+from benchmarks.harness.trackers.tracking import Tracking, check_installed
+from results.schema import JobKey, Measurement
 
 SIDE_BY_SIDE = ("equivalence", "memory")  # no figure of these jobs depends on the time they take
 TIMED = "accuracy"  # these only import their frameworks at the same time
@@ -42,7 +43,8 @@ class Run:
     ) -> None:
         """`say` prints a line; `watch` is shown every event of every worker; `decided` ends the
         races of a plan that adds launches until they are decided."""
-        self.folder, self._say, self._watch = folder, say, watch
+        self.folder, self._say, self._show = folder, say, watch
+        self._tracking = Tracking(folder.plan.track, folder.path, say)
         self._decided = decided if folder.plan.throughput.until == "decided" else None
         self._inputs: Inputs | None = None
         self._queue: list[Ready] = []  # the prepared jobs, in the order in which they run
@@ -56,6 +58,7 @@ class Run:
 
         Errors: UserError for whatever is wrong with checkpoint, data or recipe."""
         folder = self.folder
+        check_installed(folder.plan.track)
         if any(spec.budget is not None for spec in specs):
             with readable_gpu():
                 require_exclusive_gpu(folder.device)
@@ -86,6 +89,7 @@ class Run:
     ) -> None:
         """Runs all prepared jobs. A job that fails is recorded and the others go on. `begin` is
         shown each job, of a race its first."""
+        self._tracking.start()
         for outcome in prepared.values():
             if isinstance(outcome, Excluded):
                 self.folder.record(excluded_measurement(outcome, self.folder.device))
@@ -112,7 +116,7 @@ class Run:
         """Runs a job of any question but throughput. Errors: WorkerEnded, after it was recorded."""
         if ready.job.limit:
             return self._find_limit(ready)
-        folder = self.folder
+        self._tracking.begin(ready)
         with self._started(ready) as attempt:
             try:
                 self._start_next(ready)
@@ -122,13 +126,21 @@ class Run:
                     attempt.worker.go()
                 measurement = SINGLE_JOBS[ready.job.key.question](attempt)
             except WorkerEnded as error:
-                folder.record(attempt.ended(error))
+                self._record(attempt.ended(error))
                 raise
             except KeyboardInterrupt:
-                folder.record(attempt.interrupted())
+                self._record(attempt.interrupted())
                 raise
-        folder.record(measurement)
+        self._record(measurement)
         return measurement
+
+    def _record(self, m: Measurement) -> None:
+        self.folder.record(m)
+        self._tracking.end(m)
+
+    def _watch(self, key: JobKey, event: Event) -> None:
+        self._show(key, event)
+        self._tracking.watch(key, event)
 
     def _started(self, ready: Ready) -> Attempt:
         """The job's worker, which may have been started already, beside the previous job."""
@@ -166,13 +178,16 @@ class Run:
             try:
                 self._ahead.load()
             except WorkerEnded:
-                self.close()
+                self._ahead.worker.kill()
+                self._ahead = None
 
     def close(self) -> None:
-        """Ends a worker that was started for a job whose turn has not come."""
+        """Ends a worker that was started for a job whose turn has not come, and the trackers."""
         if self._ahead:
             self._ahead.worker.kill()
             self._ahead = None
+        if self.folder.path.is_dir():
+            self.folder.record_trackers(self._tracking.close(self.folder.measurements))
 
     def _find_limit(self, ready: Ready) -> Measurement:
         """A batch limit takes one worker per probe; one that runs out of memory is no failure."""

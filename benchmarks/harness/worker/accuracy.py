@@ -15,7 +15,12 @@ import numpy as np
 from safetensors import SafetensorError
 
 from benchmarks.harness.data.examples import load_examples
-from benchmarks.harness.jobs.events import AccuracyResult, EvaluationBegan, TrainingProgress
+from benchmarks.harness.jobs.events import (
+    AccuracyResult,
+    EvaluationBegan,
+    EvaluationEnded,
+    TrainingProgress,
+)
 from benchmarks.harness.jobs.job import Built, Job, SavedModel
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.metrics import Metrics
@@ -34,6 +39,7 @@ class TrainingWatch(training.JobWatch):
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._recipe, self._session, self._pipe = job.recipe, session, pipe
+        self._tracked, self._sent = job.tracked, 0  # the curve is sent up to this step
         self._total = Feed(session.spec.train, job.recipe).total_steps
         show_all()  # the user's metrics may be scikit-learn's
         self._metrics = Metrics(job.metrics, job.code_folder)
@@ -59,10 +65,14 @@ class TrainingWatch(training.JobWatch):
         now = time.perf_counter()
         if now - self._last_progress > PROGRESS_SECONDS:
             self._last_progress = now
-            losses = self._session.curve().loss  # on the device until here: read once a second
+            curve = self._session.curve()  # on the device until here: read once a second
             self._pipe.send(
                 TrainingProgress(
-                    step=step, total=self._total, loss=losses[-1], seconds=self.training_seconds
+                    step=step,
+                    total=self._total,
+                    loss=curve.loss[-1],
+                    seconds=self.training_seconds,
+                    points=self._new_points(curve),
                 )
             )
         interval = self._recipe.evaluation_interval
@@ -79,12 +89,21 @@ class TrainingWatch(training.JobWatch):
             self._pipe.send(EvaluationBegan(evaluation_set=name, examples=len(examples), step=step))
             logits[name] = self._session.predict(examples, batch_size=self._recipe.batch_size)
             scores[name] = score(logits[name], examples.labels, self._metrics)
-        self.evaluations.append(
-            EvaluationPoint(step=step, training_seconds=training_seconds, scores=scores)
-        )
+        point = EvaluationPoint(step=step, training_seconds=training_seconds, scores=scores)
+        self.evaluations.append(point)
+        if self._tracked:
+            points = self._new_points(self._session.curve())
+            self._pipe.send(EvaluationEnded(evaluation=point, points=points))
         self._keep_if_best(step, next(iter(scores.values())))
         self.evaluation_seconds += time.perf_counter() - began
         return logits
+
+    def _new_points(self, curve: Curve) -> list[CurvePoint]:
+        """Those of the curve that were not sent before, for a tracker."""
+        if not self._tracked:
+            return []
+        after, self._sent = self._sent, len(curve.loss)
+        return curve_points(curve, self._recipe, self._total, after)
 
     def _keep_if_best(self, step: int, first_set: Score) -> None:
         if self._recipe.keep_best is None:
@@ -110,6 +129,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
         session.load_weights(watch.best[2])
         logits = watch.evaluate(kept)
     save_predictions(job.predictions, logits, watch)
+    curve = session.curve()
     accuracy = Accuracy(
         seed=job.recipe.seed,
         steps=watch.steps,
@@ -119,7 +139,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
         evaluation_seconds=watch.evaluation_seconds,
         scores=watch.evaluations[-1].scores,
         kept_step=kept,
-        curve=curve_points(session.curve(), job.recipe),
+        curve=curve_points(curve, job.recipe, len(curve.loss)),
         evaluations=watch.evaluations,
         predictions_file=job.predictions.name,
     )
@@ -150,9 +170,8 @@ def save_predictions(path: Path, logits: dict[str, np.ndarray], watch: TrainingW
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
-def curve_points(curve: Curve, recipe: Recipe) -> list[CurvePoint]:
-    """The points of every `log_interval`-th step and of the last."""
-    last = len(curve.loss)
+def curve_points(curve: Curve, recipe: Recipe, last: int, after: int = 0) -> list[CurvePoint]:
+    """The points beyond step `after`: of every `log_interval`-th step and of step `last`."""
     return [
         CurvePoint(
             step=step,
@@ -160,6 +179,6 @@ def curve_points(curve: Curve, recipe: Recipe) -> list[CurvePoint]:
             gradient_norm=curve.gradient_norm[step - 1],
             learning_rate=curve.learning_rate[step - 1],
         )
-        for step in range(1, last + 1)
+        for step in range(after + 1, len(curve.loss) + 1)
         if step % recipe.log_interval == 0 or step == last
     ]

@@ -10,7 +10,7 @@ from results.report.format import count, listed, percent
 from results.report.provenance import checkpoint_text, commands, device_text
 from results.report.sections.overview import a_measurement
 from results.report.view import View
-from results.schema import Checkpoint, Measurement
+from results.schema import Checkpoint, Measurement, TrackerOutcome
 
 
 def section(view: View) -> Section:
@@ -50,6 +50,12 @@ def section(view: View) -> Section:
         for run in view.runs
         if run.info and run.info.left_out
     ]
+    blocks += [
+        Paragraph(f"{run.name}: {tracker_words(outcome)}.", "small")
+        for run in view.runs
+        if run.info
+        for outcome in run.info.trackers
+    ]
     blocks += commands(view.runs)
     summary = _data_table(view)
     blocks += [Details("Data", [summary])] if summary.rows else []
@@ -58,6 +64,12 @@ def section(view: View) -> Section:
         for rows in view.comparisons
     ]
     return Section("What was run", "work", blocks)
+
+
+def tracker_words(outcome: TrackerOutcome) -> str:
+    word = "training" if outcome.trainings == 1 else "trainings"
+    text = f"{outcome.tracker} tracked {count(outcome.trainings)} {word}"
+    return f"{text} and stopped: {outcome.problem}" if outcome.problem else text
 
 
 def _data_table(view: View) -> Table:
