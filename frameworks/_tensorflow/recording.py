@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from frameworks.contract import BatchShape, Curve, SessionSpec, batch_digest
+from frameworks.contract import BatchShape, Curve, LossInput, SessionSpec, batch_digest
 
 
 class Recording:
@@ -29,6 +29,7 @@ class Recording:
         self._counts: list[int] = []
         self.shapes: list[BatchShape] = []  # of the batches that the pipeline has taken up
         self.graph: tf.Graph | None = None  # that computes a batch's loss; None: no graph does
+        self.loss_input: LossInput | None = None  # what the loss takes for logits
         self.clipped_at = 0.0
 
     def shape(self, shape: BatchShape) -> None:
@@ -37,8 +38,9 @@ class Recording:
     def batch(self, inputs: Mapping[str, np.ndarray]) -> None:
         self.digests.append(batch_digest(inputs))
 
-    def loss(self, mean: tf.Tensor) -> None:
-        """The next batch's mean loss."""
+    def loss(self, mean: tf.Tensor, logits: tf.Tensor) -> None:
+        """The next batch's mean loss, and the model's logits."""
+        self.loss_input = _loss_input(mean, logits)
         self.graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         batch = self.current.assign_add(1)
         if self.spec.record:
@@ -123,3 +125,20 @@ def clusters() -> bool:
 
 def _put(row: tf.Variable, index: tf.Tensor, value: tf.Tensor) -> None:
     row.scatter_update(tf.IndexedSlices(tf.cast(value, row.dtype)[None], index[None]))
+
+
+def _loss_input(loss: tf.Tensor, logits: tf.Tensor) -> LossInput | None:
+    """What the loss takes for logits, by the operations between the two in their graph: its own softmax
+    is a part of the cross entropy. None without a graph."""
+    if tf.executing_eagerly():
+        return None
+    seen, waiting = {logits.op}, [loss.op]
+    while waiting:
+        operation = waiting.pop()
+        if operation in seen:
+            continue
+        if operation.type == "Softmax":
+            return "probabilities"
+        seen.add(operation)
+        waiting += [tensor.op for tensor in operation.inputs]
+    return "logits"

@@ -34,6 +34,7 @@ from frameworks.contract.readings import Curve as Curve
 from frameworks.contract.readings import Effective as Effective
 from frameworks.contract.readings import FoundDevice as FoundDevice
 from frameworks.contract.readings import InForce as InForce
+from frameworks.contract.readings import LossInput as LossInput
 from frameworks.contract.readings import OptimizerGroup as OptimizerGroup
 from frameworks.contract.recipe import DROPOUT_FIELDS as DROPOUT_FIELDS
 from frameworks.contract.recipe import Architecture as Architecture

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from frameworks.contract.recipe import Device, Precision
 
 BatchShape = tuple[int, int]  # rows, and tokens that each of them is padded to
+LossInput = Literal["logits", "probabilities"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class InForce:
     dropout: Mapping[str, float]  # by layer
     checkpoint_dropout: frozenset[float]  # the rates that apply if the recipe sets none
     batches: tuple[BatchShape, ...]  # every batch that was trained on, in order
+    loss_input: LossInput | None = None  # what the loss takes for logits; None: it cannot be seen
     not_compiled: str | None = None  # what was not compiled, why, and what to do about it
 
 

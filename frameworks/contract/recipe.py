@@ -88,6 +88,9 @@ class Recipe(BaseModel):
     bit`."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass instead of keeping them (PyTorch only)."""
+    mistake: Literal["softmax_before_loss"] | None = None
+    """A mistake made on purpose, for a study of what it costs. `softmax_before_loss`: the training loss takes
+    probabilities for logits. Evaluation is as ever."""
 
     @model_validator(mode="after")
     def _fits_its_optimizer(self) -> Recipe:

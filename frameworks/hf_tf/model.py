@@ -15,7 +15,7 @@ from transformers.modeling_tf_pytorch_utils import (
 )
 
 from frameworks._tensorflow import memory
-from frameworks.contract import DROPOUT_FIELDS, SessionSpec
+from frameworks.contract import DROPOUT_FIELDS, Recipe, SessionSpec
 
 device = memory.device
 
@@ -109,3 +109,8 @@ def _transposed(variable: tf.Variable, values: np.ndarray) -> np.ndarray:
     if transpose is TransposeType.SIMPLE:
         return values.T.copy()
     return values.reshape(-1) if variable.name.endswith("bias:0") else values
+
+
+def loss_inputs(logits: tf.Tensor, recipe: Recipe) -> tf.Tensor:
+    """What the loss takes for logits: the probabilities, where the recipe makes that mistake."""
+    return tf.nn.softmax(logits) if recipe.mistake == "softmax_before_loss" else logits

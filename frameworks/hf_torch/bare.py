@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from frameworks.contract import Feed, Recipe, Watch
 from frameworks.hf_torch import data, precision
+from frameworks.hf_torch.model import loss_inputs
 from frameworks.hf_torch.recording import Recording
 
 
@@ -46,8 +47,9 @@ def train(
             labels = inputs.pop("labels").long()
             with precision.bare_context(recipe):
                 logits = forward(**inputs).logits
-            recording.forward(logits)
-            loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+            taken = loss_inputs(logits.float(), recipe)
+            loss = torch.nn.functional.cross_entropy(taken, labels, reduction="sum")
+            recording.forward(logits, loss)
             scaler.scale(loss / count).backward()
             recording.loss(loss / count)
         if recipe.max_gradient_norm or recording.spec.record:

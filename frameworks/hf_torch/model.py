@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
-from frameworks.contract import DROPOUT_FIELDS, Device, SessionSpec
+from frameworks.contract import DROPOUT_FIELDS, Device, Recipe, SessionSpec
 
 
 def device() -> Device:
@@ -168,3 +168,8 @@ def load_weights(model: PreTrainedModel, saved: Mapping[str, np.ndarray]) -> Non
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(torch.from_numpy(np.array(saved[name])))
+
+
+def loss_inputs(logits: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """What the loss takes for logits: the probabilities, where the recipe makes that mistake."""
+    return torch.softmax(logits, -1) if recipe.mistake == "softmax_before_loss" else logits

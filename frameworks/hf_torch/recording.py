@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from frameworks.contract import BatchShape, Curve, SessionSpec, batch_digest
+from frameworks.contract import BatchShape, Curve, LossInput, SessionSpec, batch_digest
 from frameworks.hf_torch.model import attention_of, compiled_graphs
 
 
@@ -25,6 +25,7 @@ class Recording:
         self._read_norms: list[float] = []
         self.batches: list[BatchShape] = []  # that were trained on
         self.attention: str | None = None  # that the first batch ran
+        self.loss_input: LossInput | None = None  # what its loss took for logits
         self.graphs = 0  # that torch.compile had compiled after its forward pass
         self.clipped_at = 0.0
 
@@ -33,10 +34,11 @@ class Recording:
         if self.spec.hash_batches:
             self.digests.append(batch_digest({k: v.cpu().numpy() for k, v in inputs.items()}))
 
-    def forward(self, logits: torch.Tensor) -> None:
-        """A batch's logits, before the backward pass frees their graph."""
+    def forward(self, logits: torch.Tensor, loss: torch.Tensor) -> None:
+        """A batch's logits and loss, before the backward pass frees their graph."""
         if len(self.batches) == 1:
             self.attention, self.graphs = attention_of(logits), compiled_graphs()
+            self.loss_input = _loss_input(loss, logits)
 
     def loss(self, share: torch.Tensor) -> None:
         """A batch's share of its step's loss: its summed loss over the examples of the step."""
@@ -76,3 +78,18 @@ def _read(values: list[torch.Tensor]) -> list[float]:
     numbers = torch.stack([value.float() for value in values]).tolist() if values else []
     values.clear()
     return numbers
+
+
+def _loss_input(loss: torch.Tensor, logits: torch.Tensor) -> LossInput:
+    """What the loss takes for logits, by the operations between the two in their autograd graph: its
+    own softmax is a LogSoftmax."""
+    seen, waiting = {logits.grad_fn}, [loss.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node.name().startswith("SoftmaxBackward"):
+            return "probabilities"
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+    return "logits"

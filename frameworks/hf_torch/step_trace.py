@@ -33,7 +33,7 @@ from frameworks.hf_torch import NAME, model, optimizer
 from frameworks.hf_torch.cuda_kernels import kernels_of
 from frameworks.hf_torch.ledger import Ledger
 from frameworks.hf_torch.precision import DTYPES
-from frameworks.hf_torch.train import mean_loss
+from frameworks.hf_torch.train import loss_of
 
 STEPS = 3  # as many as a probe takes; from the second on the optimizer has its state
 
@@ -119,7 +119,7 @@ def train(spec: SessionSpec, network: PreTrainedModel, device: Device, ledger: L
             labels = inputs.pop("labels")
             with ledger.part("activations"), autocast(recipe):
                 outputs = network(**inputs)
-                loss = mean_loss(outputs, labels, recipe.batch_size * recipe.accumulation)
+                loss = loss_of(recipe)(outputs, labels, recipe.batch_size * recipe.accumulation)
             del outputs
             with ledger.part("workspace"):
                 loss.backward()

@@ -27,6 +27,7 @@ from frameworks.contract import (
     Examples,
     FoundDevice,
     InForce,
+    Recipe,
     SessionSpec,
     StepPhase,
     Watch,
@@ -68,7 +69,7 @@ class Session(contract.Session):
             model=self.model,
             args=arguments,
             optimizers=(self.optimizer, self.schedule),
-            compute_loss_func=mean_loss,
+            compute_loss_func=loss_of(spec.recipe),
         )
         self.trainer.remove_callback(PrinterCallback)
         precision.set_products(spec.recipe)
@@ -157,6 +158,7 @@ class Session(contract.Session):
             dropout=model.dropout_rates(self.model),
             checkpoint_dropout=model.checkpoint_dropout(self.spec),
             batches=tuple(self.recording.batches),
+            loss_input=self.recording.loss_input,
             not_compiled=model.not_compiled() if self._compiles_nothing() else None,
         )
 
@@ -229,7 +231,7 @@ class FeedTrainer(Trainer):
         **named: object,
     ) -> object:
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **named)
-        self.recording.forward(outputs["logits"])
+        self.recording.forward(outputs["logits"], loss)
         return (loss, outputs) if return_outputs else loss
 
     def _clip_and_record(self, *arguments: object) -> torch.Tensor:
@@ -290,3 +292,17 @@ def mean_loss(
     count = len(labels) if num_items_in_batch is None else num_items_in_batch
     summed = torch.nn.functional.cross_entropy(outputs["logits"], labels.long(), reduction="sum")
     return summed / count
+
+
+def loss_of(recipe: Recipe) -> Callable[..., torch.Tensor]:
+    """The loss function of a recipe, with the arguments of `mean_loss`."""
+
+    def loss(
+        outputs: Mapping[str, torch.Tensor],
+        labels: torch.Tensor,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        taken = {"logits": model.loss_inputs(outputs["logits"], recipe)}
+        return mean_loss(taken, labels, num_items_in_batch)
+
+    return loss

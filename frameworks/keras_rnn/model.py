@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from frameworks._tensorflow import memory
-from frameworks.contract import SessionSpec
+from frameworks.contract import Recipe, SessionSpec
 
 EMBEDDING, UNITS = 128, 64
 # The recurrent layers, and whether a layer returns its state after every token.
@@ -80,3 +81,8 @@ def load_weights(model: keras.Model, saved: Mapping[str, np.ndarray]) -> None:
     """Restores what `weights` returned; `KeyError` names a missing weight."""
     for variable in model.trainable_weights:
         variable.assign(saved[variable.path])
+
+
+def loss_inputs(logits: tf.Tensor, recipe: Recipe) -> tf.Tensor:
+    """What the loss takes for logits: the probabilities, where the recipe makes that mistake."""
+    return tf.nn.softmax(logits) if recipe.mistake == "softmax_before_loss" else logits

@@ -122,6 +122,7 @@ class Session(contract.Session):
             dropout=model.dropout_rates(self.model),
             checkpoint_dropout=model.checkpoint_dropout(self.spec),
             batches=self.recording.batches(),
+            loss_input=self.recording.loss_input,
             not_compiled=self.recording.not_compiled() if compiles else None,
         )
 
@@ -183,9 +184,9 @@ class MeanLoss(keras.losses.Loss):
         self.recording = recording
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        logits = tf.cast(y_pred, tf.float32)
+        logits = model.loss_inputs(tf.cast(y_pred, tf.float32), self.recording.spec.recipe)
         labels = tf.cast(tf.reshape(y_true, [-1]), tf.int32)
         each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         mean = tf.reduce_mean(each)
-        self.recording.loss(mean)
+        self.recording.loss(mean, y_pred)
         return mean

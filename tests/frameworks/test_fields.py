@@ -19,6 +19,7 @@ class Outcome(NamedTuple):
     loss: list[float]
     weights: dict[str, np.ndarray]
     batches: list[str]
+    loss_input: str | None
 
 
 BASE = {
@@ -44,6 +45,7 @@ CHANGED = {
     "dropout": 0.5,
     "seed": 7,
     "optimizer": "adafactor",
+    "mistake": "softmax_before_loss",
 }
 BATCHES = {"padding": "buckets", "length": 20}  # seen in the batches, not in the losses
 READ_BACK = {
@@ -83,6 +85,7 @@ def test_a_changed_field_changes_the_run(
 ) -> None:
     changed = outcome(run(backend, start, {field: CHANGED[field]}))
     assert differ(base(backend), changed), f"{backend} ignores {field}"
+    assert changed.loss_input == ("probabilities" if field == "mistake" else "logits")
 
 
 @pytest.mark.parametrize("field", BATCHES)
@@ -132,7 +135,9 @@ def run(backend: str, start: Start, fields: dict[str, object]) -> Session:
 
 def outcome(session: Session) -> Outcome:
     curve = session.curve()
-    return Outcome(curve.loss, session.weights(), curve.batch_digests)
+    in_force = session.effective().in_force
+    assert in_force is not None
+    return Outcome(curve.loss, session.weights(), curve.batch_digests, in_force.loss_input)
 
 
 def differ(one: Outcome, other: Outcome) -> bool:

@@ -69,6 +69,7 @@ NAMES = {
         "FeedTrainer": "Trainer is adapted by a subclass, fit by its arguments",
         "training_arguments": "Trainer's arguments are an object",
         "mean_loss": "Trainer takes a function ...",
+        "loss_of": "the same, made for a recipe",
         "MeanLoss": "... and Keras an object",
     },
 }

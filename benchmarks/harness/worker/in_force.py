@@ -68,6 +68,9 @@ def _computation(recipe: Recipe, found: Effective) -> Iterator[str]:
     seen = found.in_force.attention if found.in_force else None
     if recipe.attention is not None and seen not in (None, recipe.attention):
         yield _line("attention", recipe.attention, f"the model ran {seen!r}")
+    taken = found.in_force.loss_input if found.in_force else None
+    if taken not in (None, "probabilities" if recipe.mistake else "logits"):
+        yield _line("mistake", recipe.mistake, f"the loss takes {taken}")
 
 
 def _threads(spec: SessionSpec, found: Effective) -> Iterator[str]:

@@ -93,6 +93,8 @@ def summary(found: InForce) -> dict[str, str | float | bool | None]:
         "batch_widths": _span(widths),
         "batches": float(len(rows)),
     }
+    if found.loss_input == "probabilities":
+        facts["loss_takes"] = found.loss_input
     for name in ("beta1", "beta2", "epsilon"):
         facts[name] = getattr(groups[0], name) if groups else None
     return {name: value for name, value in facts.items() if value not in (None, "")}

@@ -9,6 +9,7 @@ ONLY = {
     "attention": None,
     "compile": False,
     "optimizer": "adamw",
+    "mistake": None,
     "gradient_checkpointing": False,
 }
 

@@ -67,7 +67,7 @@ def in_force(spec: SessionSpec, **changes: object) -> Effective:
     own = {
         name: changes.pop(name)
         for name in list(changes)
-        if name not in fields | {"not_compiled": 0}
+        if name not in fields | {"not_compiled": 0, "loss_input": 0}
     }
     found = InForce(**fields | changes)
     base = {
@@ -106,6 +106,12 @@ CASES = [
         {"attention": "sdpa"},
         {"attention": "eager"},
         "attention = \"sdpa\", but the model ran 'eager'",
+    ),
+    ({}, {"loss_input": "probabilities"}, "mistake = null, but the loss takes probabilities"),
+    (
+        {"mistake": "softmax_before_loss"},
+        {"loss_input": "logits"},
+        'mistake = "softmax_before_loss", but the loss takes logits',
     ),
     (
         {},
