@@ -131,6 +131,7 @@ class SetSummary(Record):
     truncated: int  # examples cut to the recipe's length
     duplicates: int  # rows that repeat the texts of an earlier row of the set
     in_training: int  # rows whose texts are in the training set too; 0 for that set itself
+    fingerprint: str = ""  # of its first texts and labels; empty in earlier files
 
 
 class Data(Record):

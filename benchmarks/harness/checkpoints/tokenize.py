@@ -155,6 +155,7 @@ def summarize(data: TaskData, prepared: Prepared) -> list[SetSummary]:
                 truncated=count_truncated(path),
                 duplicates=len(keys) - len(set(keys)),
                 in_training=0 if name == "train" else sum(key in training for key in keys),
+                fingerprint=texts.examples_digest(),
             )
         )
     return found

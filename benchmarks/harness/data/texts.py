@@ -45,6 +45,10 @@ class Texts:
         digest.update(self.labels.astype("<i4").tobytes())
         return digest.digest()
 
+    def examples_digest(self) -> str:
+        """Which examples these are, also where the second text of each is left out."""
+        return Texts(self.first, None, self.labels).digest().hex()
+
     def count_empty(self) -> int:
         return sum(not text.strip() for text in self.first + (self.second or []))
 

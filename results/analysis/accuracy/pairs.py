@@ -18,6 +18,9 @@ from results.analysis.statistics import (
 )
 from results.schema import FEWEST_SEEDS, Accuracy
 
+# The labels that two participants predict and the true ones, int (examples,) each.
+Answers = tuple[np.ndarray, np.ndarray, np.ndarray]
+
 
 @dataclass(frozen=True)
 class PairRow:
@@ -115,7 +118,7 @@ def verdict_rows(compared: Sequence[Group], margin: float) -> list[VerdictRow]:
     for first, second in itertools.combinations(compared, 2):
         if first.backend == second.backend:
             continue
-        ours, theirs = _by_seed(first), _by_seed(second)
+        ours, theirs = by_seed(first), by_seed(second)
         for name in sorted(
             {n for e in ours.values() for n in e.measurement.require(Accuracy).scores}
         ):
@@ -124,8 +127,19 @@ def verdict_rows(compared: Sequence[Group], margin: float) -> list[VerdictRow]:
     return rows
 
 
-def _by_seed(group: Group) -> dict[int, Entry]:
+def by_seed(group: Group) -> dict[int, Entry]:
+    """The trainings of one participant."""
     return {accuracy.seed: entry for entry, accuracy in accuracies(group.entries)}
+
+
+def answers(
+    ours: Mapping[int, Entry], theirs: Mapping[int, Entry], evaluation_set: str
+) -> dict[int, Answers]:
+    """By seed that both trained with: what both predict of the same examples. Seeds whose examples
+    differ, or whose predictions cannot be read, are absent."""
+    seeds = sorted(ours.keys() & theirs.keys())
+    found = {seed: _predicted(ours[seed], theirs[seed], evaluation_set) for seed in seeds}
+    return {seed: both for seed, both in found.items() if both is not None}
 
 
 def _verdict_row(
@@ -135,9 +149,7 @@ def _verdict_row(
     theirs: Mapping[int, Entry],
     margin: float,
 ) -> VerdictRow | None:
-    seeds = sorted(ours.keys() & theirs.keys())
-    found = {seed: _predicted(ours[seed], theirs[seed], name) for seed in seeds}
-    pairs = {seed: both for seed, both in found.items() if both is not None}
+    pairs = answers(ours, theirs, name)
     if not pairs or len({len(labels) for _, _, labels in pairs.values()}) > 1:
         return None
     first, second, labels = (np.stack(column) for column in zip(*pairs.values(), strict=True))
@@ -175,11 +187,8 @@ def paired(ours: Entry, theirs: Entry, sets: Sequence[str]) -> list[PairRow]:
     return rows
 
 
-def _predicted(
-    ours: Entry, theirs: Entry, evaluation_set: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """The labels that both predict and the true ones, int (examples,) each; None unless both were
-    evaluated on the same examples and their predictions can be read."""
+def _predicted(ours: Entry, theirs: Entry, evaluation_set: str) -> Answers | None:
+    """None unless both were evaluated on the same examples and their predictions can be read."""
     first, second = predictions(ours, evaluation_set), predictions(theirs, evaluation_set)
     if first is None or second is None or not np.array_equal(first[1], second[1]):
         return None

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from results.analysis.accuracy.evidence import crossed_mean
+from results.analysis.accuracy.pairs import answers, by_seed
 from results.analysis.groups import Entry, Group, groups
 from results.analysis.statistics import Estimate, Interval, Z, mean_estimate
 from results.schema import PLAIN, Accuracy
@@ -49,10 +51,28 @@ class Trained:
             if evaluation_set in a.scores
         }
 
+    def is_of_other_examples(self, other: Trained, evaluation_set: str) -> bool:
+        """Whether the two were evaluated on different examples, as far as it was recorded."""
+        found = {
+            one.fingerprint
+            for trained in (self, other)
+            for m in trained.group.ok
+            for one in (m.data.sets if m.data else [])
+            if one.name == evaluation_set and one.fingerprint
+        }
+        return len(found) > 1
+
     def set_variance(self, evaluation_set: str) -> float:
         """Of the mean accuracy, were it measured on other examples."""
         share = float(np.mean(list(self.by_seed(evaluation_set).values())))
         return share * (1 - share) / self.trainings[0].scores[evaluation_set].examples
+
+
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """Of a change; the interval is over other seeds and other examples, none for a single seed."""
+
+    paired: bool = True  # example by example; False: other examples, or no recorded predictions
 
 
 @dataclass(frozen=True)
@@ -72,21 +92,31 @@ class AccuracyStudy:
     def evaluation_sets(self) -> list[str]:
         return sorted({name for a in self.plain.trainings for name in a.scores})
 
-    def difference(self, change: Trained, evaluation_set: str) -> Estimate | None:
+    def difference(self, change: Trained, evaluation_set: str) -> Difference | None:
         """Accuracy less the plain recipe's, over the seeds that both trained with: a share; None
-        without such a seed. The interval adds the uncertainty of the evaluation sets to that of the
-        seeds, as if the sets were independent: they are where a change splits the examples again, and
-        where they are one set the interval is a little too wide."""
+        without such a seed.
+
+        Where both were evaluated on the same examples they are compared example by example. Else the
+        interval adds the uncertainty of the two evaluation sets, as independent ones, to that of the
+        seeds."""
         plain, changed = self.plain.by_seed(evaluation_set), change.by_seed(evaluation_set)
-        both = [changed[seed] - plain[seed] for seed in sorted(plain.keys() & changed.keys())]
-        if not both:
+        seeds = sorted(plain.keys() & changed.keys())
+        if not seeds:
             return None
-        found = mean_estimate(both)
+        found = mean_estimate([changed[seed] - plain[seed] for seed in seeds])
         if found.interval is None:
-            return found
-        of_sets = sum(one.set_variance(evaluation_set) for one in (self.plain, change))
-        half = sqrt((found.interval.width / 2) ** 2 + Z**2 * of_sets)
-        return Estimate(found.value, Interval(found.value - half, found.value + half))
+            return Difference(found.value, None)
+        pairs = answers(by_seed(change.group), by_seed(self.plain.group), evaluation_set)
+        if self.plain.is_of_other_examples(change, evaluation_set) or len(pairs) < len(seeds):
+            of_sets = sum(one.set_variance(evaluation_set) for one in (self.plain, change))
+            half = sqrt((found.interval.width / 2) ** 2 + Z**2 * of_sets)
+            interval = Interval(found.value - half, found.value + half)
+            return Difference(found.value, interval, paired=False)
+        right = [
+            (ours == labels) * 1.0 - (theirs == labels) for ours, theirs, labels in pairs.values()
+        ]
+        mean = crossed_mean(np.stack(right))
+        return Difference(mean.value, mean.interval())
 
 
 def curve_gap(plain: Sequence[Accuracy], change: Sequence[Accuracy]) -> float | None:

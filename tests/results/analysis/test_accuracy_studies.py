@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from results import store
 from results.analysis.accuracy.studies import (
     accuracy_studies,
     evaluation_losses,
@@ -193,3 +194,55 @@ def test_accumulation_says_how_far_the_curves_are_apart(make_run):
     assert "differs from the plain recipe's: accumulate 8 by at most 0.0250 nats" in text
     other = trained("accumulate_8", 1, 0.9, recipe={**parts, "accumulation": 4})
     assert "Step by step" not in as_markdown([make_run([runs[0], other], samples.run_info("b"))])
+
+
+def with_answers(folder, change: str, seed: int, right: np.ndarray, fingerprint="") -> Entry:
+    """A training whose predictions are recorded: binary labels, and which of them are right."""
+    labels = np.arange(len(right)) % 2
+    name = f"{change}-{seed}.npz"
+    logits = np.eye(2)[np.where(right, labels, 1 - labels)]
+    np.savez(folder / name, test_logits=logits, test_labels=labels)
+    one = SetSummary(
+        name="test",
+        rows=len(right),
+        label_counts=[len(right) // 2, len(right) // 2],
+        characters_median=9,
+        characters_max=9,
+        tokens_median=9,
+        tokens_max=9,
+        truncated=0,
+        duplicates=0,
+        in_training=0,
+        fingerprint=fingerprint,
+    )
+    score = Score(examples=len(right), accuracy=float(right.mean()), macro_f1=0.5, loss=0.5)
+    made = samples.accuracy("imdb", 0.9, 1.0, seed)
+    made = made.model_copy(update={"scores": {"test": score}, "predictions_file": name})
+    data = samples.data(sets=[one])
+    return Entry("a", trained(change, seed, 0.9, accuracy=made, data=data), folder)
+
+
+def test_a_change_on_the_same_examples_is_compared_example_by_example(tmp_path):
+    generator = np.random.default_rng(3)
+    hard = generator.random(400) < 0.3  # examples that every training gets wrong
+    entries = []
+    for seed in (1, 2, 3):
+        plain = ~hard & (generator.random(400) < 0.98)
+        entries.append(with_answers(tmp_path, "plain", seed, plain, "one"))
+        worse = plain & (generator.random(400) < 0.97)
+        entries.append(with_answers(tmp_path, "lr", seed, worse, "one"))
+        entries.append(with_answers(tmp_path, "resplit", seed, worse, "other"))
+    (study,) = accuracy_studies(entries)
+    changes = {c.change: c for c in study.changes}
+    paired, apart = (study.difference(changes[name], "test") for name in ("lr", "resplit"))
+    assert paired is not None and apart is not None
+    assert paired.paired and not apart.paired
+    assert paired.value == pytest.approx(apart.value) and -0.05 < paired.value < 0
+    assert paired.interval is not None and apart.interval is not None
+    assert apart.interval.width > 2 * paired.interval.width
+    assert paired.interval.high < 0 < apart.interval.high
+    (tmp_path / "lr-2.npz").unlink()  # without all predictions there is nothing to pair
+    unread = study.difference(changes["lr"], "test")
+    assert unread is not None and not unread.paired
+    assert unread.interval is not None
+    assert unread.interval.width == pytest.approx(apart.interval.width)

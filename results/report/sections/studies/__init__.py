@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.accuracy.studies import (
     AccuracyStudy,
+    Difference,
     Trained,
     accuracy_studies,
     curve_gap,
@@ -14,17 +15,13 @@ from results.analysis.accuracy.studies import (
     split_jitter,
 )
 from results.analysis.statistics import Estimate, Interval, mean_estimate
-from results.report.charts import Bar, bars
-from results.report.charts.lines import Line, lines
 from results.report.columns import backend_cell
 from results.report.document import (
     Block,
     Cell,
     Column,
     Details,
-    Figure,
     Figures,
-    Legend,
     Paragraph,
     Section,
     Table,
@@ -32,10 +29,10 @@ from results.report.document import (
 from results.report.format import count, duration, gap, listed, number, percent, span
 from results.report.provenance import labels
 from results.report.sections.accuracy import random_note
+from results.report.sections.studies.figures import PLACES, changed_fields, figures, head, named
 from results.report.view import View
 
 RARE = 10  # of so many evaluations, the rare schedule has one
-PLACES = 2
 
 
 def section(view: View) -> Section | None:
@@ -43,18 +40,20 @@ def section(view: View) -> Section | None:
     if not found:
         return None
     blocks: list[Block] = [
-        Paragraph(text, head=_head(view, study))
+        Paragraph(text, head=head(view, study))
         for study in found
         for text in (sentence(study), jitter_sentence(study), curve_sentence(study))
         if text
     ]
     blocks += random_note(m for study in found for c in study.changes for m in c.group.ok)
-    blocks += [Figures(_figures(view, found)), change_table(view, found)]
+    blocks += [Figures(figures(view, found)), change_table(view, found)]
     blocks.append(
         Paragraph(
-            "Each change alone against the plain recipe of the same backend, seed by seed; the interval "
-            "covers other seeds (Student's t) and other evaluation examples. Training time includes the "
-            "first step and excludes evaluation.",
+            "Each change alone against the plain recipe of the same backend, seed by seed and, on the same "
+            "evaluation examples, example by example; the interval covers other seeds and other examples. "
+            "'Not paired': the evaluation examples differ, or predictions were not recorded, so the "
+            "interval is that of two independent sets. Training time includes the first step and excludes "
+            "evaluation.",
             "small",
         )
     )
@@ -72,10 +71,10 @@ def sentence(study: AccuracyStudy) -> str:
     shown = [(c, d) for c, d in found if _is_shown(d)]
     untold = [c for c, d in found if not _is_shown(d)]
     shown.sort(key=lambda pair: pair[1].value)
-    parts = [f"{_named(c)} {_points(d)}" for c, d in shown]
+    parts = [f"{named(c)} {_points(d)}" for c, d in shown]
     text = f"On {on}, against the plain recipe: {'; '.join(parts)}." if parts else ""
     if untold:
-        names = listed([_named(c) for c in untold])
+        names = listed([named(c) for c in untold])
         more = f"For {names}, a difference on {on} is not shown by the seeds of this run."
         text = f"{text} {more}" if text else more
     return text
@@ -118,19 +117,10 @@ def curve_sentence(study: AccuracyStudy) -> str:
         if set(changed_fields(study, change)) == {"batch_size", "accumulation"} and len(sizes) == 1:
             gap_nats = curve_gap(study.plain.trainings, change.trainings)
             if gap_nats is not None:
-                parts.append(f"{_named(change)} by at most {number(gap_nats)} nats")
+                parts.append(f"{named(change)} by at most {number(gap_nats)} nats")
     if not parts:
         return ""
     return f"Step by step, the training loss differs from the plain recipe's: {'; '.join(parts)}."
-
-
-def changed_fields(study: AccuracyStudy, change: Trained) -> list[str]:
-    """The recipe fields, and `train_examples`, in which a change differs from the plain recipe."""
-    plain = study.plain
-    names = [name for name, value in change.recipe.items() if value != plain.recipe.get(name)]
-    if _data_text(change) != _data_text(plain):
-        names.append("data")
-    return [name for name in names if name != "seed"]
 
 
 def change_table(view: View, found: Sequence[AccuracyStudy]) -> Table:
@@ -152,11 +142,11 @@ def change_table(view: View, found: Sequence[AccuracyStudy]) -> Table:
 
 
 def _change_rows(study: AccuracyStudy, change: Trained) -> list[list[Cell]]:
-    fields = [n for n in changed_fields(study, change) if n != "data"]
-    texts = [f"{name.replace('_', ' ')} {change.recipe[name]}" for name in fields]
-    what = Cell(
-        ", ".join([*texts, *(["data"] if _data_text(change) != _data_text(study.plain) else [])])
-    )
+    texts = [
+        name if name == "data" else f"{name.replace('_', ' ')} {change.recipe[name]}"
+        for name in changed_fields(study, change)
+    ]
+    what = Cell(", ".join(texts))
     if not change.trainings:
         return [[what, gap(change.group.status), *[Cell("")] * 6]]
     rows = []
@@ -171,7 +161,7 @@ def _change_rows(study: AccuracyStudy, change: Trained) -> list[list[Cell]]:
                 Cell(count(change.trainings[0].steps)),
                 Cell(count(len(by_seed)), _failed(change)),
                 _share_cell(mean_estimate(list(by_seed.values()))),
-                Cell(_points(difference)) if difference else Cell(""),
+                _difference_cell(difference),
                 Cell(duration(change.training_seconds)),
             ]
         )
@@ -201,75 +191,6 @@ def course_table(view: View, found: Sequence[AccuracyStudy]) -> Table:
     return Table(columns, rows)
 
 
-def _figures(view: View, found: Sequence[AccuracyStudy]) -> list[Figure]:
-    figures = []
-    for run, task in dict.fromkeys((s.run, s.task) for s in found):
-        same = [s for s in found if (s.run, s.task) == (run, task)]
-        on = same[0].evaluation_sets[0]
-        if _is_of_sizes(same[0]):
-            figures += _by_size(view, same, on)
-        else:
-            figures += [_bars(view, study, on) for study in same]
-    return figures
-
-
-def _is_of_sizes(study: AccuracyStudy) -> bool:
-    """Whether the changes are to the number of training examples alone."""
-    trained = [c for c in study.changes if c.trainings]
-    others = {name for c in trained for name in changed_fields(study, c)} - {"data"}
-    return not others and len({c.train_examples for c in trained}) == len(trained) > 2
-
-
-def _bars(view: View, study: AccuracyStudy, on: str) -> Figure:
-    items = []
-    for change in (c for c in study.changes if c.trainings):
-        found = mean_estimate(list(change.by_seed(on).values()))
-        low, high = (found.interval.low, found.interval.high) if found.interval else (None, None)
-        items.append(
-            Bar(
-                _named(change),
-                100 * found.value,
-                f"{percent(found.value, PLACES)} %",
-                view.colour(study.backend),
-                None if low is None else 100 * low,
-                None if high is None else 100 * high,
-            )
-        )
-    title = f"Accuracy by change on {on}: {_head(view, study)}"
-    axis = "accuracy, %; the axis does not begin at 0"
-    return Figure(
-        title,
-        bars(items, axis, from_zero=False),
-        "; ".join(f"{item.label} {item.text}" for item in items),
-    )
-
-
-def _by_size(view: View, same: Sequence[AccuracyStudy], on: str) -> list[Figure]:
-    """Accuracy against the number of training examples, and against training seconds."""
-    series: dict[str, list[Line]] = {"training examples": [], "training, s": []}
-    for study in same:
-        kept = [c for c in study.changes if c.trainings and c.train_examples]
-        kept.sort(key=lambda c: c.train_examples or 0)
-        ys = [100 * mean_estimate(list(c.by_seed(on).values())).value for c in kept]
-        title, colour = view.title(study.backend), view.colour(study.backend)
-        xs = [float(c.train_examples or 0) for c in kept]
-        series["training examples"].append(Line(title, xs, ys, colour))
-        by_time = sorted((c.training_seconds, y) for c, y in zip(kept, ys, strict=True))
-        times, reached = [t for t, _ in by_time], [y for _, y in by_time]
-        series["training, s"].append(Line(title, times, reached, colour))
-    legend = [Legend(view.title(s.backend), view.colour(s.backend)) for s in same]
-    where = f"{same[0].task}, {on}"
-    return [
-        Figure(
-            f"Accuracy against {axis.split(',')[0]}: {where}",
-            lines(drawn, axis, "accuracy, %"),
-            "; ".join(f"{d.label} from {number(d.ys[0])} to {number(d.ys[-1])} %" for d in drawn),
-            legend,
-        )
-        for axis, drawn in series.items()
-    ]
-
-
 def _is_shown(found: Estimate) -> bool:
     return found.interval is not None and not found.interval.low <= 0 <= found.interval.high
 
@@ -279,6 +200,12 @@ def _points(found: Estimate) -> str:
     if found.interval is None:
         return f"{text} (one seed)"
     return f"{text} ({100 * found.interval.low:+.2f} to {100 * found.interval.high:+.2f})"
+
+
+def _difference_cell(found: Difference | None) -> Cell:
+    if found is None:
+        return Cell("")
+    return Cell(_points(found), "" if found.paired else "not paired")
 
 
 def _share_cell(found: Estimate) -> Cell:
@@ -293,19 +220,6 @@ def _failed(change: Trained) -> str:
     return f"{failed} not trained" if failed else ""
 
 
-def _data_text(change: Trained) -> str:
-    return next((m.data.fingerprint for m in change.group.ok if m.data), "")
-
-
-def _named(change: Trained) -> str:
-    return change.change.replace("_", " ")
-
-
-def _head(view: View, study: AccuracyStudy) -> str:
-    run = f" ({study.run})" if view.several_runs else ""
-    return f"{study.task}{run}, {view.title(study.backend)}"
-
-
 def _key_columns(view: View) -> list[Column]:
     names = [*(["run"] if view.several_runs else []), "task", "backend", "change"]
     return [Column(name, numeric=False, group=name in ("run", "task")) for name in names]
@@ -316,5 +230,5 @@ def _key_cells(view: View, study: AccuracyStudy, change: Trained) -> list[Cell]:
         *([Cell(study.run)] if view.several_runs else []),
         Cell(study.task),
         backend_cell(view, study.backend),
-        Cell(_named(change)),
+        Cell(named(change)),
     ]
