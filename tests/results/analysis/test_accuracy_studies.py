@@ -26,20 +26,23 @@ from results.schema import (
 )
 from results.schema.job import SetSummary
 from tests.results import samples
+from tests.results.report.test_equivalence import certificate
 
 pytestmark = pytest.mark.smoke
 
 
-def trained(change: str, seed: int, value: float, **fields) -> Measurement:
+def trained(
+    change: str, seed: int, value: float, backend: str = "hf_torch", **fields
+) -> Measurement:
     key = JobKey(
-        id=f"accuracy-imdb-hf_torch-{change}-seed_{seed}",
-        backend="hf_torch",
+        id=f"accuracy-imdb-{backend}-{change}-seed_{seed}",
+        backend=backend,
         task="imdb",
         question="accuracy",
         change=change,
     )
     fields.setdefault("accuracy", samples.accuracy("imdb", value, 1.0, seed))
-    return samples.measurement("hf_torch", "imdb", "accuracy", job=key, **fields)
+    return samples.measurement(backend, "imdb", "accuracy", job=key, **fields)
 
 
 def with_losses(losses: dict[int, float], seed: int = 1) -> Accuracy:
@@ -246,3 +249,22 @@ def test_a_change_on_the_same_examples_is_compared_example_by_example(tmp_path):
     assert unread is not None and not unread.paired
     assert unread.interval is not None
     assert unread.interval.width == pytest.approx(apart.interval.width)
+
+
+def test_the_report_says_which_changes_no_certificate_covers(make_run):
+    backends = ("hf_torch", "hf_tf")
+    other = {"learning_rate": 1e-3}
+    runs = [trained("plain", 1, 0.9, backend) for backend in backends]
+    runs += [trained("lr_1e_3", 1, 0.6, backend, recipe=other) for backend in backends]
+    shared = samples.data(fingerprint="premises")
+    runs += [trained("premise_only", 1, 0.5, backend, data=shared) for backend in backends]
+    folder = make_run(runs)
+    assert "imdb, plain recipe: same work: not proven." in as_markdown([folder])
+    store.write_certificate(folder, "made-up", certificate())
+    text = as_markdown([folder])
+    assert (
+        "accumulation 1). The certificate does not cover the changed examples of premise only and the "
+        "changed recipe of lr 1e 3." in text
+    )
+    alone = make_run([m for m in runs if m.job.backend == "hf_tf"], samples.run_info("alone"))
+    assert "plain recipe: same work" not in as_markdown([alone])

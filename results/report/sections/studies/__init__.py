@@ -14,6 +14,7 @@ from results.analysis.accuracy.studies import (
     norm_thirds,
     split_jitter,
 )
+from results.analysis.proof import PROVEN
 from results.analysis.statistics import Estimate, Interval, mean_estimate
 from results.report.columns import backend_cell
 from results.report.document import (
@@ -27,6 +28,7 @@ from results.report.document import (
     Table,
 )
 from results.report.format import count, duration, gap, listed, number, percent, span
+from results.report.proofs import proof_of
 from results.report.provenance import labels
 from results.report.sections.accuracy import random_note
 from results.report.sections.studies.figures import PLACES, changed_fields, figures, head, named
@@ -45,6 +47,7 @@ def section(view: View) -> Section | None:
         for text in (sentence(study), jitter_sentence(study), curve_sentence(study))
         if text
     ]
+    blocks += [Paragraph(text, "small") for text in proof_sentences(view, found)]
     blocks += random_note(m for study in found for c in study.changes for m in c.group.ok)
     blocks += [Figures(figures(view, found)), change_table(view, found)]
     blocks.append(
@@ -78,6 +81,35 @@ def sentence(study: AccuracyStudy) -> str:
         more = f"For {names}, a difference on {on} is not shown by the seeds of this run."
         text = f"{text} {more}" if text else more
     return text
+
+
+def proof_sentences(view: View, found: Sequence[AccuracyStudy]) -> list[str]:
+    """Of every task that several backends were trained on: what is certified, and which changes the
+    certificate does not cover. Traces are of the plain recipe on its own examples."""
+    texts = []
+    for run, task in dict.fromkeys((s.run, s.task) for s in found):
+        same = [s for s in found if (s.run, s.task) == (run, task)]
+        if len(same) < 2:
+            continue
+        proof = proof_of(view, ((run, m) for s in same for m in s.plain.group.ok))
+        where = f"{task} ({run})" if view.several_runs else task
+        texts.append(f"{where}, plain recipe: {proof}.")
+        if proof.startswith(PROVEN):
+            texts[-1] += f" The certificate does not cover {_not_covered(same)}."
+    return texts
+
+
+def _not_covered(same: Sequence[AccuracyStudy]) -> str:
+    """'the changed examples of premise only and the changed recipe of lr 1e 3'."""
+    changed: dict[str, dict[str, None]] = {"examples": {}, "recipe": {}}
+    for study in same:
+        for change in (c for c in study.changes[1:] if c.trainings):
+            what = "examples" if "data" in changed_fields(study, change) else "recipe"
+            changed[what][named(change)] = None
+    parts = [
+        f"the changed {what} of {listed(list(names))}" for what, names in changed.items() if names
+    ]
+    return " and ".join(parts)
 
 
 def jitter_sentence(study: AccuracyStudy) -> str:
