@@ -197,7 +197,9 @@ def _override_normalizer(tokenizer: Tokenizer, settings: Settings) -> None:
     tokenizer.json says something else."""
     from tokenizers import normalizers
 
-    state = json.loads(tokenizer.to_str())["normalizer"] or {}
+    # Not by to_str, which writes to the terminal about a vocabulary that has a word twice.
+    current = tokenizer.normalizer
+    state = {} if current is None else json.loads(current.__getstate__())
     if state.pop("type", None) != "BertNormalizer":
         return
     for setting, name in _NORMALIZER.items():

@@ -44,6 +44,15 @@ def test_a_tokenizer_that_adds_its_own_is_kept(folder):
     )
 
 
+def test_a_word_that_the_vocabulary_has_twice_writes_nothing_to_the_terminal(folder, capfd):
+    """The later line counts, as in transformers; the earlier id is a hole, which the library tells."""
+    lines = [*(folder / "vocab.txt").read_text().splitlines(), "film"]
+    (folder / "vocab.txt").write_text("\n".join(lines) + "\n")
+    tokenizer = load_tokenizer(folder, "bert", 64)
+    assert tokenizer.encode("film").ids[1] == len(lines) - 1
+    assert capfd.readouterr() == ("", "")
+
+
 def test_special_tokens_that_are_missing_are_reported(folder):
     lines = (folder / "vocab.txt").read_text().splitlines()
     (folder / "vocab.txt").write_text("\n".join(x for x in lines if x != "[CLS]") + "\n")
