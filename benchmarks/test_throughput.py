@@ -35,8 +35,8 @@ def test_training_speed(
         windows = folder.plan.throughput.windows
         benchmark.pedantic(participant.window, setup=participant.mark, rounds=windows)
         if benchmark.stats:  # not with --benchmark-disable
-            participant.use_times(benchmark.stats.stats.data)
-        benchmark.extra_info.update(participant.rates())
+            participant.windows.use_times(benchmark.stats.stats.data)
+        benchmark.extra_info.update(participant.windows.rates(participant.round, participant.phase))
 
 
 @pytest.mark.evaluation
@@ -47,4 +47,4 @@ def test_evaluation_speed(
     with turn("evaluation") as participant:
         windows = folder.plan.throughput.evaluation_windows
         benchmark.pedantic(participant.window, setup=participant.mark, rounds=windows)
-        benchmark.extra_info.update(participant.rates())
+        benchmark.extra_info.update(participant.windows.rates(participant.round, participant.phase))

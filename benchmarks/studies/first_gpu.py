@@ -32,7 +32,7 @@ from typing import Any
 from benchmarks.harness.jobs.environment import process_environment, worker_environment
 from benchmarks.harness.machine import gpu_types, nvml, packages, processor
 from benchmarks.harness.machine.device import describe, unsupported_precision
-from benchmarks.harness.worker.device import difference
+from benchmarks.harness.worker.in_force import device_difference
 from frameworks.contract import FoundDevice, Precision, Recipe, backends
 from results import store
 from results.schema import Device, Measurement
@@ -182,7 +182,7 @@ def _answer(child: subprocess.Popen[str]) -> dict[str, Any] | None:
 
 def _same_device(backend: str, device: Device, report: dict[str, Any]) -> Iterator[Line]:
     found = FoundDevice(**report["device"])
-    problem = difference(device, found)
+    problem = device_difference(device, found)
     yield Line(f"{backend}: device", device.name, problem or found.name, problem is None)
 
 

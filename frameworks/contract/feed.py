@@ -79,7 +79,8 @@ def padded_width(longest: int, recipe: Recipe) -> int:
 
 @dataclass(frozen=True)
 class Feed:
-    """The training examples in the one order that every backend takes them in."""
+    """The training examples in the one order that every backend takes them in. Its many methods are a
+    line or two each, on the two fields."""
 
     examples: Examples
     recipe: Recipe

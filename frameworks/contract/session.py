@@ -55,7 +55,8 @@ class SessionSpec:
 
 
 class Session(ABC):
-    """One model under training in one framework; built once, in a worker process."""
+    """One model under training in one framework; built once, in a worker process. Its methods are all
+    that jobs ask of a framework, which is why there are more than in other classes."""
 
     def __init__(self, spec: SessionSpec) -> None:
         self.spec = spec

@@ -61,6 +61,8 @@ class Run:
 
 @dataclass(frozen=True)
 class View:
+    """All that the sections show, and look-ups in it, most of a line or two."""
+
     runs: Sequence[Run]
     titles: Mapping[str, str]  # of backends; a backend without one goes by its name
     comparisons: Sequence[list[Row]]

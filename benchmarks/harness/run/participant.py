@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Sequence
 
 from benchmarks.harness.jobs.attempt import Attempt
 from benchmarks.harness.jobs.events import (
@@ -17,6 +15,7 @@ from benchmarks.harness.jobs.process import WorkerProcess
 from benchmarks.harness.machine import load
 from benchmarks.harness.machine.nvml import GpuState, NoGpu, NvmlFailed, gpu_state
 from benchmarks.harness.run.launch import LaunchResult
+from benchmarks.harness.run.windows import Windows
 from results.schema import Phase, Window
 
 
@@ -32,41 +31,29 @@ class Participant:
         self.attempt, self.launch, self.round = attempt, launch, 0
         self.phase: Phase = "training"
         self.window_steps: dict[Phase, int] = {}  # of windows that are longer than the job says
-        self._warmup: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
-        self._windows: dict[Phase, list[Window]] = {"training": [], "evaluation": []}
+        self.windows = Windows()
         self._load = LoadMeter(attempt)
-        self._idle_since: float | None = None
+        self._idle_since: float | None = time.monotonic()  # others import their frameworks too
         self._started = False
-
-    def load(self) -> None:
-        """Waits until the framework is imported. The worker then waits for `start`."""
-        self.attempt.load()
-        if self._idle_since is None:
-            self._idle_since = time.monotonic()
 
     def start(self) -> None:
         """Waits until the model is built and the first step and the warm-up windows are done."""
         if self._started:
             return
-        self.load()
+        self.attempt.load()
         self._resume()
         self.attempt.worker.go()
         self.attempt.worker.expect(WaitingForWindow)
         for _ in range(self.attempt.ready.job.throughput.warmup_windows):
-            self._warmup["training"].append(self._take_window())
+            self.windows.warmup["training"].append(self._take_window())
         self._started = True
         self._idle_since = time.monotonic()
-
-    def step_seconds(self) -> float:
-        """Of an optimizer step, or an evaluation batch, in the last warm-up window."""
-        last = self._warmup[self.phase][-1]
-        return last.seconds / last.steps
 
     def warm_up(self, window_steps: int) -> None:
         """Sets the steps of this phase's windows to come, and takes one that does not count."""
         self.window_steps[self.phase] = window_steps
         self._resume()
-        self._warmup[self.phase].append(self._take_window())
+        self.windows.warmup[self.phase].append(self._take_window())
         self._idle_since = time.monotonic()
 
     def _resume(self) -> None:
@@ -84,7 +71,7 @@ class Participant:
         self.phase = "evaluation"
         self.attempt.worker.send("evaluate")
         self.attempt.worker.expect(TrainingEnded)
-        self._warmup["evaluation"].append(self._take_window())
+        self.windows.warmup["evaluation"].append(self._take_window())
         self._idle_since = time.monotonic()
 
     def begin_turn(self, round_: int, phase: Phase) -> None:
@@ -117,7 +104,7 @@ class Participant:
 
     def window(self) -> None:
         """One window, from 'go' to its synchronised end, by this process's clock."""
-        windows = self._windows[self.phase]
+        windows = self.windows.timed[self.phase]
         windows.append(self._take_window())
         self._load.measure_last_of(windows)
 
@@ -134,38 +121,6 @@ class Participant:
             **ended.model_dump(exclude={"event"}),
         )
 
-    def use_times(self, seconds: Sequence[float]) -> None:
-        """Puts another clock's readings into the last training windows."""
-        windows = self._windows["training"]
-        windows[-len(seconds) :] = [
-            window.model_copy(update={"seconds": value})
-            for window, value in zip(windows[-len(seconds) :], seconds, strict=True)
-        ]
-
-    def rates(self) -> dict[str, float]:
-        """Median steps, examples and tokens per second of this round."""
-        windows = self._counted(self.round, self.phase)
-        return {
-            f"{unit}_per_second": statistics.median(getattr(w, unit) / w.seconds for w in windows)
-            for unit in ("steps", "examples", "tokens")
-        }
-
-    def is_disturbed(self, round_: int, phase: Phase) -> bool:
-        """Whether other work or a slowed GPU disturbed the windows of a round that count."""
-        return any(w.load.disturbances for w in self._counted(round_, phase))
-
-    def supersede(self, round_: int, phase: Phase) -> bool:
-        """Marks a round's windows as replaced by those to come. Whether there were any."""
-        found = bool(self._counted(round_, phase))
-        self._windows[phase] = [
-            w.model_copy(update={"superseded": True}) if w.round == round_ else w
-            for w in self._windows[phase]
-        ]
-        return found
-
-    def _counted(self, round_: int, phase: Phase) -> list[Window]:
-        return [w for w in self._windows[phase] if w.round == round_ and not w.superseded]
-
     def finish(self) -> LaunchResult:
         """Ends the worker, however many windows it took."""
         self.attempt.worker.send("stop")
@@ -173,7 +128,8 @@ class Participant:
         self.attempt.worker.close()
         seconds = self.attempt.seconds
         started_at = self.attempt.started_at
-        return LaunchResult(self.launch, started_at, seconds, self._warmup, self._windows, result)
+        windows = self.windows
+        return LaunchResult(self.launch, started_at, seconds, windows.warmup, windows.timed, result)
 
 
 class LoadMeter:

@@ -40,7 +40,7 @@ class Participants:
                 self._participant(ready)
         for ready in order:
             with contextlib.suppress(WorkerEnded), self.recorded(ready):
-                self._participant(ready).load()
+                self._participant(ready).attempt.load()
         for ready in order:
             with contextlib.suppress(WorkerEnded):
                 participant = self.start(ready)
@@ -62,7 +62,8 @@ class Participants:
         plan, alive = self._folder.plan.throughput, self.racing.values()
         steps = plan.window_steps(inf, phase)
         for _ in range(LENGTHENINGS):
-            fastest = min((one.step_seconds() for one in racing if one in alive), default=seconds)
+            known = [one.windows.step_seconds(phase) for one in racing if one in alive]
+            fastest = min(known, default=seconds)
             if steps * fastest >= seconds or steps == plan.window_steps(0, phase):
                 break
             steps = plan.window_steps(fastest, phase)
@@ -109,11 +110,11 @@ class Participants:
         """Takes a round again in which a participant was disturbed, for all of them: as the load
         says it, never the figure, so that nothing is selected. At most `retakes` times a launch."""
         while self._retakes < self._folder.plan.throughput.retakes and any(
-            participant.is_disturbed(round_, phase) for participant in self.racing.values()
+            participant.windows.is_disturbed(round_, phase) for participant in self.racing.values()
         ):
             self._retakes += 1
             for participant in list(self.racing.values()):
-                if participant.supersede(round_, phase):
+                if participant.windows.supersede(round_, phase):
                     with (
                         contextlib.suppress(WorkerEnded),
                         self.recorded(participant.attempt.ready),

@@ -28,8 +28,8 @@ from benchmarks.harness.worker import (
     throughput,
     user_code,
 )
-from benchmarks.harness.worker.device import check_device
 from benchmarks.harness.worker.imports import import_backend
+from benchmarks.harness.worker.in_force import check_device
 from frameworks.contract import Session, SessionSpec, Unsupported
 
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most

@@ -43,7 +43,7 @@ def process(pid: int, used: int | None = 2048 * MIB, version: int = 3) -> Simple
 
 
 class Nvml:
-    """One GPU, or as many as named. `fails` names calls that raise, with the error of each."""
+    """NVML's own functions, as many as are called. One GPU, or as many as named. `fails` names calls that raise, with the error of each."""
 
     NVMLError = NvmlError
     NVMLError_LibraryNotFound = NVMLError_DriverNotLoaded = NVMLError_NotFound = LibraryNotFound

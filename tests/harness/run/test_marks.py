@@ -42,7 +42,7 @@ def racing(
 
 
 def loads(job: participant.Participant) -> list[Load]:
-    return [window.load for window in job._windows["training"]]
+    return [window.load for window in job.windows.timed["training"]]
 
 
 def test_each_window_has_its_own_two_ends(monkeypatch: pytest.MonkeyPatch) -> None:

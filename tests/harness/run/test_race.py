@@ -71,14 +71,10 @@ class Warm:
     """A participant whose steps take so long."""
 
     def __init__(self, *step_seconds: float) -> None:
-        self._seconds, self.windows = iter(step_seconds), []
+        self._seconds, self.taken = iter(step_seconds), []
         self.now, self.window_steps, self.evaluates = next(self._seconds), {}, False
-        self.attempt: Any = SimpleNamespace(ready=None)
-
-    def step_seconds(self) -> float:
-        return self.now
-
-    def load(self) -> None: ...
+        self.attempt: Any = SimpleNamespace(ready=None, load=lambda: None)
+        self.windows = SimpleNamespace(step_seconds=lambda phase: self.now)
 
     def start(self) -> None: ...
 
@@ -86,7 +82,7 @@ class Warm:
         self.evaluates = True
 
     def warm_up(self, steps: int) -> None:
-        self.windows.append(steps)
+        self.taken.append(steps)
         self.now = next(self._seconds, self.now)
 
 
@@ -116,14 +112,14 @@ def test_windows_have_the_steps_that_the_fastest_participant_needs(
     found, warm = race(plan), [Warm(*seconds) for seconds in racing]
     jobs = named(warm, found)
     found.participants.begin_all(jobs, phase)
-    assert all(one.windows == windows for one in warm)
+    assert all(one.taken == windows for one in warm)
     assert all(one.window_steps == {phase: windows[-1] if windows else 20} for one in warm)
     assert all(one.evaluates == (phase == "evaluation") for one in warm)
     found.participants.begin_all(jobs, phase)  # the next launch is not asked again
-    assert all(one.windows == windows for one in warm)
+    assert all(one.taken == windows for one in warm)
 
 
 def test_windows_on_a_cpu_have_the_steps_of_the_profile() -> None:
     found, one = race(ThroughputPlan(steps_per_window=4)), Warm(1e-6)
     found.participants.begin_all(named([one], found), "training")
-    assert one.windows == [] and one.window_steps == {}
+    assert one.taken == [] and one.window_steps == {}

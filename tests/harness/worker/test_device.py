@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.worker import __main__ as worker
-from benchmarks.harness.worker.device import WrongDevice, difference
+from benchmarks.harness.worker.in_force import WrongDevice, device_difference
 from frameworks.contract import FoundDevice
 from results.schema import Device
 from tests.harness.limits import fakes
@@ -34,7 +34,7 @@ PART = Device(kind="gpu", name="NVIDIA A100-SXM4-40GB MIG 1g.5gb", memory_bytes=
     ],
 )
 def test_the_same_device(wanted: Device, found: FoundDevice) -> None:
-    assert difference(wanted, found) is None
+    assert device_difference(wanted, found) is None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_same_device(wanted: Device, found: FoundDevice) -> None:
     ],
 )
 def test_another_device(wanted: Device, found: FoundDevice, words: list[str]) -> None:
-    problem = difference(wanted, found)
+    problem = device_difference(wanted, found)
     assert problem is not None and "\n" not in problem
     assert all(word in problem for word in words)
 
