@@ -4,6 +4,7 @@ from frameworks.contract.backend import Backend as Backend
 from frameworks.contract.backend import MemoryModel as MemoryModel
 from frameworks.contract.backend import Unsupported as Unsupported
 from frameworks.contract.backend import backends as backends
+from frameworks.contract.backend import own_backend_name as own_backend_name
 from frameworks.contract.feed import BUCKET as BUCKET
 from frameworks.contract.feed import GROUP_BATCHES as GROUP_BATCHES
 from frameworks.contract.feed import Batch as Batch
@@ -18,6 +19,10 @@ from frameworks.contract.matmul import matmul_rate as matmul_rate
 from frameworks.contract.metrics import LOSS as LOSS
 from frameworks.contract.metrics import METRICS as METRICS
 from frameworks.contract.metrics import Metric as Metric
+from frameworks.contract.own_model import check_logits as check_logits
+from frameworks.contract.own_model import check_parameters as check_parameters
+from frameworks.contract.own_model import first_batch as first_batch
+from frameworks.contract.own_model import make_model as make_model
 from frameworks.contract.parameters import is_embedding as is_embedding
 from frameworks.contract.parameters import takes_decay as takes_decay
 from frameworks.contract.precision import PROCESSOR_FLAGS as PROCESSOR_FLAGS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -87,6 +87,10 @@ class Backend:
     never inherit them; a run names those that were set."""
     callback_class: str | None = None
     """Base class of its users' callbacks, with its module; none: it takes no callbacks."""
+    model_class: str | None = None
+    """Base class of the models that its users make, with its module; none: it trains no model of theirs."""
+    own_model: str | None = None
+    """The user's function that makes the model, `module:function`; none: the model is ftbench's."""
     memory: MemoryModel = MemoryModel()
     """How its framework takes memory."""
     finders: tuple[str, ...] = ()
@@ -104,8 +108,66 @@ class Backend:
         return Path(importlib.import_module(self.package).__path__[0])
 
 
+class Backends(Mapping[str, Backend]):
+    """Backends by name. Those of users' models are found by their names and are not listed:
+    `hf_torch.my_module.build` is `hf_torch` with the model that `build()` of `my_module` returns."""
+
+    def __init__(self, listed: Mapping[str, Backend]) -> None:
+        self._listed = listed
+
+    def __getitem__(self, name: str) -> Backend:
+        if name in self._listed:
+            return self._listed[name]
+        framework, _, path = name.partition(".")
+        module, _, function = path.rpartition(".")
+        base = self._listed.get(framework)
+        if base is None or base.model_class is None or not module or not function:
+            raise KeyError(name)
+        return _with_own_model(base, name, f"{module}:{function}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+
+def own_backend_name(framework: str, model: str) -> str:
+    """'hf_torch.my_module.build': the backend that trains the model of `my_module:build`."""
+    return f"{framework}.{model.replace(':', '.')}"
+
+
+def _with_own_model(base: Backend, name: str, model: str) -> Backend:
+    def unsupported(recipe: Recipe, start: Start, device: Device) -> list[Unsupported]:
+        found = base.unsupported(recipe, start, device)
+        return [problem for problem in found if problem.field not in OF_THE_MODEL] + [
+            Unsupported(name, field, getattr(recipe, field), reason)
+            for field, reason in OF_THE_MODEL.items()
+            if getattr(recipe, field)
+        ]
+
+    return replace(
+        base,
+        name=name,
+        title=f"{base.title.split()[0]} {model}",
+        unsupported=unsupported,
+        family="users' models",
+        architecture=model,
+        own_model=model,
+        weights_converter=None,
+    )
+
+
+# Fields of the recipe that only a model can honour, and why a user's model does not.
+OF_THE_MODEL = {
+    "attention": "its model chooses its attention itself",
+    "gradient_checkpointing": "its model decides itself what it computes again",
+    "mistake": "its model may compute its loss itself",
+}
+
+
 @cache
-def backends() -> dict[str, Backend]:
+def backends() -> Backends:
     """Every backend by name: what the folders in `frameworks/` list that are neither the contract
     nor begin with an underscore, and those in the folders that FTBENCH_BACKENDS names.
 
@@ -116,7 +178,7 @@ def backends() -> dict[str, Backend]:
             folders = f"{found[backend.name].package} and {backend.package}"
             raise ImportError(f"backend {backend.name!r} is in two folders: {folders}")
         found[backend.name] = backend
-    return found
+    return Backends(found)
 
 
 def _listed() -> Iterable[Backend]:

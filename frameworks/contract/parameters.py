@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+NOT_DECAYED = re.compile(r"(^|[./_])bias(_\w+)?$|(norm\w*|(^|[./_])ln_\w+)[./]\w+$", re.IGNORECASE)
+
 
 def takes_decay(name: str) -> bool:
-    """Whether weight decay acts on a parameter, by its PyTorch name: all but biases and
-    LayerNorm."""
-    return not re.search(r"(^|[._/])(bias|LayerNorm\.\w+|layer_norm\.\w+|ln_\w+\.\w+)$", name)
+    """Whether weight decay acts on a parameter, by its PyTorch name: all but biases and the weights of
+    normalizations."""
+    return not NOT_DECAYED.search(name)
 
 
 def is_embedding(name: str) -> bool:

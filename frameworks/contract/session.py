@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class SessionSpec:
     hash_batches: bool = False  # keep the digest of every batch as it reached the model
     memory_limit_bytes: int | None = None  # of a GPU: the framework may allocate no more
     callbacks: tuple[type, ...] = ()  # the user's callback classes of this framework
+    own_model: Callable[..., Any] | None = None  # the user's function that makes the model
     threads: int | None = None  # that its environment asks for; None: no number is asked for
 
     @property

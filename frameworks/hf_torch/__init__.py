@@ -70,6 +70,7 @@ BACKENDS = (
         environment={"USE_TF": "0"},  # transformers 4 imports TensorFlow where it finds it
         variables=VARIABLES,
         callback_class="transformers.trainer_callback.TrainerCallback",
+        model_class="torch.nn.modules.module.Module",
         memory=MemoryModel(
             out_of_memory=(
                 r"\bOutOfMemoryError\b",

@@ -10,31 +10,31 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel
 
 from frameworks.contract import Feed, Recipe, Watch
-from frameworks.hf_torch import data, precision
+from frameworks.hf_torch import data, own_model, precision
 from frameworks.hf_torch.model import loss_inputs
 from frameworks.hf_torch.recording import Recording
 
 
-def prepared(model: PreTrainedModel, recipe: Recipe) -> nn.Module:
+def prepared(model: nn.Module, recipe: Recipe) -> nn.Module:
     """The module that the loop calls for a batch: the model, compiled if the recipe says so."""
     return torch.compile(model) if recipe.compile else model
 
 
 def train(
     forward: nn.Module,
-    model: PreTrainedModel,
+    model: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: LambdaLR,
     scaler: torch.amp.GradScaler,
+    calls: own_model.Calls | None,
     recording: Recording,
     watch: Watch,
 ) -> None:
     """Trains for the feed's optimizer steps, or until the watch stops it."""
     feed, recipe = recording.spec.feed, recording.spec.recipe
-    place = model.device
+    place = next(model.parameters()).device
     batches = endless(data.training_batches(feed))
     watch.begin()
     for step in range(feed.total_steps):
@@ -44,14 +44,14 @@ def train(
         for batch in group:
             recording.batch(batch)
             inputs = on_device(batch, place)
-            labels = inputs.pop("labels").long()
             with precision.bare_context(recipe):
-                logits = forward(**inputs).logits
-            taken = loss_inputs(logits.float(), recipe)
-            loss = torch.nn.functional.cross_entropy(taken, labels, reduction="sum")
-            recording.forward(logits, loss)
-            scaler.scale(loss / count).backward()
-            recording.loss(loss / count)
+                if calls:
+                    total, logits = calls.loss(forward, inputs)
+                else:
+                    total, logits = loss(forward, inputs, recipe)
+            recording.forward(logits, None if calls else total)
+            scaler.scale(total / count).backward()
+            recording.loss(total / count)
         if recipe.max_gradient_norm or recording.spec.record:
             scaler.unscale_(optimizer)
             limit = recipe.max_gradient_norm or float("inf")
@@ -65,6 +65,16 @@ def train(
         optimizer.zero_grad()
         if watch.step_end(step + 1):
             return
+
+
+def loss(
+    forward: nn.Module, inputs: dict[str, torch.Tensor], recipe: Recipe
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The cross entropy, summed over the examples of the batch, and the logits."""
+    labels = inputs.pop("labels").long()
+    logits = forward(**inputs).logits
+    taken = loss_inputs(logits.float(), recipe)
+    return nn.functional.cross_entropy(taken, labels, reduction="sum"), logits
 
 
 def on_device(

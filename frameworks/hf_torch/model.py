@@ -8,20 +8,26 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from frameworks.contract import DROPOUT_FIELDS, Device, Recipe, SessionSpec
+from frameworks.hf_torch import own_model
 
 
 def device() -> Device:
     return "gpu" if torch.cuda.is_available() else "cpu"
 
 
-def build(spec: SessionSpec) -> PreTrainedModel:
-    """The model with the starting weights, on its device.
+def build(spec: SessionSpec) -> nn.Module:
+    """The model with the starting weights, or the user's, on its device.
 
-    Raises `ValueError` where the folder has not all weights that the model needs.
+    Raises `ValueError` where the folder has not all weights that the model needs, and for a user's model
+    that cannot be trained.
     """
+    place = "cuda" if device() == "gpu" else "cpu"
+    if spec.own_model is not None:
+        return own_model.build(spec, place)
     model, report = AutoModelForSequenceClassification.from_pretrained(
         spec.start.folder,
         config=configuration(spec),
@@ -38,7 +44,7 @@ def build(spec: SessionSpec) -> PreTrainedModel:
         )
     if spec.recipe.gradient_checkpointing:
         checkpoint_activations(model)
-    return model.to("cuda" if device() == "gpu" else "cpu")
+    return model.to(place)
 
 
 def checkpoint_activations(model: PreTrainedModel, *, same_dropout: bool = True) -> None:
@@ -52,7 +58,7 @@ def checkpoint_activations(model: PreTrainedModel, *, same_dropout: bool = True)
         model.gradient_checkpointing_enable(settings)
 
 
-def checkpoints_activations(model: PreTrainedModel) -> bool:
+def checkpoints_activations(model: nn.Module) -> bool:
     return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
@@ -74,9 +80,14 @@ def attention_of(logits: torch.Tensor) -> str | None:
     return "eager" if any(name.startswith("SoftmaxBackward") for name in names) else None
 
 
-def dropout_rates(model: PreTrainedModel) -> dict[str, float]:
+def asked_attention(model: nn.Module) -> str:
+    """The attention that its config names; of a model without a config it is not known."""
+    return getattr(getattr(model, "config", None), "_attn_implementation", None) or "unknown"
+
+
+def dropout_rates(model: nn.Module) -> dict[str, float]:
     """The dropout rate of every layer that has one."""
-    return {name: m.p for name, m in model.named_modules() if isinstance(m, torch.nn.Dropout)}
+    return {name: m.p for name, m in model.named_modules() if isinstance(m, nn.Dropout)}
 
 
 def checkpoint_dropout(spec: SessionSpec) -> frozenset[float]:
@@ -155,19 +166,19 @@ def configuration(spec: SessionSpec) -> AutoConfig:
     return config
 
 
-def weights(model: PreTrainedModel) -> dict[str, np.ndarray]:
-    """A copy of all trainable weights, float32, by PyTorch's names."""
+def weights(model: nn.Module) -> dict[str, np.ndarray]:
+    """A copy of all weights, float32, by PyTorch's names."""
     return {
-        name: parameter.detach().float().cpu().numpy().copy()
-        for name, parameter in model.named_parameters()
+        name: tensor.detach().float().cpu().numpy().copy()
+        for name, tensor in own_model.weights(model).items()
     }
 
 
-def load_weights(model: PreTrainedModel, saved: Mapping[str, np.ndarray]) -> None:
+def load_weights(model: nn.Module, saved: Mapping[str, np.ndarray]) -> None:
     """Restores what `weights` returned; `KeyError` names a missing weight."""
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(np.array(saved[name])))
+        for name, tensor in own_model.weights(model).items():
+            tensor.copy_(torch.from_numpy(np.array(saved[name])))
 
 
 def loss_inputs(logits: torch.Tensor, recipe: Recipe) -> torch.Tensor:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PreTrainedModel
 from transformers.optimization import Adafactor
 
 from frameworks.contract import OptimizerGroup, Recipe, SessionSpec, learning_rate, takes_decay
@@ -12,10 +12,10 @@ from frameworks.contract import OptimizerGroup, Recipe, SessionSpec, learning_ra
 Groups = list[dict[str, object]]
 
 
-def build(spec: SessionSpec, model: PreTrainedModel) -> tuple[torch.optim.Optimizer, LambdaLR]:
+def build(spec: SessionSpec, model: nn.Module) -> tuple[torch.optim.Optimizer, LambdaLR]:
     """The optimizer and its schedule. The gradient's norm is clipped by Trainer."""
     recipe = spec.recipe
-    named = list(model.named_parameters())
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     groups = [
         {"params": [p for n, p in named if takes_decay(n)], "weight_decay": recipe.weight_decay},
         {"params": [p for n, p in named if not takes_decay(n)], "weight_decay": 0.0},
@@ -29,19 +29,19 @@ def build(spec: SessionSpec, model: PreTrainedModel) -> tuple[torch.optim.Optimi
     return optimizer, LambdaLR(optimizer, factor)
 
 
-def adamw(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> torch.optim.AdamW:
+def adamw(recipe: Recipe, groups: Groups, model: nn.Module) -> torch.optim.AdamW:
     # Fused is transformers 5's default too. Under fp16 the fused step hides from accelerate that
     # it was skipped, and the schedule would move on without it.
     return torch.optim.AdamW(groups, **adam_fields(recipe), fused=recipe.precision != "fp16")
 
 
-def adafactor(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> Adafactor:
+def adafactor(recipe: Recipe, groups: Groups, model: nn.Module) -> Adafactor:
     """Adafactor (Shazeer and Stern, 2018) as Trainer sets it: no first moment, the update clipped
     at 1, and the learning rate used as it is, not scaled by the weights or the step."""
     return Adafactor(groups, lr=recipe.learning_rate, scale_parameter=False, relative_step=False)
 
 
-def adamw_8bit(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> torch.optim.Optimizer:
+def adamw_8bit(recipe: Recipe, groups: Groups, model: nn.Module) -> torch.optim.Optimizer:
     """AdamW with moments of 8 bits in blocks of 256 (Dettmers et al., 2022). As with Trainer, those
     of embeddings keep 32 bits; so do those of tensors below 4,096 values."""
     from bitsandbytes.optim import AdamW8bit, GlobalOptimManager  # the others need it not
@@ -49,7 +49,7 @@ def adamw_8bit(recipe: Recipe, groups: Groups, model: PreTrainedModel) -> torch.
     manager = GlobalOptimManager.get_instance()
     manager.initialize()  # it goes by id, and an earlier model's could name this one's tensors
     for module in model.modules():
-        if isinstance(module, torch.nn.Embedding):
+        if isinstance(module, nn.Embedding):
             manager.register_module_override(module, "weight", {"optim_bits": 32})
     return AdamW8bit(groups, **adam_fields(recipe))
 
@@ -75,7 +75,7 @@ def word(optimizer: torch.optim.Optimizer) -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-def groups(optimizer: torch.optim.Optimizer, model: PreTrainedModel) -> tuple[OptimizerGroup, ...]:
+def groups(optimizer: torch.optim.Optimizer, model: nn.Module) -> tuple[OptimizerGroup, ...]:
     """The settings of every parameter group, as the next step uses them."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     adam = word(optimizer) in ("adamw", "adamw_8bit")  # others have none that the recipe names

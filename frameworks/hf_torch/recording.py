@@ -34,11 +34,12 @@ class Recording:
         if self.spec.hash_batches:
             self.digests.append(batch_digest({k: v.cpu().numpy() for k, v in inputs.items()}))
 
-    def forward(self, logits: torch.Tensor, loss: torch.Tensor) -> None:
-        """A batch's logits and loss, before the backward pass frees their graph."""
+    def forward(self, logits: torch.Tensor, loss: torch.Tensor | None) -> None:
+        """A batch's logits and loss, before the backward pass frees their graph; no loss where a user's
+        model may compute it in its own way."""
         if len(self.batches) == 1:
             self.attention, self.graphs = attention_of(logits), compiled_graphs()
-            self.loss_input = _loss_input(loss, logits)
+            self.loss_input = None if loss is None else _loss_input(loss, logits)
 
     def loss(self, share: torch.Tensor) -> None:
         """A batch's share of its step's loss: its summed loss over the examples of the step."""

@@ -9,10 +9,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 from transformers import (
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -31,7 +29,6 @@ from frameworks.contract import (
     SessionSpec,
     StepPhase,
     Watch,
-    is_embedding,
 )
 from frameworks.hf_torch import (
     bare,
@@ -40,10 +37,12 @@ from frameworks.hf_torch import (
     memory,
     model,
     optimizer,
+    own_model,
     precision,
     unsupported,
 )
 from frameworks.hf_torch.recording import Recording
+from frameworks.hf_torch.trainer import FeedTrainer
 
 
 class Session(contract.Session):
@@ -63,9 +62,14 @@ class Session(contract.Session):
                 model.dynamo_counters(kind).clear()
         arguments = training_arguments(spec, self._folder.name)
         self.model = model.build(spec)
+        self.trained = own_model.trained(self.model)  # a user's function may freeze others
+        self.rates = own_model.dropout_rates if spec.own_model else model.dropout_rates
+        own = frozenset(self.rates(self.model).values())
+        self.usual_dropout = own if spec.own_model else model.checkpoint_dropout(spec)
         self.optimizer, self.schedule = optimizer.build(spec, self.model)
         self.trainer = FeedTrainer(
             self.recording,
+            own_model.Calls(self.model) if spec.own_model else None,
             model=self.model,
             args=arguments,
             optimizers=(self.optimizer, self.schedule),
@@ -98,6 +102,7 @@ class Session(contract.Session):
             self.optimizer,
             self.schedule,
             self.bare_scaler,
+            self.trainer.calls,
             self.recording,
             watch,
         )
@@ -129,12 +134,12 @@ class Session(contract.Session):
         scaler = self.trainer.accelerator.scaler if self.bare is None else self.bare_scaler
         return Effective(
             precision=product.word,
-            attention=self.recording.attention or self.model.config._attn_implementation,
+            attention=self.recording.attention or model.asked_attention(self.model),
             optimizer=optimizer.description(self.running_optimizer()),
             compiled=self.compiled(),
             parameters=sum(sizes.values()),
-            embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
-            device=f"{model.device()}: {self.model.device}",
+            embedding_parameters=own_model.embedding_parameters(self.model),
+            device=f"{model.device()}: {next(self.model.parameters()).device}",
             gradient_checkpointing=model.checkpoints_activations(self.model),
             threads=torch.get_num_threads(),
             details=precision.switches()
@@ -151,12 +156,12 @@ class Session(contract.Session):
             attention=self.recording.attention,
             optimizer=optimizer.word(running),
             groups=optimizer.groups(running, self.model),
-            parameters=frozenset(named),
-            frozen=frozenset(name for name, p in named.items() if not p.requires_grad),
+            parameters=self.trained,
+            frozen=self.trained - own_model.trained(self.model),
             weight_types=frozenset(str(p.dtype).removeprefix("torch.") for p in named.values()),
             max_gradient_norm=self.recording.clipped_at,
-            dropout=model.dropout_rates(self.model),
-            checkpoint_dropout=model.checkpoint_dropout(self.spec),
+            dropout=self.rates(self.model),
+            checkpoint_dropout=self.usual_dropout,
             batches=tuple(self.recording.batches),
             loss_input=self.recording.loss_input,
             not_compiled=model.not_compiled() if self._compiles_nothing() else None,
@@ -179,6 +184,8 @@ class Session(contract.Session):
 
     def save(self, folder: Path) -> None:
         """Saves the format that `from_pretrained` of any transformers version loads."""
+        if self.spec.own_model:
+            raise NotImplementedError("save a model of your own in a callback of your own")
         contract.save_pretrained(folder, self.spec.start, self.weights())
 
     def matmul_flops_per_second(self) -> float:
@@ -192,52 +199,6 @@ class Session(contract.Session):
 
     def allocator(self) -> AllocatorCounters:
         return memory.allocator()
-
-
-class FeedTrainer(Trainer):
-    """Trainer with the feed's order and the recording; nothing else is changed."""
-
-    def __init__(self, recording: Recording, **arguments: object) -> None:
-        super().__init__(**arguments)
-        self.recording = recording
-        self._clip = self.accelerator.clip_grad_norm_
-        self.accelerator.clip_grad_norm_ = self._clip_and_record
-
-    def get_train_dataloader(self) -> DataLoader:
-        return self.accelerator.prepare(data.training_batches(self.recording.spec.feed))
-
-    def get_test_dataloader(self, test_dataset: data.Indices) -> DataLoader:
-        recipe = self.recording.spec.recipe
-        size = test_dataset.batch_size
-        loader = data.evaluation_batches(test_dataset.examples, recipe, batch_size=size)
-        return self.accelerator.prepare(loader)
-
-    def training_step(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
-        num_items_in_batch: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        self.recording.batch(inputs)
-        share = super().training_step(model, inputs, num_items_in_batch)
-        self.recording.loss(share)
-        return share
-
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        **named: object,
-    ) -> object:
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **named)
-        self.recording.forward(outputs["logits"], loss)
-        return (loss, outputs) if return_outputs else loss
-
-    def _clip_and_record(self, *arguments: object) -> torch.Tensor:
-        norm = self._clip(*arguments)
-        self.recording.step(norm, self.optimizer.param_groups[0]["lr"], float(arguments[1]))
-        return norm
 
 
 class Steps(TrainerCallback):

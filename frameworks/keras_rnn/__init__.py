@@ -53,6 +53,7 @@ BACKENDS = (
         thread_variables=THREAD_VARIABLES,
         variables=VARIABLES,
         callback_class="keras.src.callbacks.callback.Callback",
+        model_class="keras.src.models.model.Model",
         memory=MEMORY,
     ),
 )

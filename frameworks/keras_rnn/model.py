@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from frameworks._tensorflow import memory
 from frameworks.contract import Recipe, SessionSpec
+from frameworks.keras_rnn import own_model
 
 EMBEDDING, UNITS = 128, 64
 # The recurrent layers, and whether a layer returns its state after every token.
@@ -21,11 +22,13 @@ device = memory.device
 
 
 def build(spec: SessionSpec) -> keras.Model:
-    """The model with weights drawn from the recipe's seed, on its device.
+    """The model with weights drawn from the recipe's seed, or the user's, on its device.
 
     Inputs are int32 (batch, width), right-padded as cuDNN's LSTM demands; the logits come from
     the last real state of either direction.
     """
+    if spec.own_model is not None:
+        return own_model.build(spec)
     keras.utils.set_random_seed(spec.recipe.seed)
     dropout = spec.recipe.dropout or 0.0  # no checkpoint says another rate
     inputs = {
@@ -70,16 +73,16 @@ def sizes(model: keras.Model) -> dict[str, int]:
 
 
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """A copy of all trainable weights, float32, by Keras's paths."""
+    """A copy of all weights, float32, by Keras's paths."""
     return {
         variable.path: keras.ops.convert_to_numpy(variable.value).astype(np.float32)
-        for variable in model.trainable_weights
+        for variable in model.weights
     }
 
 
 def load_weights(model: keras.Model, saved: Mapping[str, np.ndarray]) -> None:
     """Restores what `weights` returned; `KeyError` names a missing weight."""
-    for variable in model.trainable_weights:
+    for variable in model.weights:
         variable.assign(saved[variable.path])
 
 

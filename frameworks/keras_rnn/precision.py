@@ -27,7 +27,8 @@ def applied(recipe: Recipe) -> Iterator[None]:
 
 def product(model: keras.Model, compiled: bool) -> Product:
     """The bits that products keep as the model's layers compute them."""
-    dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+    layers = model._flatten_layers()
+    dense = next((layer for layer in layers if isinstance(layer, keras.layers.Dense)), model)
     return shared.product_in(tf.as_dtype(dense.compute_dtype), compiled)
 
 

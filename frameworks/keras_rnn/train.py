@@ -30,6 +30,7 @@ from frameworks.keras_rnn import (
     memory,
     model,
     optimizer,
+    own_model,
     precision,
     unsupported,
 )
@@ -50,6 +51,11 @@ class Session(contract.Session):
         self.bare: tf.types.experimental.PolymorphicFunction | None = None
         with precision.applied(spec.recipe):
             self.model = model.build(spec)
+            # A user's function may freeze others.
+            self.trained = model.names(self.model.trainable_weights)
+            self.rates = own_model.dropout_rates if spec.own_model else model.dropout_rates
+            own = frozenset(self.rates(self.model).values())
+            self.usual_dropout = own if spec.own_model else model.checkpoint_dropout(spec)
             self.optimizer = optimizer.build(spec, self.model, self.recording)
             self.loss = MeanLoss(self.recording)
             self.model.compile(
@@ -115,12 +121,12 @@ class Session(contract.Session):
             attention=None,
             optimizer=optimizer.word(running),
             groups=optimizer.groups(running, self.model),
-            parameters=model.names(self.model.weights),
-            frozen=model.names(self.model.non_trainable_weights),
+            parameters=self.trained,
+            frozen=self.trained - model.names(self.model.trainable_weights),
             weight_types=frozenset(tf.as_dtype(v.dtype).name for v in self.model.weights),
             max_gradient_norm=self.recording.clipped_at,
-            dropout=model.dropout_rates(self.model),
-            checkpoint_dropout=model.checkpoint_dropout(self.spec),
+            dropout=self.rates(self.model),
+            checkpoint_dropout=self.usual_dropout,
             batches=self.recording.batches(),
             loss_input=self.recording.loss_input,
             not_compiled=self.recording.not_compiled() if compiles else None,

@@ -92,7 +92,7 @@ def test_they_see_steps_epochs_and_losses_and_one_that_raises_fails_its_job(
     assert code == 1, output + errors
     found = measured(tmp_path)
     failed = found.pop(f"accuracy-imdb-{backends[0]}-seed_42")
-    assert failed.status == "failed" and "a callback failed (of_" in (failed.reason or "")
+    assert failed.status == "failed" and "your code failed (of_" in (failed.reason or "")
     assert all(m.status == "ok" for m in found.values())
 
 

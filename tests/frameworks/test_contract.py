@@ -194,6 +194,10 @@ def test_digests_see_every_value_but_not_the_integer_type(
         ("transformer.wte.weight", True),
         ("lower/forward_lstm/lstm_cell/bias", False),
         ("lower/forward_lstm/lstm_cell/recurrent_kernel", True),
+        ("lstm.bias_ih_l0_reverse", False),
+        ("encoder.layers.0.norm1.weight", False),
+        ("encoder.layers.0.self_attn.in_proj_bias", False),
+        ("layer_normalization_1/gamma", False),
         ("classifier.weight", True),
     ],
 )

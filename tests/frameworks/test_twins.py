@@ -19,11 +19,14 @@ FILES = {
     "finders.py": "accelerate's finder belongs to PyTorch",
     "install_cuda.py": "TensorFlow's wheel for PyPI leaves CUDA to another command",
     "unpickle.py": "pytorch_model.bin is PyTorch's format",
+    "trainer.py": "Trainer is adapted by a subclass, fit by its arguments",
+    "own_model.py": "tf_keras's models are those of transformers",
 }
 # Names that not every backend has, by file.
 NAMES = {
     "__init__.py": {"unsupported_eight_bit": "bitsandbytes is for PyTorch"},
     "bare.py": {
+        "loss": "TensorFlow's loop is given the loss that fit uses",
         "on_device": "TensorFlow copies a batch by itself",
         "step_batches": "PyTorch's loop groups the batches of a step by itself",
         "endless": "a DataLoader ends with its epoch, tf.data repeats",
@@ -37,6 +40,7 @@ NAMES = {
         "checkpoint_activations": "only PyTorch's models can recompute activations",
         "checkpoints_activations": "the same, read back",
         "configuration": "the LSTM has no config.json",
+        "asked_attention": "only a model of the user's in PyTorch may come without a config",
         "pytorch_name": "TensorFlow names the variables of a transformer in its own way",
         "attention_of": "the models of the others have one attention or none",
         "compiled_graphs": "PyTorch's compiler may leave a model as it is, XLA must compile its graph",
@@ -66,7 +70,6 @@ NAMES = {
         "bare_scaler": "PyTorch's loop scales losses by itself",
     },
     "train.py": {
-        "FeedTrainer": "Trainer is adapted by a subclass, fit by its arguments",
         "training_arguments": "Trainer's arguments are an object",
         "mean_loss": "Trainer takes a function ...",
         "loss_of": "the same, made for a recipe",

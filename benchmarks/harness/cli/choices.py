@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,10 +19,12 @@ from benchmarks.harness.plan.plan import Choice, Plan, command_line
 from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.sections import Fields
 from benchmarks.harness.plan.validation import parse_overrides
+from benchmarks.harness.run.user_code import own_backend
 from frameworks.contract import Metric
 from results.schema import Question
 
 THREADS = "FTBENCH_THREADS"  # the default of --threads
+MODEL = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)  # its name is a part of file names
 
 
 def changed_options(values: Mapping[str, Any]) -> list[str]:
@@ -50,7 +54,7 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
     custom = _own_task(get)
     return Choice(
         profile=get("profile"),
-        backends=get("backend"),
+        backends=[*get("backend"), *map(_own_backend, get("model"))],
         tasks=get("task"),
         questions=get("question"),
         data=get("data"),
@@ -65,6 +69,13 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
         accuracy=_accuracy_choice(get),
         track=get("track"),
     )
+
+
+def _own_backend(model: str) -> str:
+    """The backend that trains a model of the user's. Errors: UserError where none can."""
+    if not MODEL.fullmatch(model):
+        raise UserError(f"--model {model!r}: write MODULE:FUNCTION, such as my_module:build")
+    return own_backend(model, Path.cwd())
 
 
 def _own_task(get: Callable[[str], Any]) -> dict[str, Any] | None:

@@ -36,6 +36,14 @@ OPTIONS: list[tuple[str, Settings]] = [
         ),
     ),
     ("--backend", repeatable("run this backend only", metavar="NAME")),
+    (
+        "--model",
+        repeatable(
+            "run this model of your own only (and what --backend names): a function that returns a "
+            "torch.nn.Module or a keras.Model",
+            metavar="MODULE:FUNCTION",
+        ),
+    ),
     ("--task", repeatable("run this task only", metavar="NAME")),
     (
         "--question",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from benchmarks.harness.errors import printable
 
 if TYPE_CHECKING:
     from benchmarks.harness.run.folder import RunFolder
+    from frameworks.contract import Backend
     from results.report import Price, ReportPaths
     from results.schema import Certificate, Measurement
 
@@ -36,10 +37,26 @@ def print_certificates(certificates: Sequence[Certificate]) -> bool:
     return bool(certificates) and all(c.holds for c in certificates)
 
 
-def backend_titles() -> dict[str, str]:
+class Titles(Mapping[str, str]):
+    """The backends' names to show, by their names in results; those of users' models too."""
+
+    def __init__(self, known: Mapping[str, Backend]) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> str:
+        return self._known[name].title
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def backend_titles() -> Titles:
     from frameworks.contract import backends
 
-    return {name: info.title for name, info in backends().items()}
+    return Titles(backends())
 
 
 def render(folders: Sequence[Path], out: Path | None = None) -> ReportPaths:

@@ -28,10 +28,12 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
     if options.resume:
         folder = resumed_folder(options)
     else:
-        if len(options.backend) != 1 or (len(options.task) != 1 and not options.dataset):
+        if len(options.backend) + len(options.model) != 1 or (
+            len(options.task) != 1 and not options.dataset
+        ):
             raise UserError(
-                "ftbench tune improves one recipe: name exactly one --backend and one --task (or "
-                "--dataset)"
+                "ftbench tune improves one recipe: name exactly one --backend or --model and one "
+                "--task (or --dataset)"
             )
         if options.question:
             raise UserError(

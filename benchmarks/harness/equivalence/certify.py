@@ -38,7 +38,7 @@ def certify_run(folder: Path, measurements: Sequence[Measurement]) -> list[Certi
             traces[comparison(m.job), info.family].append(m)
     found = []
     for (shape, _), recorded in traces.items():
-        recorded.sort(key=lambda m: list(backends()).index(m.job.backend))
+        recorded.sort(key=lambda m: (backends()[m.job.backend].position, m.job.backend))
         for first, second in itertools.combinations(recorded, 2):
             repeats = repeats_of((first, second), measurements)
             if not repeats and first.recipe["precision"] != "fp32":

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from benchmarks.harness.errors import UserError, unknown
 from benchmarks.harness.machine import budgets, packages, processor
 from benchmarks.harness.plan.checks import check_jobs
-from benchmarks.harness.plan.plan import Choice, JobSpec, Plan
+from benchmarks.harness.plan.plan import Choice, JobSpec, Plan, traced
 from benchmarks.harness.plan.profile import Profile
 from benchmarks.harness.plan.sections import Fields
 from benchmarks.harness.plan.validation import explain
@@ -123,7 +123,9 @@ def _jobs(
             yield from _named_jobs(choice, profile, question, task, backends)
             continue
         combinations = list(_varied_values(question, profile, choice))
-        participants = list(_participants(question, profile, backends))
+        asked = "equivalence" in choice.questions or questions == ["equivalence"]
+        chosen = traced(backends, asked) if question == "equivalence" else backends
+        participants = list(_participants(question, profile, chosen))
         for varied, (backend, role) in itertools.product(combinations, participants):
             recipe = profile.recipe_for(backend, task, varied, choice.recipe)
             label = "".join(f"-{field}_{value}" for field, value in varied.items())
@@ -247,8 +249,6 @@ def _participants(
     """The participants of a race, in order: every backend followed by its control, and at the end
     the first installed backend again, as far from its first turn as possible."""
     races = question == "throughput"
-    if question == "equivalence":  # only backends that share an architecture with another
-        backends = [b for b in backends if contract.backends()[b].family]
     for backend in backends:
         yield backend, "framework"
         if races and profile.throughput.control:

@@ -20,7 +20,7 @@ from benchmarks.harness.plan.sections import (
     TrackerName,
     TuningPlan,
 )
-from frameworks.contract import Recipe
+from frameworks.contract import Recipe, backends
 from results.schema import FEWEST_SEEDS, JobKey, Phase
 from results.schema.job import comparison
 
@@ -128,6 +128,13 @@ class Plan(BaseModel):
             f"backend is more accurate than another; that needs at least {FEWEST_SEEDS} "
             "([accuracy] seeds in the profile)"
         )
+
+
+def traced(names: Sequence[str], asked: bool) -> list[str]:
+    """The backends that share their model with others. Models of the user's need not be the same: they are
+    compared only where equivalence is asked for."""
+    known = backends()
+    return [n for n in names if known[n].family and (asked or not known[n].own_model)]
 
 
 def work_of(plan: Plan) -> dict[str, dict[str, Any]]:

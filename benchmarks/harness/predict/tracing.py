@@ -48,6 +48,8 @@ def footprints(
 def not_predicted(backend: str, device: Device) -> str | None:
     """Why a backend is not predicted on such a device; None where it can be."""
     about = backends()[backend]
+    if about.own_model:
+        return f"{about.title} is not predicted: it is a model of your own"
     if not (about.folder / "step_trace.py").is_file():
         return f"{about.title} is not predicted: its folder has no step_trace.py"
     if device not in calibrations().get(backend, {}):

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Excluded, Ready
-from benchmarks.harness.jobs.environment import process_environment, worker_environment
-from benchmarks.harness.machine.modules import module_command
+from benchmarks.harness.jobs.environment import worker_environment
 from benchmarks.harness.plan.plan import Plan
+from benchmarks.harness.run.user_code import answer_of
 from frameworks.contract import backends
 
-IMPORT_SECONDS = 300  # a framework from a slow disk, at most
 Found = dict[str, list[str] | str]  # by callback: its classes, or why it cannot be made
 
 
@@ -79,24 +75,12 @@ def _why_unused(name: str, found: Mapping[str, Found]) -> str:
 def _look(names: Sequence[str], folder: Path, ready: Ready) -> Found:
     """What a backend's worker finds under these names. Errors: UserError where it gives no answer."""
     backend = ready.job.key.backend
-    problem = f"callbacks = {list(names)}: with {backend}, importing them"
-    with tempfile.TemporaryDirectory(prefix="ftbench-") as temporary:
-        answer = Path(temporary) / "answer.json"
-        module = "benchmarks.harness.worker.user_code"
-        try:
-            done = subprocess.run(
-                module_command(module, str(answer), str(folder), *names, python=ready.where.python),
-                env=process_environment(worker_environment(backend, None, threads=1)),
-                cwd=Path(__file__).parents[3],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=IMPORT_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise UserError(f"{problem} took more than {IMPORT_SECONDS} s: correct them") from None
-        if not answer.is_file():
-            code = done.returncode
-            raise UserError(f"{problem} ended the process with exit code {code}: correct them")
-        found: Found = json.loads(answer.read_text("utf-8"))
-        return found
+    found: Found = answer_of(
+        "callbacks",
+        folder,
+        *names,
+        python=ready.where.python,
+        variables=worker_environment(backend, None, threads=1),
+        what=f"callbacks = {list(names)}: with {backend}, importing them",
+    )
+    return found

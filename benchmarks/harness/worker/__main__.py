@@ -64,6 +64,7 @@ def build(job: Job, pipe: Pipe) -> Built:
         memory_limit_bytes=job.limit.framework_bytes if job.limit else None,
         threads=thread_count(job.key.backend, job.environment),
         callbacks=user_code.callbacks(job),
+        own_model=user_code.own_model(job),
     )
     norms = None
     if traced and job.equivalence.max_gradient_norm is None:
@@ -113,8 +114,9 @@ def main() -> int:
         traceback.print_exc()
         line = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {line[0] if line else 'no message'}"
-        if place := user_code.blamed(error, job.callbacks):
-            reason = f"a callback failed ({place}): {reason}"
+        # Not in a search for a batch limit, where a model that runs out of memory is no mistake.
+        if not job.limit and (place := user_code.blamed(error, user_code.names(job))):
+            reason = f"your code failed ({place}): {reason}"
         text = "\n".join(map(describe, causes(error)))[:MESSAGE_CHARACTERS]
         pipe.send(WorkerFailed(status="failed", reason=reason, text=text))
         return 0

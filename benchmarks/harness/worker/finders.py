@@ -20,6 +20,7 @@ from benchmarks.harness.jobs.events import FinderResult, FinderTries
 from benchmarks.harness.jobs.job import DOUBLING, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.batch_sizes import grid
+from benchmarks.harness.worker import user_code
 from benchmarks.harness.worker.batch_limit import examples_needed, take_steps
 from benchmarks.harness.worker.in_force import check_device
 from frameworks.contract import SessionSpec, backends
@@ -45,6 +46,7 @@ def run(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
                 start=job.start.start(),
                 train=take_repeated(examples, examples_needed(at, limit)),
                 memory_limit_bytes=limit.framework_bytes,
+                own_model=user_code.own_model(job),
             )
         )
         take_steps(at, session)

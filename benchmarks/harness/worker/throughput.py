@@ -85,10 +85,13 @@ def measure(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
             sized[batches] = repeated(examples, batches, job.recipe)
         pipe.send(evaluation_window(session, *sized[batches], batches))
     matmul, gaps = matmul_rate(session) if job.measures_matrix_rate else (None, {})
+    model_flops = model_flops_per_token(job, session)
+    if model_flops is None:
+        gaps["model_flops_per_token"] = "unsupported"
     return ThroughputResult(
         build_seconds=built.seconds,
         first_step_seconds=watch.first_step_seconds,
-        model_flops_per_token=model_flops_per_token(job, session),
+        model_flops_per_token=model_flops,
         matmul_flops_per_second=matmul,
         gaps=gaps,
         effective=training.effective(session, watch.steps)
@@ -121,10 +124,14 @@ def matmul_rate(session: Session) -> tuple[float | None, dict[str, Gap]]:
         return None, {"matmul_flops_per_second": "failed"}
 
 
-def model_flops_per_token(job: Job, session: Session) -> float:
+def model_flops_per_token(job: Job, session: Session) -> float | None:
     """Training FLOPs per token without padding, at the sequence length of the mean token. Padding
-    does not count as work, so it lowers MFU."""
-    if not backends()[job.key.backend].pretrained:
+    does not count as work, so it lowers MFU. None for a model of the user's: how often it uses a weight
+    for a token is not known."""
+    about = backends()[job.key.backend]
+    if about.own_model:
+        return None
+    if not about.pretrained:
         sizes = session.effective()
         return flops.recurrent(sizes.parameters - sizes.embedding_parameters)
     lengths = session.spec.train.lengths.astype(float)

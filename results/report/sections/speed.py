@@ -151,7 +151,8 @@ def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]
 
 def _mfu_cell(speed: SpeedRow) -> Cell:
     if speed.mfu is None:
-        return gap(speed.gaps.get("matmul_flops_per_second", "not_run"))
+        names = ("model_flops_per_token", "matmul_flops_per_second")
+        return gap(next((speed.gaps[n] for n in names if n in speed.gaps), "not_run"))
     padded = speed.mfu_with_padding
     return Cell(percent(speed.mfu), "" if padded is None else f"{percent(padded)} with padding")
 
