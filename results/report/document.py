@@ -53,7 +53,11 @@ class Table:
         is one."""
         found: list[tuple[str, list[Sequence[Cell]]]] = []
         for row in self.rows:
-            heading = " \u00b7 ".join(cell.text for cell in row[: self.grouped_by] if cell.text)
+            texts = [
+                f"{cell.text} ({cell.note})" if cell.note else cell.text
+                for cell in row[: self.grouped_by]
+            ]
+            heading = " \u00b7 ".join(text for text in texts if text)
             if not found or found[-1][0] != heading:
                 found.append((heading, []))
             found[-1][1].append(row[self.grouped_by :])

@@ -59,13 +59,16 @@ def _faster(view: View, verdict: Verdict) -> Cell:
     if verdict.kind == "not_compared" or second is None:
         return Cell("not compared", verdict.reason or "", "gap")
     lead, joint = lead_words(second.ratio, second.interval)
-    text = f"{view.title(verdict.order[0])}: {lead} {joint} {view.title(second.name)}"
+    first = view.title(verdict.order[0])
+    text = f"{lead} {joint} {view.title(second.name)}"
     if verdict.winner:
-        return Cell(text)
+        return Cell(f"{first}: {text}")
     if verdict.kind == "equal":
-        return Cell(f"equally fast to within {100 * verdict.margin:g} %", text)
+        return Cell(
+            f"equally fast to within {100 * verdict.margin:g} %", f"measured: {first} {text}"
+        )
     why = "one launch only" if verdict.launches == 1 else "too few launches"
-    return Cell("cannot be told", f"{why}; measured: {text}", "gap")
+    return Cell("cannot be told", f"{why}; measured: {first} {text}", "gap")
 
 
 def speed(view: View) -> list[Block]:

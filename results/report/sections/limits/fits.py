@@ -14,7 +14,7 @@ MOST_GRIDS = 3
 KIND_TEXT: dict[Kind, str] = {
     "measured": "Measured",
     "emulated": "Emulated, with less memory than the GPU has",
-    "predicted": "Predicted, nothing was trained there; the range in parentheses",
+    "predicted": "Predicted, nothing was trained there",
 }
 Line = tuple[str, list[Cell]]  # its heading, and its other cells
 
@@ -63,7 +63,7 @@ def _lines(grid: Grid, backends: Sequence[str]) -> list[Line]:
             continue
         kind = next(kind for kind in KIND_TEXT if kind in kinds)
         cells = [_cell(spot, kind) if spot else gap("not_asked") for spot in spots]
-        found.append((_heading(grid, kind, length), [Cell(_where(place, spots)), *cells]))
+        found.append((_heading(grid, kind, length), [_where(place, spots), *cells]))
     return found
 
 
@@ -75,22 +75,23 @@ def _heading(grid: Grid, kind: Kind, length: int) -> str:
     return f"{KIND_TEXT[kind]}: {work}, length {count(length)}"
 
 
-def _where(place: Place, spots: Sequence[Spot | None]) -> str:
-    """'8 GiB on a CPU'; 'T4, 14.4 GiB'."""
+def _where(place: Place, spots: Sequence[Spot | None]) -> Cell:
+    """'8 GiB', on a CPU; 'T4', 14.42 GiB."""
     name = place_name(place)
     if not place.is_type:
-        return f"{name} on a {place.device.upper()}"
+        return Cell(name, f"on a {place.device.upper()}")
     predicted = [spot.predicted.budget_bytes for spot in spots if spot and spot.predicted]
     budgets = [limit.found.budget_bytes for spot in spots if spot for limit in spot.limits]
     size = max([*predicted, *budgets], default=0)
-    return f"{name}, {gibibytes(size)} GiB" if size else name
+    return Cell(name, f"{gibibytes(size)} GiB" if size else "")
 
 
 def _cell(spot: Spot, kind: Kind) -> Cell:
-    """Without a note, except where it is of another kind than its row."""
-    note = "" if spot.kind == kind else spot.kind
+    """With a prediction's range, and how the batch is known where the row's other cells are known in
+    another way."""
+    notes: list[str] = [] if spot.kind == kind else [spot.kind]
     if not spot.limits and spot.predicted:
-        low, high = count(spot.predicted.low), count(spot.predicted.high)
-        return Cell(f"{count(spot.predicted.limit)} ({low} to {high})", note, "predicted")
+        notes.append(f"{count(spot.predicted.low)} to {count(spot.predicted.high)}")
+        return Cell(count(spot.predicted.limit), ", ".join(notes), "predicted")
     texts = dict.fromkeys(limit_text(limit) for limit in spot.limits)
-    return Cell(" / ".join(texts), note, spot.kind)
+    return Cell(" / ".join(texts), ", ".join(notes), spot.kind)

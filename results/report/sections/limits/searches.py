@@ -15,14 +15,18 @@ from results.schema import OUTCOME_TEXT, Probe
 
 def limit_columns(view: View) -> list[Column]:
     """The columns that say whose limit a row holds."""
-    names = [*(["run"] if view.several_runs else []), "work", "backend"]
-    return [*[Column(name, numeric=False) for name in names], Column("length", "tokens")]
+    heads = ["work", *(["run"] if view.several_runs else [])]
+    return [
+        *[Column(name, numeric=False, group=True) for name in heads],
+        Column("backend", numeric=False),
+        Column("length", "tokens"),
+    ]
 
 
 def limit_cells(view: View, limit: Limit) -> list[Cell]:
     return [
-        *([Cell(limit.run)] if view.several_runs else []),
         Cell(limit.work.text),
+        *([Cell(limit.run)] if view.several_runs else []),
         backend_cell(view, limit.measurement.job.backend),
         Cell(count(limit.row[0])),
     ]

@@ -17,7 +17,7 @@ from results.report.document import (
     Section,
     Table,
 )
-from results.report.format import count, gap, gibibytes, listed
+from results.report.format import count, gibibytes, listed
 from results.report.provenance import commands, unique
 from results.report.sections.limits.grid import place_name, place_phrase
 from results.report.sections.predictions.errors import error_blocks, verdict
@@ -95,31 +95,30 @@ def _ranges(predictions: Sequence[Prediction]) -> str:
 
 
 def _peaks(view: View, predictions: Sequence[Prediction]) -> Details:
-    parts = unique(name for p in predictions for name in p.parts)
     columns = [
-        Column("work", numeric=False),
+        Column("work", numeric=False, group=True),
+        Column("on", numeric=False, group=True),
         Column("backend", numeric=False),
-        Column("on", numeric=False),
         Column("length", "tokens"),
         Column("batch"),
         Column("predicted peak", "GiB"),
-        *[Column(name, "GiB") for name in parts],
+        Column("its parts", "GiB", numeric=False),
     ]
-    rows = [_peak_cells(view, p, parts) for p in predictions]
+    rows = [_peak_cells(view, p) for p in predictions]
     return Details("Predicted peaks and their parts", [Table(columns, rows)])
 
 
-def _peak_cells(view: View, p: Prediction, parts: Sequence[str]) -> list[Cell]:
+def _peak_cells(view: View, p: Prediction) -> list[Cell]:
     assumed = "assumed " if p.assumed else ""
     span = f"{assumed}{gibibytes(p.peak_low_bytes)} to {gibibytes(p.peak_high_bytes)}"
     return [
         Cell(work_of(p).text),
-        backend_cell(view, p.backend),
         Cell(p.device.upper()),
+        backend_cell(view, p.backend),
         Cell(count(length_of(p))),
         Cell(str(p.recipe.get("batch_size", ""))),
         Cell(gibibytes(p.peak_bytes), span, "predicted"),
-        *[Cell(gibibytes(p.parts[name])) if name in p.parts else gap("none") for name in parts],
+        Cell(", ".join(f"{name} {gibibytes(size)}" for name, size in p.parts.items())),
     ]
 
 

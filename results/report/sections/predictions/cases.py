@@ -14,6 +14,7 @@ from results.schema import PredictionCase
 
 def case_table(view: View, cases: Sequence[PredictionCase], caption: str = "") -> Table:
     columns = [
+        Column("source", numeric=False, group=True),
         Column("backend", numeric=False),
         Column("model", numeric=False),
         Column("length", "tokens"),
@@ -24,7 +25,6 @@ def case_table(view: View, cases: Sequence[PredictionCase], caption: str = "") -
         Column("measured"),
         Column("error", "%"),
         Column("steps", numeric=False),
-        Column("source", numeric=False),
     ]
     return Table(columns, [_cells(view, case) for case in cases], caption)
 
@@ -37,6 +37,7 @@ def signed_percent(share: float) -> str:
 def _cells(view: View, case: PredictionCase) -> list[Cell]:
     architecture = case.architecture if case.architecture != case.checkpoint else ""
     return [
+        Cell(case.source, f"other conditions: {case.conditions}" if case.conditions else ""),
         backend_cell(view, case.backend, f"on a {case.device.upper()}"),
         Cell(case.checkpoint, architecture),
         Cell(count(case.length)),
@@ -50,7 +51,6 @@ def _cells(view: View, case: PredictionCase) -> list[Cell]:
         Cell(_measured(case)),
         _error_cell(case),
         _steps_cell(case),
-        Cell(case.source, f"other conditions: {case.conditions}" if case.conditions else ""),
     ]
 
 
