@@ -86,7 +86,7 @@ def _cells(
 
 def _speed_cells(row: Row, rivals: Sequence[Row], short: bool) -> list[Cell]:
     if row.speed is None:
-        return [gap(row.status("throughput"))] * 3
+        return [speed_gap(row)] * 3
     rate, tone = row.speed.training, speed_tone(row, rivals)
     return [
         rate_cell(row, tone, short),
@@ -104,9 +104,15 @@ def speed_tone(row: Row, rivals: Sequence[Row]) -> Tone:
 def rate_cell(row: Row, tone: Tone = "", short: bool = False) -> Cell:
     """Steps/s with their interval and what makes them doubtful."""
     if row.speed is None:
-        return gap(row.status("throughput"))
+        return speed_gap(row)
     rate = row.speed.training
     return Cell(number(rate.steps_per_second), ", ".join(rate_notes(rate, short)), tone)
+
+
+def speed_gap(row: Row) -> Cell:
+    """Why a row has no training speed; a job that is ok may have been asked for evaluation alone."""
+    status = row.status("throughput")
+    return gap("not_run" if status == "ok" else status)
 
 
 def rate_notes(rate: Rate, short: bool = False) -> list[str]:

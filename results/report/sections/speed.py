@@ -26,7 +26,13 @@ from results.report.document import (
 )
 from results.report.format import count, decimals, gap, listed, millions, number, percent, span
 from results.report.provenance import conditions_blocks, labels, recipe_notes
-from results.report.sections.overview import no_interval, rate_cell, rate_notes, speed_tone
+from results.report.sections.overview import (
+    no_interval,
+    rate_cell,
+    rate_notes,
+    speed_gap,
+    speed_tone,
+)
 from results.report.view import View
 
 
@@ -130,7 +136,7 @@ def training_table(view: View, timed: Sequence[Sequence[Row]]) -> Table:
 
 def _cells(view: View, row: Row, rows: Sequence[Row], raced: bool) -> list[Cell]:
     if row.speed is None:
-        return [gap(row.status("throughput"))] * (9 + raced)
+        return [speed_gap(row)] * (9 + raced)
     speed, rate = row.speed, row.speed.training
     speeds = [r.speed for r in rows if r.speed]
     tone = speed_tone(row, peers(row, rows))

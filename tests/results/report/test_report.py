@@ -183,6 +183,13 @@ def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
     assert "in 6 of 6 windows" in markdown
 
 
+def test_evaluation_alone_has_no_training_speed() -> None:
+    timed = samples.throughput(1.0).model_copy(update={"windows": []})
+    m = measurement("hf_tf", "imdb", "throughput", throughput=timed)
+    row = next(line for line in table([m], TITLES).splitlines() if line.startswith("imdb  "))
+    assert row.count("not run") == 3 and " ok " not in row
+
+
 def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) -> None:
     races = [
         measurement(
