@@ -14,12 +14,14 @@ from frameworks.contract import Batch, Examples, Recipe
 
 def training_batches(recording: Recording) -> tf.data.Dataset:
     """int32 tensors `input_ids`, `attention_mask`, `token_type_ids` (batch, width), and labels
-    (batch,), epoch after epoch in the feed's order. The recording is given the shape of every batch
-    at the pipeline's start and, where it hashes batches, the batch itself at the end."""
-    feed = recording.feed
+    (batch,), epoch after epoch in the feed's order, after those that were recorded. The recording is
+    given the shape of every batch at the pipeline's start and, where it hashes batches, the batch
+    itself at the end."""
+    # Read now: the graph counts a step's batch before it has waited for it.
+    feed, done = recording.feed, recording.done()
 
     def batches() -> Iterator[Batch]:
-        for batch in feed.endless():
+        for batch in feed.endless(done):
             recording.shape(batch["input_ids"].shape)
             yield batch
 

@@ -77,9 +77,13 @@ class Recording:
         batches = self.feed.batches_per_epoch
         return self.current // batches, self.current % batches
 
+    def done(self) -> int:
+        """How many batches were trained on."""
+        return int(self.current.numpy()) + 1
+
     def batches(self) -> tuple[BatchShape, ...]:
         """The shapes of the batches that were trained on; the pipeline runs ahead of the model."""
-        return tuple(self.shapes[: int(self.current.numpy()) + 1])
+        return tuple(self.shapes[: self.done()])
 
     def compiled(self) -> bool:
         """Whether XLA compiles the graph that computes a batch's loss: a function that it must
@@ -101,7 +105,7 @@ class Recording:
         return "no frame was compiled: Keras left XLA out, as it does for some layers; use others"
 
     def curve(self) -> Curve:
-        done = int(self.current.numpy()) + 1
+        done = self.done()
         digests = self.digests[:done]  # the pipeline runs ahead of the model
         if not self.spec.record or not done:
             return Curve(batch_digests=digests)
@@ -115,6 +119,24 @@ class Recording:
         counts = np.bincount(of, sizes, steps)
         norms, rates = self.norms.numpy()[:steps], self.rates.numpy()[:steps]
         return Curve((sums / counts).tolist(), norms.tolist(), rates.tolist(), digests)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was recorded so far. Called between two steps."""
+        return {
+            **{name: variable.numpy() for name, variable in self._variables().items()},
+            "digests": np.array(self.digests[: self.done()], str),
+            "shapes": np.array(self.batches(), np.int64).reshape(-1, 2),
+        }
+
+    def load_state(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Sets what `state` returned."""
+        for name, variable in self._variables().items():
+            variable.assign(saved[name])
+        self.digests = saved["digests"].tolist()
+        self.shapes = [tuple(shape) for shape in saved["shapes"].tolist()]
+
+    def _variables(self) -> dict[str, tf.Variable]:
+        return {name: getattr(self, name) for name in ("current", "losses", "norms", "rates")}
 
 
 def clusters() -> bool:

@@ -156,12 +156,14 @@ class Feed:
         for indices in self.batch_indices(epoch):
             yield self.examples.collate(indices, self.recipe)
 
-    def endless(self) -> Iterator[Batch]:
-        """Epoch after epoch; the consumer stops after `total_steps` optimizer steps."""
-        epoch = 0
+    def endless(self, done: int = 0) -> Iterator[Batch]:
+        """Epoch after epoch from batch `done` on; the consumer stops after `total_steps` optimizer
+        steps."""
+        epoch, place = divmod(done, self.batches_per_epoch)
         while True:
-            yield from self.epoch(epoch)
-            epoch += 1
+            for indices in self.batch_indices(epoch)[place:]:
+                yield self.examples.collate(indices, self.recipe)
+            epoch, place = epoch + 1, 0
 
 
 def few_examples(recipe: Recipe, examples: int) -> str | None:

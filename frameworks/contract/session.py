@@ -43,6 +43,7 @@ class SessionSpec:
     callbacks: tuple[type, ...] = ()  # the user's callback classes of this framework
     own_model: Callable[..., Any] | None = None  # the user's function that makes the model
     threads: int | None = None  # that its environment asks for; None: no number is asked for
+    resumable: bool = False  # `save_state` may be called
 
     @property
     def feed(self) -> Feed:
@@ -110,6 +111,18 @@ class Session(ABC):
         """Writes the model into an empty folder, in a format that its users load. Errors: OSError
         where it cannot be written, NotImplementedError where the backend has no such format."""
         raise NotImplementedError("this backend cannot save its model")
+
+    def save_state(self, folder: Path) -> None:
+        """Writes into an empty folder everything that `train` needs to continue as if it had never
+        stopped: weights, optimizer, schedule, loss scale, the order's place, the dropout stream, and
+        what was recorded. A watch may call it between the steps of `train`. Errors: OSError where it
+        cannot be written, NotImplementedError, with the reason, where the backend cannot do it."""
+        raise NotImplementedError("this backend cannot save the state of a training")
+
+    def load_state(self, folder: Path) -> None:
+        """Sets what `save_state` wrote. `train`, called after it, takes the next step and gives the
+        same weights, losses and logits, to the bit on a CPU, as a training that was not stopped."""
+        raise NotImplementedError("this backend cannot load the state of a training")
 
     @abstractmethod
     def matmul_flops_per_second(self) -> float:

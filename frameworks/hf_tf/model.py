@@ -3,7 +3,8 @@ at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import tensorflow as tf
@@ -26,19 +27,35 @@ def build(spec: SessionSpec) -> TFPreTrainedModel:
     Raises `ValueError` where the folder has not all weights that the model needs.
     """
     tf_keras.utils.set_random_seed(spec.recipe.seed)
-    model, report = TFAutoModelForSequenceClassification.from_pretrained(
-        spec.start.folder,
-        config=configuration(spec),
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-    )
+    with dropout_generators(spec.resumable):
+        model, report = TFAutoModelForSequenceClassification.from_pretrained(
+            spec.start.folder,
+            config=configuration(spec),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
     if report["missing_keys"]:
         raise ValueError(
             f"{spec.start.folder} has no weights named {sorted(report['missing_keys'])}"
         )
     return model
+
+
+@contextmanager
+def dropout_generators(readable: bool) -> Iterator[None]:
+    """Models that are built inside draw dropout from generators whose state can be read, if
+    `readable`, and from Keras's usual ones, whose state is hidden in their operations, if not."""
+    switch = tf_keras.backend.experimental
+    before = switch.is_tf_random_generator_enabled()
+    if readable:
+        switch.enable_tf_random_generator()
+    try:
+        yield
+    finally:
+        if not before:
+            switch.disable_tf_random_generator()
 
 
 def configuration(spec: SessionSpec) -> AutoConfig:

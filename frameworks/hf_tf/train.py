@@ -32,6 +32,7 @@ from frameworks.hf_tf import (
     model,
     optimizer,
     precision,
+    state,
     unsupported,
 )
 from frameworks.hf_tf.recording import Recording
@@ -65,8 +66,8 @@ class Session(contract.Session):
         self.model.fit(
             data.training_batches(self.recording),
             shuffle=False,
-            **fit_length(self.spec),
-            callbacks=[*(make() for make in self.spec.callbacks), Steps(self.spec, watch)],
+            **fit_length(self.spec, self.recording.done()),
+            callbacks=[*(make() for make in self.spec.callbacks), Steps(self.recording, watch)],
             verbose=0,
         )
 
@@ -141,6 +142,12 @@ class Session(contract.Session):
         """Saves the format that `from_pretrained` of any transformers version loads."""
         contract.save_pretrained(folder, self.spec.start, self.weights())
 
+    def save_state(self, folder: Path) -> None:
+        state.save(folder, self.model, self.running_optimizer(), self.recording)
+
+    def load_state(self, folder: Path) -> None:
+        state.load(folder, self.model, self.running_optimizer(), self.recording)
+
     def matmul_flops_per_second(self) -> float:
         return matmul.flops_per_second(self.spec.recipe)
 
@@ -157,16 +164,17 @@ class Session(contract.Session):
 class Steps(tf_keras.callbacks.Callback):
     """Reports every optimizer step to the watch, and stops the loop when it asks for that."""
 
-    def __init__(self, spec: SessionSpec, watch: Watch) -> None:
+    def __init__(self, recording: Recording, watch: Watch) -> None:
         super().__init__()
-        self.feed, self.watch, self.batch = spec.feed, watch, -1
+        self.feed, self.watch = recording.feed, watch
+        self.batch = recording.done() - 1  # over all epochs; Keras counts from 0 in each
         self._supports_tf_logs = True  # or Keras would wait for the loss after every batch
 
     def on_train_begin(self, logs: object = None) -> None:
         self.watch.begin()
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        self.batch += 1  # over all epochs; `batch` begins again with each
+        self.batch += 1
         ends_step = self.feed.ends_step(self.batch)
         step = self.feed.step_of(self.batch) + 1
         if ends_step and (self.watch.step_end(step) or step == self.feed.total_steps):

@@ -27,8 +27,8 @@ class Indices(Dataset):
 class FeedOrder(Sampler[int]):
     """The feed's order; every iteration is the next epoch."""
 
-    def __init__(self, feed: Feed) -> None:
-        self.feed, self.epoch = feed, 0
+    def __init__(self, feed: Feed, epoch: int) -> None:
+        self.feed, self.epoch = feed, epoch
 
     def __len__(self) -> int:
         return len(self.feed.examples)
@@ -39,10 +39,11 @@ class FeedOrder(Sampler[int]):
         return iter(order.tolist())
 
 
-def training_batches(feed: Feed) -> DataLoader:
+def training_batches(feed: Feed, epoch: int = 0) -> DataLoader:
     """int32 tensors `input_ids`, `attention_mask`, `token_type_ids` (batch, width) and `labels`
-    (batch,), epoch after epoch in the feed's order."""
-    return _loader(Indices(feed.examples, feed.recipe.batch_size), feed.recipe, FeedOrder(feed))
+    (batch,), epoch after epoch in the feed's order, from `epoch` on."""
+    indices = Indices(feed.examples, feed.recipe.batch_size)
+    return _loader(indices, feed.recipe, FeedOrder(feed, epoch))
 
 
 def evaluation_batches(examples: Examples, recipe: Recipe, *, batch_size: int) -> DataLoader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 
 from frameworks.contract import BatchShape, Curve, LossInput, SessionSpec, batch_digest
@@ -24,7 +25,8 @@ class Recording:
         self._step_losses: list[float] = []
         self._read_norms: list[float] = []
         self.batches: list[BatchShape] = []  # that were trained on
-        self.attention: str | None = None  # that the first batch ran
+        self._seen = False  # whether this process has computed a batch
+        self.attention: str | None = None  # that its first batch ran
         self.loss_input: LossInput | None = None  # what its loss took for logits
         self.graphs = 0  # that torch.compile had compiled after its forward pass
         self.clipped_at = 0.0
@@ -37,7 +39,8 @@ class Recording:
     def forward(self, logits: torch.Tensor, loss: torch.Tensor | None) -> None:
         """A batch's logits and loss, before the backward pass frees their graph; no loss where a user's
         model may compute it in its own way."""
-        if len(self.batches) == 1:
+        if not self._seen:
+            self._seen = True
             self.attention, self.graphs = attention_of(logits), compiled_graphs()
             self.loss_input = None if loss is None else _loss_input(loss, logits)
 
@@ -72,6 +75,25 @@ class Recording:
         return Curve(
             list(self._step_losses), list(self._read_norms), list(self.rates), list(self.digests)
         )
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was recorded so far. Called between two steps."""
+        curve = self.curve()
+        return {
+            "losses": np.array(curve.loss),
+            "norms": np.array(curve.gradient_norm),
+            "rates": np.array(curve.learning_rate),
+            "digests": np.array(curve.batch_digests, str),
+            "shapes": np.array(self.batches, np.int64).reshape(-1, 2),
+        }
+
+    def load_state(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Sets what `state` returned."""
+        self._step_losses = saved["losses"].tolist()
+        self._read_norms, self.rates = saved["norms"].tolist(), saved["rates"].tolist()
+        self.digests = saved["digests"].tolist()
+        self.batches = [tuple(shape) for shape in saved["shapes"].tolist()]
+        self._batches = len(self.batches)
 
 
 def _read(values: list[torch.Tensor]) -> list[float]:

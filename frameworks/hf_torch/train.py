@@ -39,6 +39,7 @@ from frameworks.hf_torch import (
     optimizer,
     own_model,
     precision,
+    state,
     unsupported,
 )
 from frameworks.hf_torch.recording import Recording
@@ -55,6 +56,7 @@ class Session(contract.Session):
         memory.limit_memory(spec.memory_limit_bytes)
         self.recording = Recording(spec)
         self._folder = TemporaryDirectory(prefix="ftbench-")  # Trainer insists on one
+        self._state: Path | None = None  # where the state lies that `train` continues from
         self._graphs = model.compiled_graphs()
         if spec.recipe.compile:
             torch._dynamo.reset()  # or what an earlier session compiled would be used
@@ -91,7 +93,7 @@ class Session(contract.Session):
         for make in self.spec.callbacks:
             self.trainer.add_callback(make())
         self.trainer.add_callback(Steps(watch))
-        self.trainer.train()
+        self.trainer.train(resume_from_checkpoint=self._state and str(self._state))
 
     def train_bare(self, watch: Watch) -> None:
         self.bare = bare.prepared(self.model, self.spec.recipe)
@@ -187,6 +189,13 @@ class Session(contract.Session):
         if self.spec.own_model:
             raise NotImplementedError("save a model of your own in a callback of your own")
         contract.save_pretrained(folder, self.spec.start, self.weights())
+
+    def save_state(self, folder: Path) -> None:
+        state.save(folder, self.trainer, self.recording)
+
+    def load_state(self, folder: Path) -> None:
+        state.load(folder, self.recording)
+        self._state = folder
 
     def matmul_flops_per_second(self) -> float:
         return matmul.flops_per_second(self.spec.recipe)

@@ -23,7 +23,9 @@ class FeedTrainer(Trainer):
         self.accelerator.clip_grad_norm_ = self._clip_and_record
 
     def get_train_dataloader(self) -> DataLoader:
-        return self.accelerator.prepare(data.training_batches(self.recording.spec.feed))
+        feed = self.recording.spec.feed
+        epoch = len(self.recording.batches) // feed.batches_per_epoch
+        return self.accelerator.prepare(data.training_batches(feed, epoch))
 
     def get_test_dataloader(self, test_dataset: data.Indices) -> DataLoader:
         recipe = self.recording.spec.recipe

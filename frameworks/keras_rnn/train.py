@@ -32,6 +32,7 @@ from frameworks.keras_rnn import (
     optimizer,
     own_model,
     precision,
+    state,
     unsupported,
 )
 from frameworks.keras_rnn.recording import Recording
@@ -70,8 +71,8 @@ class Session(contract.Session):
         self.model.fit(
             data.training_batches(self.recording),
             shuffle=False,
-            **fit_length(self.spec),
-            callbacks=Steps(self.spec, watch, self.model),
+            **fit_length(self.spec, self.recording.done()),
+            callbacks=Steps(self.recording, watch, self.model),
             verbose=0,
         )
 
@@ -146,6 +147,12 @@ class Session(contract.Session):
         """Saves model.keras, which `keras.saving.load_model(path, compile=False)` loads."""
         self.model.save(folder / "model.keras", include_optimizer=False)
 
+    def save_state(self, folder: Path) -> None:
+        state.save(folder, self.model, self.running_optimizer(), self.recording)
+
+    def load_state(self, folder: Path) -> None:
+        state.load(folder, self.model, self.running_optimizer(), self.recording)
+
     def matmul_flops_per_second(self) -> float:
         return matmul.flops_per_second(self.spec.recipe)
 
@@ -163,10 +170,12 @@ class Steps(keras.callbacks.CallbackList):
     """Reports every optimizer step to the watch, and stops the loop when it asks for that. A list of
     its own: for a single callback Keras would wait for the loss after every batch."""
 
-    def __init__(self, spec: SessionSpec, watch: Watch, model: keras.Model) -> None:
+    def __init__(self, recording: Recording, watch: Watch, model: keras.Model) -> None:
+        spec, done = recording.spec, recording.done()
         own = [make() for make in spec.callbacks]
-        super().__init__(own, add_history=True, model=model, verbose=0, **fit_length(spec))
-        self.spec, self.feed, self.watch, self.batch = spec, spec.feed, watch, -1
+        super().__init__(own, add_history=True, model=model, verbose=0, **fit_length(spec, done))
+        self.spec, self.feed, self.watch = spec, spec.feed, watch
+        self.batch = done - 1  # over all epochs; Keras counts from 0 in each
 
     def on_train_begin(self, logs: object = None) -> None:
         super().on_train_begin(logs)
@@ -175,7 +184,7 @@ class Steps(keras.callbacks.CallbackList):
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         if self.spec.callbacks:
             super().on_train_batch_end(batch, logs)
-        self.batch += 1  # over all epochs; `batch` begins again with each
+        self.batch += 1
         ends_step = self.feed.ends_step(self.batch)
         step = self.feed.step_of(self.batch) + 1
         if ends_step and (self.watch.step_end(step) or step == self.feed.total_steps):

@@ -43,6 +43,7 @@ NAMES = {
         "asked_attention": "only a model of the user's in PyTorch may come without a config",
         "pytorch_name": "TensorFlow names the variables of a transformer in its own way",
         "attention_of": "the models of the others have one attention or none",
+        "dropout_generators": "only Keras 2 hides the state of dropout unless it is told not to",
         "compiled_graphs": "PyTorch's compiler may leave a model as it is, XLA must compile its graph",
         "reached_recompile_limit": "the same",
         "hides_errors": "the same",
@@ -68,6 +69,10 @@ NAMES = {
         "place": "PyTorch's name of the device",
         "bare_context": "PyTorch's loop opens autocast by itself",
         "bare_scaler": "PyTorch's loop scales losses by itself",
+    },
+    "state.py": {
+        "cannot_resume": "Trainer resumes by itself, and not in every version exactly",
+        "variables": "Trainer writes its own files",
     },
     "train.py": {
         "training_arguments": "Trainer's arguments are an object",

@@ -123,8 +123,24 @@ def _accuracy_choice(get: Callable[[str], Any]) -> Fields:
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(f"--metric {reason}") from None
-    chosen = {"keep_models": get("keep_models"), "metrics": metrics}
+    chosen = {
+        "keep_models": get("keep_models"),
+        "checkpoint_interval": _interval(get("checkpoint_interval")),
+        "metrics": metrics,
+    }
     return {name: value for name, value in chosen.items() if value}
+
+
+def _interval(typed: str | None) -> int | str | None:
+    """Steps between checkpoints. Errors: UserError."""
+    if typed is None or typed == "epoch":
+        return typed
+    steps = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
+    if not steps:
+        raise UserError(
+            f"--checkpoint-interval {typed!r}: use a number of steps from 1 to 999999999, or epoch"
+        )
+    return steps
 
 
 def _threads(typed: str | None) -> int | None:

@@ -134,6 +134,14 @@ OPTIONS: list[tuple[str, Settings]] = [
         switch("accuracy only: save every trained model in models/ of the run's folder"),
     ),
     (
+        "--checkpoint-interval",
+        one(
+            "STEPS",
+            "accuracy only: optimizer steps between two checkpoints of a training, or epoch; a resumed "
+            "run continues from the last one (default: none)",
+        ),
+    ),
+    (
         "--metric",
         repeatable(
             "accuracy only: also score by this metric: weighted_f1, mcc (Matthews's correlation), or "

@@ -69,6 +69,13 @@ class EvaluationEnded(_Event):
     points: list[CurvePoint] = []  # as above
 
 
+class TrainingNote(_Event):
+    """What became of a training's checkpoint: a line for the user."""
+
+    event: Literal["training_note"] = "training_note"
+    text: str
+
+
 class WaitingForWindow(_Event):
     """The training loop stands still until the parent says what comes next."""
 
@@ -197,6 +204,7 @@ Event = Annotated[
     | TrainingProgress
     | EvaluationBegan
     | EvaluationEnded
+    | TrainingNote
     | WaitingForWindow
     | WindowEnded
     | TrainingEnded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -64,6 +65,16 @@ class SavedModel(BaseModel):
         return self.folder.with_name(f".{self.folder.name}.partial")
 
 
+class CheckpointPlan(BaseModel):
+    """Where a training writes its checkpoints, how often, and how many of them stay."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    interval: int | Literal["epoch"]
+    keep: int
+
+
 class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,6 +94,7 @@ class Job(BaseModel):
     )
     limit: LimitWork | None = None  # batch_limit only
     model: SavedModel | None = None  # accuracy only: keep the trained model
+    checkpoints: CheckpointPlan | None = None  # accuracy only
     metrics: list[str] = []  # accuracy only: beside those that every score has
     callbacks: tuple[str, ...] = ()  # accuracy only: the user's, of this backend
     code_folder: Path = Path()  # where the user's own modules are

@@ -27,8 +27,8 @@ def check_jobs(choice: Choice, profile: Profile, jobs: Sequence[JobSpec]) -> Non
         )
     if choice.accuracy and all(spec.key.question != "accuracy" for spec in jobs):
         raise UserError(
-            "--keep-models and --metric: no model is trained to its end here: add --question "
-            "accuracy, or leave them out"
+            "--keep-models, --metric and --checkpoint-interval: no model is trained to its end here: "
+            "add --question accuracy, or leave them out"
         )
     if profile.throughput.until_minutes and profile.throughput.until != "decided":
         raise UserError(

@@ -185,6 +185,11 @@ class AccuracyPlan(Section):
     keep_models: bool = False
     """Whether every trained model is saved, in `models/` of the run's folder, with its tokenizer and a
     model card."""
+    checkpoint_interval: Annotated[int, Field(ge=0, lt=2**31)] | Literal["epoch"] = 0
+    """Optimizer steps between two checkpoints of a training, or `epoch`; 0: none. A run that is
+    resumed continues a stopped training from its last checkpoint."""
+    keep_checkpoints: Count = 2
+    """How many checkpoints of a training stay, the last ones. They are removed when it has ended."""
     metrics: list[Metric] = ["accuracy", "macro_f1"]
     """Scores of every evaluation: `accuracy`, `macro_f1`, `weighted_f1`, `mcc` (Matthews's correlation),
     or `module:function` of your own, which is called with the predicted labels and the true ones."""
@@ -203,8 +208,19 @@ class AccuracyPlan(Section):
                 raise ValueError(f"{name!r}: write MODULE:CLASS, such as my_module:MyCallback")
         return list(dict.fromkeys(names))
 
+    @model_validator(mode="after")
+    def _can_be_resumed(self) -> AccuracyPlan:
+        if self.callbacks and self.checkpoint_interval:
+            raise ValueError(
+                "callbacks and checkpoint_interval exclude each other, because a checkpoint does not "
+                "have the state of your callbacks: leave one of them out"
+            )
+        return self
+
     def with_options(self, fields: Fields) -> AccuracyPlan:
-        """With the command line's fields; its metrics are added to those here."""
+        """With the command line's fields; its metrics are added to those here. Errors: UserError."""
+        if self.callbacks and fields.get("checkpoint_interval"):
+            raise UserError("--checkpoint-interval: this profile has callbacks: leave one of them out")
         added = [name for name in fields.get("metrics", []) if name not in self.metrics]
         return self.model_copy(update=fields | {"metrics": [*self.metrics, *added]})
 

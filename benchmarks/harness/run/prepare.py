@@ -19,7 +19,7 @@ from benchmarks.harness.data.choice import DataChoice
 from benchmarks.harness.errors import UserError
 from benchmarks.harness.jobs.attempt import Environment, Excluded, Ready, here
 from benchmarks.harness.jobs.environment import worker_environment
-from benchmarks.harness.jobs.job import Job, LimitWork, SavedModel, StartFile
+from benchmarks.harness.jobs.job import CheckpointPlan, Job, LimitWork, SavedModel, StartFile
 from benchmarks.harness.machine import budgets, packages
 from benchmarks.harness.machine.device import unsupported_precision
 from benchmarks.harness.plan.metrics import asked_metrics, check_metrics
@@ -178,6 +178,7 @@ def _ready(
         memory=plan.memory,
         limit=_limit(plan, spec),
         model=_saved_model(inputs, plan, spec, folder),
+        checkpoints=_checkpoints(plan, spec, folder),
         metrics=_metrics(plan, spec),
         code_folder=Path(plan.code_folder),
         tracked=bool(plan.track),
@@ -205,6 +206,17 @@ def _saved_model(inputs: Inputs, plan: Plan, spec: JobSpec, folder: Path) -> Sav
     if spec.key.question != "accuracy" or not plan.accuracy.keep_models:
         return None
     return SavedModel(folder=folder / "models" / spec.key.id, tokenizer=inputs.source.folder)
+
+
+def _checkpoints(plan: Plan, spec: JobSpec, folder: Path) -> CheckpointPlan | None:
+    asked = plan.accuracy
+    if spec.key.question != "accuracy" or not asked.checkpoint_interval:
+        return None
+    return CheckpointPlan(
+        folder=folder / "checkpoints" / spec.key.id,
+        interval=asked.checkpoint_interval,
+        keep=asked.keep_checkpoints,
+    )
 
 
 def _limit(plan: Plan, spec: JobSpec) -> LimitWork | None:

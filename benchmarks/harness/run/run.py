@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 
@@ -132,6 +133,8 @@ class Run:
                 self._record(attempt.interrupted())
                 raise
         self._record(measurement)
+        if written := ready.job.checkpoints:  # they were for this training alone
+            shutil.rmtree(written.folder, ignore_errors=True)
         return measurement
 
     def _record(self, m: Measurement) -> None:

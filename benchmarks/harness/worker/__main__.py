@@ -65,6 +65,7 @@ def build(job: Job, pipe: Pipe) -> Built:
         threads=thread_count(job.key.backend, job.environment),
         callbacks=user_code.callbacks(job),
         own_model=user_code.own_model(job),
+        resumable=job.checkpoints is not None,
     )
     norms = None
     if traced and job.equivalence.max_gradient_norm is None:

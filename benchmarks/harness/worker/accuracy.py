@@ -1,8 +1,8 @@
 """Accuracy: trains to the recipe's end and scores every evaluation set as a whole.
 
 Loss, gradient norm and learning rate are recorded at every step. The curve holds every
-`log_interval`-th of them, the same steps in every backend. Evaluation does not count as training
-time.
+`log_interval`-th of them, the same steps in every backend. Evaluation and checkpoints do not count as
+training time.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ from benchmarks.harness.worker import training
 from benchmarks.harness.worker.imports import show_all
 from benchmarks.harness.worker.scores import score, score_of
 from benchmarks.harness.worker.tokens import count_steps
+from benchmarks.harness.worker.training_checkpoints import (
+    Progress,
+    TrainingCheckpoints,
+    training_checkpoints,
+)
 from frameworks.contract import Curve, Feed, Recipe, Session
 from results.schema import Accuracy, CurvePoint, EvaluationPoint, Score
 
@@ -35,7 +40,8 @@ PROGRESS_SECONDS = 1.0  # between two progress events
 
 
 class TrainingWatch(training.JobWatch):
-    """Evaluates at the recipe's interval and keeps the best weights if the recipe says so."""
+    """Evaluates at the recipe's interval, keeps the best weights if the recipe says so, and writes
+    checkpoints if the job says so."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._recipe, self._session, self._pipe = job.recipe, session, pipe
@@ -44,21 +50,44 @@ class TrainingWatch(training.JobWatch):
         show_all()  # the user's metrics may be scikit-learn's
         self._metrics = Metrics(job.metrics, job.code_folder)
         self._sets = {name: load_examples(path) for name, path in job.evaluations.items()}
+        self._checkpoints = training_checkpoints(job, session, self._sets, pipe)
         self._called = self._last_progress = time.perf_counter()
         self.evaluation_seconds = self.first_step_seconds = 0.0
-        self._check_seconds = 0.0
+        self._earlier_seconds = 0.0  # of training, before it was stopped
+        self._paused_seconds = 0.0  # since the loop's call, for all that is not training
         self.evaluations: list[EvaluationPoint] = []
         self.steps = 0
+        self.resumed_at: list[int] = []
         self.best: tuple[float, int, dict[str, np.ndarray]] | None = None
 
     @property
     def training_seconds(self) -> float:
-        """From the loop's call, without evaluation and the check of the recipe."""
-        paused = self.evaluation_seconds + self._check_seconds
-        return time.perf_counter() - self._called - paused
+        """From the loop's call, without evaluation, checkpoints and the check of the recipe."""
+        now = time.perf_counter()
+        return self._earlier_seconds + now - self._called - self._paused_seconds
+
+    def resume(self) -> None:
+        """Continues from the newest checkpoint, if there is one."""
+        found = self._checkpoints.load() if self._checkpoints else None
+        if found is None:
+            return
+        progress, best = found
+        self.steps, self._earlier_seconds = progress.step, progress.training_seconds
+        self.evaluation_seconds = progress.evaluation_seconds
+        self.first_step_seconds = progress.first_step_seconds
+        self.evaluations = list(progress.evaluations)
+        self.resumed_at = [*progress.resumed_at, progress.step]
+        if best is not None and progress.best_value is not None and progress.best_step is not None:
+            self.best = progress.best_value, progress.best_step, best
+
+    def begin(self) -> None:
+        if self.resumed_at:  # what came before was no training
+            self._called = time.perf_counter()
 
     def first_step(self, seconds: float, check_seconds: float) -> None:
-        self.first_step_seconds, self._check_seconds = seconds, check_seconds
+        self._paused_seconds += check_seconds
+        if not self.resumed_at:
+            self.first_step_seconds = seconds
 
     def step_end(self, step: int) -> bool:
         self.steps = step
@@ -78,6 +107,8 @@ class TrainingWatch(training.JobWatch):
         interval = self._recipe.evaluation_interval
         if interval and step % interval == 0 and step < self._total:
             self.evaluate(step)
+        if self._checkpoints and self._checkpoints.due(step):
+            self._write_checkpoint(step, self._checkpoints)
         return False
 
     def evaluate(self, step: int) -> dict[str, np.ndarray]:
@@ -95,7 +126,9 @@ class TrainingWatch(training.JobWatch):
             points = self._new_points(self._session.curve())
             self._pipe.send(EvaluationEnded(evaluation=point, points=points))
         self._keep_if_best(step, next(iter(scores.values())))
-        self.evaluation_seconds += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        self.evaluation_seconds += seconds
+        self._paused_seconds += seconds
         return logits
 
     def _new_points(self, curve: Curve) -> list[CurvePoint]:
@@ -104,6 +137,23 @@ class TrainingWatch(training.JobWatch):
             return []
         after, self._sent = self._sent, len(curve.loss)
         return curve_points(curve, self._recipe, self._total, after)
+
+    def _write_checkpoint(self, step: int, checkpoints: TrainingCheckpoints) -> None:
+        self._session.synchronize()
+        training_seconds, began = self.training_seconds, time.perf_counter()
+        value, best_step, best = self.best or (None, None, None)
+        progress = Progress(
+            step=step,
+            training_seconds=training_seconds,
+            evaluation_seconds=self.evaluation_seconds,
+            first_step_seconds=self.first_step_seconds,
+            evaluations=self.evaluations,
+            best_value=value,
+            best_step=best_step,
+            resumed_at=self.resumed_at,
+        )
+        checkpoints.save(progress, best)
+        self._paused_seconds += time.perf_counter() - began
 
     def _keep_if_best(self, step: int, first_set: Score) -> None:
         if self._recipe.keep_best is None:
@@ -119,6 +169,7 @@ class TrainingWatch(training.JobWatch):
 def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
     session = built.session
     watch = TrainingWatch(job, session, pipe)
+    watch.resume()
     training.run(job, session, watch)
     session.synchronize()
     training_seconds = watch.training_seconds
@@ -139,6 +190,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
         evaluation_seconds=watch.evaluation_seconds,
         scores=watch.evaluations[-1].scores,
         kept_step=kept,
+        resumed_at_steps=watch.resumed_at,
         curve=curve_points(curve, job.recipe, len(curve.loss)),
         evaluations=watch.evaluations,
         predictions_file=job.predictions.name,

@@ -33,18 +33,19 @@ class JobWatch:
 
 
 class Checked:
-    """A watch that times the first step and then compares the recipe with what the framework runs,
-    before anything is measured."""
+    """A watch that times the first step of this process and then compares the recipe with what the
+    framework runs, before anything is measured."""
 
     def __init__(self, watch: JobWatch, session: Session) -> None:
         self._watch, self._session = watch, session
-        self._called = time.perf_counter()
+        self._called, self._checked = time.perf_counter(), False
 
     def begin(self) -> None:
         self._watch.begin()
 
     def step_end(self, step: int) -> bool:
-        if step == 1:
+        if not self._checked:
+            self._checked = True
             self._session.synchronize()
             ended = time.perf_counter()
             check(self._session, self._session.effective(), step)

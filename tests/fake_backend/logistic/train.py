@@ -1,6 +1,7 @@
 """The session of the logistic model."""
 
 import time
+from dataclasses import asdict
 from itertools import islice
 
 import numpy as np
@@ -18,6 +19,7 @@ class Session(contract.Session):
         shape = spec.start.vocabulary_size, spec.start.label_count
         self._kernel, self._mean, self._square = np.zeros((3, *shape), np.float32)
         self._curve = Curve()
+        self._done = 0  # steps
 
     @staticmethod
     def found_device():
@@ -26,11 +28,13 @@ class Session(contract.Session):
     def train(self, watch):
         feed, recipe = self.spec.feed, self.spec.recipe
         watch.begin()
-        for step, batch in enumerate(islice(feed.endless(), feed.total_steps)):
+        batches = islice(feed.endless(self._done), feed.total_steps - self._done)
+        for step, batch in enumerate(batches, start=self._done):
             rate = contract.learning_rate(recipe, step, feed.total_steps)
             self._step(batch, rate, step + 1)
             if self.spec.hash_batches:
                 self._curve.batch_digests.append(contract.batch_digest(batch))
+            self._done = step + 1
             if watch.step_end(step + 1):
                 return
 
@@ -74,6 +78,17 @@ class Session(contract.Session):
 
     def load_weights(self, weights):
         self._kernel[:] = weights["classifier.weight"].T
+
+    def save_state(self, folder):
+        kept = {name: getattr(self, name) for name in ("_kernel", "_mean", "_square", "_done")}
+        np.savez(folder / "state.npz", **kept, **asdict(self._curve))
+
+    def load_state(self, folder):
+        with np.load(folder / "state.npz") as kept:
+            for name in ("_kernel", "_mean", "_square"):
+                getattr(self, name)[:] = kept[name]
+            self._done = int(kept["_done"])
+            self._curve = Curve(**{name: kept[name].tolist() for name in asdict(self._curve)})
 
     def matmul_flops_per_second(self):
         numbers, began = np.ones((512, 512), np.float32), time.perf_counter()

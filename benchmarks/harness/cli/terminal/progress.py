@@ -20,6 +20,7 @@ from benchmarks.harness.jobs.events import (
     ProbeEnded,
     Result,
     ThroughputResult,
+    TrainingNote,
     TrainingProgress,
     WindowEnded,
     WorkerFailed,
@@ -91,7 +92,7 @@ class Display:
             self._end(key.id, "done")
         elif isinstance(event, LimitFound):
             self._end(key.id, event.text)
-        elif isinstance(event, (ProbeEnded, ModelSaved)):
+        elif isinstance(event, (ProbeEnded, ModelSaved, TrainingNote)):
             self.say(f"{key.id}: {event.text}")
 
     def _advance(self, job: str, done: int, total: int, note: str, seconds_left: float) -> None:

@@ -45,12 +45,13 @@ def section(view: View) -> Section | None:
             "The interval of an accuracy is Wilson's 95 % interval for the evaluation set; that of macro "
             "F1 is a bootstrap from the recorded predictions, which also give weighted F1 and the expected "
             "calibration error (15 bins). 'Over seeds' is Student's t interval of "
-            "the mean. Training time includes the first step and excludes evaluation.",
+            "the mean. Training time includes the first step and excludes evaluation and checkpoints.",
             "small",
         ),
     ]
     blocks += [Listing(notes)] if notes else []
     blocks += random_note(m for rows in scored for r in rows for m in r.measurements)
+    blocks += resumed_note(m for rows in scored for r in rows for m in r.measurements)
     blocks += pair_blocks(view, scored)
     blocks += target_blocks(view, scored)
     curves = [f for rows in scored for f in curve_figures(view, rows)]
@@ -69,6 +70,20 @@ def random_note(measurements: Iterable[Measurement]) -> list[Block]:
         "this data alone, and are not those of a pretrained checkpoint."
     )
     return [Paragraph(text, "warning")] if random else []
+
+
+def resumed_note(measurements: Iterable[Measurement]) -> list[Block]:
+    """Says which trainings were stopped and continued from a checkpoint."""
+    resumed = [
+        f"{m.job.id} after step {' and '.join(map(str, m.accuracy.resumed_at_steps))}"
+        for m in measurements
+        if m.accuracy and m.accuracy.resumed_at_steps
+    ]
+    text = (
+        f"Stopped and continued from a checkpoint: {', '.join(resumed)}. Their training time includes "
+        "the first step after each stop, which may compile again."
+    )
+    return [Paragraph(text, "small")] if resumed else []
 
 
 def score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
