@@ -79,6 +79,9 @@ class Recipe(BaseModel):
     """Score of the first evaluation set that selects the weights to keep: `accuracy`, `macro_f1`,
     `weighted_f1`, `mcc`, `loss`, or `module:function` of your own; none: keep the last weights.
     Needs `evaluation_interval`."""
+    patience: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Early stopping: training ends after so many evaluations in a row without a better score of
+    `keep_best`, or without a smaller loss if none is given; 0: never. Needs `evaluation_interval`."""
     attention: Literal["eager", "sdpa"] | None = None
     """Attention implementation; none: the framework's default."""
     compile: bool = False
@@ -105,6 +108,8 @@ class Recipe(BaseModel):
             raise ValueError("one of epochs and steps must be given")
         if self.keep_best and not self.evaluation_interval:
             raise ValueError("keep_best needs an evaluation_interval above 0")
+        if self.patience and not self.evaluation_interval:
+            raise ValueError("patience needs an evaluation_interval above 0")
         return self
 
 

@@ -48,6 +48,7 @@ class Accuracy(Record):
     scores: dict[str, Score]  # by evaluation set, of the weights that are kept
     kept_step: int  # the step whose weights those are
     resumed_at_steps: list[int] = []  # after which it was stopped and continued from a checkpoint
+    stopped_early: bool = False  # because evaluations no longer improved
     curve: list[CurvePoint]
     evaluations: list[EvaluationPoint]
     model_folder: str | None = None  # in the same folder, where the model was kept

@@ -59,6 +59,7 @@ ELSEWHERE = {
     "evaluation_interval": "the harness evaluates, from its watch",
     "log_interval": "the harness thins the curve",
     "keep_best": "the harness keeps and puts back weights",
+    "patience": "the harness stops the training, from its watch",
 }
 
 

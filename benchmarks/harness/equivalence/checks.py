@@ -20,8 +20,8 @@ from benchmarks.harness.equivalence.count_sketch import exact
 from benchmarks.harness.equivalence.trace import Traced
 from results.schema import Check
 
-# How a framework computes may differ; what it computes may not. The last four only decide when
-# something is recorded.
+# How a framework computes may differ; what it computes may not. The last five only decide when
+# something is recorded, and when a training ends.
 FREE_FIELDS = {
     "attention",
     "compile",
@@ -29,6 +29,7 @@ FREE_FIELDS = {
     "log_interval",
     "evaluation_interval",
     "keep_best",
+    "patience",
     "epochs",
 }
 BATCH_EPOCHS = 2  # epochs whose batches must be equal

@@ -288,5 +288,5 @@ def _for_question(recipe: Recipe, question: str, profile: Profile, varied: Field
         }
     else:
         return recipe
-    changes |= {"evaluation_interval": 0, "keep_best": None}
+    changes |= {"evaluation_interval": 0, "keep_best": None, "patience": 0}
     return recipe.model_copy(update=changes)

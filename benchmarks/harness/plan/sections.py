@@ -220,7 +220,9 @@ class AccuracyPlan(Section):
     def with_options(self, fields: Fields) -> AccuracyPlan:
         """With the command line's fields; its metrics are added to those here. Errors: UserError."""
         if self.callbacks and fields.get("checkpoint_interval"):
-            raise UserError("--checkpoint-interval: this profile has callbacks: leave one of them out")
+            raise UserError(
+                "--checkpoint-interval: this profile has callbacks: leave one of them out"
+            )
         added = [name for name in fields.get("metrics", []) if name not in self.metrics]
         return self.model_copy(update=fields | {"metrics": [*self.metrics, *added]})
 

@@ -136,6 +136,7 @@ class Trials:
             steps=self._folder.plan.throughput.training_steps,
             evaluation_interval=0,
             keep_best=None,
+            patience=0,
         )
 
     def _job(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +27,22 @@ from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.metrics import Metrics
 from benchmarks.harness.worker import training
 from benchmarks.harness.worker.imports import show_all
-from benchmarks.harness.worker.scores import score, score_of
+from benchmarks.harness.worker.scores import evaluations_since_best, score, score_of
 from benchmarks.harness.worker.tokens import count_steps
 from benchmarks.harness.worker.training_checkpoints import (
     Progress,
     TrainingCheckpoints,
     training_checkpoints,
 )
-from frameworks.contract import Curve, Feed, Recipe, Session
+from frameworks.contract import LOSS, Curve, Feed, Recipe, Session
 from results.schema import Accuracy, CurvePoint, EvaluationPoint, Score
 
 PROGRESS_SECONDS = 1.0  # between two progress events
 
 
 class TrainingWatch(training.JobWatch):
-    """Evaluates at the recipe's interval, keeps the best weights if the recipe says so, and writes
-    checkpoints if the job says so."""
+    """Evaluates at the recipe's interval, keeps the best weights and ends the training early if the
+    recipe says so, and writes checkpoints if the job says so."""
 
     def __init__(self, job: Job, session: Session, pipe: Pipe) -> None:
         self._recipe, self._session, self._pipe = job.recipe, session, pipe
@@ -56,7 +57,8 @@ class TrainingWatch(training.JobWatch):
         self._earlier_seconds = 0.0  # of training, before it was stopped
         self._paused_seconds = 0.0  # since the loop's call, for all that is not training
         self.evaluations: list[EvaluationPoint] = []
-        self.steps = 0
+        self._logits: dict[str, np.ndarray] | None = None  # of the last evaluation
+        self.steps, self.stopped_early = 0, False
         self.resumed_at: list[int] = []
         self.best: tuple[float, int, dict[str, np.ndarray]] | None = None
 
@@ -107,9 +109,18 @@ class TrainingWatch(training.JobWatch):
         interval = self._recipe.evaluation_interval
         if interval and step % interval == 0 and step < self._total:
             self.evaluate(step)
+            if lost_patience(self.evaluations, self._recipe):
+                self.stopped_early = True
+                return True
         if self._checkpoints and self._checkpoints.due(step):
             self._write_checkpoint(step, self._checkpoints)
         return False
+
+    def final_logits(self) -> dict[str, np.ndarray]:
+        """Of every evaluation set after the last step."""
+        if self._logits is not None and self.evaluations[-1].step == self.steps:
+            return self._logits
+        return self.evaluate(self.steps)
 
     def evaluate(self, step: int) -> dict[str, np.ndarray]:
         """Evaluates now; the logits of every evaluation set."""
@@ -126,6 +137,7 @@ class TrainingWatch(training.JobWatch):
             points = self._new_points(self._session.curve())
             self._pipe.send(EvaluationEnded(evaluation=point, points=points))
         self._keep_if_best(step, next(iter(scores.values())))
+        self._logits = logits
         seconds = time.perf_counter() - began
         self.evaluation_seconds += seconds
         self._paused_seconds += seconds
@@ -166,6 +178,12 @@ class TrainingWatch(training.JobWatch):
         return self._sets[name].labels
 
 
+def lost_patience(evaluations: Sequence[EvaluationPoint], recipe: Recipe) -> bool:
+    """Whether the recipe ends the training after the last of these evaluations."""
+    name = recipe.keep_best or LOSS
+    return bool(recipe.patience) and evaluations_since_best(evaluations, name) >= recipe.patience
+
+
 def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
     session = built.session
     watch = TrainingWatch(job, session, pipe)
@@ -173,7 +191,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
     training.run(job, session, watch)
     session.synchronize()
     training_seconds = watch.training_seconds
-    logits = watch.evaluate(watch.steps)
+    logits = watch.final_logits()
     kept = watch.steps
     if watch.best is not None and watch.best[1] != kept:
         kept = watch.best[1]
@@ -191,6 +209,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
         scores=watch.evaluations[-1].scores,
         kept_step=kept,
         resumed_at_steps=watch.resumed_at,
+        stopped_early=watch.stopped_early,
         curve=curve_points(curve, job.recipe, len(curve.loss)),
         evaluations=watch.evaluations,
         predictions_file=job.predictions.name,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmarks.harness.plan.metrics import Metrics
 from frameworks.contract import LOSS
-from results.schema import Score
+from results.schema import EvaluationPoint, Score
 from results.scores import confusion, macro_f1
 
 
@@ -38,6 +40,13 @@ def score_of(score: Score, name: str) -> float:
         return -score.loss
     metrics = score.metrics or {}
     return metrics[name] if name in metrics else float(getattr(score, name))
+
+
+def evaluations_since_best(evaluations: Sequence[EvaluationPoint], name: str) -> int:
+    """How many evaluations in a row, up to the last, did not improve the first evaluation set's score
+    of this name."""
+    values = [score_of(next(iter(e.scores.values())), name) for e in evaluations]
+    return len(values) - 1 - values.index(max(values))
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

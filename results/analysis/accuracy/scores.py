@@ -50,7 +50,7 @@ class ScoreRow:
     confusion: np.ndarray | None  # mean counts (labels, predicted labels)
     loss: float
     metrics: dict[str, Estimate]  # further ones that were asked for, over seeds
-    steps: int
+    steps: tuple[int, ...]  # the fewest and the most of a seed; one number where they are equal
     training_examples: int
     training_seconds: float  # mean over seeds; without evaluation
     first_step_seconds: float
@@ -96,7 +96,7 @@ def _score_row(group: Group, name: str, trained: Sequence[tuple[Entry, Accuracy]
             for metric in found[0].metrics or {}
             if all(metric in (s.metrics or {}) for s in found)
         },
-        steps=runs[0].steps,
+        steps=tuple(sorted({min(a.steps for a in runs), max(a.steps for a in runs)})),
         training_examples=runs[0].examples,
         training_seconds=float(np.mean([a.training_seconds for a in runs])),
         first_step_seconds=float(np.mean([a.first_step_seconds for a in runs])),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness.worker.scores import score
+from benchmarks.harness.worker.scores import evaluations_since_best, score
+from results.schema import EvaluationPoint, Score
 
 
 def test_hand_computed() -> None:
@@ -26,6 +27,27 @@ def test_hand_computed() -> None:
         math.log(2),
     ]
     assert result.loss == pytest.approx(sum(losses) / 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "waited"),
+    [
+        ("loss", [0.7], 0),
+        ("loss", [0.7, 0.6, 0.65, 0.61], 2),
+        ("loss", [0.7, 0.6, 0.6], 1),  # no better
+        ("accuracy", [0.7, 0.6, 0.8], 0),
+        ("mcc", [0.7, 0.6, 0.5], 2),
+    ],
+)
+def test_evaluations_without_a_better_score(name: str, values: list[float], waited: int) -> None:
+    evaluations = []
+    for step, value in enumerate(values):
+        fields = {"accuracy": 0.5, "macro_f1": 0.5, "loss": 1.0, "metrics": {"mcc": 0.0}}
+        fields |= {"metrics": {"mcc": value}} if name == "mcc" else {name: value}
+        worse = Score(examples=4, accuracy=0, macro_f1=0, loss=9, metrics={"mcc": -1})
+        scores = {"first": Score(examples=4, **fields), "second": worse}
+        evaluations.append(EvaluationPoint(step=step, training_seconds=1, scores=scores))
+    assert evaluations_since_best(evaluations, name) == waited
 
 
 def test_large_logits_do_not_overflow() -> None:

@@ -51,7 +51,7 @@ def section(view: View) -> Section | None:
     ]
     blocks += [Listing(notes)] if notes else []
     blocks += random_note(m for rows in scored for r in rows for m in r.measurements)
-    blocks += resumed_note(m for rows in scored for r in rows for m in r.measurements)
+    blocks += stop_notes([m for rows in scored for r in rows for m in r.measurements])
     blocks += pair_blocks(view, scored)
     blocks += target_blocks(view, scored)
     curves = [f for rows in scored for f in curve_figures(view, rows)]
@@ -72,18 +72,29 @@ def random_note(measurements: Iterable[Measurement]) -> list[Block]:
     return [Paragraph(text, "warning")] if random else []
 
 
-def resumed_note(measurements: Iterable[Measurement]) -> list[Block]:
-    """Says which trainings were stopped and continued from a checkpoint."""
+def stop_notes(measurements: Sequence[Measurement]) -> list[Block]:
+    """Says which trainings ended early, and which were stopped and continued from a checkpoint."""
+    early = [
+        f"{m.job.id} after step {m.accuracy.steps}"
+        for m in measurements
+        if m.accuracy and m.accuracy.stopped_early
+    ]
     resumed = [
         f"{m.job.id} after step {' and '.join(map(str, m.accuracy.resumed_at_steps))}"
         for m in measurements
         if m.accuracy and m.accuracy.resumed_at_steps
     ]
-    text = (
-        f"Stopped and continued from a checkpoint: {', '.join(resumed)}. Their training time includes "
-        "the first step after each stop, which may compile again."
-    )
-    return [Paragraph(text, "small")] if resumed else []
+    lines = []
+    if early:
+        lines.append(
+            f"Stopped early, because evaluations no longer improved (patience): {', '.join(early)}."
+        )
+    if resumed:
+        lines.append(
+            f"Stopped and continued from a checkpoint: {', '.join(resumed)}. Their training time "
+            "includes the first step after each stop, which may compile again."
+        )
+    return [Paragraph(line, "small") for line in lines]
 
 
 def score_figures(view: View, rows: Sequence[Row]) -> list[Figure]:

@@ -42,7 +42,9 @@ def curve_figures(view: View, rows: Sequence[Row]) -> list[Figure]:
 
 
 def epochs(m: Measurement) -> float | None:
-    """Epochs of the whole training, where the recipe says it."""
+    """Epochs of the whole training, where the recipe says them or it ended early."""
+    if m.accuracy and m.accuracy.stopped_early and m.data:
+        return m.accuracy.examples / m.data.train_examples
     number = m.recipe.get("epochs")
     return float(number) if isinstance(number, (int, float)) and not m.recipe.get("steps") else None
 

@@ -74,7 +74,7 @@ def _score_cells(s: ScoreRow, several: bool, metrics: Sequence[str]) -> list[Cel
         Cell(number(s.loss)),
         *(_metric(s.metrics.get(name)) for name in metrics),
         Cell(", ".join(map(str, s.seeds))),
-        Cell(count(s.steps)),
+        Cell(" to ".join(map(count, s.steps))),
         Cell(duration(s.training_seconds), f"first step {duration(s.first_step_seconds)}"),
         Cell(duration(s.evaluation_seconds)),
     ]
