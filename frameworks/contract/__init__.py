@@ -1,10 +1,12 @@
 """What every backend fulfils. Imports no framework."""
 
+from frameworks.contract.backend import USERS_MODELS as USERS_MODELS
 from frameworks.contract.backend import Backend as Backend
 from frameworks.contract.backend import MemoryModel as MemoryModel
 from frameworks.contract.backend import Unsupported as Unsupported
 from frameworks.contract.backend import backends as backends
 from frameworks.contract.backend import own_backend_name as own_backend_name
+from frameworks.contract.backend import with_own_model as with_own_model
 from frameworks.contract.feed import BUCKET as BUCKET
 from frameworks.contract.feed import GROUP_BATCHES as GROUP_BATCHES
 from frameworks.contract.feed import Batch as Batch
@@ -50,6 +52,9 @@ from frameworks.contract.recipe import Recipe as Recipe
 from frameworks.contract.recipe import Share as Share
 from frameworks.contract.recipe import learning_rate as learning_rate
 from frameworks.contract.recipe import warmup_steps as warmup_steps
+from frameworks.contract.recurrent import EMBEDDING as EMBEDDING
+from frameworks.contract.recurrent import UNITS as UNITS
+from frameworks.contract.recurrent import start_weights as start_weights
 from frameworks.contract.saving import save_pretrained as save_pretrained
 from frameworks.contract.session import Session as Session
 from frameworks.contract.session import SessionSpec as SessionSpec

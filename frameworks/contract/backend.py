@@ -68,6 +68,8 @@ class Backend:
     """Packages that must be installed."""
     extra: str
     """The optional dependency that installs them."""
+    listed: bool = True
+    """Whether it is measured where no backend is named; others have to be named."""
     position: int = 100
     """Place in lists and in a race. Equal ones are sorted by name."""
     reported_packages: tuple[str, ...] = ()
@@ -108,28 +110,32 @@ class Backend:
         return Path(importlib.import_module(self.package).__path__[0])
 
 
+USERS_MODELS = "users' models"  # their family; they need not be the same model
+
+
 class Backends(Mapping[str, Backend]):
-    """Backends by name. Those of users' models are found by their names and are not listed:
+    """Backends by name. Those that are not listed are found by their names only, as are those of users'
+    models:
     `hf_torch.my_module.build` is `hf_torch` with the model that `build()` of `my_module` returns."""
 
-    def __init__(self, listed: Mapping[str, Backend]) -> None:
-        self._listed = listed
+    def __init__(self, known: Mapping[str, Backend]) -> None:
+        self._known = known
 
     def __getitem__(self, name: str) -> Backend:
-        if name in self._listed:
-            return self._listed[name]
+        if name in self._known:
+            return self._known[name]
         framework, _, path = name.partition(".")
         module, _, function = path.rpartition(".")
-        base = self._listed.get(framework)
+        base = self._known.get(framework)
         if base is None or base.model_class is None or not module or not function:
             raise KeyError(name)
-        return _with_own_model(base, name, f"{module}:{function}")
+        return with_own_model(base, name, f"{module}:{function}")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._listed)
+        return (name for name, backend in self._known.items() if backend.listed)
 
     def __len__(self) -> int:
-        return len(self._listed)
+        return sum(1 for _ in self)
 
 
 def own_backend_name(framework: str, model: str) -> str:
@@ -137,7 +143,7 @@ def own_backend_name(framework: str, model: str) -> str:
     return f"{framework}.{model.replace(':', '.')}"
 
 
-def _with_own_model(base: Backend, name: str, model: str) -> Backend:
+def with_own_model(base: Backend, name: str, model: str) -> Backend:
     def unsupported(recipe: Recipe, start: Start, device: Device) -> list[Unsupported]:
         found = base.unsupported(recipe, start, device)
         return [problem for problem in found if problem.field not in OF_THE_MODEL] + [
@@ -151,7 +157,7 @@ def _with_own_model(base: Backend, name: str, model: str) -> Backend:
         name=name,
         title=f"{base.title.split()[0]} {model}",
         unsupported=unsupported,
-        family="users' models",
+        family=USERS_MODELS,
         architecture=model,
         own_model=model,
         weights_converter=None,

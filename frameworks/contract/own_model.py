@@ -30,7 +30,7 @@ def make_model(spec: SessionSpec) -> Any:
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def arguments(spec: SessionSpec) -> dict[str, int]:
+def arguments(spec: SessionSpec) -> dict[str, int | bool | float | None]:
     """What a user's function may ask for."""
     return {
         "label_count": spec.start.label_count,
@@ -38,6 +38,8 @@ def arguments(spec: SessionSpec) -> dict[str, int]:
         "pad_id": spec.train.pad_id,
         "length": spec.recipe.length,
         "seed": spec.recipe.seed,
+        "has_token_types": spec.train.has_token_types,
+        "dropout": spec.recipe.dropout,
     }
 
 

@@ -42,6 +42,7 @@ class SessionSpec:
     memory_limit_bytes: int | None = None  # of a GPU: the framework may allocate no more
     callbacks: tuple[type, ...] = ()  # the user's callback classes of this framework
     own_model: Callable[..., Any] | None = None  # the user's function that makes the model
+    shared_start: bool = False  # weights that another framework starts from too, where it has them
     threads: int | None = None  # that its environment asks for; None: no number is asked for
     resumable: bool = False  # `save_state` may be called
 

@@ -1,6 +1,7 @@
 """Transformers on PyTorch, trained by `Trainer.train()`. Imports no framework: the parent
 process reads `BACKENDS`, a worker process uses `train.Session`."""
 
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 from packaging.requirements import Requirement
@@ -13,6 +14,7 @@ from frameworks.contract import (
     Start,
     Unsupported,
     unsupported_precision,
+    with_own_model,
 )
 
 NAME = "hf_torch"
@@ -55,43 +57,54 @@ def unsupported_eight_bit() -> str | None:
     return f"{EIGHT_BIT.name} {installed} is installed, but {EIGHT_BIT} is required ({INSTALL})"
 
 
-BACKENDS = (
-    Backend(
-        name=NAME,
-        title="PyTorch",
-        loop="Trainer.train()",
-        package=__name__,
-        unsupported=unsupported,
-        requirements=("torch", "transformers>=4.53,<6", "accelerate"),
-        extra="torch",
-        position=1,
-        reported_packages=("torch", "transformers", "accelerate", "bitsandbytes"),
-        family="transformers",
-        environment={"USE_TF": "0"},  # transformers 4 imports TensorFlow where it finds it
-        variables=VARIABLES,
-        callback_class="transformers.trainer_callback.TrainerCallback",
-        model_class="torch.nn.modules.module.Module",
-        memory=MemoryModel(
-            out_of_memory=(
-                r"\bOutOfMemoryError\b",
-                r"\bCUDA out of memory\b",
-                r"\bCUDA error: out of memory\b",
-                r"DefaultCPUAllocator: (can't allocate|not enough) memory",
-            ),
-            disguised_out_of_memory=(
-                r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|INTERNAL_ERROR|EXECUTION_FAILED)\b",
-                r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
-                r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
-                r"\bCUSOLVER_STATUS_ALLOC_FAILED\b",
-                r"\bcudaErrorMemoryAllocation\b",
-            ),
-            not_out_of_memory=(
-                r"\bout of resource: ",  # Triton, of a kernel's shared memory or registers
-                r"\bcanUse32BitIndexMath\b",
-                r"\bnonzero is not supported for tensors with more than INT_MAX elements\b",
-            ),
+TRANSFORMERS = Backend(
+    name=NAME,
+    title="PyTorch",
+    loop="Trainer.train()",
+    package=__name__,
+    unsupported=unsupported,
+    requirements=("torch", "transformers>=4.53,<6", "accelerate"),
+    extra="torch",
+    position=1,
+    reported_packages=("torch", "transformers", "accelerate", "bitsandbytes"),
+    family="transformers",
+    environment={"USE_TF": "0"},  # transformers 4 imports TensorFlow where it finds it
+    variables=VARIABLES,
+    callback_class="transformers.trainer_callback.TrainerCallback",
+    model_class="torch.nn.modules.module.Module",
+    memory=MemoryModel(
+        out_of_memory=(
+            r"\bOutOfMemoryError\b",
+            r"\bCUDA out of memory\b",
+            r"\bCUDA error: out of memory\b",
+            r"DefaultCPUAllocator: (can't allocate|not enough) memory",
         ),
-        finders=("accelerate",),
-        weights_converter=f"{__name__}.unpickle",
+        disguised_out_of_memory=(
+            r"\bCUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|INTERNAL_ERROR|EXECUTION_FAILED)\b",
+            r"\bCUDNN_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR"
+            r"|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED|EXECUTION_FAILED)\b",
+            r"\bCUSOLVER_STATUS_ALLOC_FAILED\b",
+            r"\bcudaErrorMemoryAllocation\b",
+        ),
+        not_out_of_memory=(
+            r"\bout of resource: ",  # Triton, of a kernel's shared memory or registers
+            r"\bcanUse32BitIndexMath\b",
+            r"\bnonzero is not supported for tensors with more than INT_MAX elements\b",
+        ),
     ),
+    finders=("accelerate",),
+    weights_converter=f"{__name__}.unpickle",
 )
+
+
+LSTM = replace(
+    with_own_model(TRANSFORMERS, "torch_rnn", f"{__name__}.lstm:build"),
+    title="PyTorch LSTM",
+    listed=False,
+    position=4,
+    family="recurrent",
+    architecture="lstm",
+)
+
+
+BACKENDS = (TRANSFORMERS, LSTM)

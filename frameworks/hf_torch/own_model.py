@@ -73,10 +73,11 @@ def _dropout_layers(model: nn.Module) -> dict[str, tuple[nn.Module, str]]:
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The parameters, and what the model keeps beside them, such as the means of a BatchNorm."""
+    """The parameters that are trained, and what the model keeps beside them, such as the means of a
+    BatchNorm."""
     saved = model.state_dict().keys()
     kept = {n: b for n, b in model.named_buffers() if n in saved and b.is_floating_point()}
-    return {**dict(model.named_parameters()), **kept}
+    return {n: p for n, p in model.named_parameters() if p.requires_grad} | kept
 
 
 def trained(model: nn.Module) -> frozenset[str]:

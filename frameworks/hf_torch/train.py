@@ -126,7 +126,7 @@ class Session(contract.Session):
         return compiled and not (model.reached_recompile_limit() or model.hides_errors())
 
     def effective(self) -> Effective:
-        sizes = {name: p.numel() for name, p in self.model.named_parameters()}
+        sizes = [p.numel() for p in self.model.parameters() if p.requires_grad]
         context = (
             self.trainer.accelerator.autocast()
             if self.bare is None
@@ -139,7 +139,7 @@ class Session(contract.Session):
             attention=self.recording.attention or model.asked_attention(self.model),
             optimizer=optimizer.description(self.running_optimizer()),
             compiled=self.compiled(),
-            parameters=sum(sizes.values()),
+            parameters=sum(sizes),
             embedding_parameters=own_model.embedding_parameters(self.model),
             device=f"{model.device()}: {next(self.model.parameters()).device}",
             gradient_checkpointing=model.checkpoints_activations(self.model),

@@ -48,6 +48,7 @@ BACKENDS = (
         position=3,
         reported_packages=("tensorflow", "keras"),
         alternative_packages=ALTERNATIVE_PACKAGES,
+        family="recurrent",
         architecture="lstm",
         environment={**ENVIRONMENT, "KERAS_BACKEND": "tensorflow"},
         thread_variables=THREAD_VARIABLES,

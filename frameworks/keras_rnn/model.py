@@ -10,10 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from frameworks._tensorflow import memory
-from frameworks.contract import Recipe, SessionSpec
+from frameworks.contract import EMBEDDING, UNITS, Recipe, SessionSpec, start_weights
 from frameworks.keras_rnn import own_model
 
-EMBEDDING, UNITS = 128, 64
 # The recurrent layers, and whether a layer returns its state after every token.
 LAYERS = {"lower": True, "upper": False}
 
@@ -48,7 +47,14 @@ def build(spec: SessionSpec) -> keras.Model:
         states = keras.layers.Bidirectional(lstm, name=name)(states, mask=mask)
     states = keras.layers.Dropout(dropout, seed=spec.recipe.seed + 1)(states)
     logits = keras.layers.Dense(spec.start.label_count, name="classifier")(states)
-    return keras.Model(inputs, logits)
+    network = keras.Model(inputs, logits)
+    if spec.shared_start:
+        start, tokens = spec.start, spec.train.has_token_types
+        load_weights(
+            network,
+            start_weights(start.label_count, start.vocabulary_size, tokens, spec.recipe.seed),
+        )
+    return network
 
 
 def dropout_rates(model: keras.Model) -> dict[str, float]:
@@ -72,10 +78,17 @@ def sizes(model: keras.Model) -> dict[str, int]:
     return {v.path: int(np.prod(v.shape)) for v in model.trainable_weights}
 
 
+def pytorch_name(path: str) -> str:
+    """The name that a variable of this LSTM has in PyTorch; of another model Keras's path."""
+    return SHARED.get(path, path)
+
+
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """A copy of all weights, float32, by Keras's paths."""
+    """A copy of all weights, float32; those of this LSTM by PyTorch's names and in its layouts."""
     return {
-        variable.path: keras.ops.convert_to_numpy(variable.value).astype(np.float32)
+        pytorch_name(variable.path): _turned(
+            variable.path, keras.ops.convert_to_numpy(variable.value).astype(np.float32)
+        )
         for variable in model.weights
     }
 
@@ -83,9 +96,31 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
 def load_weights(model: keras.Model, saved: Mapping[str, np.ndarray]) -> None:
     """Restores what `weights` returned; `KeyError` names a missing weight."""
     for variable in model.weights:
-        variable.assign(saved[variable.path])
+        variable.assign(_turned(variable.path, saved[pytorch_name(variable.path)]))
 
 
 def loss_inputs(logits: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     """What the loss takes for logits: the probabilities, where the recipe makes that mistake."""
     return tf.nn.softmax(logits) if recipe.mistake == "softmax_before_loss" else logits
+
+
+def _turned(path: str, values: np.ndarray) -> np.ndarray:
+    """Keras multiplies by a matrix, PyTorch by its transpose."""
+    return values.T if path in SHARED and path.endswith("kernel") else values
+
+
+SHARED = {
+    "words/embeddings": "words.weight",
+    "token_types/embeddings": "token_types.weight",
+    "classifier/kernel": "classifier.weight",
+    "classifier/bias": "classifier.bias",
+} | {
+    f"{layer}/{way}_lstm/lstm_cell/{ours}": f"{layer}.{theirs}_l0{suffix}"
+    for layer in ("lower", "upper")
+    for way, suffix in (("forward", ""), ("backward", "_reverse"))
+    for ours, theirs in (
+        ("kernel", "weight_ih"),
+        ("recurrent_kernel", "weight_hh"),
+        ("bias", "bias_ih"),
+    )
+}

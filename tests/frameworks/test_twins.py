@@ -21,6 +21,7 @@ FILES = {
     "unpickle.py": "pytorch_model.bin is PyTorch's format",
     "trainer.py": "Trainer is adapted by a subclass, fit by its arguments",
     "own_model.py": "tf_keras's models are those of transformers",
+    "lstm.py": "the model of keras_rnn, which has it in model.py",
 }
 # Names that not every backend has, by file.
 NAMES = {
@@ -41,7 +42,7 @@ NAMES = {
         "checkpoints_activations": "the same, read back",
         "configuration": "the LSTM has no config.json",
         "asked_attention": "only a model of the user's in PyTorch may come without a config",
-        "pytorch_name": "TensorFlow names the variables of a transformer in its own way",
+        "pytorch_name": "TensorFlow and Keras name their variables in their own ways",
         "attention_of": "the models of the others have one attention or none",
         "dropout_generators": "only Keras 2 hides the state of dropout unless it is told not to",
         "compiled_graphs": "PyTorch's compiler may leave a model as it is, XLA must compile its graph",

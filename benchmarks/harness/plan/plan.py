@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from benchmarks.harness.plan.sections import (
     TrackerName,
     TuningPlan,
 )
-from frameworks.contract import Recipe, backends
+from frameworks.contract import USERS_MODELS, Backend, Recipe, backends
 from results.schema import FEWEST_SEEDS, JobKey, Phase
 from results.schema.job import comparison
 
@@ -134,7 +135,14 @@ def traced(names: Sequence[str], asked: bool) -> list[str]:
     """The backends that share their model with others. Models of the user's need not be the same: they are
     compared only where equivalence is asked for."""
     known = backends()
-    return [n for n in names if known[n].family and (asked or not known[n].own_model)]
+    families = Counter(known[name].family for name in names)
+
+    def shares(about: Backend) -> bool:
+        if about.family == USERS_MODELS:
+            return asked
+        return about.family is not None and (about.pretrained or families[about.family] > 1)
+
+    return [name for name in names if shares(known[name])]
 
 
 def work_of(plan: Plan) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from benchmarks.harness.machine import processor
 from benchmarks.harness.machine.modules import module_command
 from benchmarks.harness.predict.calibration import calibrations
 from benchmarks.harness.predict.footprint import Footprint, Process
-from frameworks.contract import Device, backends
+from frameworks.contract import USERS_MODELS, Device, backends
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def not_predicted(backend: str, device: Device) -> str | None:
     """Why a backend is not predicted on such a device; None where it can be."""
     about = backends()[backend]
     if about.own_model:
-        return f"{about.title} is not predicted: it is a model of your own"
+        why = "it is a model of your own" if about.family == USERS_MODELS else "it is not traced"
+        return f"{about.title} is not predicted: {why}"
     if not (about.folder / "step_trace.py").is_file():
         return f"{about.title} is not predicted: its folder has no step_trace.py"
     if device not in calibrations().get(backend, {}):

@@ -61,6 +61,7 @@ def build(job: Job, pipe: Pipe) -> Built:
         train=train,
         record=traced or job.key.question == "accuracy",
         hash_batches=traced,
+        shared_start=traced,
         memory_limit_bytes=job.limit.framework_bytes if job.limit else None,
         threads=thread_count(job.key.backend, job.environment),
         callbacks=user_code.callbacks(job),

@@ -27,7 +27,7 @@ from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import flops, training
 from benchmarks.harness.worker.tokens import StepCounts, count_evaluation, count_steps
-from frameworks.contract import Examples, Feed, Recipe, Session, backends
+from frameworks.contract import USERS_MODELS, Examples, Feed, Recipe, Session, backends
 from results.schema import Gap
 
 
@@ -129,7 +129,7 @@ def model_flops_per_token(job: Job, session: Session) -> float | None:
     does not count as work, so it lowers MFU. None for a model of the user's: how often it uses a weight
     for a token is not known."""
     about = backends()[job.key.backend]
-    if about.own_model:
+    if about.family == USERS_MODELS:
         return None
     if not about.pretrained:
         sizes = session.effective()
