@@ -141,7 +141,7 @@ def check(found: Trained, expected: Trained) -> None:
 def test_a_full_disk_is_an_operating_systems_error(
     backend: str, start: Start, tmp_path: Path
 ) -> None:
-    session = session_of(backend, specification(start))
+    session = session_of(backend, specification(start, accumulation=1))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
