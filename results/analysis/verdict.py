@@ -220,7 +220,8 @@ def _sentence(verdict: Verdict, titles: Mapping[str, str]) -> str:
         small = (
             f"; the lead is within {100 * verdict.margin:g} %" if verdict.rivals[0].equal else ""
         )
-        return f"{order[0]} is fastest: {_listed(leads)}, in {measured}{small}"
+        claim = "is" if len(leads) == 1 else "is fastest:"
+        return f"{order[0]} {claim} {_listed(leads)}, in {measured}{small}"
     leaders = _listed([names[name] for name in verdict.leaders])
     ratios = _ratio_words(verdict, names)
     if verdict.kind == "equal":
@@ -247,11 +248,10 @@ def _ratio_words(verdict: Verdict, names: Mapping[str, str]) -> str:
 
 def _advice(verdict: Verdict) -> str:
     if verdict.launches == 1:
-        few = verdict.rounds < FEWEST_ROUNDS
-        more = f"with {FEWEST_ROUNDS} rounds or more, and only " if few else ""
+        if verdict.rounds < FEWEST_ROUNDS:
+            return f"; one launch names no winner with fewer than {FEWEST_ROUNDS} rounds"
         return (
-            f"; one launch names a winner only {more}if the whole interval lies above "
-            f"{ONE_LAUNCH_LEAD:g}"
+            f"; one launch names a winner only if the whole interval lies above {ONE_LAUNCH_LEAD:g}"
         )
     if verdict.needed is None:
         return f"; at least {FEWEST_LAUNCHES} are needed"

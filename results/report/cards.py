@@ -8,7 +8,13 @@ from collections.abc import Iterable, Sequence
 from results.analysis.compare import Row
 from results.report.document import Card, Figure, Link
 from results.report.proofs import Standing, badge, standing
-from results.report.provenance import described, device_text, precision_words, seed_words, unique
+from results.report.provenance import (
+    described,
+    device_text,
+    precision_words,
+    seed_words,
+    unique,
+)
 from results.report.sections import accuracy, memory, speed
 from results.report.sections.verdict import sentence
 from results.report.view import View
@@ -76,8 +82,13 @@ def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
     dates = sorted({m.started_at[:10] for m in used})
     facts = [("device", text) for text in unique(device_text(m.device) for m in used)]
     facts += [("data", text) for text in unique(described(m.data) for m in used if m.data)]
-    recipes = f"{', '.join(unique(map(precision_words, used)))}, {seed_words(used)}"
-    return [*facts, ("recipe", recipes), ("date", _span(dates))]
+    checkpoints = [m.checkpoint for m in used if m.checkpoint and not m.checkpoint.tokenizer_only]
+    models = unique(checkpoint.name for checkpoint in checkpoints)
+    batches = unique(f"batch {m.recipe.get('batch_size')}" for m in used)
+    lengths = unique(f"length {m.recipe.get('length')}" for m in used)
+    words = [*batches, *lengths, *unique(map(precision_words, used)), seed_words(used)]
+    facts += [("model", ", ".join(models))] if models else []
+    return [*facts, ("recipe", ", ".join(words)), ("date", _span(dates))]
 
 
 def _span(dates: Sequence[str]) -> str:

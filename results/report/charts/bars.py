@@ -20,6 +20,7 @@ from results.report.charts.chart import (
 ROW = 46  # pixels per bar, its label above it
 BAR = 14
 DOWN = 9  # from the middle of a row to the middle of its bar
+BELOW = DOWN + 11  # the raw values, below their bar
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def bars(items: Sequence[Bar], axis: str, *, from_zero: bool = True) -> Chart:
         "type": "quantitative",
         "title": axis,
         "scale": {"zero": from_zero, "nice": True},
-        "axis": {"grid": True, "tickCount": 5, "domain": False},
+        "axis": {"grid": False, "tickCount": 5},
     }
     intervals = [_interval_layer(x)] if any(row["low"] is not None for row in rows) else []
     layers = [
@@ -86,8 +87,8 @@ def _value_encoding(x: Spec) -> Spec:
 
 
 def _raw_layer(raw: Sequence[Spec], x: Spec) -> Spec:
-    """One small circle per raw value."""
-    mark = {"type": "point", "size": 14, "yOffset": DOWN, "filled": True, "opacity": 0.5}
+    """One small circle per raw value, below the bar that would hide it."""
+    mark = {"type": "point", "size": 14, "yOffset": BELOW, "filled": True, "opacity": 0.5}
     tooltip = [{"field": "raw", "title": "one window", "type": "quantitative", "format": ".4~g"}]
     return {
         "data": {"values": list(raw)},

@@ -55,7 +55,7 @@ def _overhead_table(view: View, overheads: Sequence[Overhead]) -> Table:
         Column("overhead", "ms per step"),
     ]
     rows = [_overhead_cells(view, overhead) for overhead in overheads]
-    return Table(columns, rows, "Overhead of the framework's own loop")
+    return Table(columns, rows, "Overhead of the framework's own loop, compared in pairs")
 
 
 def _overhead_cells(view: View, overhead: Overhead) -> list[Cell]:
@@ -72,7 +72,12 @@ def _ratio_cells(overhead: Overhead) -> list[Cell]:
     ratio, added = overhead.ratio, overhead.seconds_per_step
     if ratio is None or added is None:
         return [Cell("not raced together", tone="gap")] * 2
-    return [Cell(number(ratio.value, places=3), ratio_note(ratio, 3)), Cell(number(1000 * added))]
+    interval = ratio.interval
+    if interval and interval.low <= 1 <= interval.high:
+        milliseconds = Cell("none shown", tone="gap")  # less than what this race can tell
+    else:
+        milliseconds = Cell(number(1000 * added))
+    return [Cell(number(ratio.value, places=3), ratio_note(ratio, 3)), milliseconds]
 
 
 def _noise_table(view: View, pairs: Sequence[NoisePair]) -> Table:
@@ -82,14 +87,26 @@ def _noise_table(view: View, pairs: Sequence[NoisePair]) -> Table:
         Column("ratio"),
         Column("holds 1", numeric=False),
     ]
+
+    def at(pair: NoisePair) -> tuple[str, str, str]:
+        comparison = pair.comparison
+        return view.origin_name(comparison.run), comparison.task, pair.backend
+
+    ours = [at(pair) for pair in pairs]  # a machine's pairs of two runs need their names
+    order = {rows[0].comparison.task: i for i, rows in enumerate(view.comparisons)}
     rows = [
         [
             *comparison_cells(view, pair.comparison),
-            backend_cell(view, pair.backend),
+            backend_cell(
+                view, pair.backend, pair.comparison.run if ours.count(at(pair)) > 1 else ""
+            ),
             Cell(number(pair.ratio.value, places=3), _pair_note(pair)),
             _holds_one(pair),
         ]
-        for pair in pairs
+        for pair in sorted(
+            pairs,
+            key=lambda p: (view.origin_name(p.comparison.run), order.get(p.comparison.task, 0)),
+        )
     ]
     return Table(columns, rows, "The same backend against itself")
 
@@ -102,7 +119,7 @@ def _pair_note(pair: NoisePair) -> str:
 def _holds_one(pair: NoisePair) -> Cell:
     if pair.ratio.interval is None:
         return Cell("no interval", tone="gap")
-    return Cell("no: see below" if pair.misses_one else "yes")
+    return Cell("no: intervals of this race may be too narrow" if pair.misses_one else "yes")
 
 
 def _doubts(view: View) -> list[str]:

@@ -25,6 +25,10 @@ from results.report.sections.overview import MEMORY_TITLES, memory_figure
 from results.report.view import View
 
 PHASES = ("forward", "backward", "optimizer")  # in their order
+UNITS = {name: "GiB" for name in MEMORY_FIGURES if name.endswith("_bytes")} | {
+    "peak_process_bytes": "GiB more than before",
+    "before_model_bytes": "GiB, not in the peak",
+}
 
 
 def section(view: View) -> Section | None:
@@ -81,7 +85,7 @@ def _phases(view: View, measured: Sequence[Sequence[Row]]) -> list[Block]:
         Table(
             [*key_columns(view), *phase_columns()],
             [[*key_cells(view, row), *phase_cells(row.memory)] for row in rows],
-            "The peak of each phase of one step",
+            "The peak of each phase of one step, after the peaks above",
         ),
         Paragraph(
             "One further step, with the optimizer's state allocated: the allocator's peak on a GPU, "
@@ -105,16 +109,15 @@ def phase_cells(row: MemoryRow | None) -> list[Cell]:
 
 def memory_table(view: View, measured: Sequence[Sequence[Row]]) -> Table:
     every = [row for rows in measured for row in rows if row.status("memory") != "not_asked"]
-    # The allocator's event counters are PyTorch's on a GPU: no columns where none has them.
+    # No column for what none has, as most figures of a GPU on a CPU.
     names = [
         name
         for name in MEMORY_FIGURES
-        if name.endswith("_bytes")
-        or any(row.memory and row.memory.figures[name] is not None for row in every)
+        if any(row.memory and row.memory.figures[name] is not None for row in every)
     ]
     columns = [
         *key_columns(view),
-        *[Column(MEMORY_TITLES[name], "GiB" if name.endswith("_bytes") else "") for name in names],
+        *[Column(MEMORY_TITLES[name], UNITS.get(name, "")) for name in names],
     ]
     return Table(columns, [_cells(view, row, names) for row in every])
 
@@ -129,6 +132,8 @@ def _figure_cell(memory: MemoryRow, name: str) -> Cell:
     value = memory.figures[name]
     if value is None:
         gaps = memory.gaps
+        if name == "peak_allocated_bytes" and gaps.get(name) == "no_gpu":
+            return Cell("not counted on a CPU", tone="gap")  # a figure that others have there
         return gap(
             gaps.get(
                 name,

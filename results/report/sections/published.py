@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from results.analysis.accuracy.scores import ScoreRow
 from results.analysis.compare import Row
 from results.analysis.reference import PublishedScores, published_scores
-from results.report.document import Block, Cell, Column, Listing, Paragraph, Section, Table
+from results.report.document import Block, Cell, Column, Details, Listing, Paragraph, Section, Table
 from results.report.format import count, gap, number, percent
 from results.report.provenance import checkpoint_text
 from results.report.sections.overview import accuracy_places
@@ -58,8 +58,7 @@ def _compared(view: View, rows: Sequence[Row], published: Sequence[PublishedScor
             table,
             f"{head}: this run, and published figures",
         ),
-        Paragraph(f"{head}: settings that may explain the differences in accuracy:"),
-        Listing(settings),
+        Details(f"Settings that may explain the differences: {head}", [Listing(settings)]),
     ]
 
 

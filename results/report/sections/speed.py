@@ -220,9 +220,8 @@ def _summed_up(rates: Sequence[Rate]) -> list[Block]:
         for word, n in counts.items()
         if n
     ]
-    if not found:
-        return []
-    return [Paragraph(f"{listed(found)}: measure again on an idle machine.", "warning")]
+    text = f"{listed(found)}: measure again on an idle machine."
+    return [Paragraph(text, "warning")] if found else []
 
 
 def _doubts(view: View, row: Row) -> list[str]:
@@ -262,33 +261,44 @@ def doubts(subject: str, rate: Rate) -> list[str]:
 
 def _evaluation(view: View, timed: Sequence[Sequence[Row]]) -> list[Block]:
     rows = [
-        (r, r.speed.evaluation) for same in timed for r in same if r.speed and r.speed.evaluation
+        (
+            r,
+            r.speed.evaluation,
+            [o.speed.evaluation for o in same if o.speed and o.speed.evaluation],
+        )
+        for same in timed
+        for r in same
+        if r.speed and r.speed.evaluation
     ]
-    if not rows:
-        return []
     columns = [
         *key_columns(view),
         Column("evaluation", "batches/s"),
+        Column("times as fast", "as the slowest"),
         Column("samples", "1/s"),
         Column("tokens", "1/s"),
         Column("padding", "%"),
     ]
-    return [
-        Table(
-            columns,
+    table = Table(
+        columns,
+        [
             [
-                [
-                    *key_cells(view, row),
-                    Cell(number(rate.steps_per_second), ", ".join(rate_notes(rate))),
-                    Cell(number(rate.samples_per_second)),
-                    Cell(number(rate.tokens_per_second)),
-                    Cell(percent(rate.padding_share)),
-                ]
-                for row, rate in rows
-            ],
-            "Evaluation speed",
-        )
-    ]
+                *key_cells(view, row),
+                Cell(number(rate.steps_per_second), ", ".join(rate_notes(rate))),
+                _evaluation_ratio(rate, rates),
+                Cell(number(rate.samples_per_second)),
+                Cell(number(rate.tokens_per_second)),
+                Cell(percent(rate.padding_share)),
+            ]
+            for row, rate, rates in rows
+        ],
+        "Evaluation speed",
+    )
+    return [table] if rows else []
+
+
+def _evaluation_ratio(rate: Rate, rates: Sequence[Rate]) -> Cell:
+    slowest = min(rates, key=lambda r: r.samples_per_second)
+    return Cell("1") if rate is slowest else ratio_cell(rate, slowest)
 
 
 def _windows(view: View, timed: Sequence[Sequence[Row]]) -> Table:

@@ -18,6 +18,7 @@ from results.report.document import (
     Table,
 )
 from results.report.format import listed
+from results.report.provenance import unique
 from results.report.view import Run, View
 from results.schema import Tuning
 
@@ -64,13 +65,18 @@ def first_lines(view: View) -> list[Block]:
 def summary(view: View) -> list[Block]:
     """One row per tuned recipe."""
     tuned = _tuned(view)
+    margins = listed(unique(f"{100 * t.accuracy.margin:g}" for _, t in tuned if t.accuracy))
     columns = [
         Column("task", numeric=False, group=True),
         *([Column(view.origin_word, numeric=False, group=True)] if view.several_runs else []),
         Column("backend", numeric=False),
         Column("tuned with", numeric=False),
         Column("training", "times as fast as plain"),
-        Column("the accuracy", "to within the margin", numeric=False),
+        Column(
+            "the accuracy",
+            f"to within {margins} {'point' if margins == '1' else 'points'}" if margins else "",
+            numeric=False,
+        ),
     ]
     rows = [
         [
@@ -98,7 +104,10 @@ def _accuracy_cell(tuning: Tuning) -> Cell:
     found = tuning.accuracy
     if found is None:
         return Cell("not measured", tone="gap")
-    return Cell(VERDICTS[found.verdict], f"{100 * found.difference:+.1f} points")
+    ends = ""
+    if found.difference_low is not None and found.difference_high is not None:
+        ends = f" ({100 * found.difference_low:+.1f} to {100 * found.difference_high:+.1f})"
+    return Cell(VERDICTS[found.verdict], f"{100 * found.difference:+.1f} points{ends}")
 
 
 def _head(view: View, run: Run, tuning: Tuning) -> str:

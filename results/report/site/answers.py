@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from results.analysis.compare import Row, races
 from results.analysis.proof import loss_bound, pair_title
-from results.analysis.verdict import Verdict, judge, lead_words
+from results.analysis.verdict import FEWEST_ROUNDS, Verdict, judge, launches_words, lead_words
 from results.report.cards import same_work, same_work_by_question
 from results.report.columns import comparison_cells, comparison_columns
 from results.report.document import Block, Cell, Column, Paragraph, Table
@@ -34,7 +34,16 @@ def in_short(view: View) -> list[Block]:
         for rows in view.comparisons
         for verdict in _verdicts(rows)[:1]
     ]
-    return [Table(columns, rows, "Training speed, in short")] if len(rows) > 1 else []
+    return [Table(columns, rows, "Training speed, in short"), _terms()] if len(rows) > 1 else []
+
+
+def _terms() -> Paragraph:
+    return Paragraph(
+        "A launch starts all backends anew; in each of its rounds every backend trains in turn. Backends "
+        "are compared launch by launch, so the ratio can be certain though the intervals of the speeds "
+        "overlap. Noisy: the interval is wider than 10 % of the speed. Disturbed: other work ran.",
+        "small",
+    )
 
 
 def _subject(view: View, rows: Sequence[Row]) -> Cell:
@@ -67,7 +76,10 @@ def _faster(view: View, verdict: Verdict) -> Cell:
         return Cell(
             f"equally fast to within {100 * verdict.margin:g} %", f"measured: {first} {text}"
         )
-    why = "one launch only" if verdict.launches == 1 else "too few launches"
+    why = "too few launches"
+    if verdict.launches == 1:
+        few = verdict.rounds < FEWEST_ROUNDS
+        why = launches_words(1, verdict.rounds) + (f", {FEWEST_ROUNDS} are needed" if few else "")
     return Cell("cannot be told", f"{why}; measured: {first} {text}", "gap")
 
 
@@ -83,7 +95,7 @@ def speed(view: View) -> list[Block]:
         timed = [replace(row, memory=None, scores=[]) for row in rows if row.speed]
         if timed and head not in raced:
             found.append(Paragraph(sentence(view, timed), "lead", head))
-    return found
+    return [*found, _terms()] if verdicts else found
 
 
 def memory(view: View) -> list[Block]:
@@ -114,8 +126,9 @@ def _least(view: View, race: Sequence[Row], figure: str) -> str:
         for peak, name in others
     ]
     return (
-        f"{view.title(first)} used least at its peak, {gibibytes(least)} GiB; {listed(more)}. One "
-        "measurement each, so there is no interval."
+        f"Of the backends with {millions(race[0].model_size)} parameters, {view.title(first)} used "
+        f"least at its peak, {gibibytes(least)} GiB; {listed(more)}. One measurement each, so there is "
+        "no interval."
     )
 
 
@@ -142,16 +155,32 @@ def equal_work(view: View) -> list[Block]:
     for certificate in certificates:
         by_precision.setdefault(str(certificate.recipe.get("precision")), []).append(certificate)
     bounds = [
-        f"{loss_bound(some)} in {name}".replace("-", "\u2011")  # not broken at the end of a line
+        f"{_bounds(some)} in {name}".replace("-", "\u2011")  # not broken at the end of a line
         for name, some in sorted(by_precision.items(), key=lambda one: one[0] != "fp32")
     ]
+    standings = [
+        found.proof
+        for rows in view.comparisons
+        for found in same_work_by_question(view, rows).values()
+    ]
+    covered = f"proven for {standings.count('proven')} of {len(standings)} rows below. "
     text = (
-        f"yes, where it was checked. On {listed(list(tasks))}, {'; '.join(pairs)} started from the same "
+        f"{covered if standings else ''}On {listed(list(tasks))}, {'; '.join(pairs)} started from the same "
         f"weights, saw the same batches, and their losses agree to {listed(bounds)} at each of "
         f"{min(c.steps for c in certificates)} steps. A certificate covers only figures of the same "
         "version, data and weights:"
     )
     return [Paragraph(text, "lead", "Same work"), *_covered(view)]
+
+
+def _bounds(certificates: Sequence[Certificate]) -> str:
+    """'1e-5', or '2.2e-3 (mnli) and 1.1e-2 (imdb)' where the tasks differ."""
+    tasks = {
+        c.task: loss_bound([o for o in certificates if o.task == c.task]) for c in certificates
+    }
+    if len(set(tasks.values())) == 1:
+        return loss_bound(certificates)
+    return listed([f"{bound} ({task})" for task, bound in tasks.items()])
 
 
 def _covered(view: View) -> list[Block]:

@@ -207,8 +207,8 @@ def _home(view: View, found: Sequence[Page]) -> Page:
         blocks.append(Paragraph("No job gave figures.", "failed"))
     failed = [m for run in view.runs for m in run.measurements if m.status != "ok"]
     if failed:
-        text = f"{count(len(failed))} jobs have no figures; 'Not measured' gives the reasons."
-        blocks.append(Paragraph(text, "warning"))
+        text = f"{count(len(failed))} jobs have no figures: the reasons"
+        blocks.append(Links([Link(text, "not-measured.html")]))
     title = "Which framework fine-tunes faster, in how much memory, and how well?"
     return Page(HOME, "Overview", Document(title, blocks, sections))
 

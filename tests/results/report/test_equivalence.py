@@ -233,7 +233,7 @@ def test_a_badge_names_the_questions_that_are_proven_and_the_page_the_others(
     text = home.read_text("utf-8")
     assert 'class="badge part"' in text and "Same work: proven for speed only" in text
     text = same_work_page.read_text("utf-8")
-    assert "<strong>Same work</strong>: yes, where it was checked. On imdb, PyTorch and " in text
+    assert "<strong>Same work</strong>: proven for 1 of 2 rows below. On imdb, PyTorch and " in text
     assert "proven only with another version of ftbench" in text
 
 

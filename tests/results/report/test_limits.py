@@ -273,7 +273,8 @@ def test_the_first_screen_answers_and_says_how_it_is_known(make_run: MakeRun) ->
     sample_limits.write_predictions(folder, [prediction()])
     first = words(folder).split("\n## ")[0]
     assert (
-        "**imdb, minilm, fp32, training, length 128**: The largest batch within 6 GiB is " in first
+        "**imdb, minilm, fp32, training, length 128**: The largest batch within 6 GiB on a CPU is "
+        in first
     )
     assert "120 with PyTorch (measured); on a T4, about 321 with PyTorch (predicted)." in first
     assert "no job gave figures" not in first and "medians over windows" not in first

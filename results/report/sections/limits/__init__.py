@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.limits import Grid, Spot
+from results.analysis.limits import Grid, Place, Spot
 from results.report.document import Block, Details, Paragraph, Section
 from results.report.format import count, listed
 from results.report.provenance import labels, unique
 from results.report.sections.limits.fits import longest
 from results.report.sections.limits.grid import (
+    fewer_than,
     grid_tables,
     limit_text,
     main_grids,
@@ -54,9 +55,13 @@ def section(view: View) -> Section | None:
 
 
 def _tables(view: View, grids: Sequence[Grid]) -> list[Block]:
-    return [
+    """A prediction is of any task: the same table comes once."""
+    found: list[Block] = []
+    for block in (
         block for grid in grids for block in (*grid_tables(view, grid), *prediction_notes(grid))
-    ]
+    ):
+        found += [block] if block not in found else []
+    return found
 
 
 def _searches(view: View) -> list[Block]:
@@ -84,10 +89,12 @@ def _plots(view: View, grids: Sequence[Grid]) -> list[Block]:
 
 def first_lines(view: View) -> list[Block]:
     """A sentence per grid, with how each figure in it is known."""
+    heads: dict[str, list[str]] = {}
+    for grid in main_grids(view)[:FIRST_LINES]:
+        if grid.spots:
+            heads.setdefault(_sentence(view, grid), []).append(_head(grid))
     blocks: list[Block] = [
-        Paragraph(_sentence(view, grid), "lead", _head(grid))
-        for grid in main_grids(view)[:FIRST_LINES]
-        if grid.spots
+        Paragraph(text, "lead", "; ".join(subjects)) for text, subjects in heads.items()
     ]
     if len(view.grids) > FIRST_LINES:
         text = (
@@ -124,15 +131,22 @@ def _in_one_place(view: View, grid: Grid, kind: str) -> tuple[str, str] | None:
             if row == length
         ]
         texts = [
-            f"{text} with {view.title(backend)}"
+            f"{text} with {view.title(backend)}{_more(grid, (length, backend, place))}"
             for backend, spot in spots
             if spot and spot.kind == kind and (text := _short(spot))
         ]
         if texts:
-            found.append((place_phrase(place), f"{listed(texts)} ({kind})"))
+            on_cpu = " on a CPU" if place.device == "cpu" and place.name else ""
+            found.append((f"{place_phrase(place)}{on_cpu}", f"{listed(texts)} ({kind})"))
     if not found:
         return None
     return found[0] if kind == "predicted" else found[-1]
+
+
+def _more(grid: Grid, key: tuple[int, str, Place]) -> str:
+    """' (15 within 6 GiB)', where less memory fitted more."""
+    more = fewer_than(grid, key)
+    return f" ({limit_text(more)} {place_phrase(more.place)})" if more else ""
 
 
 def _short(spot: Spot) -> str:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.limits import Grid, Kind, Place, Spot
-from results.report.document import Block, Cell, Column, Table
+from results.analysis.limits import Grid, Kind, Limit, Place, Spot
+from results.report.document import Block, Cell, Column, Paragraph, Table
 from results.report.format import count, gap, gibibytes
-from results.report.sections.limits.grid import limit_text, main_grids, place_name
+from results.report.sections.limits.grid import (
+    fewer_than,
+    fewer_words,
+    limit_text,
+    main_grids,
+    place_name,
+)
 from results.report.view import View
 
 MOST_GRIDS = 3
@@ -44,7 +50,25 @@ def fits_tables(view: View) -> list[Block]:
     }
     rows = [[Cell(heading), *cells] for (heading, _), cells in unique.items()]
     rows.sort(key=lambda row: (row[0].text.startswith(KIND_TEXT["predicted"]), order[row[0].text]))
-    return [Table(columns, rows, "The largest batch that fits")]
+    return [Table(columns, rows, "The largest batch that fits"), *_notes(grids)]
+
+
+def _notes(grids: Sequence[Grid]) -> list[Block]:
+    """What makes limits differ that look comparable."""
+    if not any(grid.limits for grid in grids):
+        return []
+    text = ""
+    if any(limit.place.device == "cpu" for grid in grids for limit in grid.limits):
+        text = (
+            "On a CPU the budget includes the framework itself, which the page about memory leaves out, "
+            "and a CPU's kernels need other memory than a GPU's: do not compare the two."
+        )
+    if any(fewer_than(grid, key) for grid in grids for key in grid.spots):
+        text += (
+            " Fewer within more memory: a pool may grow in regions that double, as TensorFlow's does on a "
+            "CPU, and a region that the budget refuses ends the training, however much is unused."
+        )
+    return [Paragraph(text.strip(), "small")] if text else []
 
 
 def longest(grid: Grid) -> int:
@@ -62,7 +86,12 @@ def _lines(grid: Grid, backends: Sequence[str]) -> list[Line]:
         if not kinds:
             continue
         kind = next(kind for kind in KIND_TEXT if kind in kinds)
-        cells = [_cell(spot, kind) if spot else gap("not_asked") for spot in spots]
+        cells = [
+            _cell(spot, kind, fewer_than(grid, (length, backend, place)))
+            if spot
+            else gap("not_asked")
+            for backend, spot in zip(backends, spots, strict=True)
+        ]
         found.append((_heading(grid, kind, length), [_where(place, spots), *cells]))
     return found
 
@@ -86,12 +115,13 @@ def _where(place: Place, spots: Sequence[Spot | None]) -> Cell:
     return Cell(name, f"{gibibytes(size)} GiB" if size else "")
 
 
-def _cell(spot: Spot, kind: Kind) -> Cell:
+def _cell(spot: Spot, kind: Kind, more: Limit | None) -> Cell:
     """With a prediction's range, and how the batch is known where the row's other cells are known in
     another way."""
     notes: list[str] = [] if spot.kind == kind else [spot.kind]
     if not spot.limits and spot.predicted:
         notes.append(f"{count(spot.predicted.low)} to {count(spot.predicted.high)}")
         return Cell(count(spot.predicted.limit), ", ".join(notes), "predicted")
+    notes += [fewer_words(more)] if more else []
     texts = dict.fromkeys(limit_text(limit) for limit in spot.limits)
     return Cell(" / ".join(texts), ", ".join(notes), spot.kind)

@@ -56,14 +56,45 @@ def grid_table(view: View, grid: Grid, places: Sequence[Place] = ()) -> Table:
     ]
     shown = {key: spot for key, spot in grid.spots.items() if key[2] in places}
     predicted = all(spot.kind == "predicted" for spot in shown.values())
+    assumed = all(spot.assumed for spot in shown.values())
+    above = f"predicted, {'assumed ' if assumed else ''}" if predicted else ""
     rows = []
     for length, backend in grid.rows:
         spots = [shown.get((length, backend, place)) for place in places]
         reason = grid.reasons.get((length, backend), "not_asked")
-        cells = [_spot_cell(view, spot, predicted) if spot else gap(reason) for spot in spots]
+        cells = [
+            _spot_cell(view, spot, above, fewer_than(grid, (length, backend, place)))
+            if spot
+            else gap(reason)
+            for place, spot in zip(places, spots, strict=True)
+        ]
         rows.append([Cell(count(length)), backend_cell(view, backend), *cells])
-    head = "Largest batch, predicted" if shown and predicted else "Largest batch"
-    return Table(columns, rows, f"{head}: {grid.work.text}")
+    if not (shown and predicted):
+        return Table(columns, rows, f"Largest batch: {grid.work.text}")
+    # A prediction is of any task that has the model.
+    work = grid.work.text.removeprefix(f"{grid.work.task}, ")
+    doubt = "; the ranges are assumed: no measured case supports them" if assumed else ""
+    return Table(columns, rows, f"Largest batch, predicted: {work}{doubt}")
+
+
+def fewer_than(grid: Grid, key: tuple[int, str, Place]) -> Limit | None:
+    """The search within less memory that found a larger batch, if any."""
+    length, backend, place = key
+    own = [limit for limit in grid.spots[key].limits if limit.found.limit is not None]
+    smaller = [
+        limit
+        for limit in grid.limits
+        if limit.row == (length, backend) and limit.place.device == place.device
+        for mine in own
+        if limit.found.budget_bytes < mine.found.budget_bytes
+        and (limit.found.limit or 0) > max(one.found.limit or 0 for one in own)
+    ]
+    return max(smaller, key=lambda limit: limit.found.limit or 0, default=None)
+
+
+def fewer_words(more: Limit) -> str:
+    """'fewer than within 6 GiB'."""
+    return f"fewer than {place_phrase(more.place)}"
 
 
 def prediction_notes(grid: Grid) -> list[Block]:
@@ -100,15 +131,16 @@ def limit_note(limit: Limit) -> str:
     return ""
 
 
-def _spot_cell(view: View, spot: Spot, bare: bool) -> Cell:
-    """`bare`: without the word for how it is known, which stands above."""
+def _spot_cell(view: View, spot: Spot, above: str, more: Limit | None) -> Cell:
+    """Without the words for how it is known that stand `above` the table."""
     predicted = spot.predicted
     if not spot.limits and predicted:
-        known = "" if bare else "predicted, "
-        return Cell(count(predicted.limit), f"{known}{_range(spot, predicted)}", "predicted")
+        note = f"predicted, {_range(spot, predicted)}".removeprefix(above)
+        return Cell(count(predicted.limit), note, "predicted")
     found = any(limit.found.limit is not None for limit in spot.limits)
     notes: list[str] = [spot.kind] if found else []
     notes += unique(limit_note(limit) for limit in spot.limits)
+    notes += [fewer_words(more)] if more else []
     if len(spot.limits) > 1 and view.several_runs:
         notes.append(listed([limit.run for limit in spot.limits]))
     if predicted:

@@ -55,21 +55,12 @@ def verdict(cases: Sequence[PredictionCase]) -> list[Block]:
     judged = [c for c in cases if kind_of(c) == "measured here"]
     peak = errors([c for c in judged if c.unit == "bytes"])
     limit = errors([c for c in judged if c.unit == "examples"])
-    parts = []
-    if peak.median is not None and peak.worst is not None:
-        parts.append(
-            f"the predicted peak was {percent(peak.median)} % off in the median of "
-            f"{_number_of(peak.cases, 'measured case')} and {percent(abs(peak.worst))} % at worst"
-        )
-    if limit.within_step:
-        within, whole = count(limit.within_step.part), count(limit.within_step.whole)
-        parts.append(
-            f"{within} of {whole} predicted limits were within one step of the measured one"
-        )
-    if limit.broken:
-        broken, whole = count(limit.broken.part), count(limit.broken.whole)
-        parts.append(f"{broken} of {whole} batches that were promised to fit failed")
-    return [Paragraph(f"{'; '.join(parts)}.", "lead", "How far off")] if parts else []
+    parts = [*_peak_results(peak), *_limit_results(limit)]
+    if not parts:
+        return []
+    trained = {c.device for c in judged if c.unit == "examples"}
+    unchecked = "" if "gpu" in trained else " No predicted limit was checked by training on a GPU."
+    return [Paragraph(f"{'; '.join(parts)}.{unchecked}", "lead", "How far off")]
 
 
 def error_blocks(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
@@ -82,7 +73,7 @@ def error_blocks(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
             "A case is one recipe with one batch size or budget, however often it was measured. "
             "Predicted limits and the ends of their ranges are rounded down to sizes that the search "
             "tries. The lower end of the range is the promise: it is broken if that size failed, "
-            "and its cost is how far it lies below the size that fitted. A prediction between the "
+            "and its median distance below the size that fitted is its cost. A prediction between the "
             "size that fitted and the size that failed is undecided. Where nothing failed, the size "
             "that fitted is a lower bound. Cases that the prediction was fitted to are counted "
             "separately. `ftbench predict --check RUN ...` makes these tables.",
@@ -105,14 +96,11 @@ def error_blocks(view: View, cases: Sequence[PredictionCase]) -> list[Block]:
 
 
 def _goals(cases: Sequence[PredictionCase]) -> Paragraph:
-    """Which goals are met on cases that were measured here and not fitted to."""
+    """How many cases were measured here and not fitted to."""
     if not cases:
         return Paragraph(
             "Every case that was measured here is one that the prediction was fitted to.", "warning"
         )
-    peak = errors([c for c in cases if c.unit == "bytes"])
-    limit = errors([c for c in cases if c.unit == "examples"])
-    results = [*_peak_results(peak), *_limit_results(limit)]
     kinds = (
         _number_of(len({c.backend for c in cases}), "backend"),
         _number_of(len({c.architecture for c in cases}), "architecture"),
@@ -120,10 +108,9 @@ def _goals(cases: Sequence[PredictionCase]) -> Paragraph:
         _number_of(len({c.precision for c in cases}), "precision"),
     )
     return Paragraph(
-        f"On {_number_of(len(cases), 'case')} that the prediction was not fitted to "
-        f"({', '.join(kinds)}): {'; '.join(results) or 'no case has an error'}.",
-        "",
-        "Predicted and measured",
+        f"on {_number_of(len(cases), 'case')} that the prediction was not fitted to "
+        f"({', '.join(kinds)}).",
+        head="Judged",
     )
 
 
@@ -131,9 +118,9 @@ def _peak_results(peak: Errors) -> list[str]:
     if peak.median is None or peak.worst is None:
         return []
     return [
-        f"the peak's median absolute error is {percent(peak.median)} % "
-        f"({_goal(peak.median, MEDIAN_GOAL)})",
-        f"its worst {signed_percent(peak.worst)} % ({_goal(abs(peak.worst), WORST_GOAL)})",
+        f"the predicted peak was {percent(peak.median)} % off in the median of "
+        f"{_number_of(peak.cases, 'measured case')} ({_goal(peak.median, MEDIAN_GOAL)}) and "
+        f"{signed_percent(peak.worst)} % at worst ({_goal(abs(peak.worst), WORST_GOAL)})",
     ]
 
 
@@ -141,10 +128,14 @@ def _limit_results(limit: Errors) -> list[str]:
     results = []
     if limit.within_step:
         goal = _goal(limit.within_step.value, WITHIN_STEP_GOAL, above=True)
-        results.append(f"the limit was within one step in {_share(limit.within_step)} ({goal})")
+        worst = "" if limit.worst is None else f", the worst {signed_percent(limit.worst)} % off"
+        results.append(
+            f"{_share(limit.within_step)} predicted limits were within one step of the search ({goal})"
+            f"{worst}"
+        )
     if limit.broken:
         goal = _goal(limit.broken.value, BROKEN_GOAL)
-        results.append(f"a batch that failed was promised in {_share(limit.broken)} ({goal})")
+        results.append(f"{_share(limit.broken)} batches promised to fit failed ({goal})")
     return results
 
 
@@ -157,10 +148,10 @@ def _error_table(view: View, by_kind: dict[str, list[PredictionCase]]) -> Table:
         Column("median", "absolute, %"),
         Column("worst", "signed, %"),
         Column("bias", "median, %"),
-        Column("within a step"),
+        Column("within a step", "of the search"),
         Column("in range"),
-        Column("promise broken"),
-        Column("its cost", "median, %"),
+        Column("promise broken", "lower end failed"),
+        Column("lower end", "% below what fitted"),
     ]
     rows = []
     for kind, cases in by_kind.items():
@@ -222,15 +213,15 @@ def _figure(
         Point(c.measured / scale, 100 * error, colour, SHAPES[kind_of(c)], kind_of(c))
         for c, error in some
     ]
-    levels = [Level(0, "")]
-    if what == "peak":
-        ends = (WORST_GOAL, -WORST_GOAL)
-        levels += [Level(100 * end, f"goal: {signed_percent(end)} %") for end in ends]
+    levels, error_axis = [Level(0, "")], "signed error, %"
+    if what == "peak":  # the axis says it: a label would lie among the points
+        levels += [Level(100 * end, "") for end in (WORST_GOAL, -WORST_GOAL)]
+        error_axis += f"; goal \u00b1{percent(WORST_GOAL)}"
     kinds = [kind for kind in KINDS if any(kind_of(c) == kind for c, _ in some)]
     signed = [error for _, error in some]
     return Figure(
         f"Error of the predicted {what}: {view.title(backend)}",
-        lines([], axis, "signed error, %", points=points, levels=levels),
+        lines([], axis, error_axis, points=points, levels=levels),
         f"{_number_of(len(some), 'case')}, from {signed_percent(min(signed))} % to "
         f"{signed_percent(max(signed))} %",
         [Legend(kind, colour, SHAPES[kind]) for kind in kinds],
@@ -238,7 +229,7 @@ def _figure(
 
 
 def _share(share: Share) -> str:
-    return f"{count(share.part)} of {count(share.whole)} ({percent(share.value)} %)"
+    return f"{count(share.part)} of {count(share.whole)}"
 
 
 def _goal(value: float, goal: float, *, above: bool = False) -> str:
