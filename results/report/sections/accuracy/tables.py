@@ -73,7 +73,7 @@ def _score_cells(s: ScoreRow, several: bool, metrics: Sequence[str]) -> list[Cel
         _share(s.calibration_error, places),
         Cell(number(s.loss)),
         *(_metric(s.metrics.get(name)) for name in metrics),
-        Cell(count(len(s.seeds)), ", ".join(f"seed {seed}" for seed in s.seeds)),
+        Cell(count(len(s.seeds))),
         Cell(" to ".join(map(count, s.steps))),
         Cell(duration(s.training_seconds), f"first step {duration(s.first_step_seconds)}"),
         Cell(duration(s.evaluation_seconds)),
