@@ -150,7 +150,7 @@ def test_batches_of_another_size_fail_the_job_after_the_first_step(
         monkeypatch.setattr(
             train.data,
             "training_batches",
-            lambda feed: batches(dataclasses.replace(feed, recipe=halved)),
+            lambda feed, epoch: batches(dataclasses.replace(feed, recipe=halved), epoch),
         )
     eyes = Eyes()
     with pytest.raises(RecipeOverridden, match="batch_size = 4, but batch 1 had 2 rows, not 4"):

@@ -12,9 +12,10 @@ from benchmarks.harness.plan.profile import Profile
 def check_jobs(choice: Choice, profile: Profile, jobs: Sequence[JobSpec]) -> None:
     """Raises UserError for a plan without jobs, and for options that apply to none of them."""
     if not jobs:
+        asked = choice.questions or profile.questions
         raise UserError(
-            f"--question {', '.join(choice.questions)}: profile {choice.profile!r} has no such jobs; it "
-            f"answers {', '.join(profile.questions)}: choose one of these"
+            f"--question {', '.join(asked)}: profile {choice.profile!r} has no such jobs for these "
+            f"backends; it answers {', '.join(profile.questions)}: choose another question or backend"
         )
     if choice.batch_limit and all(spec.budget is None for spec in jobs):
         raise UserError(

@@ -133,14 +133,16 @@ class Plan(BaseModel):
 
 def traced(names: Sequence[str], asked: bool) -> list[str]:
     """The backends that share their model with others. Models of the user's need not be the same: they are
-    compared only where equivalence is asked for."""
+    compared only where equivalence is asked for. Where it is asked of one backend alone, its partner's
+    trace is elsewhere."""
     known = backends()
     families = Counter(known[name].family for name in names)
 
     def shares(about: Backend) -> bool:
-        if about.family == USERS_MODELS:
-            return asked
-        return about.family is not None and (about.pretrained or families[about.family] > 1)
+        users = about.family == USERS_MODELS
+        if about.family is None or (asked and (users or len(names) == 1)):
+            return about.family is not None
+        return not users and (about.pretrained or families[about.family] > 1)
 
     return [name for name in names if shares(known[name])]
 

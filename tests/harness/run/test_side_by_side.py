@@ -81,7 +81,9 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         run = Run(folder, print, lambda key, event: None)
         jobs = [Ready.__new__(Ready) for _ in plan.jobs]
         for ready, spec in zip(jobs, plan.jobs, strict=True):
-            object.__setattr__(ready, "job", type("Job", (), {"key": spec.key, "limit": None}))
+            object.__setattr__(
+                ready, "job", type("Job", (), {"key": spec.key, "limit": None, "checkpoints": None})
+            )
         monkeypatch.setattr(folder, "record", lambda measurement: None)
         monkeypatch.setattr(run_module, "Inputs", lambda *_: None)
         monkeypatch.setattr(
