@@ -141,7 +141,9 @@ def test_batches_of_another_size_fail_the_job_after_the_first_step(
     session = new_session(backend, make_spec(start, **FIELDS))
     halved = session.spec.recipe.model_copy(update={"batch_size": 2})
     monkeypatch.setattr(
-        Feed, "endless", lambda self: dataclasses.replace(self, recipe=halved).epoch(0)
+        Feed,
+        "endless",
+        lambda self, done=0: dataclasses.replace(self, recipe=halved).epoch(0),
     )
     if backend == "hf_torch":
         from frameworks.hf_torch import data, train

@@ -218,7 +218,7 @@ def test_the_curve_of_tensorflow_is_the_mean_over_a_steps_examples(
 
     recording = Recording(make_spec(start, count=10, accumulation=2, steps=4))
     for batch in range(6):  # two epochs of 4, 4 and 2 examples: a step has 8 or 2
-        recording.loss(tf.constant(float(batch)))
+        recording.loss(tf.constant(float(batch)), tf.zeros((1, 3)))
         if batch == 1:
             assert recording.curve().loss == [0.5]
     assert np.allclose(recording.curve().loss, [0.5, 2, 3.5, 5])
