@@ -105,7 +105,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        synchronize(path.parent)  # makes the rename itself last through a power cut
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
@@ -235,9 +235,9 @@ def _without_odd_floats(value: Any) -> Any:
     return value
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes the rename itself last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def synchronize(path: Path) -> None:
+    """Waits until a file or a folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -73,7 +73,7 @@ def _dropout_layers(model: nn.Module) -> dict[str, tuple[nn.Module, str]]:
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The parameters that are trained, and what the model keeps beside them, such as the means of a
+    """The parameters that are trained, and what the model keeps besides them, such as the means of a
     BatchNorm."""
     saved = model.state_dict().keys()
     kept = {n: b for n, b in model.named_buffers() if n in saved and b.is_floating_point()}

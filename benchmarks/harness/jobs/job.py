@@ -95,7 +95,7 @@ class Job(BaseModel):
     limit: LimitWork | None = None  # batch_limit only
     model: SavedModel | None = None  # accuracy only: keep the trained model
     checkpoints: CheckpointPlan | None = None  # accuracy only
-    metrics: list[str] = []  # accuracy only: beside those that every score has
+    metrics: list[str] = []  # accuracy only: besides those that every score has
     callbacks: tuple[str, ...] = ()  # accuracy only: the user's, of this backend
     code_folder: Path = Path()  # where the user's own modules are
     tracked: bool = False  # accuracy only: the learning curve is sent while it grows

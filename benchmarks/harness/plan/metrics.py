@@ -23,7 +23,7 @@ ALWAYS = ("accuracy", "macro_f1", LOSS)  # that every score has
 
 
 class Metrics:
-    """The metrics that a job asks for beside those that every score has."""
+    """The metrics that a job asks for besides those that every score has."""
 
     def __init__(self, names: Iterable[str], folder: Path) -> None:
         """`folder` is where the user's modules are. Errors: ValueError where one cannot be imported."""
@@ -44,7 +44,7 @@ class Metrics:
 
 
 def asked_metrics(names: Iterable[str], recipe: Recipe) -> list[str]:
-    """The metrics beside those that every score has: of a profile, and those that select weights."""
+    """The metrics besides those that every score has: of a profile, and those that select weights."""
     chosen = [*names, *filter(None, [recipe.keep_best])]
     return [name for name in dict.fromkeys(chosen) if name not in ALWAYS]
 

@@ -23,7 +23,7 @@ from benchmarks.harness.trackers.lines import Answer, Line, write_line
 MOST_LINES = 1000  # that wait for the tracker, a line per second of training or so
 READY_SECONDS = 30.0  # its start and its login, before anything is timed
 CLOSING_SECONDS = 60.0  # to write or send what it still has
-PATIENCE_SECONDS = 3.0  # after which the user is told what is waited for
+PATIENCE_SECONDS = 3.0  # after which a line says what is waited for
 LEAVING_SECONDS = 5.0  # from its last answer to the end of its process
 
 

@@ -8,7 +8,6 @@ never used; and those of another training are refused.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +26,7 @@ from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.machine import packages
 from frameworks.contract import Examples, Session
 from results.schema import EvaluationPoint
+from results.store import synchronize
 
 MANIFEST, PROGRESS, BEST, SESSION = "manifest.json", "progress.json", "best.safetensors", "session"
 
@@ -85,7 +85,7 @@ class TrainingCheckpoints:
         return bool(self._interval) and step % self._interval == 0 and step < self._total
 
     def save(self, progress: Progress, best: Weights | None) -> None:
-        """Writes a checkpoint. Where that fails, it is said, and the training goes on."""
+        """Writes a checkpoint. Where that fails, it is said, and the training continues."""
 
         def fill(folder: Path) -> None:
             (folder / SESSION).mkdir()
@@ -251,12 +251,3 @@ def files(folder: Path) -> Iterator[Path]:
 def folders(folder: Path) -> list[Path]:
     """The folder and all in it, the innermost first."""
     return [*reversed([path for path in sorted(folder.rglob("*")) if path.is_dir()]), folder]
-
-
-def synchronize(path: Path) -> None:
-    """Waits until a file or a folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

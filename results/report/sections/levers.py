@@ -4,6 +4,7 @@ recipe of the same backend."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from results.analysis.levers import Lever, Study, studies
 from results.analysis.speed import Ratio
@@ -115,13 +116,21 @@ def speed_sentence(study: Study) -> str:
     return "; ".join(said) + "." if said else ""
 
 
-def _gain(speed: Ratio, tried: int) -> str:
+def _outcome(speed: Ratio, tried: int) -> Literal["different", "equal", "unknown"]:
+    """What the race says of one of so many levers against the plain recipe."""
     faster, slower = rival("", speed, tried), rival("", speed.inverse, tried)
     if faster.slower or slower.slower:
+        return "different"
+    return "equal" if faster.equal else "unknown"
+
+
+def _gain(speed: Ratio, tried: int) -> str:
+    outcome = _outcome(speed, tried)
+    if outcome == "different":
         return (
             f"trains {number(speed.value)} times as fast as the plain recipe ({ratio_note(speed)})"
         )
-    if faster.equal:
+    if outcome == "equal":
         return "trains as fast as the plain recipe, to within 5 %"
     return f"may be faster or slower than the plain recipe: it cannot be told ({ratio_note(speed)})"
 
@@ -130,13 +139,13 @@ def _cost(speed: Ratio | None, tried: int) -> str:
     """What the lever that saves most of those `tried` does to the speed."""
     if speed is None:
         return "; its speed is not compared: not raced together"
-    faster, slower = rival("", speed, tried), rival("", speed.inverse, tried)
-    if faster.slower or slower.slower:
+    outcome = _outcome(speed, tried)
+    if outcome == "different":
         return (
             f", and trains {percent(abs(speed.value - 1))} % "
             f"{'faster' if speed.value > 1 else 'slower'}"
         )
-    if faster.equal:
+    if outcome == "equal":
         return ", at the same speed to within 5 %"
     return "; whether it is as fast as the plain recipe cannot be told from this race"
 

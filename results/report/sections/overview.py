@@ -53,7 +53,7 @@ def overview(view: View, *, short: bool = False) -> Table:
 
 
 def metric_names(rows: Sequence[Row]) -> list[str]:
-    """The metrics that were asked for beside those that every score has."""
+    """The metrics that were asked for besides those that every score has."""
     scores = [s for row in rows for s in row.scores]
     return list(dict.fromkeys(name for s in scores for name in s.metrics))
 

@@ -39,7 +39,7 @@ def in_short(view: View) -> list[Block]:
 
 def _terms() -> Paragraph:
     return Paragraph(
-        "A launch starts all backends anew; in each of its rounds every backend trains in turn. Backends "
+        "A launch is a new process of every backend; in each of its rounds every backend trains in turn. Backends "
         "are compared launch by launch, so the ratio can be certain though the intervals of the speeds "
         "overlap. Noisy: the interval is wider than 10 % of the speed. Disturbed: other work ran.",
         "small",
@@ -138,8 +138,8 @@ def accuracy(view: View) -> list[Block]:
     for rows in view.comparisons:
         scored = [replace(row, speed=None, memory=None) for row in rows if row.scores]
         if scored:
-            told = [text for race in races(scored) for text in sentences(view, race)]
-            text = " ".join([sentence(view, scored), *dict.fromkeys(told)])
+            pairs = [text for race in races(scored) for text in sentences(view, race)]
+            text = " ".join([sentence(view, scored), *dict.fromkeys(pairs)])
             found.append(Paragraph(text, "lead", view.head(rows[0].comparison)))
     return found
 

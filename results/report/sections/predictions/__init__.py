@@ -72,10 +72,10 @@ def _sentences(view: View, predictions: Sequence[Prediction]) -> list[Block]:
     """Folded: the page of the largest batch has them as a table."""
     if not predictions:
         return []
-    told = unique(sentence(view, p) for p in predictions)
+    sentences = unique(sentence(view, p) for p in predictions)
     blocks: list[Block] = [
         Paragraph(f"Predicted limits, with {_ranges(predictions)}:"),
-        Listing(told),
+        Listing(sentences),
     ]
     skipped = unique(f"{name} ({why})" for p in predictions for name, why in p.left_out.items())
     if skipped:
