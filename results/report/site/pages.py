@@ -44,7 +44,7 @@ from results.report.sections.across import cost, history
 from results.report.sections.across.machines import section as machines
 from results.report.sections.limits.fits import fits_tables
 from results.report.sections.verdict import sentence
-from results.report.site import answers
+from results.report.site import answers, notes
 from results.report.view import View
 from results.schema import Question
 
@@ -195,7 +195,9 @@ def _home(view: View, found: Sequence[Page]) -> Page:
     blocks: list[Block] = []
     if view.comparisons:
         blocks += [*answers.in_short(view), Cards(cards(view, found))]
-    sections = [
+    written = notes.conclusions(view)
+    sections = [Section(notes.CONCLUSIONS, "conclusions", written)] if written else []
+    sections += [
         Section(title, anchor, [*lines, Links([Link("all figures", page)])])
         for title, anchor, lines, page in (
             ("What fits", "fits", fits_tables(view), "largest-batch.html"),

@@ -111,6 +111,22 @@ def test_the_readme_is_short_and_has_pictures(make_run: MakeRun, tmp_path: Path)
         assert "var(" not in picture.read_text("utf-8")
 
 
+def test_conclusions_that_people_wrote_are_on_the_home_and_in_the_readme(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    (run.parent / "NOTES.md").write_text(
+        "# Notes\n\n## Conclusions\n\n**batch**: a larger `batch`\nis *steadier*.\n\nNo subject here.\n\n"
+        "## Commands\n\nnot a conclusion\n"
+    )
+    files = write_site([run], tmp_path / "out", TITLES)
+    home, readme = files[0].read_text("utf-8"), files[-1].read_text("utf-8")
+    machine = run.parent.name
+    assert f"**batch ({machine})**: a larger batch is \\*steadier\\*." in readme
+    assert f"**{machine}**: No subject here." in readme
+    assert "a larger batch is *steadier*." in home and "not a conclusion" not in home + readme
+
+
 def test_a_run_in_which_everything_failed_has_a_site(make_run: MakeRun, tmp_path: Path) -> None:
     failed = [
         measurement(b, "imdb", q, status="failed", reason="broken here", data=None, effective=None)
