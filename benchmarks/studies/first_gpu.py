@@ -122,17 +122,17 @@ def hold(backend: str) -> None:
     another line."""
     package = backends()[backend].package
     found = importlib.import_module(f"{package}.train").Session.found_device()
-    memory = importlib.import_module(f"{package}.memory")
+    device = importlib.import_module(f"{package}.device")
     matmul = importlib.import_module(f"{package}.matmul")
     rates: dict[str, float] = {}
     if found.kind == "gpu":
-        memory.limit_memory(None)
+        device.limit_memory(None)
         for precision in sys.stdin.readline().split():
             rates[precision] = matmul.flops_per_second(
                 Recipe.model_validate({"precision": precision})
             )
     report = {"device": asdict(found), "rates": rates}
-    report["reserved_bytes"] = memory.allocator().peak_reserved_bytes
+    report["reserved_bytes"] = device.allocator().peak_reserved_bytes
     print(json.dumps(report), flush=True)
     sys.stdin.readline()
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedM
 
 from frameworks.contract import Device, Recipe, SessionSpec, Start, StepTrace
 from frameworks.hf_torch import model
-from frameworks.hf_torch.ledger import Ledger
+from frameworks.hf_torch.memory.ledger import Ledger
 from frameworks.hf_torch.step_trace import STEPS, autocast, followed, one_example
 
 

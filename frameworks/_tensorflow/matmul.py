@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from frameworks._tensorflow import memory
+from frameworks._tensorflow import device
 from frameworks.contract import MATMUL_SIZES, Recipe, matmul_rate
 
 _DTYPES = {"fp32": tf.float32, "tf32": tf.float32, "bf16": tf.bfloat16, "fp16": tf.float16}
@@ -12,13 +12,13 @@ _DTYPES = {"fp32": tf.float32, "tf32": tf.float32, "bf16": tf.bfloat16, "fp16": 
 
 def flops_per_second(recipe: Recipe) -> float:
     """FLOP/s of a square product in the recipe's precision, under the switches in force."""
-    size = MATMUL_SIZES[memory.device()]
+    size = MATMUL_SIZES[device.device()]
     a = tf.cast(tf.random.normal((size, size)), _DTYPES[recipe.precision])
     b = tf.cast(tf.random.normal((size, size)), _DTYPES[recipe.precision])
 
     def products(count: int) -> None:
         for _ in range(count):
             tf.linalg.matmul(a, b)
-        memory.synchronize()
+        device.synchronize()
 
     return matmul_rate(products, size)

@@ -25,8 +25,6 @@ from frameworks.contract.own_model import check_logits as check_logits
 from frameworks.contract.own_model import check_parameters as check_parameters
 from frameworks.contract.own_model import first_batch as first_batch
 from frameworks.contract.own_model import make_model as make_model
-from frameworks.contract.parameters import is_embedding as is_embedding
-from frameworks.contract.parameters import takes_decay as takes_decay
 from frameworks.contract.precision import PROCESSOR_FLAGS as PROCESSOR_FLAGS
 from frameworks.contract.precision import processor_flags as processor_flags
 from frameworks.contract.precision import unsupported_precision as unsupported_precision
@@ -52,13 +50,8 @@ from frameworks.contract.recipe import Recipe as Recipe
 from frameworks.contract.recipe import Share as Share
 from frameworks.contract.recipe import learning_rate as learning_rate
 from frameworks.contract.recipe import warmup_steps as warmup_steps
-from frameworks.contract.recurrent import EMBEDDING as EMBEDDING
-from frameworks.contract.recurrent import UNITS as UNITS
-from frameworks.contract.recurrent import start_weights as start_weights
-from frameworks.contract.saving import save_pretrained as save_pretrained
 from frameworks.contract.session import Session as Session
 from frameworks.contract.session import SessionSpec as SessionSpec
-from frameworks.contract.start import Start as Start
 from frameworks.contract.step_trace import Part as Part
 from frameworks.contract.step_trace import StepPhase as StepPhase
 from frameworks.contract.step_trace import StepTrace as StepTrace
@@ -66,3 +59,10 @@ from frameworks.contract.user_code import described as described
 from frameworks.contract.user_code import is_user_code as is_user_code
 from frameworks.contract.user_code import load_user_code as load_user_code
 from frameworks.contract.watch import Watch as Watch
+from frameworks.contract.weights.parameters import is_embedding as is_embedding
+from frameworks.contract.weights.parameters import takes_decay as takes_decay
+from frameworks.contract.weights.recurrent import EMBEDDING as EMBEDDING
+from frameworks.contract.weights.recurrent import UNITS as UNITS
+from frameworks.contract.weights.recurrent import start_weights as start_weights
+from frameworks.contract.weights.saving import save_pretrained as save_pretrained
+from frameworks.contract.weights.start import Start as Start

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from frameworks.contract.recipe import Device, Recipe
-from frameworks.contract.start import Start
+from frameworks.contract.weights.start import Start
 
 
 class Unsupported(Exception):

@@ -23,9 +23,9 @@ import numpy as np
 from frameworks.contract.feed import Examples, Feed
 from frameworks.contract.readings import AllocatorCounters, Curve, Effective, FoundDevice
 from frameworks.contract.recipe import Recipe
-from frameworks.contract.start import Start
 from frameworks.contract.step_trace import StepPhase
 from frameworks.contract.watch import Watch
+from frameworks.contract.weights.start import Start
 
 TRACED_LOSS_SCALE = 2.0**12
 

@@ -98,7 +98,7 @@ TRANSFORMERS = Backend(
 
 
 LSTM = replace(
-    with_own_model(TRANSFORMERS, "torch_rnn", f"{__name__}.lstm:build"),
+    with_own_model(TRANSFORMERS, "torch_rnn", f"{__name__}.own_model.lstm:build"),
     title="PyTorch LSTM",
     listed=False,
     position=4,

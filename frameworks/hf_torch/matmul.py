@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from frameworks.contract import MATMUL_SIZES, Recipe, matmul_rate
-from frameworks.hf_torch import memory, model, precision
+from frameworks.hf_torch import device, model, precision
 
 _DTYPES = {
     "fp32": torch.float32,
@@ -25,6 +25,6 @@ def flops_per_second(recipe: Recipe) -> float:
         with torch.no_grad():
             for _ in range(count):
                 torch.matmul(a, b)
-        memory.synchronize()
+        device.synchronize()
 
     return matmul_rate(products, size)

@@ -30,8 +30,8 @@ from frameworks.contract import (
     Unsupported,
 )
 from frameworks.hf_torch import NAME, model, optimizer
-from frameworks.hf_torch.cuda_kernels import kernels_of
-from frameworks.hf_torch.ledger import Ledger
+from frameworks.hf_torch.memory.cuda_kernels import kernels_of
+from frameworks.hf_torch.memory.ledger import Ledger
 from frameworks.hf_torch.precision import DTYPES
 from frameworks.hf_torch.train import loss_of
 

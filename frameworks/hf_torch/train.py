@@ -33,8 +33,8 @@ from frameworks.contract import (
 from frameworks.hf_torch import (
     bare,
     data,
+    device,
     matmul,
-    memory,
     model,
     optimizer,
     own_model,
@@ -53,7 +53,7 @@ class Session(contract.Session):
         super().__init__(spec)
         for refusal in unsupported(spec.recipe, spec.start, model.device()):
             raise refusal
-        memory.limit_memory(spec.memory_limit_bytes)
+        device.limit_memory(spec.memory_limit_bytes)
         self.recording = Recording(spec)
         self._folder = TemporaryDirectory(prefix="ftbench-")  # Trainer insists on one
         self._state: Path | None = None  # where the state lies that `train` continues from
@@ -87,7 +87,7 @@ class Session(contract.Session):
 
     @staticmethod
     def found_device() -> FoundDevice:
-        return memory.found_device()
+        return device.found_device()
 
     def train(self, watch: Watch) -> None:
         for make in self.spec.callbacks:
@@ -113,7 +113,7 @@ class Session(contract.Session):
         return self.trainer.predict(data.Indices(examples, batch_size)).predictions
 
     def synchronize(self) -> None:
-        memory.synchronize()
+        device.synchronize()
 
     def curve(self) -> Curve:
         return self.recording.curve()
@@ -201,13 +201,13 @@ class Session(contract.Session):
         return matmul.flops_per_second(self.spec.recipe)
 
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
-        return memory.tell_phases(self.trainer, begins)
+        return device.tell_phases(self.trainer, begins)
 
     def reset_peak(self) -> None:
-        memory.reset_peak()
+        device.reset_peak()
 
     def allocator(self) -> AllocatorCounters:
-        return memory.allocator()
+        return device.allocator()
 
 
 class Steps(TrainerCallback):

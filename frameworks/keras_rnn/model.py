@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from frameworks._tensorflow import memory
+from frameworks._tensorflow import device
 from frameworks.contract import EMBEDDING, UNITS, Recipe, SessionSpec, start_weights
 from frameworks.keras_rnn import own_model
 
@@ -17,7 +17,7 @@ from frameworks.keras_rnn import own_model
 LAYERS = {"lower": True, "upper": False}
 
 
-device = memory.device
+device = device.device
 
 
 def build(spec: SessionSpec) -> keras.Model:

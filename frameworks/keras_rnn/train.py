@@ -26,8 +26,8 @@ from frameworks.contract import (
 from frameworks.keras_rnn import (
     bare,
     data,
+    device,
     matmul,
-    memory,
     model,
     optimizer,
     own_model,
@@ -45,7 +45,7 @@ class Session(contract.Session):
         super().__init__(spec)
         for refusal in unsupported(spec.recipe, spec.start, model.device()):
             raise refusal
-        memory.limit_memory(spec.memory_limit_bytes)  # before the first variable
+        device.limit_memory(spec.memory_limit_bytes)  # before the first variable
         self.threads = compute_threads()  # before anything is computed
         self.recording = Recording(spec)
         # What the bare loop ran, where it did.
@@ -65,7 +65,7 @@ class Session(contract.Session):
 
     @staticmethod
     def found_device() -> FoundDevice:
-        return memory.found_device()
+        return device.found_device()
 
     def train(self, watch: Watch) -> None:
         self.model.fit(
@@ -85,7 +85,7 @@ class Session(contract.Session):
         return self.model.predict(dataset, verbose=0).astype(np.float32)
 
     def synchronize(self) -> None:
-        memory.synchronize()
+        device.synchronize()
 
     def curve(self) -> Curve:
         return self.recording.curve()
@@ -160,10 +160,10 @@ class Session(contract.Session):
         return False  # one graph runs the whole step
 
     def reset_peak(self) -> None:
-        memory.reset_peak()
+        device.reset_peak()
 
     def allocator(self) -> AllocatorCounters:
-        return memory.allocator()
+        return device.allocator()
 
 
 class Steps(keras.callbacks.CallbackList):

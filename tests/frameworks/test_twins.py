@@ -14,14 +14,15 @@ from frameworks.contract import backends
 
 # Files that not every backend has.
 FILES = {
-    "cuda_kernels.py": "PyTorch's step is followed on fake tensors, TensorFlow's in its graph",
-    "ledger.py": "the same",
+    "memory.py": "the package of the next two",
+    "memory/cuda_kernels.py": "PyTorch's step is followed on fake tensors, TensorFlow's in its graph",
+    "memory/ledger.py": "the same",
     "finders.py": "accelerate's finder belongs to PyTorch",
     "install_cuda.py": "TensorFlow's wheel for PyPI leaves CUDA to another command",
     "unpickle.py": "pytorch_model.bin is PyTorch's format",
     "trainer.py": "Trainer is adapted by a subclass, fit by its arguments",
     "own_model.py": "tf_keras's models are those of transformers",
-    "lstm.py": "the model of keras_rnn, which has it in model.py",
+    "own_model/lstm.py": "the model of keras_rnn, which has it in model.py",
 }
 # Names that not every backend has, by file.
 NAMES = {
@@ -36,7 +37,7 @@ NAMES = {
         "Indices": "a DataLoader wants a Dataset",
         "FeedOrder": "a DataLoader wants a Sampler",
     },
-    "memory.py": {"tell_phases": "a TensorFlow step is one graph, without phases"},
+    "device.py": {"tell_phases": "a TensorFlow step is one graph, without phases"},
     "model.py": {
         "checkpoint_activations": "only PyTorch's models can recompute activations",
         "checkpoints_activations": "the same, read back",
@@ -107,20 +108,27 @@ def public_names(path: Path) -> list[str]:
     return [name for name in found if not name.split(".")[-1].startswith("_")]
 
 
-def files_of(backend: str) -> set[str]:
-    return {path.name for path in FOLDERS[backend].glob("*.py")}
+def files_of(backend: str) -> dict[str, Path]:
+    """By their path; that of a package is called as if it had no folder: `own_model.py`."""
+    paths = {path.relative_to(FOLDERS[backend]): path for path in FOLDERS[backend].rglob("*.py")}
+    return {
+        inside.as_posix().replace("/__init__.py", ".py"): path for inside, path in paths.items()
+    }
+
+
+FILES_OF = {name: files_of(name) for name in FOLDERS}
+EVERYWHERE = set.intersection(*map(set, FILES_OF.values()))
 
 
 def test_they_have_the_same_files() -> None:
-    everywhere = set.intersection(*map(files_of, FOLDERS))
-    anywhere = set.union(*map(files_of, FOLDERS))
-    assert anywhere - everywhere == set(FILES)
-    assert {"train.py", "step_trace.py", "optimizer.py"} <= everywhere
+    anywhere = set.union(*map(set, FILES_OF.values()))
+    assert anywhere - EVERYWHERE == set(FILES)
+    assert {"train.py", "device.py", "step_trace.py", "optimizer.py"} <= EVERYWHERE
 
 
-@pytest.mark.parametrize("name", sorted(set.intersection(*map(files_of, FOLDERS))))
+@pytest.mark.parametrize("name", sorted(EVERYWHERE))
 def test_a_file_has_the_same_names_in_the_same_order(name: str) -> None:
-    names = {backend: public_names(folder / name) for backend, folder in FOLDERS.items()}
+    names = {backend: public_names(files[name]) for backend, files in FILES_OF.items()}
     everywhere = set.intersection(*map(set, names.values()))
     if name in OWN:
         assert everywhere >= OWN[name]

@@ -19,17 +19,17 @@ from benchmarks.harness.jobs.events import Building, FrameworkLoaded, Result, Wo
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.jobs.pipe import Pipe, die_with_parent
 from benchmarks.harness.machine import process_memory
-from benchmarks.harness.worker import (
+from benchmarks.harness.worker import user_code
+from benchmarks.harness.worker.imports import import_backend
+from benchmarks.harness.worker.in_force import check_device
+from benchmarks.harness.worker.questions import (
     accuracy,
     batch_limit,
     equivalence,
     finders,
     memory,
     throughput,
-    user_code,
 )
-from benchmarks.harness.worker.imports import import_backend
-from benchmarks.harness.worker.in_force import check_device
 from frameworks.contract import Session, SessionSpec, Unsupported
 
 MESSAGE_CHARACTERS = 20_000  # of an exception's message, at most

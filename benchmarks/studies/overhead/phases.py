@@ -189,7 +189,7 @@ def measure() -> None:
     import torch
     from torch.utils.data import dataloader
 
-    from frameworks.hf_torch import bare, memory, train
+    from frameworks.hf_torch import bare, device, train
 
     job, loop = Job.model_validate_json(Path(sys.argv[1]).read_text()), sys.argv[2]
     session = train.Session(SessionSpec(job.recipe, job.start.start(), load_examples(job.train)))
@@ -200,7 +200,7 @@ def measure() -> None:
             )
         )
         return
-    marks = Marks(memory.synchronize)
+    marks = Marks(device.synchronize)
     marks.around(dataloader._BaseDataLoaderIter, "__next__", "batch")
     marks.around(torch.Tensor, "backward", "backward")
     for owner in (torch.nn.utils, bare):
@@ -214,17 +214,17 @@ def optimizer_steps(session: Any, fields: Mapping[str, bool], count: int = 6) ->
     """Seconds of steps of one kind of AdamW on the session's weights, without the first."""
     import torch
 
-    from frameworks.hf_torch import memory
+    from frameworks.hf_torch import device
 
     optimizer = torch.optim.AdamW(session.model.parameters(), lr=1e-5, **fields)
     for parameter in session.model.parameters():
         parameter.grad = torch.randn_like(parameter)
     found = []
     for _ in range(1 + count):
-        memory.synchronize()
+        device.synchronize()
         began = time.perf_counter()
         optimizer.step()
-        memory.synchronize()
+        device.synchronize()
         found.append(time.perf_counter() - began)
     return found[1:]
 

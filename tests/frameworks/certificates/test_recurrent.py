@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.equivalence.certificate import certify
-from benchmarks.harness.worker.equivalence import first_norms
+from benchmarks.harness.worker.questions.equivalence import first_norms
 from frameworks.contract import Start, backends, start_weights
 from tests.frameworks.certificates.tracing import clean_trace, traced_spec
 from tests.frameworks.conftest import LENGTH, VOCABULARY, needed, new_session
@@ -24,7 +24,7 @@ def test_the_certificate_holds_and_finds_other_starting_weights(
 ) -> None:
     for name in ("hf_torch", "keras_rnn"):
         needed(name)
-    from frameworks.hf_torch.lstm import Lstm, build
+    from frameworks.hf_torch.own_model.lstm import Lstm, build
     from frameworks.keras_rnn import model
 
     monkeypatch.setattr(

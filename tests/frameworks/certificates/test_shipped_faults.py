@@ -17,7 +17,7 @@ from benchmarks.harness.equivalence.trace import Traced
 from benchmarks.harness.plan.expand import make_plan
 from benchmarks.harness.plan.plan import Choice
 from benchmarks.harness.plan.profile import load_profile
-from benchmarks.harness.worker.equivalence import clipping_some
+from benchmarks.harness.worker.questions.equivalence import clipping_some
 from frameworks.contract import Session, SessionSpec, Start
 from tests.frameworks.certificates import faults
 from tests.frameworks.certificates.tracing import clean_trace, traced

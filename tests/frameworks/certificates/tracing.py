@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from benchmarks.harness.equivalence.trace import Traced
-from benchmarks.harness.worker.equivalence import clipping_some, trace
+from benchmarks.harness.worker.questions.equivalence import clipping_some, trace
 from frameworks.contract import Examples, Session, SessionSpec, Start
 from results.schema import Side
 from tests.frameworks.conftest import make_examples, make_spec, new_session

@@ -15,7 +15,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from frameworks._tensorflow import memory
+from frameworks._tensorflow import device
 from frameworks.contract import Start
 from tests.frameworks.conftest import VOCABULARY, make_spec, new_session
 
@@ -32,14 +32,14 @@ def make_up() -> context.PhysicalDevice:
 
 def main() -> None:
     gpu = make_up()
-    assert memory.device() == "gpu"
-    memory.limit_memory(None)
-    memory.limit_memory(None)  # again, as a second session of the process does
+    assert device.device() == "gpu"
+    device.limit_memory(None)
+    device.limit_memory(None)  # again, as a second session of the process does
     assert tf.config.experimental.get_memory_growth(gpu)
     context.context()._memory_growth_map[gpu] = None  # as in a process that had no session yet
 
     tf.config.experimental.get_device_details = lambda device: {"device_name": "NVIDIA H100"}
-    found = memory.found_device()
+    found = device.found_device()
     assert (found.kind, found.name, found.count) == ("gpu", "NVIDIA H100", 1)
 
     spec = make_spec(Start(Path(sys.argv[1]), "bert", 3, VOCABULARY, 32))

@@ -46,7 +46,7 @@ def test_memory_is_limited_before_anything_is_made(
             super().__init__(spec)
 
     monkeypatch.setattr(module, "Recording", Recorded)
-    monkeypatch.setattr(module.memory, "limit_memory", lambda limit: seen.append(str(limit)))
+    monkeypatch.setattr(module.device, "limit_memory", lambda limit: seen.append(str(limit)))
     new_session(backend, make_spec(start))
     assert seen == ["None", "made"]
 
@@ -75,10 +75,10 @@ class TestTensorFlow:
         needed("hf_tf")
         import tensorflow as tf
 
-        from frameworks._tensorflow import memory
+        from frameworks._tensorflow import device
 
         monkeypatch.setattr(tf.sysconfig, "get_build_info", lambda: {"is_cuda_build": cuda})
-        assert word in (memory.found_device().advice or "")
+        assert word in (device.found_device().advice or "")
 
 
 @pytest.mark.once
@@ -91,10 +91,10 @@ class TestPyTorch:
     def test_its_advice(self, cuda: str | None, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
         import torch
 
-        from frameworks.hf_torch import memory
+        from frameworks.hf_torch import device
 
         monkeypatch.setattr(torch.version, "cuda", cuda)
-        assert word in (memory.found_device().advice or "")
+        assert word in (device.found_device().advice or "")
 
     @pytest.fixture(params=["new", "old"])
     def _tf32(self, request: pytest.FixtureRequest) -> Iterator[None]:
@@ -173,13 +173,13 @@ class TestPyTorch:
 
         import torch
 
-        from frameworks.hf_torch import memory
+        from frameworks.hf_torch import device
 
         gpu = SimpleNamespace(name="Tesla T4", total_memory=15_000)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda place: gpu)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-        assert memory.found_device() == contract.FoundDevice("gpu", "Tesla T4", 15_000, 2)
+        assert device.found_device() == contract.FoundDevice("gpu", "Tesla T4", 15_000, 2)
 
 
 def counted(sizes: list[int], method):

@@ -17,7 +17,7 @@ from benchmarks.harness.jobs.events import Event
 from benchmarks.harness.jobs.job import Built, Job
 from benchmarks.harness.machine import process_memory
 from benchmarks.harness.plan.sections import MemoryPlan
-from benchmarks.harness.worker import memory as memory_pass
+from benchmarks.harness.worker.questions import memory as memory_pass
 from frameworks.contract import Recipe, Start, Unsupported
 from results.schema import JobKey
 from tests.frameworks.certificates.tracing import clean_trace, traced_spec

@@ -15,7 +15,7 @@ from benchmarks.harness.equivalence.certify import certify_files, certify_run
 from benchmarks.harness.equivalence.count_sketch import BUCKETS, comparable, sketch
 from benchmarks.harness.equivalence.trace import Traced, read_traced, write_arrays
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.worker.equivalence import step_examples
+from benchmarks.harness.worker.questions.equivalence import step_examples
 from frameworks.contract import Examples, Feed, Recipe
 from results.analysis.proof import NOT_PROVEN, proof
 from results.schema import JobKey, Measurement

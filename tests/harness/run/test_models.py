@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness.jobs.job import SavedModel
 from benchmarks.harness.run.models import card, finish_model
-from benchmarks.harness.worker.accuracy import save_model
+from benchmarks.harness.worker.questions.accuracy import save_model
 from results.schema import Accuracy
 from tests.results import samples
 

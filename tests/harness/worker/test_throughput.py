@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.worker.throughput import matmul_rate
+from benchmarks.harness.worker.questions.throughput import matmul_rate
 
 pytestmark = pytest.mark.once
 

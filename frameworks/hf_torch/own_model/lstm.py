@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from frameworks.contract import EMBEDDING, UNITS, start_weights
-from frameworks.hf_torch import own_model
+from frameworks.hf_torch.own_model import trained
 
 
 class Lstm(nn.Module):
@@ -60,6 +60,6 @@ def build(
     model = Lstm(label_count, vocabulary_size, has_token_types, dropout or 0.0)
     weights = start_weights(label_count, vocabulary_size, has_token_types, seed)
     with torch.no_grad():
-        for name in own_model.trained(model):
+        for name in trained(model):
             model.get_parameter(name).copy_(torch.from_numpy(weights[name]))
     return model

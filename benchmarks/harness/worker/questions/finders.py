@@ -21,8 +21,8 @@ from benchmarks.harness.jobs.job import DOUBLING, Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.batch_sizes import grid
 from benchmarks.harness.worker import user_code
-from benchmarks.harness.worker.batch_limit import examples_needed, take_steps
 from benchmarks.harness.worker.in_force import check_device
+from benchmarks.harness.worker.questions.batch_limit import examples_needed, take_steps
 from frameworks.contract import SessionSpec, backends
 from results.schema import MEMORY_OUTCOMES
 

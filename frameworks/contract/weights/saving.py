@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frameworks.contract.start import Start
+from frameworks.contract.weights.start import Start
 
 
 def save_pretrained(folder: Path, start: Start, weights: Mapping[str, np.ndarray]) -> None:
