@@ -61,19 +61,19 @@ class VerdictRow:
 
 def _sentence(found: evidence.PairedAccuracy, first: str, second: str, on: str) -> str:
     better, worse = (first, second) if found.difference >= 0 else (second, first)
-    points = f"{100 * abs(found.difference):.2f} points"
+    lead = f"{100 * abs(found.difference):.2f} points"
     basis = f"{found.seeds} seeds, {found.examples:,} examples"
     if found.verdict == "equivalent":
         low, high = 100 * found.narrow.low, 100 * found.narrow.high
         return (
             f"{first} and {second} are equally accurate on {on} within "
-            f"{_points(100 * found.margin)}: the difference is {100 * found.difference:+.2f} points "
+            f"{points(100 * found.margin)}: the difference is {100 * found.difference:+.2f} points "
             f"(90 % interval {low:+.2f} to {high:+.2f}; {basis})."
         )
     if found.verdict == "different":
         ends = sorted(100 * abs(end) for end in (found.interval.low, found.interval.high))
         return (
-            f"{better} is more accurate than {worse} on {on} by {points} "
+            f"{better} is more accurate than {worse} on {on} by {lead} "
             f"(95 % interval {ends[0]:.2f} to {ends[1]:.2f}; {basis})."
         )
     low, high = 100 * found.interval.low, 100 * found.interval.high
@@ -84,7 +84,7 @@ def _sentence(found: evidence.PairedAccuracy, first: str, second: str, on: str) 
     )
 
 
-def _points(value: float) -> str:
+def points(value: float) -> str:
     return f"{value:g} point" + ("" if value == 1 else "s")
 
 

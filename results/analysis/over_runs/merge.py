@@ -51,11 +51,14 @@ def merge(comparisons: Sequence[Sequence[Row]], origins: Mapping[str, Origin]) -
         else:
             same.append(rows)
     merged = [_merged(same, origins) for same in sets]
-    return sorted(merged, key=lambda m: _order(m.rows[0].comparison))
+    return sorted(merged, key=_order)
 
 
-def _order(comparison: Comparison) -> tuple[str, str, str]:
-    return comparison.run, comparison.task, comparison.varied_text
+def _order(merged: Merged) -> tuple[str, str, bool, str]:
+    """Of one task, those with a speed first."""
+    comparison = merged.rows[0].comparison
+    timed = any(row.speed for row in merged.rows)
+    return comparison.run, comparison.task, not timed, comparison.varied_text
 
 
 def _is_same_work(

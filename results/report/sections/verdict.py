@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from results.analysis.compare import Row, races
 from results.analysis.verdict import judge
 from results.report.format import gibibytes, listed, millions, number, percent
+from results.report.sections.accuracy.pairs import sentences
 from results.report.sections.overview import (
     a_measurement,
     accuracy_places,
@@ -23,15 +24,22 @@ def sentence(view: View, rows: Sequence[Row]) -> str:
     if not found:
         return "no job gave figures."
     first, *others = found
-    words = [_race(view, first)] + [
-        f"With another model ({millions(race[0].model_size)} parameters against "
-        f"{millions(first[0].model_size)}), {_race(view, race)}"
-        for race in others
-    ]
+    words = [*_accuracies(view, first), _race(view, first)]
+    for race in others:
+        words += [
+            f"With another model ({millions(race[0].model_size)} parameters against "
+            f"{millions(first[0].model_size)}), {_race(view, race)}",
+            *_accuracies(view, race),
+        ]
     data = a_measurement(rows).data
     if data and data.generated and any(r.scores for r in rows):
         words.append("Generated data: these accuracies say nothing about real text.")
     return " ".join(words)
+
+
+def _accuracies(view: View, rows: Sequence[Row]) -> list[str]:
+    """Whether these backends are equally accurate, where there is no speed to begin with."""
+    return [] if any(r.speed for r in rows) else list(dict.fromkeys(sentences(view, rows)))
 
 
 def _race(view: View, rows: Sequence[Row]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from results.analysis.accuracy.evidence import PairedAccuracy
+from results.analysis.accuracy.pairs import VerdictRow, points
 from results.analysis.compare import Row, races
 from results.analysis.proof import loss_bound, pair_title
 from results.analysis.verdict import FEWEST_ROUNDS, Verdict, judge, launches_words, lead_words
@@ -13,7 +15,7 @@ from results.report.columns import comparison_cells, comparison_columns
 from results.report.document import Block, Cell, Column, Paragraph, Table
 from results.report.format import gibibytes, listed, millions
 from results.report.sections import equivalence, limits
-from results.report.sections.accuracy.pairs import sentences
+from results.report.sections.accuracy.pairs import verdicts
 from results.report.sections.limits.fits import fits_tables
 from results.report.sections.overview import memory_figure
 from results.report.sections.verdict import sentence
@@ -34,7 +36,49 @@ def in_short(view: View) -> list[Block]:
         for rows in view.comparisons
         for verdict in _verdicts(rows)[:1]
     ]
-    return [Table(columns, rows, "Training speed, in short"), _terms()] if len(rows) > 1 else []
+    if len(rows) < 2:
+        return _accuracy_in_short(view)
+    return [Table(columns, rows, "Training speed, in short"), _terms(), *_accuracy_in_short(view)]
+
+
+def _accuracy_in_short(view: View) -> list[Block]:
+    """Whether backends that were trained with the same seeds are equally accurate; empty where no two
+    were, and where one card says it all."""
+    columns = [
+        Column("task", numeric=False),
+        Column("evaluated on", numeric=False),
+        Column("more accurate", "95 % interval in parentheses", numeric=False),
+        Column("seeds"),
+        Column("same work", numeric=False),
+    ]
+    rows = [
+        [
+            _subject(view, rows),
+            Cell(row.evaluation_set),
+            _more_accurate(view, row, row.accuracy),
+            Cell(str(row.accuracy.seeds)),
+            _work(view, rows),
+        ]
+        for rows in view.comparisons
+        for race in races(rows)
+        for row in verdicts(view, race)
+        if row.accuracy
+    ]
+    return (
+        [Table(columns, rows, "Accuracy, in short")] if len(view.comparisons) > 1 and rows else []
+    )
+
+
+def _more_accurate(view: View, row: VerdictRow, found: PairedAccuracy) -> Cell:
+    low, high = (100 * end for end in (found.interval.low, found.interval.high))
+    pair = f"{view.title(row.first)} minus {view.title(row.second)}"
+    measured = f"{pair}: {100 * found.difference:+.1f} points ({low:+.1f} to {high:+.1f})"
+    if found.verdict == "equivalent":
+        return Cell(f"equally accurate to within {points(100 * found.margin)}", measured)
+    if found.verdict == "different":
+        better = row.first if found.difference > 0 else row.second
+        return Cell(view.title(better), measured)
+    return Cell("cannot be told", measured, "gap")
 
 
 def _terms() -> Paragraph:
@@ -138,9 +182,7 @@ def accuracy(view: View) -> list[Block]:
     for rows in view.comparisons:
         scored = [replace(row, speed=None, memory=None) for row in rows if row.scores]
         if scored:
-            pairs = [text for race in races(scored) for text in sentences(view, race)]
-            text = " ".join([sentence(view, scored), *dict.fromkeys(pairs)])
-            found.append(Paragraph(text, "lead", view.head(rows[0].comparison)))
+            found.append(Paragraph(sentence(view, scored), "lead", view.head(rows[0].comparison)))
     return found
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.harness.cli.report import price
@@ -21,6 +22,7 @@ from results.report.load import read_runs
 from results.report.view import View
 from results.schema import Measurement
 from tests.results import sample_limits, samples
+from tests.results.analysis.test_scores import trained
 from tests.results.many import many_runs
 from tests.results.samples import measurement
 
@@ -109,6 +111,26 @@ def test_the_readme_is_short_and_has_pictures(make_run: MakeRun, tmp_path: Path)
     for picture in pictures:
         assert f"]({picture.relative_to(tmp_path / 'out')})" in text
         assert "var(" not in picture.read_text("utf-8")
+
+
+def test_equal_accuracy_is_on_the_home_and_cards_with_a_speed_come_first(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    labels = np.array([0, 1] * 200)
+    kept = [e for b in ("hf_tf", "hf_torch") for e in trained(tmp_path, b, [9] * 6, labels)]
+    scored = [e.measurement for e in kept]
+    scored = [m.model_copy(update={"recipe": m.recipe | {"length": 64}}) for m in scored]
+    timed = make_run([*of("throughput"), *of("throughput", "mnli")], info("speed", 20))
+    run = make_run(scored, info("accuracy", 21))
+    for predictions in tmp_path.glob("*.npz"):
+        predictions.rename(run / predictions.name)
+    home, *_ = write_site([run, timed], tmp_path / "out", TITLES)
+    text = home.read_text("utf-8")
+    assert "equally accurate to within 1 point<" in text
+    assert "TensorFlow minus PyTorch: +0.0 points" in text
+    compared = merged(run, timed).comparisons
+    made = [(rows[0].comparison.task, bool(rows[0].speed)) for rows in compared]
+    assert made == [("imdb", True), ("imdb", False), ("mnli", True)]
 
 
 def test_conclusions_that_people_wrote_are_on_the_home_and_in_the_readme(

@@ -22,19 +22,22 @@ from results.report.view import View
 
 def sentences(view: View, rows: Sequence[Row]) -> list[str]:
     """The verdict on every two backends of one comparison."""
+    return [v.sentence(view.title(v.first), view.title(v.second)) for v in verdicts(view, rows)]
+
+
+def verdicts(view: View, rows: Sequence[Row]) -> list[VerdictRow]:
     compared = [g for r in rows for g in r.groups.get("accuracy", [])]
-    found = verdict_rows(compared, view.accuracy_margin(rows[0].comparison.run))
-    return [v.sentence(view.title(v.first), view.title(v.second)) for v in found]
+    return verdict_rows(compared, view.accuracy_margin(rows[0].comparison.run))
 
 
 def pair_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
-    rows, verdicts, sentences = [], [], []
+    rows, cells, sentences = [], [], []
     for same in scored:
-        comparison, head = same[0].comparison, view.head(same[0].comparison)
+        head = view.head(same[0].comparison)
         compared = [g for r in same for g in r.groups.get("accuracy", [])]
-        for v in verdict_rows(compared, view.accuracy_margin(comparison.run)):
+        for v in verdicts(view, same):
             sentences.append(v.sentence(view.title(v.first), view.title(v.second)))
-            verdicts += [_verdict_cells(view, head, v)] if v.accuracy else []
+            cells += [_verdict_cells(view, head, v)] if v.accuracy else []
         for p in pair_rows(compared):
             rows.append(
                 [
@@ -62,7 +65,7 @@ def pair_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
     ]
     return [
         Listing(list(dict.fromkeys(sentences))),
-        *_verdict_blocks(verdicts),
+        *_verdict_blocks(cells),
         Table(columns, rows, "Seed by seed, on the same examples"),
     ]
 
