@@ -48,7 +48,7 @@ def problems(folder: Path, *, named: Sequence[str] = ()) -> list[str]:
         return found or [f"{folder}: no {RUN_FILE}: this is not a run"]
     found += _unknown_origin(info, measurements)
     found += [
-        f"certificates: {c.task}: {c.verdict}: find out why before the figures are published"
+        f"certificate of {c.task}: {c.verdict}: find the cause before you publish the figures"
         for c in read_certificates(folder)[0]
         if not c.holds
     ]
@@ -71,7 +71,7 @@ def contribute(folder: Path, target: Path) -> list[Path]:
     info, measurements, _ = read_run(folder)
     if info is None:
         raise StoreError(f"{folder}: no {RUN_FILE}: this is not a run")
-    exists = StoreError(f"{target}: exists already: choose another name with --name")
+    exists = StoreError(f"{target} already exists: choose another name with --name")
     if target.exists():
         raise exists
     try:
@@ -113,17 +113,22 @@ def _unknown_origin(info: RunInfo, measurements: Sequence[Measurement]) -> list[
     found = []
     if info.commit is None:
         found.append(
-            f"{RUN_FILE}: ftbench_version {info.ftbench_version!r} names no commit: measure with a "
+            f"{RUN_FILE}: ftbench_version {info.ftbench_version!r} names no commit: measure again with a "
             "clean checkout, so that others can repeat it"
         )
     ok = [m for m in measurements if m.status == "ok"]
     if measurements and not ok:
-        found.append("no job gave figures")
+        found.append(
+            f"{len(measurements)} jobs, and none has figures: publish a run that measured something"
+        )
     for m in ok:
         if m.data is None or not m.data.fingerprint:
-            found.append(f"{m.job.id}: no fingerprint of its data")
+            found.append(f"{m.job.id}: the fingerprint of its data is missing: measure it again")
         if m.device != info.device and m.device.name != info.device.name:
-            found.append(f"{m.job.id}: measured on {m.device.name!r}, not on {info.device.name!r}")
+            found.append(
+                f"{m.job.id}: measured on {m.device.name!r}, but the run on {info.device.name!r}: publish the "
+                "figures of one device"
+            )
     return found
 
 
@@ -145,7 +150,9 @@ def _private(folder: Path, named: Sequence[str]) -> list[str]:
                 continue  # not copied
             match = _PATH.search(text) or (words.search(text) if words else None)
             if match:
-                found.append(f"{path.name}: {where}: private: {match[0][:80]!r}")
+                found.append(
+                    f"{path.name}: {where} contains {match[0][:80]!r}, which is private: remove it"
+                )
     return found
 
 

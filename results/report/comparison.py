@@ -10,15 +10,17 @@ from results.report.format import GIB, number
 from results.report.writers.terminal import text_table
 
 NOT_RACED = (
-    "The two sides were not raced together: what the machine did otherwise in between is in no "
-    "interval. To be sure of a small difference in speed, race both in one run."
+    "The two sides were not raced together, so no interval includes how the machine itself changed in "
+    "between. To be sure of a small difference in speed, race both in one run."
 )
 
 
 def changes_text(changes: Sequence[Change], titles: Mapping[str, str]) -> str:
     """The table of all changes, and what they cannot tell."""
     if not changes:
-        return "nothing to compare: no task, recipe and backend was measured on both sides"
+        return (
+            "nothing to compare: the two sides have no figure of the same task, recipe and backend"
+        )
     columns = [
         Column("task", numeric=False),
         Column("backend", numeric=False),

@@ -261,7 +261,7 @@ def test_the_pytest_way(tmp_path: Path, logistic: str, profile: Profile) -> None
         (("limit", "--gpu", "T4", "--device", "cpu"), "ftbench predict"),
         (("limit", "--recipe", "batch_size=8"), "a batch limit searches for the batch size"),
         (("limit", "--question", "memory"), "--question: `ftbench limit` only answers batch_limit"),
-        (("run", "--budget", "6GiB"), "apply to batch limits"),
+        (("run", "--budget", "6GiB"), "apply to the question batch_limit only"),
     ],
 )
 def test_bad_input_is_one_line(

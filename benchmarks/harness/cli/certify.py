@@ -17,9 +17,9 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
 
     if len(options.traces) not in (0, 2, 3, 4):
         raise UserError(
-            f"certify takes two traces or none, not {len(options.traces)}: name two files "
-            "(and, if they are in bf16, fp16 or tf32, the fp32 trace of one or of both), or none "
-            "to record the traces of a profile"
+            f"certify compares two trace files, but {len(options.traces)} {'is' if len(options.traces) == 1 else 'are'} "
+            "named: name two (and, if they are in bf16, fp16 or tf32, the fp32 trace of one backend or of "
+            "both), or none to record traces with a profile"
         )
     if options.traces:
         from benchmarks.harness.cli.choices import changed_options
@@ -27,8 +27,8 @@ def certify(options: argparse.Namespace, command: list[str]) -> int:
         extra = changed_options(vars(options))
         if extra:
             raise UserError(
-                f"{', '.join(extra)}: traces in files are only compared, nothing is run: leave "
-                "these options out"
+                f"{', '.join(extra)}: trace files are only compared and nothing is run: leave out all "
+                "options"
             )
         same = print_certificates([certify_files(*map(Path, options.traces))])
         return 0 if same else 1

@@ -47,7 +47,7 @@ def read_choice(get: Callable[[str], Any]) -> Choice:
     for flag, _ in OPTIONS:
         value = get(flag.removeprefix("--").replace("-", "_"))
         if value == "" or (isinstance(value, list) and "" in value):
-            raise UserError(f"{flag} is empty: give a value, or leave the option out")
+            raise UserError(f"{flag} is empty: give a value, or leave it out")
     for question in get("question"):
         if question not in QUESTIONS:
             raise unknown("question", question, QUESTIONS)
@@ -83,11 +83,12 @@ def _own_task(get: Callable[[str], Any]) -> dict[str, Any] | None:
     columns = {name: get(f"{name}_column") for name in ("text", "second", "label")}
     custom = None
     if get("dataset"):
+        _check_columns(columns)
         for name in ("text", "label"):
             if columns[name] is None:
                 raise UserError(
-                    f"--dataset {get('dataset')}: add --{name}-column with the name of the column "
-                    f"that holds the {name}"
+                    f"--dataset {get('dataset')}: add --{name}-column COLUMN, the column that holds "
+                    f"the {name}"
                 )
         custom = {
             "path_or_hub_id": get("dataset"),
@@ -102,16 +103,29 @@ def _own_task(get: Callable[[str], Any]) -> dict[str, Any] | None:
         )
     if custom and get("task"):
         raise UserError(
-            f"--task {get('task')[0]}: --dataset is a task of its own: leave out one of the two"
+            f"--task {get('task')[0]}: cannot be combined with --dataset, which is a task of its own: "
+            "leave out one of the two"
         )
     return custom
+
+
+def _check_columns(columns: Mapping[str, str | None]) -> None:
+    """Raises UserError for a column that is named twice."""
+    flags: dict[str, str] = {}
+    for name, column in columns.items():
+        if column is not None and column in flags:
+            raise UserError(
+                f"--{name}-column {column!r}: {flags[column]} names the same column: name another"
+            )
+        if column is not None:
+            flags[column] = f"--{name}-column"
 
 
 def _speed_choice(get: Callable[[str], Any]) -> Fields:
     """The options of the profile's section [throughput]. Errors: UserError for a wrong time."""
     minutes = get("until_minutes")
     if minutes is not None and minutes < 1:
-        raise UserError(f"--until-minutes {minutes}: use a number of minutes above 0")
+        raise UserError(f"--until-minutes {minutes}: use a whole number of minutes, 1 or more")
     chosen = {"until": get("until"), "until_minutes": minutes}
     return {name: value for name, value in chosen.items() if value is not None}
 
@@ -138,7 +152,7 @@ def _interval(typed: str | None) -> int | str | None:
     steps = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
     if not steps:
         raise UserError(
-            f"--checkpoint-interval {typed!r}: use a number of steps from 1 to 999999999, or epoch"
+            f"--checkpoint-interval {typed!r}: use a number of optimizer steps, 1 or more, or epoch"
         )
     return steps
 

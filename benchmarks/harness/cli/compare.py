@@ -18,10 +18,16 @@ COMMIT = re.compile(r"[0-9a-f]{7,40}")
 def compare(options: argparse.Namespace, command: list[str]) -> int:
     """Prints every change; 1 where one breaks a bound of --fail-on."""
     from benchmarks.harness.cli.report import backend_titles
+    from benchmarks.harness.errors import UserError
     from results import report
 
     bounds = read_bounds(options.fail_on) if options.fail_on else {}
     found = changes_between(Path(options.results), options.before, options.after)
+    if bounds and not found:
+        raise UserError(
+            f"--fail-on {options.fail_on}: {options.before} and {options.after} have no figure of the same "
+            "task, recipe and backend: compare runs of the same profile"
+        )
     titles = backend_titles()
     print(report.changes_text(found, titles))
     broken = [change for change in found if change.breaks(bounds)]
@@ -40,8 +46,8 @@ def changes_between(root: Path, before: str, after: str) -> list[Change]:
         return report.saved_changes(*(saved_benchmarks(name) for name in (before, after)))
     if any(files):
         raise UserError(
-            f"{before if files[0] else after}: a file that pytest-benchmark saved is compared with "
-            "another one: name two files, or two runs"
+            f"{before if files[0] else after} is a file of pytest-benchmark and "
+            f"{after if files[0] else before} is not: name two files, or two runs"
         )
     return report.changes_of(*(side(root, name) for name in (before, after)))
 
@@ -54,7 +60,7 @@ def saved_benchmarks(name: str) -> dict[str, Any]:
         for one in saved["benchmarks"]:
             str(one["fullname"]), float(one["stats"]["median"])
     except OSError as error:
-        raise UserError(f"{name}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{name}: cannot be read ({error.strerror}): check the path") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{name}: not a file of pytest-benchmark: use one that --benchmark-save wrote"
@@ -75,7 +81,9 @@ def side(root: Path, name: str) -> list[Path]:
     if COMMIT.fullmatch(name) and not folder.exists():
         found = [run for run in store.runs(root) if _commit(run).startswith(name)]
         if not found:
-            raise UserError(f"commit {name}: no run in {root} was made by it: see `ls {root}/runs`")
+            raise UserError(
+                f"commit {name}: no run in {root / 'runs'} was measured with it: name a commit of these runs, or a run"
+            )
         return found
     return [run_folder(root, name)]
 
@@ -97,9 +105,9 @@ def read_bounds(text: str) -> dict[Figure, float]:
         word, _, amount = part.strip().partition(":")
         unit = "pt" if word == "accuracy" else "%"
         number = re.fullmatch(rf"(\d+(?:\.\d+)?) ?{unit}", amount)
-        if word not in LIMITS or not number:
+        if word not in LIMITS or not number or LIMITS[word] in bounds:
             raise UserError(
-                f"--fail-on {part.strip()!r}: use slower:5%, memory:3% or accuracy:1pt, several "
+                f"--fail-on {part.strip()!r}: use slower:5%, memory:3% or accuracy:1pt, each once, "
                 "separated by commas"
             )
         bounds[LIMITS[word]] = float(number[1]) / 100

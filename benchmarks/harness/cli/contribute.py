@@ -7,6 +7,9 @@ import re
 import sys
 from pathlib import Path
 
+MACHINE = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
 
 def contribute(options: argparse.Namespace, command: list[str]) -> int:
     """Checks the run and writes its folder; 1 where something keeps it from being published."""
@@ -19,16 +22,22 @@ def contribute(options: argparse.Namespace, command: list[str]) -> int:
     for line in found:
         print(line, file=sys.stderr)
     if found:
-        print(f"{folder}: not published: {len(found)} problems", file=sys.stderr)
+        print(
+            f"{folder}: cannot be published: fix {_problems(len(found))} and try again",
+            file=sys.stderr,
+        )
         return 1
     if options.check:
         print(f"{folder}: can be published")
         return 0
-    if not options.machine or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,59}", options.machine):
+    if not options.machine:
+        raise UserError("--machine is missing: add --machine NAME, such as --machine a100-80gb")
+    if not MACHINE.fullmatch(options.machine):
         raise UserError(
-            f"--machine {options.machine!r}: name the machine in lower case, such as "
-            "a100-80gb or ryzen-7950x"
+            f"--machine {options.machine!r}: use lower-case letters, digits and '-', such as a100-80gb"
         )
+    if options.name and not RUN_NAME.fullmatch(options.name):
+        raise UserError(f"--name {options.name!r}: use letters, digits, '.', '_' and '-'")
     target = Path(options.published) / options.machine / (options.name or folder.name)
     try:
         files = contribution.contribute(folder, target)
@@ -36,3 +45,7 @@ def contribute(options: argparse.Namespace, command: list[str]) -> int:
         raise UserError(str(error)) from None
     print(f"{len(files)} files: {target}\nAdd this folder in a pull request.")
     return 0
+
+
+def _problems(count: int) -> str:
+    return "this problem" if count == 1 else f"these {count} problems"

@@ -29,6 +29,8 @@ from benchmarks.harness.errors import UserError, check_decoded, printable
 from benchmarks.harness.machine.paths import output_folder, user_path
 
 UNEXPECTED = 3  # exit code
+# Arguments without a flag, as the help calls them.
+POSITIONAL = {"runs": "RUN", "run": "RUN", "traces": "TRACE", "before": "BEFORE", "after": "AFTER"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,10 +70,11 @@ def check_input(options: argparse.Namespace, arguments: list[str]) -> None:
     check_decoded(arguments)
     for name, value in vars(options).items():
         if value == "" or (isinstance(value, list) and "" in value):
-            raise UserError(f"the value of {name} is empty: give one, or leave it out")
+            flag = POSITIONAL.get(name, f"--{name.replace('_', '-')}")
+            raise UserError(f"{flag} is empty: give a value, or leave it out")
     for folder in filter(None, os.environ.get("FTBENCH_BACKENDS", "").split(os.pathsep)):
         if not user_path(folder).is_dir():
-            raise UserError(f"FTBENCH_BACKENDS: {folder!r} is no folder: correct or unset it")
+            raise UserError(f"FTBENCH_BACKENDS: {folder!r} is not a folder: correct or unset it")
     for name in ("results", "out"):
         if getattr(options, name, None):
             setattr(options, name, str(output_folder(f"--{name}", getattr(options, name))))

@@ -39,7 +39,7 @@ OPTIONS: list[tuple[str, Settings]] = [
     (
         "--model",
         repeatable(
-            "run this model of your own only (and what --backend names): a function that returns a "
+            "run only this model of your own, and the backends named with --backend; FUNCTION returns a "
             "torch.nn.Module or a keras.Model",
             metavar="MODULE:FUNCTION",
         ),
@@ -77,8 +77,8 @@ OPTIONS: list[tuple[str, Settings]] = [
         "--threads",
         one(
             "N",
-            "threads that every participant computes with (default: FTBENCH_THREADS, or the cores "
-            "that the process may use)",
+            "number of threads of every worker (default: the environment variable FTBENCH_THREADS, or "
+            "all cores that the process may use)",
         ),
     ),
     (
@@ -91,13 +91,13 @@ OPTIONS: list[tuple[str, Settings]] = [
         "--until",
         {
             "choices": ["planned", "decided"],
-            "help": "speed only: 'decided' adds launches, up to 12, until the race has a winner or "
-            "shows that there is none; 'planned' takes the profile's number",
+            "help": "throughput only: 'planned' runs as many launches as the profile says; 'decided' adds "
+            "launches, up to 12, until the race has a winner or shows that there is none",
         },
     ),
     (
         "--until-minutes",
-        one("MINUTES", "the time limit of a race with --until decided", type=int),
+        one("MINUTES", "throughput only: the time limit of a race with --until decided", type=int),
     ),
     (
         "--budget",
@@ -125,8 +125,8 @@ OPTIONS: list[tuple[str, Settings]] = [
     (
         "--compare-finders",
         switch(
-            "batch_limit only: also let accelerate's batch size finder and a search by doubling look for "
-            "the same limit, to compare their answers and times"
+            "batch_limit only: also search with accelerate's batch size finder and by doubling, to compare "
+            "their answers and times"
         ),
     ),
     (
@@ -137,8 +137,8 @@ OPTIONS: list[tuple[str, Settings]] = [
         "--checkpoint-interval",
         one(
             "STEPS",
-            "accuracy only: optimizer steps between two checkpoints of a training, or epoch; a resumed "
-            "run continues from the last one (default: none)",
+            "accuracy only: write a checkpoint of the training every STEPS optimizer steps, or after each "
+            "'epoch', so that a resumed run continues from the last one (default: no checkpoints)",
         ),
     ),
     (
@@ -152,8 +152,8 @@ OPTIONS: list[tuple[str, Settings]] = [
     (
         "--track",
         repeatable(
-            "send learning curves, scores and settings of the trainings that are scored, and at the end all "
-            "figures, to this tracker",
+            "send the learning curves, scores and settings of every training of the question accuracy to this "
+            "tracker, and all figures at the end",
             choices=list(TRACKERS),
         ),
     ),
@@ -200,7 +200,7 @@ PREDICT_OPTIONS: list[tuple[str, Settings]] = [
     ),
     (
         "--length",
-        repeatable("set the recipe's sequence length in tokens", type=int, metavar="TOKENS"),
+        repeatable("predict for this sequence length in tokens", type=int, metavar="TOKENS"),
     ),
     ("--backend", repeatable("predict for this backend only", metavar="NAME")),
     (
@@ -213,8 +213,8 @@ PREDICT_OPTIONS: list[tuple[str, Settings]] = [
     (
         "--budget",
         repeatable(
-            "predict the largest batch that a process on a CPU trains within this much memory, such as "
-            "6GiB; with --gpu also on a GPU",
+            "predict the largest batch within this much memory of a CPU, such as 6GiB; with --gpu, of a GPU "
+            "too",
             metavar="SIZE",
         ),
     ),
@@ -240,7 +240,10 @@ PREDICT_OPTIONS: list[tuple[str, Settings]] = [
 ]
 
 
+# The options that apply to one question.
+SPEED_OPTIONS = ("--until", "--until-minutes")
 LIMIT_OPTIONS = ("--budget", "--gpu", "--phase", "--compare-finders")
+ACCURACY_OPTIONS = ("--keep-models", "--checkpoint-interval", "--metric")
 
 
 def add_options(add: Callable[..., Any], hidden: Collection[str] = ()) -> None:

@@ -7,7 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from benchmarks.harness.cli.options import LIMIT_OPTIONS, PREDICT_OPTIONS, RESULTS, add_options
+from benchmarks.harness.cli.options import (
+    ACCURACY_OPTIONS,
+    LIMIT_OPTIONS,
+    PREDICT_OPTIONS,
+    RESULTS,
+    SPEED_OPTIONS,
+    add_options,
+)
 from benchmarks.harness.errors import printable
 
 EXIT_CODES = """exit codes:
@@ -81,7 +88,7 @@ def _tune(add: AddParser) -> None:
         "Example: ftbench tune --backend hf_torch --task imdb --profile cpu --data dir:PATH",
     )
     _resume(parser, "tuning (its name, or 'last'): finished races are kept")
-    add_options(parser.add_argument, hidden=("--question", *LIMIT_OPTIONS))
+    add_options(parser.add_argument, hidden=("--question", *SPEED_OPTIONS, *LIMIT_OPTIONS))
 
 
 def _limit(add: AddParser) -> None:
@@ -93,7 +100,7 @@ def _limit(add: AddParser) -> None:
         "of its own. Example: "
         "ftbench limit --backend hf_torch --task imdb --recipe length=256 --budget 6GiB",
     )
-    add_options(parser.add_argument, hidden=("--question",))
+    add_options(parser.add_argument, hidden=("--question", *SPEED_OPTIONS, *ACCURACY_OPTIONS))
 
 
 def _certify(add: AddParser) -> None:
@@ -109,10 +116,11 @@ def _certify(add: AddParser) -> None:
         nargs="*",
         metavar="TRACE",
         help="a recorded trace: the JSON file of an equivalence measurement, with its .npz file next "
-        "to it. Name two; if they are in bf16, fp16 or tf32, add the fp32 trace of one or both "
-        "backends",
+        "to it. Name two files; if the traces are in bf16, fp16 or tf32, also name the fp32 trace of "
+        "one backend or of both",
     )
-    add_options(parser.add_argument, hidden=("--question", *LIMIT_OPTIONS))
+    not_used = (*SPEED_OPTIONS, *LIMIT_OPTIONS, *ACCURACY_OPTIONS, "--track")
+    add_options(parser.add_argument, hidden=("--question", *not_used))
 
 
 def _predict(add: AddParser) -> None:
@@ -131,8 +139,8 @@ def _list(add: AddParser) -> None:
     add(
         "list",
         help="show backends, tasks, checkpoints, profiles and devices",
-        description="Shows the available backends, tasks, checkpoints, profiles and devices, and "
-        "which backends are installed.",
+        description="Shows what can be chosen: backends (and whether they are installed), tasks, "
+        "checkpoints, profiles and devices.",
     )
 
 
@@ -150,13 +158,18 @@ def _report(add: AddParser) -> None:
     )
     parser.add_argument("--results", **RESULTS)
     parser.add_argument("--all", action="store_true", help="all runs of --results")
-    parser.add_argument("--out", metavar="FOLDER", help="write pages into FOLDER, home: index.html")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="write a folder of pages; its first page is FOLDER/index.html",
+    )
     parser.add_argument(
         "--price",
         action="append",
         default=[],
         metavar="NAME=AMOUNT",
-        help="what an hour of a machine costs, by GPU type or name, such as 'T4=0.35 EUR'; with --out",
+        help="the price of one hour of a machine, such as 'T4=0.35 EUR'; NAME is a GPU type or a device's "
+        "name; needs --out; repeatable",
     )
 
 
@@ -166,7 +179,7 @@ def _compare(add: AddParser) -> None:
         help="show what changed between two runs, beyond the noise",
         description="Compares speed, memory and accuracy of the same work: of two runs, of two "
         "folders of runs, of the runs of two commits, or of two files that pytest-benchmark saved. "
-        "Example: ftbench compare RUN_A RUN_B --fail-on slower:5%%,memory:3%%,accuracy:1pt",
+        "Example: ftbench compare RUN_A RUN_B --fail-on slower:5%,memory:3%,accuracy:1pt",
     )
     for name, what in (("before", "older"), ("after", "newer")):
         parser.add_argument(
@@ -176,8 +189,8 @@ def _compare(add: AddParser) -> None:
     parser.add_argument(
         "--fail-on",
         metavar="BOUNDS",
-        help="exit with 1 if a figure became worse by more than its bound and the change is not "
-        "within the noise: slower:5%%, memory:3%%, accuracy:1pt, separated by commas",
+        help="exit with 1 if a figure became worse by more than its bound, beyond the noise: "
+        "slower:5%%, memory:3%% or accuracy:1pt, or several separated by commas",
     )
 
 
@@ -203,18 +216,20 @@ def _contribute(add: AddParser) -> None:
     parser = add(
         "contribute",
         help="check a run and copy it for a pull request",
-        description="Checks that a run can be read, names its commit, device and data, that its "
-        "certificates hold and that it contains no paths, host or user names, and copies its "
-        "records to results/published/MACHINE/. Example: ftbench contribute RUN --machine a100-80gb",
+        description="Checks a run and copies its records to results/published/MACHINE/. The files must be "
+        "readable, record the commit, the device and the data, and contain no paths, host names or user "
+        "names; the certificates must hold. Example: ftbench contribute RUN --machine a100-80gb",
     )
     parser.add_argument("run", metavar="RUN", help="a run's name or folder")
     parser.add_argument("--results", **RESULTS)
-    parser.add_argument("--machine", metavar="NAME", help="the folder of the machine")
-    parser.add_argument("--name", metavar="NAME", help="the folder of the run (default: its own)")
+    parser.add_argument("--machine", metavar="NAME", help="name of the machine's folder")
+    parser.add_argument(
+        "--name", metavar="NAME", help="name of the run's folder (default: the name of the run)"
+    )
     parser.add_argument(
         "--published",
         metavar="FOLDER",
         default="results/published",
-        help="where the folder is written (default: results/published)",
+        help="the folder that holds the machines' folders (default: results/published)",
     )
-    parser.add_argument("--check", action="store_true", help="check only, and write nothing")
+    parser.add_argument("--check", action="store_true", help="only check, write nothing")

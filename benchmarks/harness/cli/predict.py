@@ -76,7 +76,7 @@ def workloads(options: argparse.Namespace) -> list[Workload]:
             ]
     if not found:
         extra = known[chosen[0]].extra
-        raise UserError(f"no backend is installed here: pip install -e '.[{extra}]'")
+        raise UserError(f"no backend is installed: pip install -e '.[{extra}]'")
     return found
 
 
@@ -89,7 +89,7 @@ def recipe_of(options: argparse.Namespace, backend: str, length: int | None) -> 
         if not options.task:
             if options.profile:
                 raise UserError(
-                    f"--profile {options.profile}: a profile has one recipe per task: add --task"
+                    f"--profile {options.profile}: a profile has a recipe for each task: add --task NAME"
                 )
             return options.checkpoint or DEFAULT_CHECKPOINT, Recipe(**overrides)
         profile = load_profile(options.profile or "quick")
@@ -148,7 +148,9 @@ def check(options: argparse.Namespace) -> Path:
         != settings.get("default", False if "action" in settings else None)
     ]
     if extra:
-        raise UserError(f"--check predicts what the runs measured: leave out {', '.join(extra)}")
+        raise UserError(
+            f"--check predicts with the settings of its runs: leave out {', '.join(extra)}"
+        )
     return prediction_check.check(
         [run_folder(Path(options.results), name) for name in options.check]
     )

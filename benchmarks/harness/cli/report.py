@@ -27,8 +27,8 @@ def print_certificates(certificates: Sequence[Certificate]) -> bool:
 
     if not certificates:
         print(
-            f"{NOT_PROVEN}: a certificate compares two traces of one task, and this run has no "
-            "two: record the other backend's trace in its own environment, then name both files: "
+            f"{NOT_PROVEN}: a certificate needs the traces of two backends on one task, and this run has "
+            "only one: record the other trace in the other backend's environment, then compare both files: "
             "ftbench certify TRACE TRACE",
             file=sys.stderr,
         )
@@ -78,10 +78,20 @@ def print_summary(folder: RunFolder) -> int:
     paths = render([folder.path])
     print(table(measurements, backend_titles(), certificates))
     found = problems(measurements, certificates)
-    for line in found:
+    for line in [*skipped(measurements), *found]:
         print(line, file=sys.stderr)
     print(f"report: {paths.html}\n        {paths.markdown}")
     return 1 if found else 0
+
+
+def skipped(measurements: Sequence[Measurement]) -> list[str]:
+    """One line for each reason why jobs of a backend were not run."""
+    reasons = {
+        (m.job.backend, m.reason): None
+        for m in measurements
+        if m.status in ("not_installed", "unsupported", "refused")
+    }
+    return [printable(f"{backend} skipped: {reason}") for backend, reason in reasons]
 
 
 def problems(measurements: Sequence[Measurement], certificates: Sequence[Certificate]) -> list[str]:
@@ -106,12 +116,10 @@ def report(options: argparse.Namespace, command: list[str]) -> int:
     folders = chosen_runs(options)
     if prices and not options.out:
         raise UserError(
-            f"--price {options.price[0]!r}: costs have a page of their own: add --out FOLDER"
+            f"--price {options.price[0]!r}: costs are on a page that only --out writes: add --out FOLDER"
         )
     if len(folders) > 1 and not options.out:
-        raise UserError(
-            f"{len(folders)} runs: their report is a folder of pages: name it with --out FOLDER"
-        )
+        raise UserError(f"the report of {len(folders)} runs is a folder of pages: add --out FOLDER")
     for folder in folders:
         for problem in store.read_run(folder)[2]:
             print(f"skipped: {problem}", file=sys.stderr)
@@ -132,7 +140,9 @@ def chosen_runs(options: argparse.Namespace) -> list[Path]:
 
     root = Path(options.results)
     if options.all and options.runs:
-        raise UserError(f"--all: it stands for every run of {root}: leave out {options.runs[0]!r}")
+        raise UserError(
+            f"--all means every run in {root / 'runs'}: leave out --all or {options.runs[0]!r}"
+        )
     every = store.runs(root)
     if not options.runs and not every:
         raise no_run(root)
@@ -149,7 +159,7 @@ def price(text: str) -> tuple[str, Price]:
     found = re.fullmatch(r"(.+)=\s*([0-9]*\.?[0-9]+)\s*(\D{0,8})", text.strip())
     if not found or float(found[2]) == 0:
         raise UserError(
-            f"--price {text!r}: write NAME=AMOUNT, the price of an hour, such as 'T4=0.35 EUR'"
+            f"--price {text!r}: write NAME=AMOUNT, the price of one hour, such as 'T4=0.35 EUR'"
         )
     return found[1].strip(), Price(float(found[2]), found[3].strip())
 

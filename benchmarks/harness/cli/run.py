@@ -60,7 +60,7 @@ def resumed_folder(options: argparse.Namespace) -> RunFolder:
     if made_by != options.command:
         name = folder.path.name
         raise UserError(
-            f"--resume {name}: this run was started by `ftbench {made_by}`: resume it with "
+            f"--resume {name}: `ftbench {made_by}` started this run: use "
             f"`ftbench {made_by} --resume {name}`"
         )
     return folder

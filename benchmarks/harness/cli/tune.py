@@ -32,13 +32,12 @@ def tune(options: argparse.Namespace, command: list[str]) -> int:
             len(options.task) != 1 and not options.dataset
         ):
             raise UserError(
-                "ftbench tune improves one recipe: name exactly one --backend or --model and one "
-                "--task (or --dataset)"
+                "tune improves the recipe of one backend on one task: add one --backend (or --model) and "
+                "one --task (or --dataset)"
             )
         if options.question:
             raise UserError(
-                f"--question {options.question[0]}: `ftbench tune` chooses its questions itself: "
-                "leave it out"
+                f"--question {options.question[0]}: `ftbench tune` has no choice of questions: leave it out"
             )
         plan = tuning.plan_for(planned(options, command, "accuracy"), print)
         folder = RunFolder.new(Path(options.results), plan)

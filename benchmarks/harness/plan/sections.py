@@ -16,7 +16,8 @@ from results.schema import LOOKS, Phase
 Fields = dict[str, Any]  # a part of a recipe
 
 
-ChangeName = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # a part of a file's name
+PLAIN_NAME = "^[a-z0-9_]+$"
+ChangeName = Annotated[str, Field(pattern=PLAIN_NAME)]  # a part of a file's name
 TrackerName = Literal["wandb", "tensorboard", "mlflow", "trackio"]
 
 

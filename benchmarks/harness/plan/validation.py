@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,10 +12,20 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from benchmarks.harness.errors import UserError
-from benchmarks.harness.plan.sections import Fields
+from benchmarks.harness.plan.sections import PLAIN_NAME, Fields
 from frameworks.contract import Recipe
 
 LONGEST_VALUE = 60  # characters of a wrong value that are shown
+_WORDS = {  # pydantic's words, and plainer ones
+    "a valid boolean": "true or false",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid string": "a text",
+    "a valid list": "a list, such as [1, 2]",
+    "a valid dictionary": "a table",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+}
 
 
 def check_fields(fields: Mapping[str, Any], whose: str, where: str) -> None:
@@ -35,7 +46,7 @@ def parse_overrides(settings: Iterable[str]) -> Fields:
     fields: Fields = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
-        if not equals:
+        if not equals or not name.strip():
             raise UserError(f"--recipe {_shown(setting)}: write FIELD=VALUE, such as batch_size=8")
         try:
             parsed = tomllib.loads(f"value = {text}")
@@ -60,11 +71,22 @@ def _explain_one(detail: ErrorDetails, model: type[BaseModel], where: str) -> st
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
         return f"unknown field {field}: {hint}"
     if detail["type"] == "missing":
-        return f"{field} is missing"
+        return f"{field} is missing: add it"
     if detail["type"] == "value_error":  # fields that are valid alone but not together
         return f"{field}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-    rule = detail["msg"].replace("Input should", "must").replace("a valid boolean", "true or false")
-    return f"{field} = {_shown(detail['input'])}: {rule}"
+    if detail["loc"][-1:] == ("[key]",):  # the name of a table
+        return f"{field.removesuffix('.[key]')}: {_rule(detail)}"
+    return f"{field} = {_shown(detail['input'])}: {_rule(detail)}"
+
+
+def _rule(detail: ErrorDetails) -> str:
+    """What is allowed, from pydantic's message."""
+    if detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] == PLAIN_NAME:
+        return "use lower-case letters, digits and '_'"
+    rule = re.sub(r"^\w+ should", "must", detail["msg"]).split(" after validation")[0]
+    for theirs, ours in _WORDS.items():
+        rule = rule.replace(theirs, ours)
+    return rule
 
 
 def _shown(value: object) -> str:

@@ -80,6 +80,11 @@ class RunFolder:
         if name == "last" and known:
             name = list(known)[-1]
         if name not in known:
+            if known and Path(name).is_dir():
+                raise UserError(
+                    f"--resume {name}: use the name of a run in {root / 'runs'}, or --results with "
+                    "another folder"
+                )
             raise unknown("run", name, known) if known else no_run(root)
         file = known[name] / store.PLAN_FILE
         try:
@@ -215,19 +220,26 @@ def pending_jobs(plan: Plan, status: Mapping[str, str]) -> list[JobSpec]:
 def run_folder(root: Path, name: str) -> Path:
     """The folder of a run below `root`, by its name, or of a run anywhere, by its path.
 
-    Errors: UserError for neither."""
+    Errors: UserError for neither, and for a run of which nothing can be read."""
     known = {path.name: path for path in store.runs(root)}
     if name in known:
-        return known[name]
+        return _readable(known[name])
     with contextlib.suppress(OSError):  # a name that is too long
         if (Path(name) / store.RUN_FILE).is_file():
-            return Path(name)
+            return _readable(Path(name))
     if not known:
         raise UserError(
             f"{name}: not a run's folder (it has no {store.RUN_FILE}), and there are no runs in "
             f"{root / 'runs'}"
         )
     raise unknown("run", name, known)
+
+
+def _readable(folder: Path) -> Path:
+    info, measurements, problems = store.read_run(folder)
+    if info is None and not measurements and not store.read_predictions(folder)[0]:
+        raise UserError(f"{problems[0]}: copy the run again, or choose another")
+    return folder
 
 
 def no_run(root: Path) -> UserError:

@@ -70,8 +70,8 @@ class Run:
                 self._say(note)
             if names := folder.left_out:
                 self._say(
-                    f"not passed on to workers: {', '.join(names)} (use --threads, --recipe, or "
-                    "[environment.BACKEND] in a profile)"
+                    f"environment variables not passed on to workers: {', '.join(names)} (use "
+                    "--threads, --recipe, or [environment.BACKEND] in a profile)"
                 )
         shared = shared_environments(folder.path)
         jobs = prepare(self._inputs, folder.plan, specs, folder.path, folder.device, shared)

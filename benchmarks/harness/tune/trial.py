@@ -66,7 +66,7 @@ class Trials:
 
         Errors: UserError for whatever is wrong with checkpoint, data or recipe."""
         _, excluded = self._prepare([self._race_job("plain", candidate)])
-        return f"{excluded.status}: {excluded.reason}" if excluded else None
+        return (excluded.reason or _words(excluded.status)) if excluded else None
 
     def race(
         self,
@@ -84,7 +84,7 @@ class Trials:
         if not raced_together(sides):
             jobs, excluded = self._prepare(specs)
             if excluded:
-                return Trial(reason=f"{excluded.status}: {excluded.reason}")
+                return Trial(reason=f"{_words(excluded.status)}: {excluded.reason}")
             self._run.race(jobs, decided, evaluation=False)
             sides = self._recorded(specs)
         return trial_of(sides, self._folder.plan.throughput.launches)
@@ -171,8 +171,9 @@ def trial_of(sides: Sequence[Measurement], launches: int) -> Trial:
     trial = Trial(tuple(sides))
     if len(trial.speeds) < 2:
         failed = next(m for m in reversed(sides) if m.throughput is None)
-        whose = "" if failed is sides[1] else "what it raced against "
-        return Trial(trial.sides, reason=f"{whose}{failed.status}: {failed.reason}")
+        whose = "" if failed is sides[1] else "the recipe that it raced against "
+        reason = f"{whose}{_words(failed.status)}: {failed.reason}"
+        return Trial(trial.sides, reason=reason)
     same_variables = sides[0].environment == sides[1].environment  # else they differ on purpose
     if same_variables:
         known = {name: conditions([m]) for name, m in zip(("first", "second"), sides, strict=True)}
@@ -182,6 +183,10 @@ def trial_of(sides: Sequence[Measurement], launches: int) -> Trial:
     taken = len(first.launches)
     reason = f"slower, ended after {taken} of {launches} launches" if taken < launches else None
     return Trial(trial.sides, gain_of(first, second), reason)
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")
 
 
 def file_word(text: str) -> str:

@@ -91,7 +91,7 @@ class Tuner:
         run here."""
         reason = self._trials.reason_against_racing()
         if reason:
-            raise UserError(f"--backend {self._plain.key.backend} cannot be tuned here: {reason}")
+            raise UserError(f"--backend {self._plain.key.backend} cannot be tuned: {reason}")
 
     def tune(self) -> Tuning:
         """Errors: NoWinner if the plain recipe cannot be raced or trained; UserError."""

@@ -12,7 +12,9 @@ import pytest
 
 from benchmarks.harness.cli import main as command_line
 from benchmarks.harness.cli.parser import make_parser
+from benchmarks.harness.cli.report import skipped
 from benchmarks.harness.cli.run import Crashed
+from tests.results.samples import measurement
 
 ROOT = Path(__file__).parents[3]
 LIST = (sys.executable, "-m", "benchmarks.harness.cli", "list")
@@ -89,11 +91,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--checkpoint", ""], "the value of checkpoint is empty"),
-        (["--task", ""], "the value of task is empty"),
-        (["--evaluation-dataset", ""], "the value of evaluation_dataset is empty"),
-        (["--profile", ""], "the value of profile is empty"),
-        (["--resume", ""], "the value of resume is empty"),
+        (["--checkpoint", ""], "--checkpoint is empty"),
+        (["--task", ""], "--task is empty"),
+        (["--evaluation-dataset", ""], "--evaluation-dataset is empty"),
+        (["--profile", ""], "--profile is empty"),
+        (["--resume", ""], "--resume is empty: give a value"),
         (["--profile", "a\0b.toml"], "embedded null byte"),
         (["--profile", "~nobody-here/x.toml"], "there is no home folder for it"),
         (["--profile", "n" * 300 + ".toml"], "File name too long"),
@@ -110,6 +112,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["--recipe", "schedule='linear'\nlength=8"], "schedule = "),
         (["--checkpoint", "a\0b"], "unknown checkpoint 'a\\x00b'"),
         (["--checkpoint", "\x1b[31m"], "unknown checkpoint '\\x1b[31m'"),
+        (["--recipe", "=8"], "--recipe '=8': write FIELD=VALUE"),
+        (["--recipe", "batch_size=x"], "batch_size = 'x': must be a whole number"),
+        (["--until-minutes", "3"], "--until-minutes 3 needs --until decided"),
         (["--\x1b[31m"], "unrecognized arguments: --\\x1b[31m"),
     ],
 )
@@ -123,7 +128,7 @@ def test_a_folder_of_backends_that_is_missing_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FTBENCH_BACKENDS", "/nowhere")
-    assert "FTBENCH_BACKENDS: '/nowhere' is no folder" in refused(capsys, "list")
+    assert "FTBENCH_BACKENDS: '/nowhere' is not a folder" in refused(capsys, "list")
 
 
 @pytest.mark.parametrize("name", ["", "r" * 300, "nowhere"])
@@ -132,6 +137,38 @@ def test_a_report_of_no_run_is_one_line(
 ) -> None:
     line = refused(capsys, "report", name, "--results", str(tmp_path))
     assert "is empty" in line or "not a run's folder" in line
+
+
+@pytest.mark.parametrize("command", [["report"], ["export"], ["compare", "torn"], ["contribute"]])
+def test_a_run_of_which_nothing_can_be_read_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str]
+) -> None:
+    folder = tmp_path / "runs" / "torn"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{")
+    line = refused(capsys, *command, "torn", "--results", str(tmp_path))
+    assert "run.json: damaged, not JSON" in line and "copy the run again" in line
+    assert [path.name for path in folder.iterdir()] == ["run.json"]
+    line = refused(capsys, "run", "--resume", str(folder), "--results", str(tmp_path))
+    assert "there are no runs" in line
+
+
+def test_every_command_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    helps = {}
+    for command in command_line.COMMANDS:
+        with pytest.raises(SystemExit):
+            make_parser().parse_args([command, "--help"])
+        helps[command] = capsys.readouterr().out
+        assert "%%" not in helps[command]
+    for command, option in (("limit", "--until"), ("certify", "--metric"), ("tune", "--budget")):
+        assert option not in helps[command] and option in helps["run"]
+
+
+def test_what_was_skipped_is_printed_once_for_each_reason() -> None:
+    missing = measurement("hf_tf", "imdb", "memory", status="not_installed", reason="no tensorflow")
+    more = measurement("hf_tf", "mnli", "memory", status="not_installed", reason="no tensorflow")
+    fine = measurement("hf_torch", "mnli", "memory")
+    assert skipped([missing, more, fine]) == ["hf_tf skipped: no tensorflow"]
 
 
 @pytest.mark.parametrize("plan", [b"\xff", b"{}", b"["])

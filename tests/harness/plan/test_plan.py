@@ -288,8 +288,12 @@ def test_a_race_until_it_is_decided_is_a_choice(profile: Profile) -> None:
     speed = make_plan(choice, profile, TASKS, "").throughput
     assert (speed.until, speed.until_minutes, speed.rounds) == ("decided", 5, 2)
     for fields, questions, message in (
-        ({"until_minutes": 5}, [], "--until-minutes 5: only a race with --until decided has"),
-        ({"until": "decided"}, ["memory"], "--until and --until-minutes apply to speed: add"),
+        ({"until_minutes": 5}, [], "--until-minutes 5 needs --until decided"),
+        (
+            {"until": "decided"},
+            ["memory"],
+            "--until and --until-minutes apply to the question throughput only",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             make_plan(Choice(throughput=fields, questions=questions), profile, TASKS, "")

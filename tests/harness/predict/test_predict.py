@@ -162,7 +162,7 @@ def test_a_baseline_goes_by_its_own_name() -> None:
         (["--recipe", "precision=int4"], "recipe.precision"),
         (["--gpu", "T4", "--task", "cola"], "unknown task 'cola'"),
         (["--check", "no-such-run"], "not a run's folder"),
-        (["--profile", "t4"], "--profile t4: a profile has one recipe per task: add --task"),
+        (["--profile", "t4"], "--profile t4: a profile has a recipe for each task: add --task"),
         (["--length", "0"], "length"),
         (["--check", "no-such-run", "--gpu", "T4"], "leave out --gpu"),
     ],

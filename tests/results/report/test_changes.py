@@ -111,10 +111,14 @@ def test_files_of_pytest_benchmark(tmp_path: Path) -> None:
     assert change.verdict == "worse" and change.change == pytest.approx(-1 / 3, abs=0.01)
     assert main(["compare", old, new, "--fail-on", "slower:5%"]) == 1
     assert main(["compare", old, new, "--fail-on", "slower:50%"]) == 0
+    (tmp_path / "none.json").write_text('{"benchmarks": []}')
+    nothing = ["compare", old, str(tmp_path / "none.json")]
+    assert main(nothing) == 0
+    assert main([*nothing, "--fail-on", "slower:5%"]) == 2  # a check that checks nothing
     (tmp_path / "no.json").write_text("[]")
     with pytest.raises(UserError, match="not a file of pytest-benchmark"):
         changes_between(tmp_path, old, str(tmp_path / "no.json"))
-    with pytest.raises(UserError, match="compared with another one"):
+    with pytest.raises(UserError, match="old.json is a file of pytest-benchmark and last is not"):
         changes_between(tmp_path, old, "last")
 
 
@@ -132,7 +136,15 @@ def test_sides_are_runs_folders_or_commits(make_run: MakeRun, tmp_path: Path) ->
 
 def test_bounds_are_read_or_refused() -> None:
     assert read_bounds("slower:5%, accuracy:1.5pt") == {"speed": 0.05, "accuracy": 0.015}
-    for wrong in ("slower", "slower:5", "faster:5%", "accuracy:1%", "slower:-1%", ""):
+    for wrong in (
+        "slower",
+        "slower:5",
+        "faster:5%",
+        "accuracy:1%",
+        "slower:-1%",
+        "slower:1%,slower:2%",
+        "",
+    ):
         with pytest.raises(UserError, match="--fail-on"):
             read_bounds(wrong)
 
@@ -214,10 +226,13 @@ def test_a_sound_run_is_copied_without_what_is_private(make_run: MakeRun, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"reason": "no file /home/jane/data"}, "private: '/home/jane/data'"),
-        ({"versions": {"torch": "built on jane-laptop"}}, "private: 'jane-laptop'"),
-        ({"data": None}, "no fingerprint"),
-        ({"device": samples.GPU}, "not on"),
+        ({"reason": "no file /home/jane/data"}, "contains '/home/jane/data', which is private"),
+        (
+            {"versions": {"torch": "built on jane-laptop"}},
+            "contains 'jane-laptop', which is private",
+        ),
+        ({"data": None}, "fingerprint of its data is missing"),
+        ({"device": samples.GPU}, "but the run on"),
     ],
     ids=["path", "host", "data", "device"],
 )
@@ -244,5 +259,8 @@ def test_the_command_checks_and_refuses(make_run: MakeRun, tmp_path: Path) -> No
     options = ["contribute", str(folder), "--published", str(tmp_path / "p")]
     assert main([*options, "--check"]) == 0 and not (tmp_path / "p").exists()
     assert main(options) == 2  # no machine
+    assert main([*options, "--machine", "My Box"]) == 2
+    assert main([*options, "--machine", "box", "--name", "../elsewhere"]) == 2
+    assert not (tmp_path / "p").exists()
     assert main([*options, "--machine", "box"]) == 0
     assert main([*options, "--machine", "box"]) == 2  # it exists
