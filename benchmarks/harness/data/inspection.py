@@ -96,15 +96,13 @@ def label_texts(rows: Rows, column: str) -> list[str]:
     usual = next((kind for kind, _ in kinds.most_common() if kind in classes), None)
     others = [i for i, value in enumerate(values) if type(value) is not usual]
     if others and isinstance(values[others[0]], list | tuple):
-        raise _problem(
-            rows, column, others, "a list of labels", "only one label per row is supported"
-        )
+        raise _problem(rows, column, others, "a list of labels", "write one label per row")
     if usual is float and not others and any(value % 1 for value in values):
         others = list(range(len(values)))
     if others:
         shown = f"the label {str(values[others[0]])!r} of type {type(values[others[0]]).__name__}"
         raise _problem(
-            rows, column, others, shown, "labels are all integers or all strings: convert them"
+            rows, column, others, shown, "write all labels as integers, or all as strings"
         )
     if usual is bool:
         return [str(value).lower() for value in values]
@@ -149,8 +147,8 @@ def encode_labels(rows: Rows, column: str, names: Sequence[str], *, by_name: boo
         )  # fmt: skip
     if len(set(labels)) == 1:
         raise UserError(
-            f"all {len(labels):,} rows of {rows.where} have the label {labels[0]!r}: at least two "
-            "different labels are needed to train and to evaluate"
+            f"all {len(labels):,} rows of {rows.where} have the label {labels[0]!r}: add rows with "
+            "another label, or name another column"
         )
     return np.array([index[label] for label in labels], np.int32)
 
@@ -173,7 +171,8 @@ def check_single_rows(rows: Rows, column: str, labels: np.ndarray, names: Sequen
     )
     raise UserError(
         f"column {column!r} of {rows.where}: {what} a single row: {first_few(places)}; rows are "
-        "counted from 1: at least 2 rows per label are needed: one to train on, one to evaluate"
+        "counted from 1: add rows or remove them, because every label needs one row to train on and one to "
+        "evaluate"
     )
 
 

@@ -139,6 +139,6 @@ def load_hub(task: Task) -> Any:
             else "use dir:PATH (parquet files) or embedded (generated data)"
         )
         raise UserError(
-            f"cannot get the {hub_name(task)} from the hub: {download_reason(error)}; if the hub "
-            f"cannot be reached, {other}"
+            f"cannot download {hub_name(task)} from the hub ({download_reason(error)}): check its name, or if the "
+            f"hub cannot be reached, {other}"
         ) from error

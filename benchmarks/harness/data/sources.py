@@ -15,7 +15,7 @@ from benchmarks.harness.data import generated
 from benchmarks.harness.data.choice import DataChoice, description, first_texts, split_again
 from benchmarks.harness.data.own import hub_name, load_hub, make_texts, read_own
 from benchmarks.harness.data.readers import read_file
-from benchmarks.harness.data.readers.rows import join_rows
+from benchmarks.harness.data.readers.rows import first_few, join_rows
 from benchmarks.harness.data.readers.saved import check_shards, from_split
 from benchmarks.harness.data.record import make_record
 from benchmarks.harness.data.tasks import Task
@@ -96,7 +96,9 @@ def _source_kind(task: Task, source: str | None) -> str:
     own = "file" if task.file else "hub"
     if task.custom:
         if source not in (None, own):
-            raise UserError(f"task {task.name!r} has its own data ({own}): omit --data {source}")
+            raise UserError(
+                f"--data {source}: task {task.name!r} has its own data: leave out --data"
+            )
         return own
     if source is None or source == "embedded":
         return "embedded"
@@ -109,7 +111,9 @@ def _source_kind(task: Task, source: str | None) -> str:
 
 def _generate(task: Task, train: int | None, evaluation: int | None, seed: int) -> Found:
     if task.generator is None:
-        raise UserError(f"task {task.name!r} has no generated data: use hub or dir:PATH")
+        raise UserError(
+            f"task {task.name!r} has no generated data: use --data hub or --data dir:PATH"
+        )
     train = train or generated.TRAIN_EXAMPLES
     evaluation = evaluation or generated.EVALUATION_EXAMPLES
 
@@ -137,10 +141,10 @@ def _from_folder(task: Task, folder: Path) -> Found:
         if not shards[0].is_file():
             shards = sorted(inner.glob(f"{split}-*-of-*.parquet"))
         if not shards:
-            there = ", ".join(sorted(path.name for path in inner.iterdir())) or "nothing"
+            there = first_few(sorted(path.name for path in inner.iterdir())) or "nothing"
             raise UserError(
-                f"data folder {str(folder)!r} has neither {task.name}/{split}.parquet "
-                f"nor {split}.parquet; {str(inner)!r} contains: {there}"
+                f"data folder {str(folder)!r} has neither {task.name}/{split}.parquet nor {split}.parquet; "
+                f"{str(inner)!r} contains: {there}: save the data there, or choose another folder"
             )
         check_shards(shards)
         parts = [read_file(shard, (*task.columns, task.label_column)) for shard in shards]
@@ -159,7 +163,9 @@ def _from_hub(task: Task) -> Found:
     def read(split: str) -> Texts:
         name = hub_name(task)
         if split not in loaded:
-            raise UserError(f"{name} has no split {split!r}; its splits: " + ", ".join(loaded))
+            raise UserError(
+                f"{name} has no split {split!r}, only {', '.join(loaded)}: use --data dir:PATH"
+            )
         columns = (*task.columns, task.label_column)
         rows = from_split(loaded[split], columns, f"{name}, split {split!r},")
         return make_texts(task, rows, by_name=False)
@@ -176,7 +182,7 @@ def _subset(texts: Texts, count: int | None, seed: int, what: str) -> Texts:
         return texts
     if count > len(texts):
         raise UserError(
-            f"{count:,} {what} requested, but there are only {len(texts):,}: request at most these"
+            f"{count:,} {what} requested, but there are only {len(texts):,}: use at most {len(texts):,}"
         )
     generator = np.random.Generator(np.random.PCG64([seed, 1]))
     return texts.take(generator.permutation(len(texts))[:count])

@@ -172,8 +172,7 @@ def trial_of(sides: Sequence[Measurement], launches: int) -> Trial:
     if len(trial.speeds) < 2:
         failed = next(m for m in reversed(sides) if m.throughput is None)
         whose = "" if failed is sides[1] else "the recipe that it raced against "
-        reason = f"{whose}{_words(failed.status)}: {failed.reason}"
-        return Trial(trial.sides, reason=reason)
+        return Trial(trial.sides, reason=f"{whose}{_words(failed.status)}: {failed.reason}")
     same_variables = sides[0].environment == sides[1].environment  # else they differ on purpose
     if same_variables:
         known = {name: conditions([m]) for name, m in zip(("first", "second"), sides, strict=True)}

@@ -58,7 +58,7 @@ def test_the_hubs_loader_takes_configurations_and_named_labels(tmp_path, dataset
         load(task.model_copy(update={"train_split": "nothing"}), "hub")
     with refused("column 'text' is not in data set .*its columns: premise, hypothesis, label, idx"):
         load(task.model_copy(update={"text_column": "text"}), "hub")
-    with refused("cannot get the data set"):
+    with refused("cannot download data set"):
         load(task.model_copy(update={"hub_config": "other"}), "hub")
 
 
@@ -82,8 +82,8 @@ def test_without_the_hub_the_other_ways_are_named(monkeypatch, datasets_cache):
 
     for module in (datasets.config, huggingface_hub.constants):
         monkeypatch.setattr(module, "HF_HUB_OFFLINE", True)
-    with refused("cannot get the data set 'stanfordnlp/imdb' from the hub: .*dir:PATH.*embedded"):
+    with refused("cannot download data set 'stanfordnlp/imdb' from the hub .*dir:PATH.*embedded"):
         load(IMDB, "hub")
     task = custom_task("owner/name", text="t", second=None, label="l")
-    with refused("cannot get the data set 'owner/name' from the hub: .*use a local file"):
+    with refused("cannot download data set 'owner/name' from the hub .*use a local file"):
         load(task)

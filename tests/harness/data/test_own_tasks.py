@@ -104,7 +104,11 @@ def test_csv_keeps_texts_as_they_stand(tmp_path):
 @pytest.mark.parametrize(
     "name, content, message",
     [
-        ("x.csv", "t,l\na,0\nb\n", r"1 row has not the 2 fields of the first line: line 3 \(1\)"),
+        (
+            "x.csv",
+            "t,l\na,0\nb\n",
+            r"the first line has 2 fields, but 1 row does not \(line 3 has 1\)",
+        ),
         ("x.csv", "", "x.csv' is empty"),
         ("x.csv", "t,l\n", "has no rows"),
         ("x.csv", "a,b\n1,2\n", "column 't' is not in .*x.csv.; its columns: a, b"),
@@ -129,7 +133,11 @@ def test_csv_keeps_texts_as_they_stand(tmp_path):
             '{"t": 5, "l": 0}\n{"t": "b", "l": 1}\n',
             r"1 row has a value of type int: row 1 .line 1.",
         ),
-        ("x.jsonl", '{"t": "a", "l": 0}\n{"t": "b", "l": "x"}\n', "labels are all integers or all"),
+        (
+            "x.jsonl",
+            '{"t": "a", "l": 0}\n{"t": "b", "l": "x"}\n',
+            "write all labels as integers, or all as",
+        ),
         (
             "x.jsonl",
             '{"t": "\\ud800", "l": 0}\n{"t": "b", "l": 1}\n',
@@ -156,5 +164,5 @@ def test_bad_files_are_reported(tmp_path, name, content, message):
 
 def test_an_own_task_takes_no_other_source(tmp_path):
     task = own(write_rows(tmp_path / "x.csv", ROWS))
-    with refused(r"task 'x' has its own data \(file\): omit --data embedded"):
+    with refused(r"--data embedded: task .x. has its own data: leave out --data"):
         load(task, "embedded")

@@ -144,7 +144,7 @@ def test_a_missing_or_empty_folder_is_reported(tmp_path):
         ),
         (
             {"label": [0.5, 1.0] * 5},
-            "10 rows have the label '0.5' of type float: row 1, .*labels are all integers or all",
+            "10 rows have the label '0.5' of type float: row 1, .*write all labels as integers, or all",
         ),
         (
             {"label": [0, None] * 5},

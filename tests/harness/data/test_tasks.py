@@ -62,8 +62,8 @@ def test_a_hub_id_becomes_a_task():
     [
         ("missing.csv", "does not exist"),
         ("folder/missing.parquet", "does not exist"),
-        ("not a hub id", "neither a file .*nor a hub id"),
-        ("http://example.org/x", "neither a file .*nor a hub id"),
+        ("not a hub id", "does not exist: name a file .*or a hub id"),
+        ("http://example.org/x", "does not exist: name a file .*or a hub id"),
     ],
 )
 def test_what_is_neither_file_nor_hub_id_is_refused(where, message):
@@ -87,5 +87,5 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     ],
 )
 def test_columns_must_be_named_and_differ(columns):
-    with pytest.raises(UserError, match="must be named and differ"):
+    with pytest.raises(UserError, match="name different columns"):
         custom_task("owner/data", **columns)

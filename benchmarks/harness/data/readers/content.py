@@ -45,7 +45,9 @@ def read_content(path: Path) -> bytes:
         raise UserError(f"data file {str(path)!r} does not exist: check the path") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot read data file {str(path)!r}: {reason}") from None
+        raise UserError(
+            f"cannot read data file {str(path)!r} ({reason}): check its path and permissions"
+        ) from None
     if content.startswith(_GZIP):
         try:
             content = gzip.decompress(content)
@@ -90,7 +92,9 @@ def decode(content: bytes, where: str) -> str:
         if content.count(b"\x00") > len(content) / 4:
             order = "BE" if content[:1] == b"\x00" else "LE"
             raise _not_utf_8(where, "it looks like UTF-16", f"UTF-16{order}")
-        raise UserError(f"{where} is not a text file: it has a NUL byte on line {line}")
+        raise UserError(
+            f"{where} is not a text file: it has a NUL byte on line {line}: save it as UTF-8 text"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -65,7 +65,9 @@ def _check_columns(text: str, columns: Sequence[str], header: Sequence[str], whe
     if not set(columns) <= set(header):
         for mark, kind in (("PAR1", "parquet"), ("{", "JSON"), ("[", "JSON")):
             if text.startswith(mark):
-                raise UserError(f"{where} is not CSV or TSV but looks like {kind}: rename it")
+                raise UserError(
+                    f"{where} is not CSV or TSV but looks like {kind}: rename it to .{kind.lower()}"
+                )
     require_columns(columns, header, where, "the first line must name the columns")
 
 
@@ -161,11 +163,11 @@ def _spans_lines(records: Records) -> bool:
 def _check_widths(header: Sequence[str], rows: Records, where: str) -> None:
     wrong = [(line, len(fields)) for line, fields in rows if len(fields) != len(header)]
     if wrong:
-        shown = first_few([f"line {line} ({count})" for line, count in wrong])
-        many = f"{len(wrong):,} rows have" if len(wrong) > 1 else "1 row has"
+        shown = first_few([f"line {line} has {count}" for line, count in wrong])
+        many = f"{len(wrong):,} rows do" if len(wrong) > 1 else "1 row does"
         raise UserError(
-            f"{where}: {many} not the {len(header)} fields of the first line: {shown}: put fields "
-            "that contain the separator in quotation marks, and complete or remove other rows"
+            f"{where}: the first line has {len(header)} fields, but {many} not ({shown}): put fields that "
+            "contain the separator in quotation marks, and complete or remove the other rows"
         )
 
 

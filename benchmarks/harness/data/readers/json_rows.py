@@ -27,7 +27,7 @@ def read_json(content: bytes, where: str, columns: Sequence[str]) -> Rows:
     if isinstance(whole, dict) and set(columns) <= whole.keys():
         values = [whole[name] for name in columns]
         if any(isinstance(value, list | dict) for value in values):
-            raise UserError(f"{where} is one object of columns: write one object per row")
+            raise UserError(f"{where} is one object that holds columns: write one object per row")
     return _read_lines(text, where, columns)
 
 
@@ -38,7 +38,7 @@ def _read_array(text: str, where: str, columns: Sequence[str]) -> Rows:
         lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
         if len(lines) > 1 and _is_json(lines[0][1]):
             return _read_lines(text, where, columns)
-        raise UserError(f"{where} is not valid JSON: {_reason(error)}") from None
+        raise UserError(f"{where} is not valid JSON ({_reason(error)}): correct it") from None
     return _collect([(f"row {i}", item) for i, item in enumerate(items, 1)], where, columns, None)
 
 
@@ -64,7 +64,7 @@ def _read_lines(text: str, where: str, columns: Sequence[str]) -> Rows:
             broken.append(f"line {number} ({_reason(error)})")
     if broken:
         raise UserError(
-            f"{where} has {_count(len(broken), 'line')} not valid JSON: {first_few(broken)}; "
+            f"{where} has {_count(len(broken), 'line')} not valid JSON: {first_few(broken)}: "
             "write one object per line, or an array of objects"
         )
     return _collect(items, where, columns, numbers)
@@ -97,7 +97,8 @@ def _collect(
     others = [place for place, item in items if not isinstance(item, dict)]
     if others:
         raise UserError(
-            f"{where} has {_count(len(others), 'value')} not a JSON object: {first_few(others)}"
+            f"{where} has {_count(len(others), 'value')} not a JSON object: {first_few(others)}: write "
+            "every row as an object of columns and values"
         )
     for name in columns:
         missing = [place for place, item in items if name not in item]
@@ -105,6 +106,8 @@ def _collect(
             require_columns(columns, list(items[0][1]), where)
         if missing:
             rows = f"{len(missing):,} rows have" if len(missing) > 1 else "1 row has"
-            raise UserError(f"{where}: {rows} no column {name!r}: {first_few(missing)}")
+            raise UserError(
+                f"{where}: {rows} no column {name!r}: {first_few(missing)}: add it, or remove the row"
+            )
     values = {name: [item[name] for _, item in items] for name in columns}
     return Rows(values, where, lines=lines)

@@ -79,7 +79,7 @@ def require_columns(
             )
         if list(there).count(name) > 1:
             raise UserError(
-                f"column {name!r} occurs {list(there).count(name)} times in {where}: rename one"
+                f"column {name!r} occurs {list(there).count(name)} times in {where}: rename or remove all but one"
             )
 
 

@@ -34,8 +34,8 @@ def read_folder(folder: Path, columns: Sequence[str]) -> Parts:
     if train is None:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:20]) or "nothing"
         raise UserError(
-            f"data folder {str(folder)!r} has no training file (train with one of {types_text()}); "
-            f"it contains: {there}"
+            f"data folder {str(folder)!r} has no training file; it contains: {there}: name the file train, "
+            f"with one of {types_text()}"
         )
 
     def read(paths: Sequence[Path]) -> Rows:
@@ -117,7 +117,7 @@ def _read_saved(folder: Path, columns: Sequence[str]) -> Parts:
         loaded = datasets.load_from_disk(str(folder))
     except Exception as error:  # the library raises whatever its parts do
         raise UserError(
-            f"cannot read the data set saved in {str(folder)!r}: {first_line(error)}"
+            f"cannot read the data set saved in {str(folder)!r} ({first_line(error)}): save it again"
         ) from None
     return split_parts(loaded, columns, f"data set {str(folder)!r}")
 
@@ -128,7 +128,9 @@ def split_parts(loaded: Any, columns: Sequence[str], name: str) -> Parts:
         return from_split(loaded, columns, name), None
     train = next((split for split in TRAIN if split in loaded), None)
     if train is None:
-        raise UserError(f"{name} has no split 'train'; its splits: {', '.join(loaded)}")
+        raise UserError(
+            f"{name} has no split 'train'; its splits: {', '.join(loaded)}: rename one, or save it as files"
+        )
     rows = from_split(loaded[train], columns, f"{name}, split {train!r},")
 
     def read(split: str) -> Rows:

@@ -89,8 +89,8 @@ def custom_task(
     once the data is loaded."""
     if not text or not label or text == label or second in (text, label):
         raise UserError(
-            f"text column {text!r}, second {second!r} and label {label!r} of task "
-            f"{path_or_hub_id!r} must be named and differ"
+            f"columns of {path_or_hub_id!r}: text {text!r}, second text {second!r} and label {label!r}: name "
+            "different columns"
         )
     common: dict[str, Any] = {
         "text_column": text,
@@ -131,7 +131,8 @@ def _data_path(text: str) -> Path:
         if file_type(path):
             raise UserError(f"data file {text!r} does not exist: check the path")
         raise UserError(
-            f"{text!r} is neither a file ({types_text()}), nor a folder, nor a hub id (owner/name)"
+            f"data set {text!r} does not exist: name a file ({types_text()}), a folder, or a hub id "
+            "(owner/name)"
         )
     if not path.is_dir() and file_type(path) is None:
         raise UserError(f"data file {path.name!r} has an unsupported type: use {types_text()}")
