@@ -104,6 +104,8 @@ def _source_kind(task: Task, source: str | None) -> str:
         return "embedded"
     if source == "hub":
         return "hub"
+    if source == "dir:":
+        raise UserError("--data dir: has no path: write dir:PATH")
     if source.startswith("dir:"):
         return "dir"
     raise unknown("data source", source, ("embedded", "hub", "dir:PATH"))

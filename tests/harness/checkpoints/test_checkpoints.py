@@ -125,7 +125,7 @@ def test_the_vocabulary_of_a_local_checkpoint_is_used(tmp_path, monkeypatch):
             "gpt2",
             "cannot download checkpoint 'gpt2' from the hub .*Try one of: check its name",
         ),
-        ("owner/name@v1", "cannot download checkpoint 'owner/name@v1': owner/name from the hub"),
+        ("owner/name@v1", "cannot download checkpoint 'owner/name@v1' from the hub"),
         ("owner/na me", "cannot download checkpoint 'owner/na me'"),
     ],
 )

@@ -54,7 +54,7 @@ def test_the_hubs_loader_takes_configurations_and_named_labels(tmp_path, dataset
     task = MNLI.model_copy(update={"hub_id": str(tmp_path)})
     data = load(task, "hub")
     assert data.record.fingerprint == load(MNLI, f"dir:{tmp_path}").record.fingerprint
-    with refused("no split 'nothing'; its splits: train, validation_matched"):
+    with refused("no split 'nothing', only train, validation_matched"):
         load(task.model_copy(update={"train_split": "nothing"}), "hub")
     with refused("column 'text' is not in data set .*its columns: premise, hypothesis, label, idx"):
         load(task.model_copy(update={"text_column": "text"}), "hub")

@@ -76,7 +76,7 @@ def test_validation_is_preferred_to_test(tmp_path):
 def test_a_folder_without_a_training_part_is_reported(tmp_path):
     write(tmp_path / "a.csv", delimited(","))
     write(tmp_path / "b.csv", delimited(","))
-    with refused("has no training file .*contains: a.csv, b.csv"):
+    with refused("has no training file; it contains: a.csv, b.csv: name the file train"):
         read(tmp_path)
     write(tmp_path / "train.csv", delimited(","))
     write(tmp_path / "train.jsonl", json_lines())

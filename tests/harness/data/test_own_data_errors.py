@@ -61,7 +61,7 @@ WRONG = [
     ("x.jsonl", json_lines() + '{"text": "a", "label": ["bad"]}\n', "1 row has a list of labels"),
     ("x.jsonl", json_lines() + '{"text": null, "label": "bad"}\n', "1 row has no text: row 13"),
     ("x.jsonl", json_lines() + '{"text": "a", "text": "b", "label": "bad"}\n', "has a key twice"),
-    ("x.jsonl", "[" * 100_000, "not valid JSON: too large or too deeply nested"),
+    ("x.jsonl", "[" * 100_000, "not valid JSON .too large or too deeply nested.: correct it"),
     ("x.jsonl", '{"text": ' + "9" * 5000 + "}", "not valid JSON"),
     ("x.json", '{"text": {"0": "a"}, "label": {"0": "b"}}', "one object that holds columns: write one object"),
     ("x.json", "[1, 2]", "2 values that are not a JSON object: row 1, row 2"),
