@@ -17,6 +17,8 @@ from results.schema import Question
 
 # Fields that differ between the jobs of one piece of work: memory is measured at full length.
 _FREE = NOT_COMPARED | _BY_QUESTION | {"padding"}
+# Fields that a title can name.
+_TELLING = ("length", "batch_size", "precision", "dropout")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,36 @@ def merge(comparisons: Sequence[Sequence[Row]], origins: Mapping[str, Origin]) -
             sets.append([rows])
         else:
             same.append(rows)
-    merged = [_merged(same, origins) for same in sets]
-    return sorted(merged, key=_order)
+    return sorted(_told_apart([_merged(same, origins) for same in sets]), key=_order)
+
+
+def _told_apart(merged: Sequence[Merged]) -> list[Merged]:
+    """Comparisons of a task that one machine has several of are named after the recipe fields in which
+    that task's comparisons differ, on every machine alike."""
+    names = [(m.rows[0].comparison.run, _subject(m)) for m in merged]
+    ambiguous = {subject for name, subject in names if names.count((name, subject)) > 1}
+    found = []
+    for one in merged:
+        same = [m for m in merged if _subject(m) == _subject(one)]
+        differing = [
+            name
+            for name in _TELLING
+            if _subject(one) in ambiguous and len({_value(m, name) for m in same}) > 1
+        ]
+        fields = [(name, value) for name in differing if (value := _value(one, name)) is not None]
+        comparison = one.rows[0].comparison
+        named = replace(comparison, fields=(*comparison.fields, *fields))
+        found.append(replace(one, rows=[replace(row, comparison=named) for row in one.rows]))
+    return found
+
+
+def _subject(merged: Merged) -> tuple[str, str]:
+    comparison = merged.rows[0].comparison
+    return comparison.task, comparison.varied_text
+
+
+def _value(merged: Merged, name: str) -> Any:
+    return _a_group(merged.rows[0]).recipe.get(name)
 
 
 def _order(merged: Merged) -> tuple[str, str, bool, str]:
