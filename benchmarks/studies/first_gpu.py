@@ -121,16 +121,14 @@ def hold(backend: str) -> None:
     """In a process of its own: computes on the GPU, reports, and holds it until its input has
     another line."""
     package = backends()[backend].package
-    found = importlib.import_module(f"{package}.train").Session.found_device()
     device = importlib.import_module(f"{package}.device")
-    matmul = importlib.import_module(f"{package}.matmul")
+    found = device.found_device()
     rates: dict[str, float] = {}
     if found.kind == "gpu":
         device.limit_memory(None)
         for precision in sys.stdin.readline().split():
-            rates[precision] = matmul.flops_per_second(
-                Recipe.model_validate({"precision": precision})
-            )
+            recipe = Recipe.model_validate({"precision": precision})
+            rates[precision] = device.matmul_flops_per_second(recipe)
     report = {"device": asdict(found), "rates": rates}
     report["reserved_bytes"] = device.allocator().peak_reserved_bytes
     print(json.dumps(report), flush=True)

@@ -15,7 +15,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from benchmarks.harness.plan.sections import (
     ThroughputPlan,
     TuningPlan,
 )
-from frameworks.contract import Backend, MemoryModel, Recipe, Session
+from frameworks.contract import Backend, DeviceFunctions, MemoryModel, Recipe, Session
 
 ROOT = Path(__file__).parents[2]
 MARKER = re.compile(r"<!-- generated: ([\w-]+) -->\n?")
@@ -174,13 +174,24 @@ def is_required(field: dataclasses.Field[Any]) -> bool:
 
 def session_methods() -> str:
     """What a backend's session does: the abstract methods in the order of the class."""
+    abstract = Session.__abstractmethods__
+    return functions_of({name: m for name, m in vars(Session).items() if name in abstract})
+
+
+def device_functions() -> str:
+    """What a backend's `device.py` does, in the order of the protocol."""
+    found = vars(DeviceFunctions).items()
+    return functions_of({name: f for name, f in found if f.__doc__ and not name.startswith("_")})
+
+
+def functions_of(functions: Mapping[str, Callable[..., Any]]) -> str:
+    """Functions with their parameters but `self`, and their docstrings."""
     rows = []
-    for name, method in vars(Session).items():
-        if name in Session.__abstractmethods__:
-            parameters = list(inspect.signature(method).parameters)[1:]
-            text = " ".join(inspect.cleandoc(method.__doc__ or "").split())
-            rows.append([f"`{name}({', '.join(parameters)})`", text])
-    return table(["method", "meaning"], rows)
+    for name, function in functions.items():
+        parameters = list(inspect.signature(function).parameters)[1:]
+        text = " ".join(inspect.cleandoc(function.__doc__ or "").split())
+        rows.append([f"`{name}({', '.join(parameters)})`", text])
+    return table(["name", "meaning"], rows)
 
 
 def class_docstring(model: type[BaseModel]) -> str:
@@ -270,6 +281,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "shared-options": shared_options,
     "backend-descriptor": descriptor_fields,
     "session-methods": session_methods,
+    "device-functions": device_functions,
     "smallest-backend": smallest_backend,
     "changelog": page_of_repository("CHANGELOG.md"),
     "contributing": page_of_repository("CONTRIBUTING.md"),

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from frameworks.contract import AllocatorCounters, Device, FoundDevice
+from frameworks.contract import (
+    MATMUL_SIZES,
+    AllocatorCounters,
+    Device,
+    FoundDevice,
+    Recipe,
+    matmul_rate,
+)
+
+MATMUL_TYPES = {
+    "fp32": tf.float32,
+    "tf32": tf.float32,
+    "bf16": tf.bfloat16,
+    "fp16": tf.float16,
+}
 
 
-def device() -> Device:
+def kind() -> Device:
     """The kind of device in use."""
     return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
@@ -61,6 +75,21 @@ def allocator() -> AllocatorCounters:
     """The peak since the last reset, in bytes."""
     peak = tf.config.experimental.get_memory_info(_name())["peak"]
     return AllocatorCounters(peak_allocated_bytes=peak or None)  # 0 where the CPU's keeps no count
+
+
+def matmul_flops_per_second(recipe: Recipe) -> float:
+    """FLOP/s of a square product in the recipe's precision, under the switches in force: the yardstick
+    of MFU."""
+    size = MATMUL_SIZES[kind()]
+    a = tf.cast(tf.random.normal((size, size)), MATMUL_TYPES[recipe.precision])
+    b = tf.cast(tf.random.normal((size, size)), MATMUL_TYPES[recipe.precision])
+
+    def products(count: int) -> None:
+        for _ in range(count):
+            tf.linalg.matmul(a, b)
+        synchronize()
+
+    return matmul_rate(products, size)
 
 
 def _name() -> str:

@@ -7,6 +7,7 @@ from frameworks.contract.backend import Unsupported as Unsupported
 from frameworks.contract.backend import backends as backends
 from frameworks.contract.backend import own_backend_name as own_backend_name
 from frameworks.contract.backend import with_own_model as with_own_model
+from frameworks.contract.device import DeviceFunctions as DeviceFunctions
 from frameworks.contract.feed import BUCKET as BUCKET
 from frameworks.contract.feed import GROUP_BATCHES as GROUP_BATCHES
 from frameworks.contract.feed import Batch as Batch

@@ -16,12 +16,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from frameworks.contract.device import DeviceFunctions
 from frameworks.contract.feed import Examples, Feed
-from frameworks.contract.readings import AllocatorCounters, Curve, Effective, FoundDevice
+from frameworks.contract.readings import Curve, Effective
 from frameworks.contract.recipe import Recipe
 from frameworks.contract.step_trace import StepPhase
 from frameworks.contract.watch import Watch
@@ -60,16 +61,12 @@ class SessionSpec:
 
 class Session(ABC):
     """One model under training in one framework; built once, in a worker process. Its methods are all
-    that jobs ask of a framework, which is why there are more than in other classes."""
+    that jobs ask of a model; what they ask of the device is in `device`."""
+
+    device: ClassVar[DeviceFunctions]
 
     def __init__(self, spec: SessionSpec) -> None:
         self.spec = spec
-
-    @staticmethod
-    @abstractmethod
-    def found_device() -> FoundDevice:
-        """Returns the device that the framework will compute on, as it sees it. Called before a
-        session is built: a worker that sees another device than its parent must not train."""
 
     @abstractmethod
     def train(self, watch: Watch) -> None:
@@ -85,10 +82,6 @@ class Session(ABC):
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
         """Returns logits as float32 (examples, labels), in the order of the examples, with dropout
         off. A watch may call it between the steps of `train`."""
-
-    @abstractmethod
-    def synchronize(self) -> None:
-        """Waits until the device has finished everything."""
 
     @abstractmethod
     def curve(self) -> Curve:
@@ -126,20 +119,7 @@ class Session(ABC):
         raise NotImplementedError("this backend cannot load the state of a training")
 
     @abstractmethod
-    def matmul_flops_per_second(self) -> float:
-        """Measures the device's rate of matrix multiplication in the recipe's precision, with the
-        switches in force."""
-
-    @abstractmethod
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
         """Calls `begins` whenever a phase of a step begins during the next `train`, also between the
         batches of an accumulated step; None means that the optimizer has finished. Returns False
         if the framework runs a step as one unit, without phases."""
-
-    @abstractmethod
-    def reset_peak(self) -> None:
-        """Resets the peaks of the allocator."""
-
-    @abstractmethod
-    def allocator(self) -> AllocatorCounters:
-        """Returns the allocator's peaks since the last reset."""

@@ -15,10 +15,7 @@ from transformers.modeling_tf_pytorch_utils import (
     convert_tf_weight_name_to_pt_weight_name,
 )
 
-from frameworks._tensorflow import device
 from frameworks.contract import DROPOUT_FIELDS, Recipe, SessionSpec
-
-device = device.device
 
 
 def build(spec: SessionSpec) -> TFPreTrainedModel:

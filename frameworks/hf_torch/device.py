@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from transformers import Trainer
 
-from frameworks.contract import AllocatorCounters, FoundDevice, StepPhase
+from frameworks.contract import (
+    MATMUL_SIZES,
+    AllocatorCounters,
+    Device,
+    FoundDevice,
+    Recipe,
+    matmul_rate,
+)
+
+MATMUL_TYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+def kind() -> Device:
+    """The kind of device in use."""
+    return "gpu" if torch.cuda.is_available() else "cpu"
+
+
+def place() -> str:
+    """PyTorch's name for the device."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def found_device() -> FoundDevice:
@@ -44,23 +65,6 @@ def limit_memory(limit_bytes: int | None) -> None:
     torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total))
 
 
-def tell_phases(trainer: Trainer, begins: Callable[[StepPhase | None], None]) -> bool:
-    """At Trainer's seams and the optimizer's: the loss belongs to the forward pass, clipping to
-    the backward pass, and what lies between two steps to neither."""
-    compute_loss = trainer.compute_loss
-
-    def forward(*arguments: object, **named: object) -> object:
-        begins("forward")
-        loss = compute_loss(*arguments, **named)
-        begins("backward")
-        return loss
-
-    trainer.compute_loss = forward
-    trainer.optimizer.register_step_pre_hook(lambda *_: begins("optimizer"))
-    trainer.optimizer.register_step_post_hook(lambda *_: begins(None))
-    return True
-
-
 def reset_peak() -> None:
     """Resets the peaks; retries and out-of-memory events count from the process's start."""
     if torch.cuda.is_available():
@@ -78,3 +82,19 @@ def allocator() -> AllocatorCounters:
         retries=statistics["num_alloc_retries"],
         out_of_memory_events=statistics["num_ooms"],
     )
+
+
+def matmul_flops_per_second(recipe: Recipe) -> float:
+    """FLOP/s of a square product in the recipe's precision, under the switches in force: the yardstick
+    of MFU."""
+    size = MATMUL_SIZES[kind()]
+    a = torch.randn(size, size, device=place()).to(MATMUL_TYPES[recipe.precision])
+    b = torch.randn(size, size, device=place()).to(MATMUL_TYPES[recipe.precision])
+
+    def products(count: int) -> None:
+        with torch.no_grad():
+            for _ in range(count):
+                torch.matmul(a, b)
+        synchronize()
+
+    return matmul_rate(products, size)

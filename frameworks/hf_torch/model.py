@@ -11,12 +11,8 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
-from frameworks.contract import DROPOUT_FIELDS, Device, Recipe, SessionSpec
-from frameworks.hf_torch import own_model
-
-
-def device() -> Device:
-    return "gpu" if torch.cuda.is_available() else "cpu"
+from frameworks.contract import DROPOUT_FIELDS, Recipe, SessionSpec
+from frameworks.hf_torch import device, own_model
 
 
 def build(spec: SessionSpec) -> nn.Module:
@@ -25,9 +21,8 @@ def build(spec: SessionSpec) -> nn.Module:
     Raises `ValueError` where the folder has not all weights that the model needs, and for a user's model
     that cannot be trained.
     """
-    place = "cuda" if device() == "gpu" else "cpu"
     if spec.own_model is not None:
-        return own_model.build(spec, place)
+        return own_model.build(spec, device.place())
     model, report = AutoModelForSequenceClassification.from_pretrained(
         spec.start.folder,
         config=configuration(spec),
@@ -44,7 +39,7 @@ def build(spec: SessionSpec) -> nn.Module:
         )
     if spec.recipe.gradient_checkpointing:
         checkpoint_activations(model)
-    return model.to(place)
+    return model.to(device.place())
 
 
 def checkpoint_activations(model: PreTrainedModel, *, same_dropout: bool = True) -> None:
@@ -141,7 +136,7 @@ def _why_nothing() -> str:
             return f"{variable} switches torch.compile off; unset it"
     if torch._dynamo.config.disable:
         return "torch._dynamo.config.disable switches torch.compile off; remove it"
-    if device() == "cpu":
+    if device.kind() == "cpu":
         from torch._inductor import cpp_builder, exc
 
         try:

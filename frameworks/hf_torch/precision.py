@@ -9,7 +9,7 @@ import torch
 
 from frameworks.contract import Recipe, SessionSpec
 from frameworks.contract.product import Product, factors
-from frameworks.hf_torch.model import device
+from frameworks.hf_torch import device
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -26,31 +26,26 @@ def set_products(recipe: Recipe) -> None:
     """Switches a GPU's TF32 as the recipe says, after the Trainer was built: accelerate switches it on
     for a compiled model, whatever Trainer's argument says. By the old switch, which sets the new one
     too; PyTorch raises an error where the two differ."""
-    if device() == "gpu":
+    if device.kind() == "gpu":
         torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tf32"
-
-
-def place() -> str:
-    """PyTorch's name for the device."""
-    return "cuda" if device() == "gpu" else "cpu"
 
 
 def bare_context(recipe: Recipe) -> torch.autocast:
     """The context in which the bare loop computes a batch's logits."""
     dtype = DTYPES.get(recipe.precision)
-    return torch.autocast(place(), dtype, enabled=dtype is not None)
+    return torch.autocast(device.place(), dtype, enabled=dtype is not None)
 
 
 def bare_scaler(spec: SessionSpec) -> torch.amp.GradScaler:
     """The loss scaler of the bare loop."""
     scale = {} if spec.loss_scale is None else {"init_scale": spec.loss_scale}
-    return torch.amp.GradScaler(place(), enabled=spec.recipe.precision == "fp16", **scale)
+    return torch.amp.GradScaler(device.place(), enabled=spec.recipe.precision == "fp16", **scale)
 
 
 def product(context: AbstractContextManager) -> Product:
     """The bits that products keep in a loop's context: a layer's product, and that of attention with
     many heads."""
-    a, b = (torch.from_numpy(factor).to(place()) for factor in factors())
+    a, b = (torch.from_numpy(factor).to(device.place()) for factor in factors())
     with torch.no_grad(), context:
         results = [torch.nn.functional.linear(a, b), torch.bmm(a[None], b[None])[0]]
     return Product.of(
@@ -73,7 +68,7 @@ def switches() -> dict[str, str | bool | None]:
     found["onednn"] = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
     # As many as a thread pool shares out: each of its threads has its own mode.
     tiny = torch.finfo(torch.float32).tiny
-    smallest = torch.full((2**16,), tiny, dtype=torch.float32, device=place())
+    smallest = torch.full((2**16,), tiny, dtype=torch.float32, device=device.place())
     found["flushes_denormals"] = not bool((smallest / 2).all())
     return found
 

@@ -19,12 +19,9 @@ from transformers import (
 
 from frameworks import contract
 from frameworks.contract import (
-    AllocatorCounters,
     Curve,
     Effective,
     Examples,
-    FoundDevice,
-    InForce,
     Recipe,
     SessionSpec,
     StepPhase,
@@ -34,30 +31,32 @@ from frameworks.hf_torch import (
     bare,
     data,
     device,
-    matmul,
     model,
     optimizer,
     own_model,
     precision,
+    readings,
     state,
     unsupported,
 )
 from frameworks.hf_torch.recording import Recording
-from frameworks.hf_torch.trainer import FeedTrainer
+from frameworks.hf_torch.trainer import FeedTrainer, tell_phases
 
 
 class Session(contract.Session):
     """Builds the model, the optimizer and the Trainer. Raises `Unsupported` before it loads anything."""
 
+    device = device  # the module
+
     def __init__(self, spec: SessionSpec) -> None:
         super().__init__(spec)
-        for refusal in unsupported(spec.recipe, spec.start, model.device()):
+        for refusal in unsupported(spec.recipe, spec.start, device.kind()):
             raise refusal
         device.limit_memory(spec.memory_limit_bytes)
         self.recording = Recording(spec)
         self._folder = TemporaryDirectory(prefix="ftbench-")  # Trainer insists on one
         self._state: Path | None = None  # where the state lies that `train` continues from
-        self._graphs = model.compiled_graphs()
+        self.graphs = model.compiled_graphs()  # of earlier sessions
         if spec.recipe.compile:
             torch._dynamo.reset()  # or what an earlier session compiled would be used
             for kind in ("unimplemented", "graph_break", "frames"):
@@ -85,10 +84,6 @@ class Session(contract.Session):
         self.bare: torch.nn.Module | None = None
         self.bare_scaler: torch.amp.GradScaler | None = None
 
-    @staticmethod
-    def found_device() -> FoundDevice:
-        return device.found_device()
-
     def train(self, watch: Watch) -> None:
         for make in self.spec.callbacks:
             self.trainer.add_callback(make())
@@ -112,71 +107,11 @@ class Session(contract.Session):
     def predict(self, examples: Examples, *, batch_size: int) -> np.ndarray:
         return self.trainer.predict(data.Indices(examples, batch_size)).predictions
 
-    def synchronize(self) -> None:
-        device.synchronize()
-
     def curve(self) -> Curve:
         return self.recording.curve()
 
-    def compiled(self) -> bool:
-        """Whether torch.compile compiled the model that trained, in its first forward pass: optimizers
-        may compile graphs of their own."""
-        running = self.trainer.model_wrapped if self.bare is None else self.bare
-        compiled = hasattr(running, "_orig_mod") and self.recording.graphs > self._graphs
-        return compiled and not (model.reached_recompile_limit() or model.hides_errors())
-
     def effective(self) -> Effective:
-        sizes = [p.numel() for p in self.model.parameters() if p.requires_grad]
-        context = (
-            self.trainer.accelerator.autocast()
-            if self.bare is None
-            else precision.bare_context(self.spec.recipe)
-        )
-        product = precision.product(context)
-        scaler = self.trainer.accelerator.scaler if self.bare is None else self.bare_scaler
-        return Effective(
-            precision=product.word,
-            attention=self.recording.attention or model.asked_attention(self.model),
-            optimizer=optimizer.description(self.running_optimizer()),
-            compiled=self.compiled(),
-            parameters=sum(sizes),
-            embedding_parameters=own_model.embedding_parameters(self.model),
-            device=f"{model.device()}: {next(self.model.parameters()).device}",
-            gradient_checkpointing=model.checkpoints_activations(self.model),
-            threads=torch.get_num_threads(),
-            details=precision.switches()
-            | precision.loss_scaling(scaler)
-            | {"product_bits": product.bits}
-            | {"compiled_graphs": float(model.compiled_graphs() - self._graphs)},
-            in_force=self.in_force(),
-        )
-
-    def in_force(self) -> InForce:
-        """The recipe as Trainer, or the bare loop, runs it."""
-        running, named = self.running_optimizer(), dict(self.model.named_parameters())
-        return InForce(
-            attention=self.recording.attention,
-            optimizer=optimizer.word(running),
-            groups=optimizer.groups(running, self.model),
-            parameters=self.trained,
-            frozen=self.trained - own_model.trained(self.model),
-            weight_types=frozenset(str(p.dtype).removeprefix("torch.") for p in named.values()),
-            max_gradient_norm=self.recording.clipped_at,
-            dropout=self.rates(self.model),
-            checkpoint_dropout=self.usual_dropout,
-            batches=tuple(self.recording.batches),
-            loss_input=self.recording.loss_input,
-            not_compiled=model.not_compiled() if self._compiles_nothing() else None,
-        )
-
-    def running_optimizer(self) -> torch.optim.Optimizer:
-        """The optimizer that trains: Trainer wraps it, and could have made another."""
-        if self.bare is not None or self.trainer.optimizer is None:
-            return self.optimizer
-        return getattr(self.trainer.optimizer, "optimizer", self.trainer.optimizer)
-
-    def _compiles_nothing(self) -> bool:
-        return self.spec.recipe.compile and not self.compiled()
+        return readings.effective(self)
 
     def weights(self) -> dict[str, np.ndarray]:
         return model.weights(self.model)
@@ -197,17 +132,8 @@ class Session(contract.Session):
         state.load(folder, self.recording)
         self._state = folder
 
-    def matmul_flops_per_second(self) -> float:
-        return matmul.flops_per_second(self.spec.recipe)
-
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
-        return device.tell_phases(self.trainer, begins)
-
-    def reset_peak(self) -> None:
-        device.reset_peak()
-
-    def allocator(self) -> AllocatorCounters:
-        return device.allocator()
+        return tell_phases(self.trainer, begins)
 
 
 class Steps(TrainerCallback):
@@ -240,7 +166,7 @@ def training_arguments(spec: SessionSpec, folder: str) -> TrainingArguments:
         max_grad_norm=recipe.max_gradient_norm or unclipped,
         torch_compile=recipe.compile,
         seed=recipe.seed,
-        use_cpu=model.device() == "cpu",
+        use_cpu=device.kind() == "cpu",
         remove_unused_columns=False,
         save_strategy="no",
         eval_strategy="no",

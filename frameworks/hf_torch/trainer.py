@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.utils.data import DataLoader
 from transformers import Trainer
 
+from frameworks.contract import StepPhase
 from frameworks.hf_torch import data, own_model
 from frameworks.hf_torch.recording import Recording
 
@@ -76,3 +79,20 @@ class FeedTrainer(Trainer):
         norm = self._clip(*arguments)
         self.recording.step(norm, self.optimizer.param_groups[0]["lr"], float(arguments[1]))
         return norm
+
+
+def tell_phases(trainer: Trainer, begins: Callable[[StepPhase | None], None]) -> bool:
+    """At Trainer's seams and the optimizer's: the loss belongs to the forward pass, clipping to
+    the backward pass, and what lies between two steps to neither."""
+    compute_loss = trainer.compute_loss
+
+    def forward(*arguments: object, **named: object) -> object:
+        begins("forward")
+        loss = compute_loss(*arguments, **named)
+        begins("backward")
+        return loss
+
+    trainer.compute_loss = forward
+    trainer.optimizer.register_step_pre_hook(lambda *_: begins("optimizer"))
+    trainer.optimizer.register_step_post_hook(lambda *_: begins(None))
+    return True

@@ -1,9 +1,11 @@
-"""The counters of TensorFlow's device allocator. It keeps a peak on GPU and CPU, and no reserve."""
+"""TensorFlow's device, and its allocator's counters. It keeps a peak on GPU and CPU, and no reserve."""
 
 from frameworks._tensorflow import device
 
+kind = device.kind
 found_device = device.found_device
 synchronize = device.synchronize
 limit_memory = device.limit_memory
 reset_peak = device.reset_peak
 allocator = device.allocator
+matmul_flops_per_second = device.matmul_flops_per_second

@@ -9,15 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from frameworks._tensorflow import device
 from frameworks.contract import EMBEDDING, UNITS, Recipe, SessionSpec, start_weights
 from frameworks.keras_rnn import own_model
 
 # The recurrent layers, and whether a layer returns its state after every token.
 LAYERS = {"lower": True, "upper": False}
-
-
-device = device.device
 
 
 def build(spec: SessionSpec) -> keras.Model:

@@ -13,12 +13,9 @@ from frameworks import contract
 from frameworks._tensorflow.epochs import fit_length
 from frameworks._tensorflow.threads import compute_threads
 from frameworks.contract import (
-    AllocatorCounters,
     Curve,
     Effective,
     Examples,
-    FoundDevice,
-    InForce,
     SessionSpec,
     StepPhase,
     Watch,
@@ -27,11 +24,11 @@ from frameworks.keras_rnn import (
     bare,
     data,
     device,
-    matmul,
     model,
     optimizer,
     own_model,
     precision,
+    readings,
     state,
     unsupported,
 )
@@ -41,9 +38,11 @@ from frameworks.keras_rnn.recording import Recording
 class Session(contract.Session):
     """Builds and compiles the model and the optimizer. Raises `Unsupported` before it loads anything."""
 
+    device = device  # the module
+
     def __init__(self, spec: SessionSpec) -> None:
         super().__init__(spec)
-        for refusal in unsupported(spec.recipe, spec.start, model.device()):
+        for refusal in unsupported(spec.recipe, spec.start, device.kind()):
             raise refusal
         device.limit_memory(spec.memory_limit_bytes)  # before the first variable
         self.threads = compute_threads()  # before anything is computed
@@ -63,10 +62,6 @@ class Session(contract.Session):
                 optimizer=self.optimizer, loss=self.loss, jit_compile=spec.recipe.compile
             )
 
-    @staticmethod
-    def found_device() -> FoundDevice:
-        return device.found_device()
-
     def train(self, watch: Watch) -> None:
         self.model.fit(
             data.training_batches(self.recording),
@@ -84,58 +79,11 @@ class Session(contract.Session):
         dataset = data.evaluation_batches(examples, self.spec.recipe, batch_size=batch_size)
         return self.model.predict(dataset, verbose=0).astype(np.float32)
 
-    def synchronize(self) -> None:
-        device.synchronize()
-
     def curve(self) -> Curve:
         return self.recording.curve()
 
-    def compiled(self) -> bool:
-        """Whether XLA compiles the loop that trained."""
-        if self.bare:
-            return bool(self.bare.function_spec.jit_compile)
-        return self.recording.compiled()
-
     def effective(self) -> Effective:
-        sizes = model.sizes(self.model)
-        compiled = self.compiled()
-        product = precision.product(self.model, compiled)
-        return Effective(
-            precision=product.word,
-            attention="none",
-            optimizer=optimizer.description(self.running_optimizer()),
-            compiled=compiled,
-            parameters=sum(sizes.values()),
-            embedding_parameters=sum(n for name, n in sizes.items() if "embeddings" in name),
-            device=f"{model.device()}: {self.model.trainable_weights[0].value.device}",
-            threads=self.threads,
-            details=precision.switches()
-            | precision.loss_scaling(self.optimizer)
-            | {"product_bits": product.bits},
-            in_force=self.in_force(),
-        )
-
-    def in_force(self) -> InForce:
-        """The recipe as `fit`, or the bare loop, runs it."""
-        running, compiles = self.running_optimizer(), self.spec.recipe.compile
-        return InForce(
-            attention=None,
-            optimizer=optimizer.word(running),
-            groups=optimizer.groups(running, self.model),
-            parameters=self.trained,
-            frozen=self.trained - model.names(self.model.trainable_weights),
-            weight_types=frozenset(tf.as_dtype(v.dtype).name for v in self.model.weights),
-            max_gradient_norm=self.recording.clipped_at,
-            dropout=self.rates(self.model),
-            checkpoint_dropout=self.usual_dropout,
-            batches=self.recording.batches(),
-            loss_input=self.recording.loss_input,
-            not_compiled=self.recording.not_compiled() if compiles else None,
-        )
-
-    def running_optimizer(self) -> keras.optimizers.Optimizer:
-        """The optimizer that trains: Keras wraps it for some policies."""
-        return self.optimizer if self.bare else self.model.optimizer
+        return readings.effective(self)
 
     def weights(self) -> dict[str, np.ndarray]:
         return model.weights(self.model)
@@ -148,22 +96,13 @@ class Session(contract.Session):
         self.model.save(folder / "model.keras", include_optimizer=False)
 
     def save_state(self, folder: Path) -> None:
-        state.save(folder, self.model, self.running_optimizer(), self.recording)
+        state.save(folder, self.model, readings.running_optimizer(self), self.recording)
 
     def load_state(self, folder: Path) -> None:
-        state.load(folder, self.model, self.running_optimizer(), self.recording)
-
-    def matmul_flops_per_second(self) -> float:
-        return matmul.flops_per_second(self.spec.recipe)
+        state.load(folder, self.model, readings.running_optimizer(self), self.recording)
 
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
         return False  # one graph runs the whole step
-
-    def reset_peak(self) -> None:
-        device.reset_peak()
-
-    def allocator(self) -> AllocatorCounters:
-        return device.allocator()
 
 
 class Steps(keras.callbacks.CallbackList):

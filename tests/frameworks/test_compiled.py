@@ -118,7 +118,7 @@ def test_tf32_is_as_in_the_recipe_after_accelerate_switched_it_on(
 
     from frameworks.hf_torch import precision
 
-    monkeypatch.setattr(precision, "device", lambda: "gpu")
+    monkeypatch.setattr(precision.device, "kind", lambda: "gpu")
     products = torch.backends.cuda.matmul
     before, products.allow_tf32 = products.fp32_precision, True  # as accelerate does
     try:

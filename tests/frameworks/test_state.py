@@ -92,7 +92,7 @@ def lower_loss_scale(backend: str, session) -> None:
     """As steps that overflow do, so that a session that continues cannot have it by itself."""
     scales = [
         variable
-        for variable in state_of(backend).variables(session.model, session.running_optimizer())
+        for variable in state_of(backend).variables(session.model, session.model.optimizer)
         if len(variable.shape) == 0 and float(variable) == TRACED_LOSS_SCALE
     ]
     assert len(scales) == 1

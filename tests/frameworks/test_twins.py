@@ -37,7 +37,7 @@ NAMES = {
         "Indices": "a DataLoader wants a Dataset",
         "FeedOrder": "a DataLoader wants a Sampler",
     },
-    "device.py": {"tell_phases": "a TensorFlow step is one graph, without phases"},
+    "device.py": {"place": "PyTorch's name of the device"},
     "model.py": {
         "checkpoint_activations": "only PyTorch's models can recompute activations",
         "checkpoints_activations": "the same, read back",
@@ -68,7 +68,6 @@ NAMES = {
         "apply": "Trainer takes arguments ...",
         "applied": "... and Keras a policy that is in force while a model is built",
         "set_products": "accelerate switches TF32 on again",
-        "place": "PyTorch's name of the device",
         "bare_context": "PyTorch's loop opens autocast by itself",
         "bare_scaler": "PyTorch's loop scales losses by itself",
     },

@@ -54,7 +54,7 @@ def build(job: Job, pipe: Pipe) -> Built:
     before = process_memory.reset_peak() if job.key.question == "memory" else None
     pipe.send(Building())
     began = time.perf_counter()
-    check_device(job.device, module.Session.found_device())
+    check_device(job.device, module.Session.device.found_device())
     spec = SessionSpec(
         recipe=job.recipe,
         start=job.start.start(),

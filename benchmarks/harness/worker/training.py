@@ -46,7 +46,7 @@ class Checked:
     def step_end(self, step: int) -> bool:
         if not self._checked:
             self._checked = True
-            self._session.synchronize()
+            self._session.device.synchronize()
             ended = time.perf_counter()
             check(self._session, self._session.effective(), step)
             self._watch.first_step(ended - self._called, time.perf_counter() - ended)
@@ -63,7 +63,7 @@ def check(session: Session, settings: Effective, steps: int) -> None:
 def effective(session: Session, steps: int) -> dict[str, Any]:
     """The settings in effect after `steps` steps, read back from the framework, and the conditions of
     its process, in the form of a measurement. Errors: RecipeOverridden."""
-    settings, device = session.effective(), session.found_device()
+    settings, device = session.effective(), session.device.found_device()
     check(session, settings, steps)
     details = dict(settings.details)
     if settings.threads is not None:

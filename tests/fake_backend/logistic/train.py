@@ -11,7 +11,30 @@ from frameworks import contract
 from frameworks.contract import AllocatorCounters, Curve, Effective, FoundDevice, SessionSpec
 
 
+class Device:
+    """A processor, whose memory NumPy does not count."""
+
+    def found_device(self):
+        return FoundDevice("cpu", "NumPy")
+
+    def synchronize(self):
+        pass
+
+    def reset_peak(self):
+        pass
+
+    def allocator(self):
+        return AllocatorCounters()
+
+    def matmul_flops_per_second(self, recipe):
+        numbers, began = np.ones((512, 512), np.float32), time.perf_counter()
+        numbers @ numbers
+        return 2 * 512**3 / (time.perf_counter() - began)
+
+
 class Session(contract.Session):
+    device = Device()
+
     def __init__(self, spec: SessionSpec) -> None:
         super().__init__(spec)
         for refusal in unsupported(spec.recipe, spec.start, "cpu"):
@@ -20,10 +43,6 @@ class Session(contract.Session):
         self._kernel, self._mean, self._square = np.zeros((3, *shape), np.float32)
         self._curve = Curve()
         self._done = 0  # steps
-
-    @staticmethod
-    def found_device():
-        return FoundDevice("cpu", "NumPy")
 
     def train(self, watch):
         feed, recipe = self.spec.feed, self.spec.recipe
@@ -90,25 +109,11 @@ class Session(contract.Session):
             self._done = int(kept["_done"])
             self._curve = Curve(**{name: kept[name].tolist() for name in asdict(self._curve)})
 
-    def matmul_flops_per_second(self):
-        numbers, began = np.ones((512, 512), np.float32), time.perf_counter()
-        numbers @ numbers
-        return 2 * 512**3 / (time.perf_counter() - began)
-
     def effective(self):
         return Effective("fp32", "none", "adamw", False, self._kernel.size, 0, "cpu")
 
     def curve(self):
         return self._curve
 
-    def allocator(self):
-        return AllocatorCounters()
-
     def tell_phases(self, begins):
         return False
-
-    def synchronize(self):
-        pass
-
-    def reset_peak(self):
-        pass

@@ -32,7 +32,7 @@ def make_up() -> context.PhysicalDevice:
 
 def main() -> None:
     gpu = make_up()
-    assert device.device() == "gpu"
+    assert device.kind() == "gpu"
     device.limit_memory(None)
     device.limit_memory(None)  # again, as a second session of the process does
     assert tf.config.experimental.get_memory_growth(gpu)

@@ -53,7 +53,7 @@ def test_memory_is_limited_before_anything_is_made(
 
 def test_without_a_gpu_a_backend_says_why(backend: str) -> None:
     needed(backend)
-    found = importlib.import_module(f"frameworks.{backend}.train").Session.found_device()
+    found = importlib.import_module(f"frameworks.{backend}.train").Session.device.found_device()
     assert found.kind == "cpu"
     assert found.advice is not None and ("CUDA" in found.advice)
 

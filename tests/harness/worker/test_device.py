@@ -54,10 +54,10 @@ def test_another_device(wanted: Device, found: FoundDevice, words: list[str]) ->
 
 
 def test_nothing_is_built_on_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = FoundDevice("cpu", "CPU", advice="install CUDA")
+
     class Session:
-        @staticmethod
-        def found_device() -> FoundDevice:
-            return FoundDevice("cpu", "CPU", advice="install CUDA")
+        device = SimpleNamespace(found_device=lambda: found)
 
         def __init__(self, spec: Any) -> None:
             raise AssertionError("built")

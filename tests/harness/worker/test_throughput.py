@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.worker.questions.throughput import matmul_rate
+from frameworks.contract import Recipe
 
 pytestmark = pytest.mark.once
 
@@ -15,11 +16,13 @@ pytestmark = pytest.mark.once
 def test_a_matrix_rate_that_fails_is_none_with_a_reason(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def full() -> float:
+    def full(recipe: Recipe) -> float:
         raise RuntimeError("CUDA out of memory")
 
-    session: Any = SimpleNamespace(matmul_flops_per_second=full)
+    session: Any = SimpleNamespace(
+        spec=SimpleNamespace(recipe=Recipe()), device=SimpleNamespace(matmul_flops_per_second=full)
+    )
     assert matmul_rate(session) == (None, {"matmul_flops_per_second": "failed"})
     assert "CUDA out of memory" in capsys.readouterr().err  # kept in the worker's log
-    session = SimpleNamespace(matmul_flops_per_second=lambda: 5.0)
+    session.device.matmul_flops_per_second = lambda recipe: 5.0
     assert matmul_rate(session) == (5.0, {})

@@ -124,7 +124,7 @@ class TrainingWatch(training.JobWatch):
 
     def evaluate(self, step: int) -> dict[str, np.ndarray]:
         """Evaluates now; the logits of every evaluation set."""
-        self._session.synchronize()
+        self._session.device.synchronize()
         training_seconds, began = self.training_seconds, time.perf_counter()
         logits, scores = {}, {}
         for name, examples in self._sets.items():
@@ -151,7 +151,7 @@ class TrainingWatch(training.JobWatch):
         return curve_points(curve, self._recipe, self._total, after)
 
     def _write_checkpoint(self, step: int, checkpoints: TrainingCheckpoints) -> None:
-        self._session.synchronize()
+        self._session.device.synchronize()
         training_seconds, began = self.training_seconds, time.perf_counter()
         value, best_step, best = self.best or (None, None, None)
         progress = Progress(
@@ -189,7 +189,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
     watch = TrainingWatch(job, session, pipe)
     watch.resume()
     training.run(job, session, watch)
-    session.synchronize()
+    session.device.synchronize()
     training_seconds = watch.training_seconds
     logits = watch.final_logits()
     kept = watch.steps

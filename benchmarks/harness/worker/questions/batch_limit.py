@@ -52,10 +52,10 @@ def examples_needed(job: Job, limit: LimitWork) -> int:
 def measure(job: Job, built: Built, pipe: Pipe) -> ProbeResult:
     assert job.limit is not None
     session = built.session
-    session.reset_peak()
-    begun, before = process_memory.read_memory(), session.allocator().peak_allocated_bytes
+    session.device.reset_peak()
+    begun, before = process_memory.read_memory(), session.device.allocator().peak_allocated_bytes
     steps = take_steps(job, session)
-    allocated = session.allocator().peak_allocated_bytes
+    allocated = session.device.allocator().peak_allocated_bytes
     pipe.send(ProbeStepsDone(steps=steps))
     pipe.wait_for_command()  # the parent has read the peak of the data segment
     process_memory.remove_data_limit()  # what is read back for the record needs memory too
@@ -75,9 +75,9 @@ def take_steps(job: Job, session: Session) -> int:
     if job.limit.phase == "training":
         counter = StepCounter()
         training.run(job, session, counter)
-        session.synchronize()
+        session.device.synchronize()
         return counter.steps
     logits = session.predict(session.spec.train, batch_size=job.recipe.batch_size)
-    session.synchronize()
+    session.device.synchronize()
     training.check(session, session.effective(), steps=0)
     return ceil(len(logits) / job.recipe.batch_size)

@@ -97,7 +97,7 @@ def trace(
     start_logits = session.predict(evaluation, batch_size=size)
     watch = FirstUpdate(session, on_step)
     train(watch)
-    session.synchronize()
+    session.device.synchronize()
     after, curve = session.weights(), session.curve()
     update = {
         name: values.astype(np.float64) - before[name] for name, values in watch.weights.items()

@@ -35,7 +35,7 @@ def run(job: Job, backend: ModuleType, pipe: Pipe) -> FinderResult:
     assert job.limit is not None and job.limit.finder is not None
     examples, limit = load_examples(job.train), job.limit
     finder = _find_finder(job.key.backend, job.limit.finder)
-    check_device(job.device, backend.Session.found_device())
+    check_device(job.device, backend.Session.device.found_device())
 
     def trial(batch: int) -> None:
         pipe.send(FinderTries(batch_size=batch))

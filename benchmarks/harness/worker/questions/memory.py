@@ -36,11 +36,11 @@ class PhasePeaks:
         if self._phase and peak is not None:  # a phase repeats if batches are accumulated
             self.peaks[self._phase] = max(peak, self.peaks.get(self._phase, 0))
         self._phase = phase
-        self._session.reset_peak()
+        self._session.device.reset_peak()
         process_memory.reset_peak()
 
     def _peak(self) -> int | None:
-        allocated = self._session.allocator().peak_allocated_bytes
+        allocated = self._session.device.allocator().peak_allocated_bytes
         if allocated is not None:
             return allocated
         peak = process_memory.peak()
@@ -67,8 +67,8 @@ class MemoryWatch(training.JobWatch):
 
 
 def read_peaks(built: Built, steps: int) -> Memory:
-    built.session.synchronize()
-    allocator = built.session.allocator()
+    built.session.device.synchronize()
+    allocator = built.session.device.allocator()
     peak, before = process_memory.peak(), built.before_model_bytes
     return Memory(
         steps=steps,
@@ -83,7 +83,7 @@ def read_peaks(built: Built, steps: int) -> Memory:
 
 def measure(job: Job, built: Built, pipe: Pipe) -> MemoryResult:
     watch = MemoryWatch(job, built, pipe)
-    built.session.reset_peak()
+    built.session.device.reset_peak()
     training.run(job, built.session, watch)
     effective = training.effective(built.session, watch.steps)
     memory = watch.figures.model_copy(update={"phase_peaks": watch.phases.peaks or None})

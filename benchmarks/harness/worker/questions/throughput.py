@@ -53,7 +53,7 @@ class WindowWatch(training.JobWatch):
             return self._wait(step)
         if step - self._window_start < self._window_steps:
             return False
-        self._session.synchronize()
+        self._session.device.synchronize()
         seconds = time.perf_counter() - self._began
         counted = count_steps(self._feed, self._window_start, step)
         self._pipe.send(window(seconds, step - self._window_start, counted))
@@ -110,7 +110,7 @@ def evaluation_window(
 ) -> WindowEnded:
     began = time.perf_counter()
     session.predict(examples, batch_size=session.spec.recipe.batch_size)
-    session.synchronize()
+    session.device.synchronize()
     return window(time.perf_counter() - began, batches, counted)
 
 
@@ -118,7 +118,7 @@ def matmul_rate(session: Session) -> tuple[float | None, dict[str, Gap]]:
     """The matrix rate, and why there is none. It is measured last and beside other participants, so
     a GPU may be full; the windows do not depend on it."""
     try:
-        return session.matmul_flops_per_second(), {}
+        return session.device.matmul_flops_per_second(session.spec.recipe), {}
     except Exception:  # noqa: BLE001 - whatever it is, the windows are kept
         traceback.print_exc()
         return None, {"matmul_flops_per_second": "failed"}

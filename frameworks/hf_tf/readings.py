@@ -1,0 +1,66 @@
+"""Reads back what a session runs: asked of TensorFlow and Keras, not of the recipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+import tf_keras
+
+from frameworks.contract import Effective, InForce, is_embedding
+from frameworks.hf_tf import device, model, optimizer, precision
+
+if TYPE_CHECKING:
+    from frameworks.hf_tf.train import Session
+
+
+def effective(session: Session) -> Effective:
+    """The settings in force."""
+    sizes = model.sizes(session.model)
+    by_xla = compiled(session)
+    product = precision.product(session.model, by_xla)
+    return Effective(
+        precision=product.word,
+        attention="eager",  # the only one that these models have
+        optimizer=optimizer.description(running_optimizer(session)),
+        compiled=by_xla,
+        parameters=sum(sizes.values()),
+        embedding_parameters=sum(n for name, n in sizes.items() if is_embedding(name)),
+        device=f"{device.kind()}: {session.model.trainable_weights[0].device}",
+        threads=session.threads,
+        details=precision.switches()
+        | precision.loss_scaling(session.optimizer)
+        | {"product_bits": product.bits},
+        in_force=in_force(session),
+    )
+
+
+def in_force(session: Session) -> InForce:
+    """The recipe as `fit`, or the bare loop, runs it."""
+    running, compiles = running_optimizer(session), session.spec.recipe.compile
+    return InForce(
+        attention="eager",
+        optimizer=optimizer.word(running),
+        groups=optimizer.groups(running, session.model),
+        parameters=model.names(session.model.weights),
+        frozen=model.names(session.model.non_trainable_weights),
+        weight_types=frozenset(tf.as_dtype(v.dtype).name for v in session.model.weights),
+        max_gradient_norm=session.recording.clipped_at,
+        dropout=model.dropout_rates(session.model),
+        checkpoint_dropout=model.checkpoint_dropout(session.spec),
+        batches=session.recording.batches(),
+        loss_input=session.recording.loss_input,
+        not_compiled=session.recording.not_compiled() if compiles else None,
+    )
+
+
+def compiled(session: Session) -> bool:
+    """Whether XLA compiles the loop that trained."""
+    if session.bare:
+        return bool(session.bare.function_spec.jit_compile)
+    return session.recording.compiled()
+
+
+def running_optimizer(session: Session) -> tf_keras.optimizers.Optimizer:
+    """The optimizer that trains: Keras wraps it for some policies."""
+    return session.optimizer if session.bare else session.model.optimizer
