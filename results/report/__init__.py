@@ -43,6 +43,8 @@ from results.report.sections import tuning as tuned
 from results.report.sections.first_screen import first_screen
 from results.report.sections.limits.grid import grid_table
 from results.report.sections.overview import overview
+from results.report.sections.speed.ratios import not_raced_together
+from results.report.sections.verdict import race_verdicts
 from results.report.site import write_site as write_site
 from results.report.view import Run, View
 from results.report.writers import html, markdown
@@ -89,9 +91,9 @@ def table(
         return "nothing was measured"
     tables = [overview(view, short=True)] if view.comparisons else []
     tables += [grid_table(view, grid) for grid in view.grids]
-    verdicts = [f"{head}: {verdict.sentence(view.titles)}" for head, verdict in view.verdicts]
+    verdicts = [f"{head}: {verdict.sentence(view.titles)}" for head, verdict in race_verdicts(view)]
     lines = [f"(A/A pair: {controls.noise_text(view, pair)})" for pair in view.noise_pairs]
-    lines += [f"({text})" for text in speed.not_raced_together(view)]
+    lines += [f"({text})" for text in not_raced_together(view)]
     above, below = (
         [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in some]
         for some in (verdicts, lines)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from results.analysis.compare import Row, compare, races
+from results.analysis.compare import Row, compare
 from results.analysis.controls import (
     NoisePair,
     Overhead,
@@ -17,9 +17,7 @@ from results.analysis.cost import Price
 from results.analysis.groups import Comparison, Entry
 from results.analysis.limits import Grid, Limit, grids, limits_of
 from results.analysis.over_runs.merge import Merged, Origin, merge
-from results.analysis.verdict import Verdict, judge
 from results.schema import (
-    DEFAULT_MARGIN,
     PLAIN,
     Certificate,
     Device,
@@ -29,8 +27,6 @@ from results.schema import (
     RunInfo,
     Tuning,
 )
-
-MOST_PICTURED = 60  # runs of a site in which every chart has a picture
 
 
 @dataclass(frozen=True)
@@ -89,22 +85,8 @@ class View:
             machines=len({origin.machine for origin in origins.values()}),
         )
 
-    def accuracy_margin(self, run: str) -> float:
-        """Accuracies of this run that differ by less are called equal: a share."""
-        info = self._info(run)
-        return info.accuracy_margin if info else DEFAULT_MARGIN
-
-    def target_accuracy(self, comparison: Comparison) -> float | None:
-        """A share, where the profile sets one for this task."""
-        info = self._info(comparison.run)
-        return info.target_accuracies.get(comparison.task) if info else None
-
-    def made_by(self, run: str) -> str:
-        """Version and commit of ftbench that made a run; empty where its file does not say."""
-        info = self._info(run)
-        return info.ftbench_version if info else ""
-
-    def _info(self, run: str) -> RunInfo | None:
+    def info(self, run: str) -> RunInfo | None:
+        """What a run's file says about it; None for a run without this file."""
         return next((one.info for one in self.runs if one.name == run), None)
 
     @classmethod
@@ -125,12 +107,6 @@ class View:
     @property
     def several_runs(self) -> bool:
         return (self.machines or len(self.runs)) > 1
-
-    @property
-    def is_large(self) -> bool:
-        """Whether pictures of every chart would take too long: those of single runs are words then, until
-        the page's script draws them."""
-        return len(self.runs) > MOST_PICTURED
 
     @property
     def origin_word(self) -> str:
@@ -156,16 +132,6 @@ class View:
     @property
     def limits(self) -> list[Limit]:
         return [limit for grid in self.grids for limit in grid.limits]
-
-    @property
-    def verdicts(self) -> list[tuple[str, Verdict]]:
-        """What every race among models of the same size says, with the subject of its sentence."""
-        raced = [
-            (self.head(rows[0].comparison), [r.speed for r in race if r.speed])
-            for rows in self.comparisons
-            for race in races(rows)
-        ]
-        return [(head, judge(speeds)) for head, speeds in raced if len(speeds) > 1]
 
     def title(self, backend: str) -> str:
         return self.titles.get(backend, backend)

@@ -10,7 +10,8 @@ from results.report.document import Block, Cell, Column, Listing, Paragraph, Sec
 from results.report.format import number
 from results.report.provenance import labels
 from results.report.sections.overview import rate_notes
-from results.report.sections.speed import doubts, ratio_note
+from results.report.sections.speed.doubts import doubts
+from results.report.sections.speed.ratios import ratio_note
 from results.report.view import View
 
 

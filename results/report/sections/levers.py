@@ -26,7 +26,7 @@ from results.report.format import GIB, gap, gibibytes, number, percent
 from results.report.provenance import labels
 from results.report.sections.memory import phase_cells, phase_columns
 from results.report.sections.overview import MEMORY_TITLES, rate_notes
-from results.report.sections.speed import ratio_cell, ratio_note
+from results.report.sections.speed.ratios import ratio_cell, ratio_note
 from results.report.view import View
 from results.schema import Question
 

@@ -14,28 +14,44 @@ from results.schema import Checkpoint, Measurement, TrackerOutcome
 
 
 def section(view: View) -> Section:
-    blocks: list[Block] = [
-        Table(
+    summary = _data_table(view)
+    return Section(
+        "What was run",
+        "work",
+        [
+            _runs_table(view),
+            *_run_notes(view),
+            *commands(view.runs),
+            *([Details("Data", [summary])] if summary.rows else []),
+            *(
+                Details(f"Settings: {view.head(rows[0].comparison)}", [_settings(view, rows)])
+                for rows in view.comparisons
+            ),
+        ],
+    )
+
+
+def _runs_table(view: View) -> Table:
+    names = ("run", "profile", "started", "ftbench", "device")
+    return Table(
+        [Column(name, numeric=False) for name in names],
+        [
             [
-                Column("run", numeric=False),
-                Column("profile", numeric=False),
-                Column("started", numeric=False),
-                Column("ftbench", numeric=False),
-                Column("device", numeric=False),
-            ],
-            [
-                [
-                    Cell(run.name),
-                    Cell(run.info.profile),
-                    Cell(run.info.started_at),
-                    Cell(run.info.ftbench_version),
-                    Cell(device_text(run.info.device)),
-                ]
-                for run in view.runs
-                if run.info
-            ],
-        )
-    ]
+                Cell(run.name),
+                Cell(run.info.profile),
+                Cell(run.info.started_at),
+                Cell(run.info.ftbench_version),
+                Cell(device_text(run.info.device)),
+            ]
+            for run in view.runs
+            if run.info
+        ],
+    )
+
+
+def _run_notes(view: View) -> list[Block]:
+    """Converted files, variables that were left out, and what trackers were sent."""
+    blocks: list[Block] = []
     old = [run.name for run in view.runs if run.of_earlier_version]
     if old:
         which = "" if len(old) == len(view.runs) else f" ({', '.join(old)})"
@@ -56,14 +72,7 @@ def section(view: View) -> Section:
         if run.info
         for outcome in run.info.trackers
     ]
-    blocks += commands(view.runs)
-    summary = _data_table(view)
-    blocks += [Details("Data", [summary])] if summary.rows else []
-    blocks += [
-        Details(f"Settings: {view.head(rows[0].comparison)}", [_settings(view, rows)])
-        for rows in view.comparisons
-    ]
-    return Section("What was run", "work", blocks)
+    return blocks
 
 
 def tracker_words(outcome: TrackerOutcome) -> str:

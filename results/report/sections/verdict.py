@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.analysis.compare import Row, races
-from results.analysis.verdict import judge
+from results.analysis.verdict import Verdict, judge
 from results.report.format import gibibytes, listed, millions, number, percent
 from results.report.sections.accuracy.pairs import sentences
 from results.report.sections.overview import (
@@ -40,6 +40,16 @@ def sentence(view: View, rows: Sequence[Row]) -> str:
 def _accuracies(view: View, rows: Sequence[Row]) -> list[str]:
     """Whether these backends are equally accurate, where there is no speed to begin with."""
     return [] if any(r.speed for r in rows) else list(dict.fromkeys(sentences(view, rows)))
+
+
+def race_verdicts(view: View) -> list[tuple[str, Verdict]]:
+    """What every race among models of the same size says, with the subject of its sentence."""
+    raced = [
+        (view.head(rows[0].comparison), [r.speed for r in race if r.speed])
+        for rows in view.comparisons
+        for race in races(rows)
+    ]
+    return [(head, judge(speeds)) for head, speeds in raced if len(speeds) > 1]
 
 
 def _race(view: View, rows: Sequence[Row]) -> str:

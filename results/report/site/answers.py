@@ -18,7 +18,7 @@ from results.report.sections import equivalence, limits
 from results.report.sections.accuracy.pairs import verdicts
 from results.report.sections.limits.fits import fits_tables
 from results.report.sections.overview import memory_figure
-from results.report.sections.verdict import sentence
+from results.report.sections.verdict import race_verdicts, sentence
 from results.report.view import View
 from results.schema import Certificate
 
@@ -129,7 +129,7 @@ def _faster(view: View, verdict: Verdict) -> Cell:
 
 def speed(view: View) -> list[Block]:
     """The verdict of every race; of a backend that raced alone, its speed."""
-    verdicts = view.verdicts
+    verdicts = race_verdicts(view)
     found: list[Block] = [
         Paragraph(f"{verdict.sentence(view.titles)}.", "lead", head) for head, verdict in verdicts
     ]

@@ -49,6 +49,9 @@ from results.report.view import View
 from results.schema import Question
 
 HOME, RUNS, SAME_WORK = "index.html", "runs.html", "same-work.html"
+# Runs of a site in which every chart has a picture; those of more would take too long, so they are words
+# until the page's script draws them.
+MOST_PICTURED = 60
 Make = Callable[[View], Section | None]
 
 
@@ -287,7 +290,7 @@ def run_pages(view: View) -> Iterator[Page]:
     for number, run in enumerate(view.runs, 1):
         alone = View.of([run], view.titles)
         sections = [s for make in makes if (s := make(alone))]
-        if view.is_large:
+        if len(view.runs) > MOST_PICTURED:
             sections = [replace(s, blocks=list(map(without_pictures, s.blocks))) for s in sections]
         head: list[Block] = [
             Paragraph(sentence(alone, rows), "lead", alone.head(rows[0].comparison))

@@ -18,6 +18,7 @@ from results.report.document import (
 from results.report.format import number, percent
 from results.report.sections.accuracy.tables import interval_text
 from results.report.view import View
+from results.schema import DEFAULT_MARGIN
 
 
 def sentences(view: View, rows: Sequence[Row]) -> list[str]:
@@ -27,7 +28,8 @@ def sentences(view: View, rows: Sequence[Row]) -> list[str]:
 
 def verdicts(view: View, rows: Sequence[Row]) -> list[VerdictRow]:
     compared = [g for r in rows for g in r.groups.get("accuracy", [])]
-    return verdict_rows(compared, view.accuracy_margin(rows[0].comparison.run))
+    info = view.info(rows[0].comparison.run)
+    return verdict_rows(compared, info.accuracy_margin if info else DEFAULT_MARGIN)
 
 
 def pair_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:

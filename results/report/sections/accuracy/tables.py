@@ -97,7 +97,8 @@ def target_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
         for rows in scored
         for r in rows
         for g in r.groups.get("accuracy", [])
-        if (target := view.target_accuracy(r.comparison))
+        if (info := view.info(r.comparison.run))
+        and (target := info.target_accuracies.get(r.comparison.task))
         for t in target_rows(g, target)
     ]
     if not found:

@@ -108,8 +108,12 @@ def _value(figure: str, moment: Moment) -> str:
 def _versions(view: View, before: Moment, after: Moment) -> str:
     """'torch 2.12.0 to 2.13.0, ftbench 0.2.0 at 1234 to 0.2.0 at 5678'; empty where only time passed."""
     sides = [
-        {**moment.versions, **({"ftbench": made} if (made := view.made_by(moment.run)) else {})}
+        {
+            **moment.versions,
+            **({"ftbench": info.ftbench_version} if info and info.ftbench_version else {}),
+        }
         for moment in (before, after)
+        for info in [view.info(moment.run)]
     ]
     return ", ".join(
         f"{name} {sides[0].get(name, 'absent')} to {sides[1].get(name, 'absent')}"
