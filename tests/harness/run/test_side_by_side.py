@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from benchmarks.harness.run import run as run_module
 from benchmarks.harness.run.folder import RunFolder
 from benchmarks.harness.run.prepare import threads_of
 from benchmarks.harness.run.run import Run
+from results.schema import JobKey
 
 PROFILE = """
 description = "a test"
@@ -44,6 +46,14 @@ class Worker:
 
     def go(self, steps: int | None = None) -> None:
         self.log.append(f"go {self.name}")
+
+
+def ready_job(key: JobKey) -> Ready:
+    """A job of which only the key is needed."""
+    ready = Ready.__new__(Ready)
+    job = SimpleNamespace(key=key, limit=None, checkpoints=None)
+    object.__setattr__(ready, "job", job)
+    return ready
 
 
 @pytest.fixture
@@ -79,11 +89,7 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         folder = RunFolder.new(tmp_path, plan)
         folder.device = folder.device.model_copy(update={"kind": kind})
         run = Run(folder, print, lambda key, event: None)
-        jobs = [Ready.__new__(Ready) for _ in plan.jobs]
-        for ready, spec in zip(jobs, plan.jobs, strict=True):
-            object.__setattr__(
-                ready, "job", type("Job", (), {"key": spec.key, "limit": None, "checkpoints": None})
-            )
+        jobs = [ready_job(spec.key) for spec in plan.jobs]
         monkeypatch.setattr(folder, "record", lambda measurement: None)
         monkeypatch.setattr(run_module, "Inputs", lambda *_: None)
         monkeypatch.setattr(

@@ -9,9 +9,41 @@ import pytest
 
 from results.analysis.accuracy.pairs import pair_rows, verdict_rows
 from results.analysis.accuracy.scores import predictions, score_rows, target_rows
-from results.analysis.groups import Entry, groups
+from results.analysis.groups import Entry, Group, groups
 from results.schema import Accuracy
-from tests.results.analysis.test_compare import accuracy_group, kept
+from tests.results import samples
+from tests.results.samples import measurement
+
+
+def accuracy_group(backend: str, *values: float) -> Group:
+    measured = [
+        measurement(
+            backend,
+            "imdb",
+            "accuracy",
+            recipe={"seed": seed},
+            suffix=f"-seed_{seed}",
+            accuracy=samples.accuracy("imdb", value, 1.0, seed),
+        )
+        for seed, value in enumerate(values)
+    ]
+    (found,) = groups([Entry("a", m, None) for m in measured])
+    return found
+
+
+def kept(
+    folder: Path, backend: str, said: np.ndarray, labels: np.ndarray, file: str | None = None
+) -> Entry:
+    name = file or f"{backend}.npz"
+    if file is None:
+        np.savez(folder / name, test_logits=np.eye(2)[said], test_labels=labels)
+    m = measurement(
+        backend,
+        "imdb",
+        "accuracy",
+        accuracy=samples.accuracy("imdb", 0.5, 1.0, predictions_file=name),
+    )
+    return Entry("a", m, folder)
 
 
 def test_accuracy_over_seeds() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,26 +10,12 @@ import pytest
 from results import store
 from results.analysis.reference import published_scores
 from results.report import as_markdown, render, table
-from results.report.charts.draw import svg
-from results.report.format import GIB
-from results.schema import Measurement, Memory, Tuning
+from results.schema import Tuning
 from tests.results import samples
-from tests.results.charts import drawn, figures
 from tests.results.samples import measurement
+from tests.results.texts import TITLES, MakeRun, both, sections_of, words
 
 pytestmark = pytest.mark.smoke
-
-MakeRun = Callable[..., Path]
-TITLES = {"hf_torch": "PyTorch", "hf_tf": "TensorFlow", "keras_rnn": "Keras LSTM"}
-
-
-def words(folder: Path) -> str:
-    return as_markdown([folder], TITLES)
-
-
-def both(folder: Path, **options: object) -> tuple[str, str]:
-    paths = render([folder], titles=TITLES, **options)  # type: ignore[arg-type]
-    return words(folder), paths.html.read_text("utf-8")
 
 
 def test_the_first_screen_answers_before_the_first_section(make_run: MakeRun) -> None:
@@ -82,7 +66,7 @@ def test_generated_text_is_said_wherever_its_figures_stand(make_run: MakeRun) ->
         for m in samples.sample_measurements()
     ]
     markdown, html = both(make_run(generated))
-    for title, section in _sections(markdown).items():
+    for title, section in sections_of(markdown).items():
         if title == "What was run":  # shows no figures
             continue
         assert "generated data" in section.lower(), title
@@ -91,7 +75,7 @@ def test_generated_text_is_said_wherever_its_figures_stand(make_run: MakeRun) ->
 
 
 def test_every_section_says_how_its_figures_came_about(make_run: MakeRun) -> None:
-    sections = _sections(words(make_run()))
+    sections = sections_of(words(make_run()))
     for title in ("How fast?", "How much memory?", "How accurate?"):
         text = sections[title]
         for label in (
@@ -107,82 +91,6 @@ def test_every_section_says_how_its_figures_came_about(make_run: MakeRun) -> Non
             assert label in text, (title, label)
 
 
-def test_missing_figures_say_why_and_are_never_zero(make_run: MakeRun) -> None:
-    """A figure that no backend has is no column; one that some have says why others have not."""
-    made = samples.sample_measurements(("imdb",))
-    memory = _sections(words(make_run(made)))["How much memory?"]
-    assert "allocated peak" not in memory and "N/A" not in memory and " 0.00 " not in memory
-    counted = [
-        m.model_copy(
-            update={"payload": m.require(Memory).model_copy(update={"peak_allocated_bytes": GIB})}
-        )
-        if m.job.question == "memory" and m.job.backend == "hf_tf"
-        else m
-        for m in made
-    ]
-    memory = _sections(words(make_run(counted, samples.run_info("counted"))))["How much memory?"]
-    assert "allocated peak" in memory and "not counted on a CPU" in memory
-
-
-def test_jobs_without_figures_are_all_listed(make_run: MakeRun) -> None:
-    statuses = [
-        "unsupported",
-        "not_installed",
-        "refused",
-        "failed",
-        "killed",
-        "timeout",
-        "interrupted",
-    ]
-    bad = [
-        measurement(
-            "hf_tf",
-            "imdb",
-            "throughput",
-            suffix=f"-{s}",
-            status=s,
-            reason=f"because of {s} itself",
-            stderr_tail=["line one", f"last of {s}"],
-        )
-        for s in statuses
-    ]
-    folder = make_run([*samples.sample_measurements(), *bad])
-    (folder / "torn.json").write_text("{")
-    for text in both(folder):
-        assert "7 of 25 jobs have no figures" in text
-        for status in statuses:
-            assert f"because of {status} itself" in text and f"last of {status}" in text
-        assert "torn.json" in text
-
-
-def test_a_run_in_which_nothing_worked_still_has_a_report(make_run: MakeRun) -> None:
-    markdown = words(
-        make_run(
-            [
-                measurement(
-                    "hf_tf",
-                    "imdb",
-                    "throughput",
-                    status="not_installed",
-                    reason="tensorflow is missing",
-                    data=None,
-                    checkpoint=None,
-                    effective=None,
-                )
-            ]
-        )
-    )
-    assert "**imdb**: No job gave figures" in markdown and "tensorflow is missing" in markdown
-
-
-def test_an_empty_run_and_one_without_its_info(make_run: MakeRun, tmp_path: Path) -> None:
-    assert "Fine-tuning compared" in words(make_run([]))
-    bare = tmp_path / "bare"
-    bare.mkdir()
-    store.write_measurement(bare, samples.sample_measurements()[0])
-    assert "bare" in words(bare)
-
-
 def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
     rates = (1.0, 1.3, 0.8, 1.4, 0.7, 1.2)
     shaky = samples.throughput(1.0).model_copy(
@@ -194,13 +102,6 @@ def test_noisy_and_disturbed_rows_are_marked(make_run: MakeRun) -> None:
     assert "noisy, disturbed" in markdown
     assert "the interval is wider than 10 % of the speed" in markdown
     assert "in 6 of 6 windows" in markdown
-
-
-def test_evaluation_alone_has_no_training_speed() -> None:
-    timed = samples.throughput(1.0).model_copy(update={"windows": []})
-    m = measurement("hf_tf", "imdb", "throughput", throughput=timed)
-    row = next(line for line in table([m], TITLES).splitlines() if line.startswith("imdb  "))
-    assert row.count("not run") == 3 and " ok " not in row
 
 
 def test_the_races_of_a_tuning_stand_in_its_own_section_only(make_run: MakeRun) -> None:
@@ -286,7 +187,7 @@ def test_several_runs_stand_side_by_side(make_run: MakeRun, tmp_path: Path) -> N
     )
     text = as_markdown([first, second])
     assert "| run " in text and "**imdb (on-a-gpu)**: " in text and "Sample GPU" in text
-    assert "| run " not in _sections(words(first))["How fast?"]
+    assert "| run " not in sections_of(words(first))["How fast?"]
 
 
 def test_a_run_goes_by_its_folder_which_may_have_a_better_name(
@@ -303,7 +204,7 @@ def test_a_run_goes_by_its_folder_which_may_have_a_better_name(
 
 
 def test_published_figures_stand_beside_real_data_with_reasons(make_run: MakeRun) -> None:
-    section = _sections(words(make_run()))["How this compares with published figures"]
+    section = sections_of(words(make_run()))["How this compares with published figures"]
     assert "94.07" in section and "distilbert-base-uncased" in section
     assert "length 256, 1 epoch, 22.7 M parameters" in section
     assert "5,000 to 25,000 training examples" in section and "67 to 124 M parameters" in section
@@ -328,25 +229,8 @@ def test_the_terminal_table_is_aligned_and_plain() -> None:
     assert table([]) == "nothing was measured"
 
 
-def test_a_diverged_loss_leaves_a_hole_in_its_curve(make_run: MakeRun) -> None:
-    a = samples.accuracy("imdb", 0.5, 1.0)
-    curve = [replace(p, loss=float("nan")) if 40 < p.step < 80 else p for p in a.curve[:100]]
-    m: Measurement = measurement(
-        "hf_tf", "imdb", "accuracy", accuracy=a.model_copy(update={"curve": curve})
-    )
-    loss = next(f for f in figures(make_run([m])) if f.title.startswith("Training loss"))
-    values = [row["value"] for row in drawn(loss, "line")[:100]]
-    assert values.count(None) == 39 and all(v is None for v in values[40:79])
-    assert svg(loss.chart).count("M") > 2 and "NaN" not in svg(loss.chart)
-
-
 @pytest.mark.parametrize("name", ["report.md", "report.html"])
 def test_a_report_that_cannot_be_written(make_run: MakeRun, tmp_path: Path, name: str) -> None:
     (tmp_path / "out" / name).mkdir(parents=True)
     with pytest.raises(store.StoreError, match=name):
         render([make_run()], tmp_path / "out")
-
-
-def _sections(markdown: str) -> dict[str, str]:
-    parts = markdown.split("\n## ")[1:]
-    return {part.split("\n", 1)[0]: part for part in parts}
