@@ -28,7 +28,7 @@ def check_installed(names: Sequence[str]) -> None:
     for name in names:
         if all(packages.version(found) is None for found in DISTRIBUTIONS[name]):
             raise UserError(
-                f"--track {name}: its client is not installed: pip install 'ftbench[{name}]'"
+                f"--track {name}: its client is not installed: pip install -e '.[{name}]'"
             )
 
 

@@ -51,7 +51,7 @@ def run(logistic: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
 @pytest.mark.parametrize("name", list(DISTRIBUTIONS))
 def test_it_has_the_whole_training(name: str, run: Path) -> None:
     if name not in INSTALLED:
-        pytest.skip(f"{name} is not installed: pip install 'ftbench[{name}]'")
+        pytest.skip(f"{name} is not installed: pip install -e '.[{name}]'")
     info, _, _ = read_run(run)
     assert info is not None
     (outcome,) = [one for one in info.trackers if one.tracker == name]

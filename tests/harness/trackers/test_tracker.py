@@ -128,7 +128,7 @@ def test_a_client_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(packages, "version", installed)
     check_installed(["mlflow"])
-    with pytest.raises(UserError, match=r"--track wandb: .* pip install 'ftbench\[wandb\]'"):
+    with pytest.raises(UserError, match=r"--track wandb: .* pip install -e '\.\[wandb\]'"):
         check_installed(["mlflow", "wandb"])
 
 
@@ -136,7 +136,7 @@ def test_wandb_without_a_login_says_how_to_log_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if packages.version("wandb") is None:
-        pytest.skip("wandb is not installed: pip install 'ftbench[wandb]'")
+        pytest.skip("wandb is not installed: pip install -e '.[wandb]'")
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
