@@ -77,7 +77,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "job" not in metafunc.fixturenames:
         return
     if FOLDER not in metafunc.config.stash:
-        pytest.skip("ftbench: name the folder: pytest benchmarks", allow_module_level=True)
+        pytest.skip("ftbench: no folder is named: run `pytest benchmarks`", allow_module_level=True)
     plan = metafunc.config.stash[FOLDER].plan
     jobs = [spec for spec in plan.jobs if spec.key.question == metafunc.module.QUESTION]
     if metafunc.definition.get_closest_marker(EVALUATION):
@@ -103,7 +103,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # They race all backends, this environment's too, so a race here would only be replaced.
         items[:] = [item for item in items if item not in races]
         config.hook.pytest_deselected(items=races)
-        print(f"ftbench: speed is measured in the environment {later[-1]}, for all backends")
+        print(
+            f"ftbench: the environment {later[-1]} will measure the speed of all backends in one race"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)

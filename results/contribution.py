@@ -71,7 +71,7 @@ def contribute(folder: Path, target: Path) -> list[Path]:
     info, measurements, _ = read_run(folder)
     if info is None:
         raise StoreError(f"{folder}: no {RUN_FILE}: this is not a run")
-    exists = StoreError(f"{target} already exists: choose another name with --name")
+    exists = StoreError(f"{target} already exists")
     if target.exists():
         raise exists
     try:

@@ -58,7 +58,7 @@ def create_run(root: Path, info: RunInfo, plan: BaseModel | None = None) -> Path
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        raise StoreError(f"run {info.run!r} exists already: {folder}") from None
+        raise StoreError(f"run {info.run!r} already exists in {folder}: start it again") from None
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror}") from None
     try:
@@ -125,7 +125,7 @@ def read_run(folder: Path) -> tuple[RunInfo | None, list[Measurement], list[str]
         m = _read(path, Measurement, problems)
         if m is not None and m.job.id != path.stem:
             problems.append(
-                f"{path}: skipped: it holds the job {m.job.id!r}, so it is a copy of another file"
+                f"{path}: it holds the job {m.job.id!r}, so it is a copy of another file"
             )
         elif m is not None:
             measurements.append(m)
@@ -298,7 +298,9 @@ def _validated(where: str, raw: object, kind: type[R], problems: list[str]) -> R
         and version not in READABLE_VERSIONS
     ):
         known = " and ".join(map(str, READABLE_VERSIONS))
-        problems.append(f"{where}: schema version {version!r} cannot be read (known: {known})")
+        problems.append(
+            f"{where}: schema version {version!r} cannot be read (known: {known}): update ftbench"
+        )
         return None
     try:
         return kind.model_validate(raw)

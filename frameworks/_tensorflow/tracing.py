@@ -26,7 +26,7 @@ def check(backend: str, recipe: Recipe, refusals: Sequence[Unsupported]) -> None
     for refusal in refusals:
         raise refusal
     if recipe.compile:
-        reason = "its buffers are planned by XLA; a prediction follows TensorFlow's own executor"
+        reason = "predictions cover TensorFlow's own executor only, not buffers that XLA plans"
         raise Unsupported(backend, "compile", True, reason)
 
 

@@ -14,7 +14,7 @@ LOSS = "loss"  # selects weights and stops trainings too; the smallest is the be
 
 def _is_metric(name: str) -> str:
     if name not in METRICS and not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no metric: use {', '.join(METRICS)} or module:function")
+        raise ValueError(f"{name!r} is not a metric: use {', '.join(METRICS)} or module:function")
     return name
 
 

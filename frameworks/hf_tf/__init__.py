@@ -19,13 +19,13 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
     if reason := unsupported_precision(device, recipe.precision):
         found.append(Unsupported(NAME, "precision", recipe.precision, reason))
     elif recipe.precision == "fp16" and recipe.accumulation > 1:
-        reason = "with fp16 Keras judges and drops single batches, not whole steps"
+        reason = "in fp16 Keras skips single batches that overflow, not whole steps"
         found.append(Unsupported(NAME, "accumulation", recipe.accumulation, reason))
     if recipe.length > start.max_length:
-        reason = f"the checkpoint has positions for {start.max_length} tokens"
+        reason = f"the checkpoint reads at most {start.max_length} tokens"
         found.append(Unsupported(NAME, "length", recipe.length, reason))
     if recipe.attention == "sdpa":
-        reason = "its models have one attention, written out (eager)"
+        reason = "its models have eager attention only"
         found.append(Unsupported(NAME, "attention", "sdpa", reason))
     if recipe.optimizer == "adamw_8bit":
         reason = "Keras has no optimizer with 8-bit state"

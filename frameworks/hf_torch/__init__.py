@@ -39,7 +39,7 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
         reason = "Trainer scales losses for fp16 on a GPU only"
         found.append(Unsupported(NAME, "precision", "fp16", reason))
     if recipe.length > start.max_length:
-        reason = f"the checkpoint has positions for {start.max_length} tokens"
+        reason = f"the checkpoint reads at most {start.max_length} tokens"
         found.append(Unsupported(NAME, "length", recipe.length, reason))
     if recipe.optimizer == "adamw_8bit" and (reason := unsupported_eight_bit()):
         found.append(Unsupported(NAME, "optimizer", "adamw_8bit", reason))

@@ -46,10 +46,10 @@ def step_trace(
 
     Raises `Unsupported` for what cannot be followed."""
     if recipe.compile:
-        reason = "its buffers are planned by the compiler; a prediction follows the eager kernels"
+        reason = "predictions cover eager kernels only, not buffers that the compiler plans"
         raise Unsupported(NAME, "compile", True, reason)
     if recipe.optimizer == "adamw_8bit":
-        reason = "its library computes on addresses, and a traced step has none"
+        reason = "its library needs memory addresses, which a traced step does not have"
         raise Unsupported(NAME, "optimizer", "adamw_8bit", reason)
     spec = SessionSpec(
         recipe.model_copy(update={"batch_size": batch_size}), start, one_example(recipe)

@@ -19,7 +19,7 @@ def unsupported(recipe: Recipe, start: Start, device: Device = "cpu") -> list[Un
     if reason := unsupported_precision(device, recipe.precision):
         found.append(Unsupported(NAME, "precision", recipe.precision, reason))
     elif recipe.precision == "fp16" and recipe.accumulation > 1:
-        reason = "with fp16 Keras judges and drops single batches, not whole steps"
+        reason = "in fp16 Keras skips single batches that overflow, not whole steps"
         found.append(Unsupported(NAME, "accumulation", recipe.accumulation, reason))
     if recipe.attention is not None:
         reason = "a recurrent network has no attention"

@@ -56,7 +56,7 @@ def check_machines(prices: Mapping[str, Price], devices: Iterable[Device]) -> No
     unknown = [name for name in prices if name not in known]
     if unknown:
         raise UnknownMachine(
-            f"--price {unknown[0]!r}: none of these runs was made on it: name one of {', '.join(known)}"
+            f"--price {unknown[0]!r}: no run here was measured on it: use one of {', '.join(known)}"
         )
 
 

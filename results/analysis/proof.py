@@ -80,12 +80,12 @@ def origin(certificate: Certificate, titles: Mapping[str, str]) -> str | None:
     precision = certificate.recipe.get("precision")
     names = [titles.get(backend, backend) for backend in repeat.backends]
     whose = (
-        f"{names[0]}'s own training"
+        f"{names[0]}'s training"
         if len(names) == 1
-        else f"the own training of {' or '.join(names)}, whichever changes less"
+        else f"the training of {' or '.join(names)}, whichever differs less"
     )
     return (
-        f"derived bounds are {repeat.times:g} times what {precision} changes, against fp32, in "
+        f"derived bounds are {repeat.times:g} times the difference between {precision} and fp32 in "
         f"{whose}"
     )
 

@@ -249,9 +249,9 @@ def _ratio_words(verdict: Verdict, names: Mapping[str, str]) -> str:
 def _advice(verdict: Verdict) -> str:
     if verdict.launches == 1:
         if verdict.rounds < FEWEST_ROUNDS:
-            return f"; one launch names no winner with fewer than {FEWEST_ROUNDS} rounds"
+            return f"; one launch needs at least {FEWEST_ROUNDS} rounds to name a winner"
         return (
-            f"; one launch names a winner only if the whole interval lies above {ONE_LAUNCH_LEAD:g}"
+            f"; one launch needs an interval that lies above {ONE_LAUNCH_LEAD:g} to name a winner"
         )
     if verdict.needed is None:
         return f"; at least {FEWEST_LAUNCHES} are needed"

@@ -45,6 +45,6 @@ def test_a_contribution_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     files = contribution.contribute(run, target)
     assert target / "run.json" in files
     assert list(target.parent.iterdir()) == [target]
-    with pytest.raises(store.StoreError, match="exists already"):
+    with pytest.raises(store.StoreError, match="already exists"):
         contribution.contribute(run, target)
     assert sorted(path for path in target.rglob("*") if path.is_file()) == files

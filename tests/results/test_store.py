@@ -140,7 +140,7 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
 
 def test_a_run_is_not_written_over(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run([])
-    with pytest.raises(store.StoreError, match="exists already"):
+    with pytest.raises(store.StoreError, match="already exists"):
         store.create_run(tmp_path, samples.run_info())
 
 

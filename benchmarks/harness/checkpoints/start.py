@@ -97,12 +97,12 @@ def head_note(source: CheckpointSource, label_names: Sequence[str]) -> str | Non
         theirs = ", ".join((config_labels(config) or ("not named",))[:10])
         return (
             f"the trained head of checkpoint {source.name!r} is not used: its labels ({theirs}) "
-            "are not those of the data, so a new head is drawn"
+            "are not those of the data, so a new head with random weights is used"
         )
     if order != sorted(order):
         return (
-            f"the trained head of checkpoint {source.name!r} is kept by label name: its order "
-            "differs from the data's"
+            f"the trained head of checkpoint {source.name!r} is reordered by label name: its labels "
+            "have another order than those of the data"
         )
     return None
 

@@ -42,7 +42,7 @@ def contribute(options: argparse.Namespace, command: list[str]) -> int:
     try:
         files = contribution.contribute(folder, target)
     except store.StoreError as error:
-        raise UserError(str(error)) from None
+        raise UserError(f"{error}; choose another folder with --published or --name") from None
     print(f"{len(files)} files: {target}\nAdd this folder in a pull request.")
     return 0
 

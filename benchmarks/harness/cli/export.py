@@ -18,6 +18,6 @@ def export(options: argparse.Namespace, command: list[str]) -> int:
     try:
         write_table(table, path, options.format)
     except store.StoreError as error:
-        raise UserError(str(error)) from None
-    print(f"{len(table):,} rows: {path}")
+        raise UserError(f"{error}; choose another file with --out") from None
+    print(f"{len(table):,} row{'s' if len(table) != 1 else ''}: {path}")
     return 0

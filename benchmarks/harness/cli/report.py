@@ -172,5 +172,7 @@ def write_site(
 
     try:
         return report.write_site(folders, out, backend_titles(), prices)
-    except (store.StoreError, report.UnknownMachine) as error:
+    except report.UnknownMachine as error:
         raise UserError(str(error)) from None
+    except store.StoreError as error:
+        raise UserError(f"{error}; choose another folder with --out") from None

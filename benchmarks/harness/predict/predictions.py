@@ -51,16 +51,13 @@ def predict(
         refusals.append(why)
         if skip is None:
             raise UserError(why)
-        skip(why)
 
     with prepared_starts({work.checkpoint for work in works}, label_names) as starts:
         able = []
         for work in works:
             if found := unsupported_settings(work, starts[work.checkpoint]):
                 refuse(
-                    f"{work.backend} skipped on a {work.device.upper()}: {'; '.join(found)}"
-                    if skip
-                    else found[0]
+                    f"skipped on a {work.device.upper()}: {'; '.join(found)}" if skip else found[0]
                 )
             else:
                 able.append(work)
@@ -73,7 +70,10 @@ def predict(
                     _prediction(work, footprint, wanted[work], gpu_names, starts[work.checkpoint])
                 )
     if not predicted:
-        raise UserError(refusals[0])
+        raise UserError(f"nothing can be predicted: {'; '.join(dict.fromkeys(refusals))}")
+    for why in refusals:
+        if skip:
+            skip(why)
     return predicted
 
 

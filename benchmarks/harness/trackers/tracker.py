@@ -141,7 +141,7 @@ class Tracker:
             lines = [line.strip() for line in text.splitlines() if line.strip()]
             if lines:
                 return f"it ended: {lines[-1][:300]}"
-        return "it ended without a word"
+        return "it ended without a message"
 
     def _fail(self, reason: str) -> None:
         self.problem = reason

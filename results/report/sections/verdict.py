@@ -67,7 +67,7 @@ def _race(view: View, rows: Sequence[Row]) -> str:
         ranked = ranked[:1]
         return f"{verdict.sentence(view.titles)}; it trained at {_speed(ranked[0])}{_also(view, ranked)}"
     speeds = listed([f"{view.title(r.backend)} trained at {_speed(r)}" for r in ranked])
-    return f"{verdict.sentence(view.titles)}; {speeds}{_also(view, ranked)}"
+    return f"{verdict.sentence(view.titles)}. {speeds}{_also(view, ranked)}"
 
 
 def _also(view: View, winners: Sequence[Row]) -> str:

@@ -87,7 +87,9 @@ def test_what_a_job_asks_for() -> None:
 
 @pytest.mark.parametrize("name", ["f1", "module.function", ":f", "loss"])
 def test_an_unknown_name_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="is no metric: use accuracy, macro_f1, weighted_f1, mcc"):
+    with pytest.raises(
+        ValueError, match="is not a metric: use accuracy, macro_f1, weighted_f1, mcc"
+    ):
         AccuracyPlan(metrics=[name])
 
 

@@ -87,8 +87,8 @@ def test_one_that_does_not_keep_up_is_ended(
     ("source", "problem"),
     [
         ("raise SystemExit('no such server')", "it ended: no such server"),
-        ("import os; os.kill(os.getpid(), 9)", "it ended without a word"),
-        ("print('no answer')", "it ended without a word"),
+        ("import os; os.kill(os.getpid(), 9)", "it ended without a message"),
+        ("print('no answer')", "it ended without a message"),
         ("""print('{"state": "failed", "reason": "full"}')""", "full"),
     ],
 )

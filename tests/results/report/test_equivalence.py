@@ -282,12 +282,12 @@ def test_a_reduced_precision_says_where_its_bounds_come_from(make_run: MakeRun) 
         f"{PROVEN}; to 8e-3 over 100 steps (PyTorch and TensorFlow; bf16, 2 epochs, accumulation 1)"
     )
     origin = (
-        "derived bounds are 4 times what bf16 changes, against fp32, in the own training of "
-        "PyTorch or TensorFlow, whichever changes less"
+        "derived bounds are 4 times the difference between bf16 and fp32 in the training of "
+        "PyTorch or TensorFlow, whichever differs less"
     )
     assert certificate_text(in_bf16(), TITLES).splitlines()[-1] == origin
     alone = in_bf16(repeat=Repeat(backends=["hf_tf"], times=4.0))
-    assert "in TensorFlow's own training" in certificate_text(alone, TITLES)
+    assert "in TensorFlow's training" in certificate_text(alone, TITLES)
     markdown = words(make_run(), certificate(), in_bf16())
     assert origin in markdown and "8e-3 derived" in markdown
     assert "imdb, bf16, accumulation 1" in markdown

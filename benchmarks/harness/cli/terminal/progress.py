@@ -72,7 +72,7 @@ class Display:
     def watch(self, key: JobKey, event: Event) -> None:
         """Shows any worker's event."""
         if isinstance(event, Building):
-            self.say(f"{key.id}: building")
+            self.say(f"{key.id}: building the model")
         elif isinstance(event, TrainingProgress):
             rate = event.step / max(1e-9, event.seconds)
             note = f"{rate:.2f} steps/s  loss {event.loss:.4f}"

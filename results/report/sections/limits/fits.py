@@ -60,13 +60,14 @@ def _notes(grids: Sequence[Grid]) -> list[Block]:
     text = ""
     if any(limit.place.device == "cpu" for grid in grids for limit in grid.limits):
         text = (
-            "On a CPU the budget includes the framework itself, which the page about memory leaves out, "
-            "and a CPU's kernels need other memory than a GPU's: do not compare the two."
+            "Do not compare a CPU with a GPU here: on a CPU the budget includes the framework itself (the "
+            "page about memory leaves it out), and a CPU's kernels need other memory than a GPU's."
         )
     if any(fewer_than(grid, key) for grid in grids for key in grid.spots):
         text += (
-            " Fewer within more memory: a pool may grow in regions that double, as TensorFlow's does on a "
-            "CPU, and a region that the budget refuses ends the training, however much is unused."
+            " Fewer within more memory: TensorFlow's pool on a CPU grows by regions that double in size. "
+            "If the budget has no room for the next region, the training ends, even if much of the pool is "
+            "unused."
         )
     return [Paragraph(text.strip(), "small")] if text else []
 
