@@ -165,6 +165,7 @@ def test_a_baseline_goes_by_its_own_name() -> None:
         (["--profile", "t4"], "--profile t4: a profile has a recipe for each task: add --task"),
         (["--length", "0"], "length"),
         (["--check", "no-such-run", "--gpu", "T4"], "leave out --gpu"),
+        (["--checkpoint", "bert-base", "--length", "513"], "nothing can be predicted: skipped on"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
@@ -172,5 +173,6 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 ) -> None:
     assert main.main(["predict", *options, "--results", str(tmp_path / "results")]) == 2
     error = capsys.readouterr().err.strip().splitlines()
-    assert said in error[-1]
+    assert said in error[-1] and error[-1] not in error[:-1]
+    assert sum("cannot do length" in line for line in error) <= 1
     assert not (tmp_path / "results").exists()

@@ -230,7 +230,9 @@ def test_the_cost_is_hours_and_with_a_price_money(make_run: MakeRun, tmp_path: P
 
 
 def test_a_price_of_another_machine_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
-    with pytest.raises(UnknownMachine, match="'T4': none of these runs.*Sample processor"):
+    with pytest.raises(
+        UnknownMachine, match="'T4': no run here was measured on it: use one of Sample processor"
+    ):
         write_site([make_run()], tmp_path / "out", TITLES, {"T4": Price(1, "")})
     assert not (tmp_path / "out").exists()
 
