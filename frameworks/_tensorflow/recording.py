@@ -123,19 +123,20 @@ class Recording:
     def state(self) -> dict[str, np.ndarray]:
         """What was recorded so far. Called between two steps."""
         return {
-            **{name: variable.numpy() for name, variable in self._variables().items()},
+            **{name: variable.numpy() for name, variable in self.variables().items()},
             "digests": np.array(self.digests[: self.done()], str),
             "shapes": np.array(self.batches(), np.int64).reshape(-1, 2),
         }
 
     def load_state(self, saved: Mapping[str, np.ndarray]) -> None:
         """Sets what `state` returned."""
-        for name, variable in self._variables().items():
+        for name, variable in self.variables().items():
             variable.assign(saved[name])
         self.digests = saved["digests"].tolist()
         self.shapes = [tuple(shape) for shape in saved["shapes"].tolist()]
 
-    def _variables(self) -> dict[str, tf.Variable]:
+    def variables(self) -> dict[str, tf.Variable]:
+        """Those of the recording itself, by name."""
         return {name: getattr(self, name) for name in ("current", "losses", "norms", "rates")}
 
 

@@ -56,6 +56,8 @@ from frameworks.contract.session import SessionSpec as SessionSpec
 from frameworks.contract.step_trace import Part as Part
 from frameworks.contract.step_trace import StepPhase as StepPhase
 from frameworks.contract.step_trace import StepTrace as StepTrace
+from frameworks.contract.user_code import callback_states as callback_states
+from frameworks.contract.user_code import class_name as class_name
 from frameworks.contract.user_code import described as described
 from frameworks.contract.user_code import is_user_code as is_user_code
 from frameworks.contract.user_code import load_user_code as load_user_code

@@ -25,6 +25,7 @@ from frameworks.contract.feed import Examples, Feed
 from frameworks.contract.readings import Curve, Effective
 from frameworks.contract.recipe import Recipe
 from frameworks.contract.step_trace import StepPhase
+from frameworks.contract.user_code import make_callbacks
 from frameworks.contract.watch import Watch
 from frameworks.contract.weights.start import Start
 
@@ -67,6 +68,13 @@ class Session(ABC):
 
     def __init__(self, spec: SessionSpec) -> None:
         self.spec = spec
+        self.callbacks: list[Any] = []  # the user's, since `train` has made them
+        self.callback_states: dict[str, Any] = {}  # that `make_callbacks` gives them, by class
+
+    def make_callbacks(self) -> list[Any]:
+        """Makes the user's callbacks. `train` of a backend with a `callback_class` calls it once."""
+        self.callbacks = make_callbacks(self.spec.callbacks, self.callback_states)
+        return self.callbacks
 
     @abstractmethod
     def train(self, watch: Watch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +44,41 @@ def described(error: BaseException) -> str:
 def is_user_code(name: str) -> bool:
     """Whether a name is of the form `module:attribute`."""
     return NAME.fullmatch(name) is not None
+
+
+def class_name(kind: type) -> str:
+    """'my_module:MyCallback'."""
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def make_callbacks(kinds: Iterable[type], states: Mapping[str, Any]) -> list[Any]:
+    """Makes the user's callbacks. One that has a state is given its arguments, then its attributes."""
+    made = []
+    for kind in kinds:
+        state = states.get(class_name(kind), {})
+        callback = kind(**state.get("args", {}))
+        for name, value in state.get("attributes", {}).items():
+            setattr(callback, name, value)
+        made.append(callback)
+    return made
+
+
+def callback_states(callbacks: Iterable[Any]) -> dict[str, Any]:
+    """What the method `state()` of each callback that has one returns, by class: a dictionary of 'args'
+    and 'attributes', as transformers' `ExportableState` documents it.
+
+    Errors: NotImplementedError for one that cannot be written, and what `state()` raises."""
+    found = {}
+    for callback in callbacks:
+        if not callable(getattr(callback, "state", None)):
+            continue
+        name, state = class_name(type(callback)), callback.state()
+        if not isinstance(state, dict) or not {"args", "attributes"} >= state.keys():
+            raise NotImplementedError(
+                f"{name}.state() returns no dictionary of 'args' and 'attributes'"
+            )
+        try:
+            found[name] = json.loads(json.dumps(state))
+        except (TypeError, ValueError) as error:
+            raise NotImplementedError(f"{name}.state() cannot be written: {error}") from None
+    return found

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from frameworks import contract
-from frameworks._tensorflow.epochs import fit_length
+from frameworks._tensorflow.epochs import StepHooks, fit_length
 from frameworks._tensorflow.threads import compute_threads
 from frameworks.contract import (
     Curve,
@@ -61,7 +61,7 @@ class Session(contract.Session):
             data.training_batches(self.recording),
             shuffle=False,
             **fit_length(self.spec, self.recording.done()),
-            callbacks=[*(make() for make in self.spec.callbacks), Steps(self.recording, watch)],
+            callbacks=Steps(self.recording, watch, self.model, self.make_callbacks()),
             verbose=0,
         )
 
@@ -99,24 +99,8 @@ class Session(contract.Session):
         return False  # one graph runs the whole step
 
 
-class Steps(tf_keras.callbacks.Callback):
+class Steps(StepHooks, tf_keras.callbacks.CallbackList):
     """Reports every optimizer step to the watch, and stops the loop when it asks for that."""
-
-    def __init__(self, recording: Recording, watch: Watch) -> None:
-        super().__init__()
-        self.feed, self.watch = recording.feed, watch
-        self.batch = recording.done() - 1  # over all epochs; Keras counts from 0 in each
-        self._supports_tf_logs = True  # or Keras would wait for the loss after every batch
-
-    def on_train_begin(self, logs: object = None) -> None:
-        self.watch.begin()
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        self.batch += 1
-        ends_step = self.feed.ends_step(self.batch)
-        step = self.feed.step_of(self.batch) + 1
-        if ends_step and (self.watch.step_end(step) or step == self.feed.total_steps):
-            self.model.stop_training = True
 
 
 class MeanLoss(tf_keras.losses.Loss):

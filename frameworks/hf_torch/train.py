@@ -39,6 +39,7 @@ from frameworks.hf_torch import (
     state,
     unsupported,
 )
+from frameworks.hf_torch.own_model.unsaved import UnsavedState
 from frameworks.hf_torch.recording import Recording
 from frameworks.hf_torch.trainer import FeedTrainer, tell_phases
 
@@ -63,6 +64,8 @@ class Session(contract.Session):
                 model.dynamo_counters(kind).clear()
         arguments = training_arguments(spec, self._folder.name)
         self.model = model.build(spec)
+        continues = spec.own_model and spec.resumable
+        self.unsaved = UnsavedState(self.model) if continues else None
         self.trained = own_model.trained(self.model)  # a user's function may freeze others
         self.rates = own_model.dropout_rates if spec.own_model else model.dropout_rates
         own = frozenset(self.rates(self.model).values())
@@ -85,9 +88,9 @@ class Session(contract.Session):
         self.bare_scaler: torch.amp.GradScaler | None = None
 
     def train(self, watch: Watch) -> None:
-        for make in self.spec.callbacks:
-            self.trainer.add_callback(make())
-        self.trainer.add_callback(Steps(watch))
+        for callback in self.make_callbacks():
+            self.trainer.add_callback(callback)
+        self.trainer.add_callback(Steps(watch, self.spec))
         self.trainer.train(resume_from_checkpoint=self._state and str(self._state))
 
     def train_bare(self, watch: Watch) -> None:
@@ -126,10 +129,10 @@ class Session(contract.Session):
         contract.save_pretrained(folder, self.spec.start, self.weights())
 
     def save_state(self, folder: Path) -> None:
-        state.save(folder, self.trainer, self.recording)
+        state.save(folder, self.trainer, self.recording, self.unsaved)
 
     def load_state(self, folder: Path) -> None:
-        state.load(folder, self.recording)
+        state.load(folder, self.trainer, self.recording, self.unsaved)
         self._state = folder
 
     def tell_phases(self, begins: Callable[[StepPhase | None], None]) -> bool:
@@ -137,10 +140,11 @@ class Session(contract.Session):
 
 
 class Steps(TrainerCallback):
-    """Reports every optimizer step to the watch, and stops the loop when it asks for that."""
+    """Reports every optimizer step to the watch, and stops the loop when it asks for that. The last step
+    of an epoch is reported after the user's callbacks know of the epoch's end."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, watch: Watch, spec: SessionSpec) -> None:
+        self.watch, self.users, self.feed = watch, bool(spec.callbacks), spec.feed
 
     def on_train_begin(self, *_: object, **__: object) -> None:
         self.watch.begin()
@@ -148,6 +152,19 @@ class Steps(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
+        if not self._ends_epoch(state):
+            self._report(state, control)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        if self._ends_epoch(state):
+            self._report(state, control)
+
+    def _ends_epoch(self, state: TrainerState) -> bool:
+        return self.users and state.global_step % self.feed.steps_per_epoch == 0
+
+    def _report(self, state: TrainerState, control: TrainerControl) -> None:
         if self.watch.step_end(state.global_step):
             control.should_training_stop = True
 

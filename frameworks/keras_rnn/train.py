@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from frameworks import contract
-from frameworks._tensorflow.epochs import fit_length
+from frameworks._tensorflow.epochs import StepHooks, fit_length
 from frameworks._tensorflow.threads import compute_threads
 from frameworks.contract import (
     Curve,
@@ -67,7 +67,7 @@ class Session(contract.Session):
             data.training_batches(self.recording),
             shuffle=False,
             **fit_length(self.spec, self.recording.done()),
-            callbacks=Steps(self.recording, watch, self.model),
+            callbacks=Steps(self.recording, watch, self.model, self.make_callbacks()),
             verbose=0,
         )
 
@@ -105,29 +105,8 @@ class Session(contract.Session):
         return False  # one graph runs the whole step
 
 
-class Steps(keras.callbacks.CallbackList):
-    """Reports every optimizer step to the watch, and stops the loop when it asks for that. A list of
-    its own: for a single callback Keras would wait for the loss after every batch."""
-
-    def __init__(self, recording: Recording, watch: Watch, model: keras.Model) -> None:
-        spec, done = recording.spec, recording.done()
-        own = [make() for make in spec.callbacks]
-        super().__init__(own, add_history=True, model=model, verbose=0, **fit_length(spec, done))
-        self.spec, self.feed, self.watch = spec, spec.feed, watch
-        self.batch = done - 1  # over all epochs; Keras counts from 0 in each
-
-    def on_train_begin(self, logs: object = None) -> None:
-        super().on_train_begin(logs)
-        self.watch.begin()
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        if self.spec.callbacks:
-            super().on_train_batch_end(batch, logs)
-        self.batch += 1
-        ends_step = self.feed.ends_step(self.batch)
-        step = self.feed.step_of(self.batch) + 1
-        if ends_step and (self.watch.step_end(step) or step == self.feed.total_steps):
-            self._model.stop_training = True
+class Steps(StepHooks, keras.callbacks.CallbackList):
+    """Reports every optimizer step to the watch, and stops the loop when it asks for that."""
 
 
 class MeanLoss(keras.losses.Loss):

@@ -22,6 +22,7 @@ FILES = {
     "unpickle.py": "pytorch_model.bin is PyTorch's format",
     "trainer.py": "Trainer is adapted by a subclass, fit by its arguments",
     "own_model.py": "tf_keras's models are those of transformers",
+    "own_model/unsaved.py": "only a module may keep a state that nothing lists",
     "own_model/lstm.py": "the model of keras_rnn, which has it in model.py",
 }
 # Names that not every backend has, by file.

@@ -32,8 +32,8 @@ class Metrics:
         }
 
     def of(self, predicted: np.ndarray, labels: np.ndarray, label_count: int) -> dict[str, float]:
-        """Every metric by name, of int (examples,) each. Errors: ValueError where a function raises,
-        or returns anything but a finite number."""
+        """Every metric by name, of int (examples,) each; NaN where one is undefined. Errors: ValueError
+        where a function raises, or returns anything but a number."""
         counts = scores.confusion(labels, predicted, label_count)
         return {
             name: OF_COUNTS[name](counts)
@@ -56,7 +56,9 @@ def check_metrics(names: Iterable[str], folder: Path) -> None:
     labels = np.array([0, 1, 1, 0])
     for name in names:
         try:
-            Metrics([name], folder).of(np.array([0, 1, 0, 0]), labels, 2)
+            found = Metrics([name], folder).of(np.array([0, 1, 0, 0]), labels, 2)
+            if not isfinite(found[name]):
+                raise ValueError(f"{name} returns {found[name]}, not a finite number")
         except ValueError as error:
             raise UserError(
                 f"metric {name}: {error}; use a function of predicted and true labels that returns "
@@ -87,9 +89,6 @@ def call(name: str, function: Function, predicted: np.ndarray, labels: np.ndarra
     except (Exception, SystemExit) as error:
         raise ValueError(f"{name} raises {described(error)}") from error
     try:
-        number = float(value)
+        return float(value)
     except (TypeError, ValueError):
         raise ValueError(f"{name} returns {value!r}, not a number") from None
-    if not isfinite(number):
-        raise ValueError(f"{name} returns {number}, not a finite number")
-    return number

@@ -209,21 +209,8 @@ class AccuracyPlan(Section):
                 raise ValueError(f"{name!r}: write MODULE:CLASS, such as my_module:MyCallback")
         return list(dict.fromkeys(names))
 
-    @model_validator(mode="after")
-    def _can_be_resumed(self) -> AccuracyPlan:
-        if self.callbacks and self.checkpoint_interval:
-            raise ValueError(
-                "callbacks and checkpoint_interval exclude each other, because a checkpoint does not "
-                "have the state of your callbacks: leave one of them out"
-            )
-        return self
-
     def with_options(self, fields: Fields) -> AccuracyPlan:
-        """With the command line's fields; its metrics are added to those here. Errors: UserError."""
-        if self.callbacks and fields.get("checkpoint_interval"):
-            raise UserError(
-                "--checkpoint-interval: this profile has callbacks: leave one of them out"
-            )
+        """With the command line's fields; its metrics are added to those here."""
         added = [name for name in fields.get("metrics", []) if name not in self.metrics]
         return self.model_copy(update=fields | {"metrics": [*self.metrics, *added]})
 

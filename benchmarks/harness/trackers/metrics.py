@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from benchmarks.harness.jobs.attempt import Ready
@@ -46,10 +47,13 @@ def curve(points: Sequence[CurvePoint]) -> list[Point]:
 
 
 def scores(kind: str, by_set: Mapping[str, Score]) -> Metrics:
+    """Without metrics that have no value, for which some trackers have no place."""
     found: Metrics = {}
     for name, score in by_set.items():
         values = {figure: getattr(score, figure) for figure in FIGURES} | (score.metrics or {})
-        found |= {f"{kind}/{name}/{figure}": value for figure, value in values.items()}
+        found |= {
+            f"{kind}/{name}/{figure}": value for figure, value in values.items() if isfinite(value)
+        }
     return found
 
 

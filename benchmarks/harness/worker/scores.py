@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import inf, isfinite
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def score(logits: np.ndarray, labels: np.ndarray, metrics: Metrics | None = None
     Macro F1 is the unweighted mean over all classes; a class that neither occurs nor is
     predicted counts as 0.
 
-    Errors: ValueError where the shapes do not fit, a logit is not finite, or a metric has no value."""
+    Errors: ValueError where the shapes do not fit, a logit is not finite, or a metric raises."""
     if logits.shape[:1] != labels.shape or logits.ndim != 2:
         raise ValueError(f"logits {logits.shape} do not fit labels {labels.shape}")
     if not np.isfinite(logits).all():
@@ -35,11 +36,23 @@ def score(logits: np.ndarray, labels: np.ndarray, metrics: Metrics | None = None
 
 
 def score_of(score: Score, name: str) -> float:
-    """A score by its metric's name, with a sign so that the larger one is better."""
+    """A score by its metric's name, with a sign so that the larger one is better; minus infinity where
+    the metric is undefined."""
     if name == LOSS:
         return -score.loss
     metrics = score.metrics or {}
-    return metrics[name] if name in metrics else float(getattr(score, name))
+    value = metrics[name] if name in metrics else float(getattr(score, name))
+    return value if isfinite(value) else -inf
+
+
+def undefined_metrics(scores: Mapping[str, Score]) -> dict[str, str]:
+    """What the metrics without a finite value return, in words, by metric: scores by evaluation set."""
+    return {
+        metric: f"metric {metric} returns {value} on evaluation set {name!r}"
+        for name, score in scores.items()
+        for metric, value in (score.metrics or {}).items()
+        if not isfinite(value)
+    }
 
 
 def evaluations_since_best(evaluations: Sequence[EvaluationPoint], name: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.harness.jobs.job import Job
 from benchmarks.harness.machine.conditions import conditions
 from benchmarks.harness.worker.in_force import differences
-from frameworks.contract import Effective, InForce, Session
+from frameworks.contract import Effective, InForce, Session, class_name
 
 
 class RecipeOverridden(Exception):
@@ -73,7 +73,7 @@ def effective(session: Session, steps: int) -> dict[str, Any]:
     if settings.in_force is not None:
         details |= summary(settings.in_force)
     if own := session.spec.callbacks:
-        details["callbacks"] = ", ".join(f"{one.__module__}:{one.__qualname__}" for one in own)
+        details["callbacks"] = ", ".join(map(class_name, own))
     fields = asdict(replace(settings, details=details, in_force=None))
     del fields["in_force"]
     return fields | conditions()

@@ -8,8 +8,10 @@ never used; and those of another training are refused.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -24,11 +26,12 @@ from benchmarks.harness.jobs.events import TrainingNote
 from benchmarks.harness.jobs.job import Job
 from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.machine import packages
-from frameworks.contract import Examples, Session
+from frameworks.contract import Examples, Session, backends, callback_states, class_name
 from results.schema import EvaluationPoint
 from results.store import synchronize
 
 MANIFEST, PROGRESS, BEST, SESSION = "manifest.json", "progress.json", "best.safetensors", "session"
+CALLBACKS = "callbacks.json"
 
 
 class AnotherTraining(Exception):
@@ -91,6 +94,8 @@ class TrainingCheckpoints:
             (folder / SESSION).mkdir()
             self._session.save_state(folder / SESSION)
             (folder / PROGRESS).write_text(progress.model_dump_json(), encoding="utf-8")
+            states = json.dumps(callback_states(self._session.callbacks))
+            (folder / CALLBACKS).write_text(states, encoding="utf-8")
             if best is not None:
                 arrays = {name: np.ascontiguousarray(values) for name, values in best.items()}
                 save_file(arrays, folder / BEST)
@@ -118,7 +123,19 @@ class TrainingCheckpoints:
             return None
         progress = Progress.model_validate_json((folder / PROGRESS).read_text(encoding="utf-8"))
         self._session.load_state(folder / SESSION)
-        self._say(f"continues after step {progress.step} of {self._total}, from a checkpoint")
+        file = folder / CALLBACKS
+        states = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        self._session.callback_states = states
+        names = [class_name(kind) for kind in self._session.spec.callbacks]
+        without = ", ".join(name for name in names if name not in states)
+        self._say(
+            f"continues after step {progress.step} of {self._total}, from a checkpoint"
+            + (
+                f"; what these callbacks kept is lost, as they have no state(): {without}"
+                if without
+                else ""
+            )
+        )
         best = folder / BEST
         return progress, load_file(best) if best.exists() else None
 
@@ -208,9 +225,6 @@ def training_checkpoints(
     plan = job.checkpoints
     if plan is None:
         return None
-    if session.spec.own_model:
-        say("no checkpoints of this training: a model of your own may have state that is not known")
-        return None
     training = identity(job, session.spec.train, evaluations)
     folders = CheckpointFolders(plan.folder, plan.keep, training)
     return TrainingCheckpoints(session, folders, plan.interval, say)
@@ -227,6 +241,9 @@ def identity(job: Job, train: Examples, evaluations: Mapping[str, Examples]) -> 
         "training data": content(train),
         "weights to start from": digest(job.start.folder / "model.safetensors"),
     }
+    if model := backends()[job.key.backend].own_model:
+        module = model.partition(":")[0]
+        found[f"code of {module}"] = digest(Path(str(sys.modules[module].__file__)))
     found |= {f"evaluation set {name}": content(examples) for name, examples in evaluations.items()}
     return found | {f"version of {name}": text for name, text in packages.versions().items()}
 

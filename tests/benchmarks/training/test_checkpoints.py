@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.schema import Measurement
+from results.schema import EvaluationPoint, Measurement
 from results.store import latest_run
 from tests.benchmarks.conftest import ROOT, finish, here, measured, start
 
@@ -33,12 +33,50 @@ def score(predicted, labels):
             os.kill(os.getpid() if whom == "worker" else os.getppid(), signal.SIGKILL)
             signal.pause()
     return float((predicted == labels).mean())
+
+def late(predicted, labels):  # undefined at the first two evaluations, in whichever process
+    file = Path(__file__).with_name("late")
+    seen = int(file.read_text()) if file.exists() else 0
+    file.write_text(str(seen + (len(labels) > 4)))
+    return float("nan") if len(labels) > 4 and seen < 2 else 0.5
+"""
+# A model and a callback of the user's, both with a state.
+OWN = """
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import TrainerCallback
+
+class Bag(nn.Module):
+    def __init__(self, vocabulary, labels):
+        super().__init__()
+        self.words, self.out = nn.Embedding(vocabulary, 8), nn.Linear(8, labels)
+        self.drop, self.calls = nn.Dropout(0.2), 0
+    def forward(self, input_ids, attention_mask):
+        self.calls += self.training
+        mask = attention_mask[..., None]
+        mean = (self.words(input_ids) * mask).sum(1) / mask.sum(1)
+        return self.out(self.drop(mean) + self.calls / 100)
+
+def build(vocabulary_size, label_count):
+    return Bag(vocabulary_size, label_count)
+
+class Counts(TrainerCallback):
+    def __init__(self):
+        self.seen = []
+    def on_step_end(self, args, state, control, **_):
+        self.seen.append(state.global_step)
+    def on_train_end(self, args, state, control, **_):
+        Path(__file__).with_name("seen").write_text(str(self.seen))
+    def state(self):
+        return {"attributes": {"seen": self.seen}}
 """
 ACCURACY = """
 [accuracy]
 random_weights = true
 checkpoint_interval = 3
-metrics = ["killer:score"]
+metrics = ["killer:score", "killer:late"]
 """
 RECIPE = 'evaluation_interval = 2\nkeep_best = "killer:score"\nlearning_rate = 1e-2\nseed = 3\n'
 
@@ -49,6 +87,11 @@ def ftbench(folder: Path, *arguments: str | Path) -> tuple[int, str, str]:
     return finish(start(*command, cwd=folder, env=environment))
 
 
+def text(evaluation: EvaluationPoint) -> dict[str, str]:
+    """Its scores, in a form in which what is not a number equals itself."""
+    return {name: score.model_dump_json() for name, score in evaluation.scores.items()}
+
+
 def outcome(folder: Path) -> tuple[Measurement, dict[str, np.ndarray]]:
     (m,) = measured(folder / "results").values()
     run = latest_run(folder / "results")
@@ -57,19 +100,23 @@ def outcome(folder: Path) -> tuple[Measurement, dict[str, np.ndarray]]:
         return m, dict(arrays)
 
 
-@pytest.mark.parametrize("backend", ["logistic", "hf_torch"])
+@pytest.mark.parametrize("backend", ["logistic", "hf_torch.own.build"])
 def test_a_training_that_is_killed_twice_ends_with_the_same_bits(
     backend: str, tmp_path: Path, logistic: str, profile: Callable[..., Path]
 ) -> None:
-    backends = here("hf_torch") if backend == "hf_torch" else [logistic]
-    file = profile(backends, questions=("accuracy",), recipe=RECIPE)
-    file.write_text(file.read_text() + ACCURACY)
+    own = backend != "logistic"
+    if own:
+        here("hf_torch")
+    file = profile([backend if own else logistic], questions=("accuracy",), recipe=RECIPE)
+    file.write_text(file.read_text() + ACCURACY + 'callbacks = ["own:Counts"]\n' * own)
     folders = [tmp_path / name for name in ("whole", "killed")]
     for folder in folders:
         folder.mkdir()
         (folder / "killer.py").write_text(KILLER)
+        (folder / "own.py").write_text(OWN)
     code, output, errors = ftbench(folders[0], "--profile", file)
     assert code == 0, output + errors
+    assert "metric killer:late returns nan on evaluation set" in output
     whole, logits = outcome(folders[0])
 
     kill = folders[1] / "kill"
@@ -94,7 +141,12 @@ def test_a_training_that_is_killed_twice_ends_with_the_same_bits(
     for name in same:
         assert getattr(resumed.accuracy, name) == getattr(whole.accuracy, name), name
     for one, other in zip(resumed.accuracy.evaluations, whole.accuracy.evaluations, strict=True):
-        assert (one.step, one.scores) == (other.step, other.scores)
+        assert (one.step, text(one)) == (other.step, text(other))
+    late = [text(evaluation).popitem()[1] for evaluation in resumed.accuracy.evaluations]
+    assert ['"killer:late":"NaN"' in line for line in late] == [True] * 2 + [False] * 7
+    if own:
+        seen = [(folder / "seen").read_text() for folder in folders]
+        assert seen == [str(list(range(1, 17)))] * 2
     assert set(logits) == set(same_logits)
     for name, values in logits.items():
         np.testing.assert_array_equal(values, same_logits[name], err_msg=name)

@@ -91,10 +91,3 @@ def test_an_unknown_name_is_refused(name: str) -> None:
         ValueError, match="is not a metric: use accuracy, macro_f1, weighted_f1, mcc"
     ):
         AccuracyPlan(metrics=[name])
-
-
-def test_callbacks_and_checkpoints_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match="does not have the state of your callbacks"):
-        AccuracyPlan(callbacks=["own:Callback"], checkpoint_interval="epoch")
-    with pytest.raises(UserError, match="this profile has callbacks"):
-        AccuracyPlan(callbacks=["own:Callback"]).with_options({"checkpoint_interval": 5})

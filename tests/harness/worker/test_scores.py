@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness.worker.scores import evaluations_since_best, score
+from benchmarks.harness.worker.questions.accuracy import check_final
+from benchmarks.harness.worker.scores import evaluations_since_best, score, undefined_metrics
 from results.schema import EvaluationPoint, Score
 
 
@@ -37,6 +38,7 @@ def test_hand_computed() -> None:
         ("loss", [0.7, 0.6, 0.6], 1),  # no better
         ("accuracy", [0.7, 0.6, 0.8], 0),
         ("mcc", [0.7, 0.6, 0.5], 2),
+        ("mcc", [math.nan, 0.6, math.nan, math.inf], 2),  # undefined is not better
     ],
 )
 def test_evaluations_without_a_better_score(name: str, values: list[float], waited: int) -> None:
@@ -48,6 +50,17 @@ def test_evaluations_without_a_better_score(name: str, values: list[float], wait
         scores = {"first": Score(examples=4, **fields), "second": worse}
         evaluations.append(EvaluationPoint(step=step, training_seconds=1, scores=scores))
     assert evaluations_since_best(evaluations, name) == waited
+
+
+def test_a_metric_without_a_value_is_an_error_at_the_end_only() -> None:
+    fields = {"examples": 4, "accuracy": 0.5, "macro_f1": 0.5, "loss": 1.0}
+    scores = {"test": Score(**fields, metrics={"mcc": 0.1, "own:f": math.nan})}
+    point = EvaluationPoint(step=8, training_seconds=1, scores=scores)
+    read = EvaluationPoint.model_validate_json(point.model_dump_json())
+    problem = "metric own:f returns nan on evaluation set 'test'"
+    assert undefined_metrics(read.scores) == {"own:f": problem}
+    with pytest.raises(ValueError, match=f"^{problem} after step 8, whose weights are kept: "):
+        check_final(read)
 
 
 def test_large_logits_do_not_overflow() -> None:

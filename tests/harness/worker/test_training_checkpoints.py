@@ -17,6 +17,7 @@ from benchmarks.harness.worker.training_checkpoints import (
     TrainingCheckpoints,
 )
 from frameworks.contract import Feed, Recipe, Session
+from frameworks.contract.user_code import make_callbacks
 from tests.frameworks.conftest import make_examples
 
 pytestmark = pytest.mark.once
@@ -105,8 +106,15 @@ class Writes:
     """A session of 6 steps in 3 epochs that only writes its state."""
 
     spec = SimpleNamespace(
-        feed=Feed(make_examples(8, pairs=False), Recipe(batch_size=4, length=16, epochs=3))
+        feed=Feed(make_examples(8, pairs=False), Recipe(batch_size=4, length=16, epochs=3)),
+        callbacks=(),
     )
+
+    def __init__(self, *callbacks: object) -> None:
+        self.callbacks, self.callback_states = callbacks, {}
+
+    def load_state(self, folder: Path) -> None:
+        assert (folder / "weights").is_file()
 
     def save_state(self, folder: Path) -> None:
         (folder / "weights").write_bytes(bytes(256))
@@ -134,6 +142,54 @@ def test_a_training_continues_without_checkpoints_and_says_so_once(
     assert line.startswith("no checkpoint of step 20 (") and "earlier checkpoints are kept" in line
     checkpoints.save(progress(24), None)
     assert len(lines) == 1 and folders.steps() == [15, 24]
+
+
+class Counts:
+    """A callback with a state, which may be any."""
+
+    def __init__(self, start: int = 0) -> None:
+        self.start, self.seen = start, []
+
+    def state(self) -> object:
+        return {"args": {"start": self.start}, "attributes": {"seen": self.seen}}
+
+
+class Plain(Counts):
+    state = "no method"
+
+
+def test_callbacks_continue_with_the_state_that_they_write(tmp_path: Path) -> None:
+    lines: list[str] = []
+    before, after = Counts(3), Writes()
+    before.seen = [1, {"loss": 0.1}]
+    after.spec = SimpleNamespace(feed=Writes.spec.feed, callbacks=(Counts, Plain))
+    for session in (Writes(before, Plain()), after):
+        folders = CheckpointFolders(tmp_path / "callbacks", 2, TRAINING)
+        checkpoints = TrainingCheckpoints(session, folders, 2, lines.append)
+        if session is not after:
+            checkpoints.save(progress(4), None)
+    assert checkpoints.load() == (progress(4), None)
+    (line,) = lines
+    assert line.startswith(
+        "continues after step 4 of 6, from a checkpoint; what these callbacks kept"
+    )
+    assert line.endswith(f": {__name__}:Plain")
+    counts, plain = make_callbacks(after.spec.callbacks, after.callback_states)
+    assert (counts.start, counts.seen, plain.seen) == (3, before.seen, [])
+
+
+@pytest.mark.parametrize("state", [3, {"seen": 1}, {"attributes": {"seen": {1}}}])
+def test_a_state_that_cannot_be_written_is_one_line(
+    state: object, folders: CheckpointFolders
+) -> None:
+    lines: list[str] = []
+    counts = Counts()
+    counts.state = lambda: state
+    checkpoints = TrainingCheckpoints(Writes(counts), folders, 2, lines.append)
+    checkpoints.save(progress(20), None)
+    (line,) = lines
+    assert line.startswith(f"no checkpoints of this training: {__name__}:Counts.state() ")
+    assert "\n" not in line and folders.steps() == [10, 15]
 
 
 def test_a_backend_that_cannot_write_its_state_says_so_once(folders: CheckpointFolders) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from benchmarks.harness.jobs.events import (
     AccuracyResult,
     EvaluationBegan,
     EvaluationEnded,
+    TrainingNote,
     TrainingProgress,
 )
 from benchmarks.harness.jobs.job import Built, Job, SavedModel
@@ -27,7 +29,12 @@ from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.plan.metrics import Metrics
 from benchmarks.harness.worker import training
 from benchmarks.harness.worker.imports import show_all
-from benchmarks.harness.worker.scores import evaluations_since_best, score, score_of
+from benchmarks.harness.worker.scores import (
+    evaluations_since_best,
+    score,
+    score_of,
+    undefined_metrics,
+)
 from benchmarks.harness.worker.tokens import count_steps
 from benchmarks.harness.worker.training_checkpoints import (
     Progress,
@@ -58,6 +65,7 @@ class TrainingWatch(training.JobWatch):
         self._paused_seconds = 0.0  # since the loop's call, for all that is not training
         self.evaluations: list[EvaluationPoint] = []
         self._logits: dict[str, np.ndarray] | None = None  # of the last evaluation
+        self._undefined: set[str] = set()  # metrics that were, at some evaluation
         self.steps, self.stopped_early = 0, False
         self.resumed_at: list[int] = []
         self.best: tuple[float, int, dict[str, np.ndarray]] | None = None
@@ -133,6 +141,11 @@ class TrainingWatch(training.JobWatch):
             scores[name] = score(logits[name], examples.labels, self._metrics)
         point = EvaluationPoint(step=step, training_seconds=training_seconds, scores=scores)
         self.evaluations.append(point)
+        for metric, problem in undefined_metrics(scores).items():
+            if metric not in self._undefined:  # said once: the training may still define it
+                self._undefined.add(metric)
+                text = f"{problem} after step {step}; that is recorded as not a number"
+                self._pipe.send(TrainingNote(text=text))
         if self._tracked:
             points = self._new_points(self._session.curve())
             self._pipe.send(EvaluationEnded(evaluation=point, points=points))
@@ -171,7 +184,7 @@ class TrainingWatch(training.JobWatch):
         if self._recipe.keep_best is None:
             return
         value = score_of(first_set, self._recipe.keep_best)
-        if self.best is None or value > self.best[0]:
+        if isfinite(value) and (self.best is None or value > self.best[0]):
             self.best = (value, step, self._session.weights())
 
     def labels(self, name: str) -> np.ndarray:
@@ -197,6 +210,7 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
         kept = watch.best[1]
         session.load_weights(watch.best[2])
         logits = watch.evaluate(kept)
+    check_final(watch.evaluations[-1])
     save_predictions(job.predictions, logits, watch)
     curve = session.curve()
     accuracy = Accuracy(
@@ -219,6 +233,15 @@ def measure(job: Job, built: Built, pipe: Pipe) -> AccuracyResult:
         effective=training.effective(session, watch.steps),
         save_problem=save_model(job.model, session) if job.model else None,
     )
+
+
+def check_final(point: EvaluationPoint) -> None:
+    """Errors: ValueError where a metric has no value for the weights that are kept."""
+    for problem in undefined_metrics(point.scores).values():
+        raise ValueError(
+            f"{problem} after step {point.step}, whose weights are kept: return a finite number, "
+            "or leave the metric out"
+        )
 
 
 def save_model(model: SavedModel, session: Session) -> str | None:
