@@ -14,7 +14,7 @@ from benchmarks.harness.machine import budgets, packages, processor
 from benchmarks.harness.plan.checks import check_jobs
 from benchmarks.harness.plan.plan import Choice, JobSpec, Plan, traced
 from benchmarks.harness.plan.profile import Profile
-from benchmarks.harness.plan.sections import Fields
+from benchmarks.harness.plan.sections import EquivalencePlan, Fields
 from benchmarks.harness.plan.validation import explain
 from frameworks import contract
 from frameworks.contract import Recipe
@@ -283,6 +283,7 @@ def _for_question(recipe: Recipe, question: str, profile: Profile, varied: Field
             "log_interval": 1,
             "schedule": "linear" if recipe.schedule == "constant" else recipe.schedule,
             "warmup_share": recipe.warmup_share or 0.1,
+            "learning_rate": _traced_rate(recipe, plan),
             "weight_decay": plan.weight_decay,
             "epsilon": recipe.epsilon if recipe.optimizer == "adafactor" else plan.epsilon,
         }
@@ -290,3 +291,9 @@ def _for_question(recipe: Recipe, question: str, profile: Profile, varied: Field
         return recipe
     changes |= {"evaluation_interval": 0, "keep_best": None, "patience": 0}
     return recipe.model_copy(update=changes)
+
+
+def _traced_rate(recipe: Recipe, plan: EquivalencePlan) -> float:
+    """Rounding errors grow with the rate; the rates of other optimizers have another scale."""
+    adamw = recipe.optimizer.startswith("adamw")
+    return min(recipe.learning_rate, plan.max_learning_rate) if adamw else recipe.learning_rate

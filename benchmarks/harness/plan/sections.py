@@ -125,6 +125,8 @@ class EquivalencePlan(Section):
     max_gradient_norm: Annotated[float, Field(gt=0)] | None = None
     """Norm to which gradients are clipped; none: the median norm of the first steps, so that some of
     the steps are clipped and some are not."""
+    max_learning_rate: Annotated[float, Field(gt=0)] = 3e-5
+    """AdamW's rate where the recipe's is larger: at 2e-4, rounding alone exceeds the bounds after 50 steps."""
     weight_decay: Annotated[float, Field(gt=0)] = 1.0
     """Larger than a normal recipe's, which would be lost in the rounding of the weights."""
     epsilon: Annotated[float, Field(gt=0)] = 1e-6

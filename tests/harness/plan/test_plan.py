@@ -77,6 +77,18 @@ def test_what_a_question_fixes_in_the_recipe(profile: Profile) -> None:
     assert (accuracy.seed, accuracy.steps, accuracy.keep_best) == (1, None, "loss")
 
 
+def test_a_trace_lowers_only_a_large_rate_of_adamw(profile: Profile) -> None:
+    traced = {}
+    for optimizer, rate in (("adamw", 2e-4), ("adamw", 3e-5), ("adafactor", 2e-4)):
+        choice = Choice(
+            questions=["equivalence"], recipe={"learning_rate": rate, "optimizer": optimizer}
+        )
+        plan = make_plan(choice, profile, TASKS, "")
+        trace = next(s for s in plan.jobs if s.key.question == "equivalence")
+        traced[optimizer, rate] = trace.recipe.learning_rate
+    assert list(traced.values()) == [3e-5, 3e-5, 2e-4]
+
+
 def test_an_optimizer_without_an_epsilon_is_traced_without_one(profile: Profile) -> None:
     choice = Choice(questions=["equivalence"], recipe={"optimizer": "adafactor"})
     plan = make_plan(choice, profile, TASKS, "")
