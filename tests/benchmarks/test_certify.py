@@ -86,11 +86,11 @@ def test_certify_records_traces_and_compares_them(tmp_path: Path, profile: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["one.json"], "takes two traces or none, not 1"),
+        (["one.json"], "compares two trace files, but 1 is named"),
         (["one.json", "two.json"], "trace one.json cannot be read"),
         (
             ["one.json", "two.json", "--task", "imdb", "--allow-pickle"],
-            "--task, --allow-pickle: traces in files are only compared",
+            "--task, --allow-pickle: trace files are only compared",
         ),
         (["--question", "memory"], "--question: `ftbench certify` only answers equivalence"),
     ],

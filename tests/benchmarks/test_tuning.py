@@ -89,7 +89,7 @@ def go_on(results: Path, folder: Path, asked: tuple[str, ...]) -> None:
         code, _, errors = ftbench("tune", *words)
         assert code == 2 and part in errors and len(errors.strip().splitlines()) == 1
     code, _, errors = ftbench("run", *resume)
-    assert code == 2 and f"resume it with `ftbench tune --resume {folder.name}`" in errors
+    assert code == 2 and f"use `ftbench tune --resume {folder.name}`" in errors
 
 
 def test_where_the_plain_recipe_does_not_run_there_is_no_winner(

@@ -85,7 +85,7 @@ def test_the_report_says_what_was_tracked(run: Path) -> None:
 
 def test_traces_are_not_tracked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     line = refused(capsys, "certify", "--track", "tensorboard", "--results", tmp_path)
-    assert "--track tensorboard: traces are no figures that can be tracked" in line
+    assert "--track tensorboard: certificates have nothing to track" in line
 
 
 def from_tensorboard(run: Path, name: str) -> Found:

@@ -50,7 +50,7 @@ def shown(terminal: bool) -> str:
 def test_plain_lines() -> None:
     lines = shown(terminal=False).splitlines()
     assert lines == [
-        "accuracy-imdb-hf_torch: building",
+        "accuracy-imdb-hf_torch: building the model",
         "accuracy-imdb-hf_torch: step 50 of 200  2.00 steps/s  loss 0.5000  1:15 left",
         "[1/1] accuracy-imdb-hf_torch: done, 2 launches",
     ]
