@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
+from frameworks._tensorflow.place import Place
 from frameworks.contract import BatchShape, Curve, LossInput, SessionSpec, batch_digest
 
 
 class Recording:
     """Fed once per batch and once per optimizer step, inside the graph; nothing here waits for
-    the device, except the digests. It also counts the batches: the place in the epoch decides
-    where a step ends."""
+    the device, except the digests. It also counts the batches."""
 
     def __init__(self, spec: SessionSpec) -> None:
         self.spec, self.feed = spec, spec.feed
         batches, steps = (self.feed.total_batches, self.feed.total_steps) if spec.record else (0, 0)
         self.current = tf.Variable(-1, dtype=tf.int64, trainable=False)  # batch, from 0
+        self.place = Place(self.feed, self.current)
         self.losses = tf.Variable(tf.zeros(batches), trainable=False)
         self.norms = tf.Variable(tf.zeros(steps), trainable=False)
         self.rates = tf.Variable(tf.zeros(steps), trainable=False)
@@ -51,31 +50,9 @@ class Recording:
         is clipped at."""
         self.clipped_at = limit
         if self.spec.record:
-            epoch, place = self._epoch_and_place()
-            step = epoch * self.feed.steps_per_epoch + place // self.spec.recipe.accumulation
+            step = self.place.step()
             _put(self.norms, step, norm)
             _put(self.rates, step, rate)
-
-    def place(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Examples in the current batch (float), and whether the batch ends a step."""
-        _, place = self._epoch_and_place()
-        size = self.spec.recipe.batch_size
-        count = tf.minimum(len(self.feed.examples) - place * size, size)
-        full = (place + 1) % self.spec.recipe.accumulation == 0
-        last = place + 1 == self.feed.batches_per_epoch
-        return tf.cast(count, tf.float32), tf.logical_or(full, last)
-
-    def step_examples(self) -> tf.Tensor:
-        """Examples in the step that the current batch ends (float)."""
-        _, place = self._epoch_and_place()
-        size, accumulation = self.spec.recipe.batch_size, self.spec.recipe.accumulation
-        before = place // accumulation * accumulation * size
-        after = tf.minimum((place + 1) * size, len(self.feed.examples))
-        return tf.cast(after - before, tf.float32)
-
-    def _epoch_and_place(self) -> tuple[tf.Tensor, tf.Tensor]:
-        batches = self.feed.batches_per_epoch
-        return self.current // batches, self.current % batches
 
     def done(self) -> int:
         """How many batches were trained on."""
@@ -84,25 +61,6 @@ class Recording:
     def batches(self) -> tuple[BatchShape, ...]:
         """The shapes of the batches that were trained on; the pipeline runs ahead of the model."""
         return tuple(self.shapes[: self.done()])
-
-    def compiled(self) -> bool:
-        """Whether XLA compiles the graph that computes a batch's loss: a function that it must
-        compile runs in no other way."""
-        if clusters():
-            return True
-        graph = self.graph
-        while graph is not None:
-            graph = getattr(graph, "outer_graph", None)
-            functions = graph.as_graph_def().library.function if graph else ()
-            if any(function.attr["_XlaMustCompile"].b for function in functions):
-                return True
-        return False
-
-    def not_compiled(self) -> str:
-        """Why XLA compiled nothing, and what to do about it."""
-        if self.graph is None:
-            return "TensorFlow ran without a graph; remove tf.config.run_functions_eagerly"
-        return "no frame was compiled: Keras left XLA out, as it does for some layers; use others"
 
     def curve(self) -> Curve:
         done = self.done()
@@ -138,12 +96,6 @@ class Recording:
     def variables(self) -> dict[str, tf.Variable]:
         """Those of the recording itself, by name."""
         return {name: getattr(self, name) for name in ("current", "losses", "norms", "rates")}
-
-
-def clusters() -> bool:
-    """Whether XLA compiles parts of every graph, asked or not."""
-    flags = re.search(r"tf_xla_auto_jit=([1-9])", os.environ.get("TF_XLA_FLAGS", ""))
-    return flags is not None or bool(tf.config.optimizer.get_jit())
 
 
 def _put(row: tf.Variable, index: tf.Tensor, value: tf.Tensor) -> None:

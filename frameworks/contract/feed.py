@@ -131,21 +131,9 @@ class Feed:
         generator = np.random.Generator(np.random.PCG64([self.recipe.seed, epoch]))
         order = generator.permutation(len(self.examples))
         if self.recipe.padding == "buckets":
-            order = self._grouped_by_length(order, generator)
+            lengths, size = self.examples.lengths, self.recipe.batch_size
+            order = grouped_by_length(order, lengths, size, generator)
         return order
-
-    def _grouped_by_length(self, order: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Sorts inside groups of batches, then shuffles the full batches, so that a batch holds
-        similar lengths and the epoch still is in no order. A partial batch stays last."""
-        size = self.recipe.batch_size
-        lengths = self.examples.lengths
-        groups = np.array_split(
-            order, np.arange(1, ceil(len(order) / (size * GROUP_BATCHES))) * size * GROUP_BATCHES
-        )
-        order = np.concatenate([g[np.argsort(lengths[g], kind="stable")] for g in groups])
-        full = len(order) // size
-        batches = order[: full * size].reshape(full, size)
-        return np.concatenate([generator.permutation(batches).reshape(-1), order[full * size :]])
 
     def batch_indices(self, epoch: int) -> list[np.ndarray]:
         size = self.recipe.batch_size
@@ -164,6 +152,20 @@ class Feed:
             for indices in self.batch_indices(epoch)[place:]:
                 yield self.examples.collate(indices, self.recipe)
             epoch, place = epoch + 1, 0
+
+
+def grouped_by_length(
+    order: np.ndarray, lengths: np.ndarray, size: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Sorts inside groups of batches, then shuffles the full batches, so that a batch holds
+    similar lengths and the epoch still is in no order. A partial batch stays last."""
+    groups = np.array_split(
+        order, np.arange(1, ceil(len(order) / (size * GROUP_BATCHES))) * size * GROUP_BATCHES
+    )
+    order = np.concatenate([g[np.argsort(lengths[g], kind="stable")] for g in groups])
+    full = len(order) // size
+    batches = order[: full * size].reshape(full, size)
+    return np.concatenate([generator.permutation(batches).reshape(-1), order[full * size :]])
 
 
 def few_examples(recipe: Recipe, examples: int) -> str | None:

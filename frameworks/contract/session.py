@@ -62,7 +62,7 @@ class SessionSpec:
 
 class Session(ABC):
     """One model under training in one framework; built once, in a worker process. Its methods are all
-    that jobs ask of a model; what they ask of the device is in `device`."""
+    that jobs ask of a model, hence their number; what jobs ask of the device is in `device`."""
 
     device: ClassVar[DeviceFunctions]
 

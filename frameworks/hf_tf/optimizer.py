@@ -58,14 +58,14 @@ class WholeSteps:
             return super().apply_gradients(pairs, **arguments)
         with tf.init_scope():
             self.build([v for _, v in pairs])
-        count, ends_step = self.recording.place()
+        count, ends_step = self.recording.place.batch()
         for total, (gradient, _) in zip(self.sums, pairs, strict=True):
             total.assign_add(gradient * count)
         tf.cond(ends_step, lambda: self._apply_sums(pairs, arguments), lambda: self.iterations + 0)
         return self.iterations
 
     def _apply_sums(self, pairs: Pairs, arguments: dict[str, object]) -> tf.Tensor:
-        count = self.recording.step_examples()
+        count = self.recording.place.step_examples()
         means = [(s / count, v) for s, (_, v) in zip(self.sums, pairs, strict=True)]
         super().apply_gradients(means, **arguments)
         for total in self.sums:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 import tf_keras
 
+from frameworks._tensorflow import xla
 from frameworks.contract import Effective, InForce, is_embedding
 from frameworks.hf_tf import device, model, optimizer, precision
 
@@ -50,7 +51,7 @@ def in_force(session: Session) -> InForce:
         checkpoint_dropout=model.checkpoint_dropout(session.spec),
         batches=session.recording.batches(),
         loss_input=session.recording.loss_input,
-        not_compiled=session.recording.not_compiled() if compiles else None,
+        not_compiled=xla.not_compiled(session.recording.graph) if compiles else None,
     )
 
 
@@ -58,7 +59,7 @@ def compiled(session: Session) -> bool:
     """Whether XLA compiles the loop that trained."""
     if session.bare:
         return bool(session.bare.function_spec.jit_compile)
-    return session.recording.compiled()
+    return xla.compiled(session.recording.graph)
 
 
 def running_optimizer(session: Session) -> tf_keras.optimizers.Optimizer:

@@ -53,13 +53,13 @@ class WholeSteps:
             return
         with tf.init_scope():
             self.build(trainable_variables)
-        count, ends_step = self.recording.place()
+        count, ends_step = self.recording.place.batch()
         for total, gradient in zip(self.sums, grads, strict=True):
             total.assign_add(gradient * count)
         tf.cond(ends_step, lambda: self._apply_sums(trainable_variables), lambda: tf.constant(0))
 
     def _apply_sums(self, variables: list[keras.Variable] | None) -> tf.Tensor:
-        count = self.recording.step_examples()
+        count = self.recording.place.step_examples()
         super().apply([total.value / count for total in self.sums], variables)
         for total in self.sums:
             total.assign(tf.zeros_like(total.value))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 import tensorflow as tf
 
+from frameworks._tensorflow import xla
 from frameworks.contract import Effective, InForce
 from frameworks.keras_rnn import device, model, optimizer, precision
 
@@ -50,7 +51,7 @@ def in_force(session: Session) -> InForce:
         checkpoint_dropout=session.usual_dropout,
         batches=session.recording.batches(),
         loss_input=session.recording.loss_input,
-        not_compiled=session.recording.not_compiled() if compiles else None,
+        not_compiled=xla.not_compiled(session.recording.graph) if compiles else None,
     )
 
 
@@ -58,7 +59,7 @@ def compiled(session: Session) -> bool:
     """Whether XLA compiles the loop that trained."""
     if session.bare:
         return bool(session.bare.function_spec.jit_compile)
-    return session.recording.compiled()
+    return xla.compiled(session.recording.graph)
 
 
 def running_optimizer(session: Session) -> keras.optimizers.Optimizer:
