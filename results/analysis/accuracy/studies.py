@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from results.analysis.accuracy.evidence import crossed_mean
+from results.analysis.accuracy.evidence import collapsed, crossed_mean
 from results.analysis.accuracy.pairs import answers, by_seed
+from results.analysis.accuracy.scores import predictions
 from results.analysis.groups import Entry, Group, groups
 from results.analysis.statistics import Estimate, Interval, Z, mean_estimate
 from results.schema import PLAIN, Accuracy
@@ -50,6 +51,11 @@ class Trained:
             for a in self.trainings
             if evaluation_set in a.scores
         }
+
+    def collapsed(self, evaluation_set: str) -> int:
+        """How many trainings predict one label for all examples, as far as predictions were kept."""
+        kept = [predictions(entry, evaluation_set) for entry in self.group.entries]
+        return sum(collapsed(logits.argmax(-1)) for logits, _ in filter(None, kept))
 
     def is_of_other_examples(self, other: Trained, evaluation_set: str) -> bool:
         """Whether the two were evaluated on different examples, as far as it was recorded."""

@@ -191,7 +191,7 @@ def _change_rows(study: AccuracyStudy, change: Trained) -> list[list[Cell]]:
                 Cell(name),
                 Cell(count(change.train_examples or 0)),
                 Cell(count(change.trainings[0].steps)),
-                Cell(count(len(by_seed)), _failed(change)),
+                Cell(count(len(by_seed)), _failed(change, name)),
                 _share_cell(mean_estimate(list(by_seed.values()))),
                 _difference_cell(difference),
                 Cell(duration(change.training_seconds)),
@@ -243,13 +243,19 @@ def _difference_cell(found: Difference | None) -> Cell:
 def _share_cell(found: Estimate) -> Cell:
     if found.interval is None:
         return Cell(percent(found.value, PLACES), "one seed")
-    ends = Interval(100 * found.interval.low, 100 * found.interval.high)
+    # Student's interval of few seeds knows no ends.
+    ends = Interval(max(0, 100 * found.interval.low), min(100, 100 * found.interval.high))
     return Cell(percent(found.value, PLACES), span(ends, PLACES))
 
 
-def _failed(change: Trained) -> str:
-    failed = len(change.group.entries) - len(change.trainings)
-    return f"{failed} not trained" if failed else ""
+def _failed(change: Trained, evaluation_set: str) -> str:
+    untrained = len(change.group.entries) - len(change.trainings)
+    collapsed = change.collapsed(evaluation_set)
+    notes = [
+        f"{untrained} not trained" if untrained else "",
+        f"{collapsed} with one label for all" if collapsed else "",
+    ]
+    return ", ".join(filter(None, notes))
 
 
 def _key_columns(view: View) -> list[Column]:
