@@ -29,17 +29,14 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
     columns = [
         *key_columns(view),
         Column("evaluation set", numeric=False),
-        Column("examples"),
         Column("accuracy", "%"),
         *over,
         Column("macro F1", "%"),
-        *over,
         Column("weighted F1", "%"),
         Column("calibration error", "%"),
         Column("loss", "nats"),
         *(Column(name, "mean, 95 %" if several else "") for name in metrics),
         Column("seeds"),
-        Column("steps"),
         Column("training", "not raced"),
         Column("evaluation", "not raced"),
     ]
@@ -60,21 +57,18 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
 def _score_cells(s: ScoreRow, several: bool, metrics: Sequence[str]) -> list[Cell]:
     places = accuracy_places(s)
     return [
-        Cell(s.evaluation_set),
-        Cell(count(s.examples)),
+        Cell(s.evaluation_set, f"{count(s.examples)} examples"),
         Cell(percent(s.accuracy, places), interval_text(s.accuracy_interval)),
         *([_over_seeds(s.accuracy_over_seeds)] if several else []),
         Cell(
             percent(s.macro_f1, places),
             interval_text(s.macro_f1_interval) if s.macro_f1_interval else "no interval",
         ),
-        *([_over_seeds(s.macro_f1_over_seeds)] if several else []),
         _share(s.weighted_f1, places),
         _share(s.calibration_error, places),
         Cell(number(s.loss)),
         *(_metric(s.metrics.get(name)) for name in metrics),
-        Cell(count(len(s.seeds))),
-        Cell(" to ".join(map(count, s.steps))),
+        Cell(count(len(s.seeds)), f"{' to '.join(map(count, s.steps))} steps"),
         Cell(duration(s.training_seconds), f"first step {duration(s.first_step_seconds)}"),
         Cell(duration(s.evaluation_seconds)),
     ]

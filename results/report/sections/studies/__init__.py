@@ -158,36 +158,38 @@ def curve_sentence(study: AccuracyStudy) -> str:
 def change_table(view: View, found: Sequence[AccuracyStudy]) -> Table:
     columns = [
         *_key_columns(view),
-        *[Column(name, numeric=False) for name in ("changes", "evaluation set")],
+        Column("evaluation set", numeric=False),
         *[Column(name) for name in ("training examples", "steps", "seeds")],
         Column("accuracy", "%"),
         Column("difference", "points"),
         Column("training"),
     ]
     rows = [
-        [*_key_cells(view, study, change), *cells]
+        [*_key_cells(view, study, change, what), *cells]
         for study in found
         for change in study.changes
+        for what in [_what(study, change)]
         for cells in _change_rows(study, change)
     ]
     return Table(columns, rows)
 
 
-def _change_rows(study: AccuracyStudy, change: Trained) -> list[list[Cell]]:
-    texts = [
+def _what(study: AccuracyStudy, change: Trained) -> str:
+    return ", ".join(
         name if name == "data" else f"{name.replace('_', ' ')} {change.recipe[name]}"
         for name in changed_fields(study, change)
-    ]
-    what = Cell(", ".join(texts))
+    )
+
+
+def _change_rows(study: AccuracyStudy, change: Trained) -> list[list[Cell]]:
     if not change.trainings:
-        return [[what, gap(change.group.status), *[Cell("")] * 6]]
+        return [[gap(change.group.status), *[Cell("")] * 6]]
     rows = []
     for name in study.evaluation_sets:
         by_seed = change.by_seed(name)
         difference = None if change is study.plain else study.difference(change, name)
         rows.append(
             [
-                what,
                 Cell(name),
                 Cell(count(change.train_examples or 0)),
                 Cell(count(change.trainings[0].steps)),
@@ -263,10 +265,10 @@ def _key_columns(view: View) -> list[Column]:
     return [Column(name, numeric=False, group=name in ("run", "task")) for name in names]
 
 
-def _key_cells(view: View, study: AccuracyStudy, change: Trained) -> list[Cell]:
+def _key_cells(view: View, study: AccuracyStudy, change: Trained, what: str = "") -> list[Cell]:
     return [
         *([Cell(study.run)] if view.several_runs else []),
         Cell(study.task),
         backend_cell(view, study.backend),
-        Cell(named(change)),
+        Cell(named(change), what),
     ]
