@@ -17,7 +17,7 @@ from results.schema import Question
 
 # Fields that differ between the jobs of one piece of work: memory is measured at full length.
 _FREE = NOT_COMPARED | _BY_QUESTION | {"padding"}
-# Fields that a title can name.
+# Fields that a comparison's name can hold.
 _TELLING = ("length", "batch_size", "precision", "dropout")
 
 
@@ -52,27 +52,28 @@ def merge(comparisons: Sequence[Sequence[Row]], origins: Mapping[str, Origin]) -
             sets.append([rows])
         else:
             same.append(rows)
-    return sorted(_told_apart([_merged(same, origins) for same in sets]), key=_order)
+    return sorted(_named_apart([_merged(same, origins) for same in sets]), key=_order)
 
 
-def _told_apart(merged: Sequence[Merged]) -> list[Merged]:
-    """Comparisons of a task that one machine has several of are named after the recipe fields in which
-    that task's comparisons differ, on every machine alike."""
-    names = [(m.rows[0].comparison.run, _subject(m)) for m in merged]
-    ambiguous = {subject for name, subject in names if names.count((name, subject)) > 1}
-    found = []
+def _named_apart(merged: Sequence[Merged]) -> list[Merged]:
+    """Where one machine has several comparisons of a task, all comparisons of that task are named after
+    the recipe fields in which they differ."""
+    by_subject: dict[tuple[str, str], list[Merged]] = {}
     for one in merged:
-        same = [m for m in merged if _subject(m) == _subject(one)]
-        differing = [
-            name
-            for name in _TELLING
-            if _subject(one) in ambiguous and len({_value(m, name) for m in same}) > 1
-        ]
-        fields = [(name, value) for name in differing if (value := _value(one, name)) is not None]
-        comparison = one.rows[0].comparison
-        named = replace(comparison, fields=(*comparison.fields, *fields))
-        found.append(replace(one, rows=[replace(row, comparison=named) for row in one.rows]))
+        by_subject.setdefault(_subject(one), []).append(one)
+    found = []
+    for same in by_subject.values():
+        one_each = len({one.rows[0].comparison.run for one in same}) == len(same)
+        names = [] if one_each else [n for n in _TELLING if len({_value(m, n) for m in same}) > 1]
+        found += [_named(one, names) for one in same]
     return found
+
+
+def _named(merged: Merged, names: Sequence[str]) -> Merged:
+    fields = [(name, value) for name in names if (value := _value(merged, name)) is not None]
+    comparison = merged.rows[0].comparison
+    comparison = replace(comparison, fields=(*comparison.fields, *fields))
+    return replace(merged, rows=[replace(row, comparison=comparison) for row in merged.rows])
 
 
 def _subject(merged: Merged) -> tuple[str, str]:

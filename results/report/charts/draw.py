@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from results.report.charts.chart import HOVER, VARIABLES, Chart
 from results.store import StoreError, write_text
 
 VEGA_LITE = "6.1"
+MANY_ROWS = 200  # of a data set: those of more are written as lists
 
 
 def vega(chart: Chart) -> dict[str, Any]:
@@ -82,8 +83,26 @@ def _vega(spec: Mapping[str, Any], axis_title: str) -> dict[str, Any]:
     compiled: dict[str, Any] = json.loads(_compiled(json.dumps(_named(spec, found)), axis_title))
     for data in compiled["data"]:
         if data["name"] in found:
-            data["values"] = found[data["name"]]
+            rows = found[data["name"]]
+            if len(rows) < MANY_ROWS:
+                data["values"] = rows
+            else:
+                _put_lists(data, rows)
     return compiled
+
+
+def _put_lists(data: dict[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as lists, whose columns get their names when the chart is drawn: with the names in every
+    row, the curves of many trainings make a page three times as large."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    data["values"] = [[_short(row.get(name)) for name in names] for row in rows]
+    named = [{"type": "formula", "expr": f"datum[{i}]", "as": n} for i, n in enumerate(names)]
+    data["transform"] = [*named, *data.get("transform", [])]
+
+
+def _short(value: Any) -> Any:
+    """1.0 as 1, which is the same number in JavaScript."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _named(spec: Any, found: dict[str, list[Any]]) -> Any:

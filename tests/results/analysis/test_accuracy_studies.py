@@ -15,7 +15,7 @@ from results.analysis.accuracy.studies import (
 )
 from results.analysis.groups import Entry
 from results.report import as_markdown, write_site
-from results.report.sections.studies import _failed
+from results.report.sections.studies import failed
 from results.schema import (
     Accuracy,
     Checkpoint,
@@ -258,7 +258,7 @@ def test_a_training_that_gives_every_example_one_label_is_counted(tmp_path):
     answers = [("plain", 1, learned), ("plain", 2, learned), ("lr", 1, learned), ("lr", 2, even)]
     study = accuracy_studies([with_answers(tmp_path, *answer) for answer in answers])[0]
     assert [change.collapsed("test") for change in study.changes] == [0, 1]
-    assert _failed(study.changes[1], "test") == "1 with one label for all"
+    assert failed(study.changes[1], "test") == "1 with one label for all"
 
 
 def test_the_report_says_which_changes_no_certificate_covers(make_run):

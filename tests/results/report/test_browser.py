@@ -116,9 +116,7 @@ def test_no_table_of_published_runs_runs_out_of_its_column(
         browser, published / "index.html", viewport={"width": width, "height": 800}
     )
     for path in published.glob("*.html"):
-        # The learning curves of more than a hundred trainings are on one page.
-        most = 3_000_000 if path.name == "accuracy.html" else 1_500_000
-        assert path.stat().st_size < most, path.name
+        assert path.stat().st_size < 1_500_000, path.name
         if not path.name.startswith("run-"):
             page.goto(path.as_uri())
             page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")

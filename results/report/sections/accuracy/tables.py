@@ -31,7 +31,7 @@ def score_table(view: View, scored: Sequence[Sequence[Row]]) -> Table:
         Column("evaluation set", numeric=False),
         Column("accuracy", "%"),
         *over,
-        Column("macro F1", "%"),
+        Column("macro F1", "%, over seeds" if several else "%"),
         Column("weighted F1", "%"),
         Column("calibration error", "%"),
         Column("loss", "nats"),
@@ -60,10 +60,7 @@ def _score_cells(s: ScoreRow, several: bool, metrics: Sequence[str]) -> list[Cel
         Cell(s.evaluation_set, f"{count(s.examples)} examples"),
         Cell(percent(s.accuracy, places), interval_text(s.accuracy_interval)),
         *([_over_seeds(s.accuracy_over_seeds)] if several else []),
-        Cell(
-            percent(s.macro_f1, places),
-            interval_text(s.macro_f1_interval) if s.macro_f1_interval else "no interval",
-        ),
+        Cell(percent(s.macro_f1, places), _f1_spread(s, several)),
         _share(s.weighted_f1, places),
         _share(s.calibration_error, places),
         Cell(number(s.loss)),
@@ -72,6 +69,12 @@ def _score_cells(s: ScoreRow, several: bool, metrics: Sequence[str]) -> list[Cel
         Cell(duration(s.training_seconds), f"first step {duration(s.first_step_seconds)}"),
         Cell(duration(s.evaluation_seconds)),
     ]
+
+
+def _f1_spread(s: ScoreRow, several: bool) -> str:
+    if several:
+        return _over_seeds(s.macro_f1_over_seeds).text
+    return interval_text(s.macro_f1_interval) if s.macro_f1_interval else "no interval"
 
 
 def _share(value: float | None, places: int) -> Cell:

@@ -193,7 +193,7 @@ def _change_rows(study: AccuracyStudy, change: Trained) -> list[list[Cell]]:
                 Cell(name),
                 Cell(count(change.train_examples or 0)),
                 Cell(count(change.trainings[0].steps)),
-                Cell(count(len(by_seed)), _failed(change, name)),
+                Cell(count(len(by_seed)), failed(change, name)),
                 _share_cell(mean_estimate(list(by_seed.values()))),
                 _difference_cell(difference),
                 Cell(duration(change.training_seconds)),
@@ -250,7 +250,7 @@ def _share_cell(found: Estimate) -> Cell:
     return Cell(percent(found.value, PLACES), span(ends, PLACES))
 
 
-def _failed(change: Trained, evaluation_set: str) -> str:
+def failed(change: Trained, evaluation_set: str) -> str:
     untrained = len(change.group.entries) - len(change.trainings)
     collapsed = change.collapsed(evaluation_set)
     notes = [
