@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ MOST = 300  # points of one curve
 class CurveValue:
     step: float
     value: float  # not finite where the training diverged
-    epoch: float | None = None
     seconds: float | None = None  # of training; interpolated between evaluations
 
 
@@ -26,6 +26,7 @@ class Curve:
     backend: str
     seed: int | None  # None: the mean over seeds
     points: Sequence[CurveValue]
+    epochs_per_step: float | None = None
     thin: bool = False  # one seed of several
 
 
@@ -41,10 +42,8 @@ def training_curve(
     return Curve(
         backend,
         a.seed,
-        [
-            CurveValue(step, v, _epoch(a, epochs, step), seconds_at(a, step))
-            for step, v in zip(steps, values, strict=True)
-        ],
+        [CurveValue(step, v, seconds_at(a, step)) for step, v in zip(steps, values, strict=True)],
+        _epochs_per_step(a, epochs),
     )
 
 
@@ -53,16 +52,13 @@ def evaluation_curve(
 ) -> Curve | None:
     """The accuracy on one set at every evaluation during training, in percent."""
     points = [
-        CurveValue(
-            e.step,
-            100 * e.scores[evaluation_set].accuracy,
-            _epoch(a, epochs, e.step),
-            e.training_seconds,
-        )
+        CurveValue(e.step, 100 * e.scores[evaluation_set].accuracy, e.training_seconds)
         for e in a.evaluations
         if evaluation_set in e.scores
     ]
-    return Curve(backend, a.seed, points) if len(points) > 1 else None
+    if len(points) < 2:
+        return None
+    return Curve(backend, a.seed, points, _epochs_per_step(a, epochs))
 
 
 def with_means(curves: Sequence[Curve]) -> list[Curve]:
@@ -73,8 +69,8 @@ def with_means(curves: Sequence[Curve]) -> list[Curve]:
         if len(same) == 1:
             found += same
             continue
-        found += [Curve(c.backend, c.seed, c.points, thin=True) for c in same]
-        found.append(Curve(backend, None, _mean(same)))
+        found += [dataclasses.replace(c, thin=True) for c in same]
+        found.append(Curve(backend, None, _mean(same), same[0].epochs_per_step))
     return found
 
 
@@ -89,8 +85,8 @@ def seconds_at(a: Accuracy, step: float) -> float | None:
     return float(np.interp(step, [s for s, _ in known], [t for _, t in known]))
 
 
-def _epoch(a: Accuracy, epochs: float | None, step: float) -> float | None:
-    return step * epochs / a.steps if epochs and a.steps else None
+def _epochs_per_step(a: Accuracy, epochs: float | None) -> float | None:
+    return epochs / a.steps if epochs and a.steps else None
 
 
 def _mean(curves: Sequence[Curve]) -> list[CurveValue]:
@@ -104,7 +100,6 @@ def _mean(curves: Sequence[Curve]) -> list[CurveValue]:
             CurveValue(
                 step,
                 sum(p.value for p in points) / len(points),
-                points[0].epoch,
                 sum(seconds) / len(seconds) if seconds else None,
             )
         )

@@ -74,11 +74,11 @@ def label(text: str) -> str:
     return line if len(line) <= 60 else f"{line[:59]}\u2026"
 
 
-def finite(value: float | None) -> float | None:
-    """A value as JSON can hold it, to 6 digits: None leaves a hole. No sound figure is beyond 1e290."""
+def finite(value: float | None, digits: int = 6) -> float | None:
+    """A value as JSON can hold it, rounded: None leaves a hole. No sound figure is beyond 1e290."""
     if value is None or not math.isfinite(value) or abs(value) > 1e290:
         return None
-    return float(f"{value:.6g}")
+    return float(f"{value:.{digits}g}")
 
 
 def quantitative(field: str, title: str | None, **more: Any) -> Spec:

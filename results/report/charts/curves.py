@@ -24,6 +24,7 @@ AXES = {
     "seconds": "training seconds, without evaluation",
 }
 HEIGHT = 260
+DIGITS = 5  # of a value, one more than the chart can show
 
 
 def curves(
@@ -31,20 +32,20 @@ def curves(
 ) -> Chart:
     """Seeds as thin lines, their mean as a thick one; `titles` and `colours` are those of each curve's
     backend. `smooth` is how many points on either side the picture averages."""
-    axes = [
-        (name, title)
-        for name, title in AXES.items()
-        if any(getattr(point, name) is not None for curve in found for point in curve.points)
-    ]
-    rows = [
-        {
-            "line": i,
-            "value": finite(point.value),
-            **{name: finite(getattr(point, name)) for name, _ in axes},
-        }
-        for i, curve in enumerate(found)
-        for point in curve.points
-    ]
+    points = [point for curve in found for point in curve.points]
+    known = {
+        "step": True,
+        "epoch": any(curve.epochs_per_step is not None for curve in found),
+        "seconds": any(point.seconds is not None for point in points),
+    }
+    axes = [(name, title) for name, title in AXES.items() if known[name]]
+    rows = []
+    for i, curve in enumerate(found):
+        for point in curve.points:
+            row = {"line": i, "value": finite(point.value, DIGITS), "step": point.step}
+            if known["seconds"]:
+                row["seconds"] = finite(point.seconds, DIGITS)
+            rows.append(row)
     kinds = [
         {
             "line": i,
@@ -53,6 +54,7 @@ def curves(
             "dash": dash(number),
             "seed": "mean" if curve.seed is None else f"seed {curve.seed}",
             "thin": curve.thin,
+            "epochs_per_step": curve.epochs_per_step,
         }
         for i, (curve, title, number) in enumerate(zip(found, titles, colours, strict=True))
     ]
@@ -73,14 +75,15 @@ def _spec(rows: Sequence[Spec], kinds: Sequence[Spec], y_axis: str, smooth: int)
         quantitative("x", "at", format=".4~g"),
         quantitative("y", y_axis, format=".4~g"),
     ]
-    of_a_line = ["series", "colour", "dash", "seed", "thin"]
+    of_a_line = ["series", "colour", "dash", "seed", "thin", "epochs_per_step"]
+    epoch = "isValid(datum.epochs_per_step) ? datum.step * datum.epochs_per_step : null"
     transform: list[Spec] = [
         {
             "lookup": "line",
             "from": {"data": {"values": list(kinds)}, "key": "line", "fields": of_a_line},
         },
         {"filter": "indexof(off, datum.series) < 0"},
-        {"calculate": "datum[axis]", "as": "x"},
+        {"calculate": f"axis == 'epoch' ? ({epoch}) : datum[axis]", "as": "x"},
         {"filter": "isValid(datum.x)"},
         {
             "window": [{"op": "mean", "field": "value", "as": "mean"}],

@@ -133,4 +133,9 @@ def _svg(spec: Mapping[str, Any]) -> str:
     import vl_convert
 
     picture: str = vl_convert.vega_to_svg(json.dumps(spec))
-    return picture
+    return re.sub(r' d="[^"]*"', _rounded, picture)
+
+
+def _rounded(path: re.Match[str]) -> str:
+    """A tenth of a pixel is all that an eye sees; Vega writes thousandths."""
+    return re.sub(r"\d+\.\d\d+", lambda number: f"{float(number[0]):.1f}", path[0])

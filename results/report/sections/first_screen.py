@@ -27,14 +27,17 @@ def first_screen(view: View) -> list[Block]:
     blocks += tuning.first_lines(view)
     blocks += levers.first_lines(view)
     blocks += limits.first_lines(view)
-    blocks += [overview(view)] if view.comparisons else []
+    tables = [overview(view)] if view.comparisons else []
+    blocks += tables
     every = [m for run in view.runs for m in run.measurements]
     used = [m for m in every if m.status == "ok"]
     if view.comparisons or not (view.grids or view.tunings):
+        tones = {cell.tone for table in tables for row in table.rows for cell in row}
+        bold = "Bold is the best among models of the same size. " if "best" in tones else ""
         blocks.append(
             Paragraph(
                 "Speeds have Student's 95 % interval over launches, or of one launch the interval of its rounds; "
-                "accuracies have Wilson's. Bold is the best among models of the same size. "
+                f"accuracies have Wilson's. {bold}"
                 f"{seed_words(used).capitalize()}; {proof_of_all(view)}.",
                 "small",
             )
