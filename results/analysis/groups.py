@@ -56,7 +56,10 @@ class Comparison:
     def varied_text(self) -> str:
         if self.change:
             return self.change.replace("_", " ")
-        fields = [f"{name.replace('_', ' ')} {value}" for name, value in self.fields]
+        fields = [
+            f"{name.replace('_', ' ')} {f'{value:g}' if isinstance(value, float) else value}"
+            for name, value in self.fields
+        ]
         return ", ".join(
             fields
             + [

@@ -56,7 +56,7 @@ def _accuracy_in_short(view: View) -> list[Block]:
             _subject(view, rows),
             Cell(row.evaluation_set),
             _more_accurate(view, row, row.accuracy),
-            Cell(str(row.accuracy.seeds)),
+            _seeds(row.accuracy),
             _work(view, rows),
         ]
         for rows in view.comparisons
@@ -79,6 +79,11 @@ def _more_accurate(view: View, row: VerdictRow, found: PairedAccuracy) -> Cell:
         better = row.first if found.difference > 0 else row.second
         return Cell(view.title(better), measured)
     return Cell("cannot be told", measured, "gap")
+
+
+def _seeds(found: PairedAccuracy) -> Cell:
+    would_tell = found.verdict == "unknown" and found.seeds_needed
+    return Cell(str(found.seeds), f"about {found.seeds_needed} would tell" if would_tell else "")
 
 
 def _terms() -> Paragraph:
@@ -177,13 +182,36 @@ def _least(view: View, race: Sequence[Row], figure: str) -> str:
 
 
 def accuracy(view: View) -> list[Block]:
-    """What was reached, and whether the models of the same size are equally accurate."""
-    found: list[Block] = []
-    for rows in view.comparisons:
-        scored = [replace(row, speed=None, memory=None) for row in rows if row.scores]
-        if scored:
-            found.append(Paragraph(sentence(view, scored), "lead", view.head(rows[0].comparison)))
-    return found
+    """Whether models of the same size are equally accurate: how often, then each."""
+    scored = [
+        [replace(row, speed=None, memory=None) for row in rows if row.scores]
+        for rows in view.comparisons
+    ]
+    scored = [rows for rows in scored if rows]
+    if len(scored) < 2:
+        return [
+            Paragraph(sentence(view, rows), "lead", view.head(rows[0].comparison))
+            for rows in scored
+        ]
+    return [Paragraph(_how_often(view, scored), "lead"), *_accuracy_in_short(view)]
+
+
+def _how_often(view: View, scored: Sequence[Sequence[Row]]) -> str:
+    found = [v for rows in scored for race in races(rows) for v in verdicts(view, race)]
+    of_seeds = [v.accuracy for v in found if v.accuracy]
+    text = "No two backends were trained with the same seeds."
+    if of_seeds:
+        equal, different = (
+            sum(one.verdict == verdict for one in of_seeds)
+            for verdict in ("equivalent", "different")
+        )
+        open_ones = len(of_seeds) - equal - different
+        text = (
+            f"Of {len(of_seeds)} comparisons with the same seeds, {equal} show equal accuracy and "
+            f"{different} a difference; {open_ones} cannot tell."
+        )
+    single = len(found) - len(of_seeds)
+    return f"{text} With one seed, nothing can be told (comparisons: {single})." if single else text
 
 
 def equal_work(view: View) -> list[Block]:
