@@ -43,8 +43,9 @@ class RunFolder:
 
     @classmethod
     def new(cls, root: Path, plan: Plan, name: str | None = None) -> RunFolder:
-        """Errors: UserError for a device that is missing or lacks a precision of the plan, and for
-        a job whose name cannot be a file name."""
+        """Errors: UserError for a root in which no folder can be made, for a device that is missing or
+        lacks a precision of the plan, and for a job whose name cannot be a file name."""
+        check_writable(root)
         if name is None:
             name = began = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{file_name_part(plan.profile)}"
             for number in itertools.count(2):
@@ -240,6 +241,20 @@ def _readable(folder: Path) -> Path:
     if info is None and not measurements and not store.read_predictions(folder)[0]:
         raise UserError(f"{problems[0]}: copy the run again, or choose another")
     return folder
+
+
+def check_writable(root: Path) -> None:
+    """Before the data is read, which can take minutes. Errors: UserError."""
+    nearest = next(
+        path for path in (root.absolute(), *root.absolute().parents) if os.path.exists(path)
+    )
+    if not nearest.is_dir():
+        problem = "is not a folder"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        problem = "cannot be written to"
+    else:
+        return
+    raise UserError(f"--results {root}: {nearest} {problem}; choose another folder with --results")
 
 
 def no_run(root: Path) -> UserError:

@@ -124,6 +124,17 @@ def test_values_that_cannot_be_meant_are_one_line(
     assert part in refused(capsys, "run", *arguments)
 
 
+def test_results_that_cannot_be_written_are_said_before_the_data_is_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    root = tmp_path / "file" / "results"
+    said = refused(
+        capsys, "run", "--backend", "hf_torch", "--data", "dir:nowhere", "--results", str(root)
+    )
+    assert f"--results {root}: {tmp_path / 'file'} is not a folder" in said
+
+
 def test_a_folder_of_backends_that_is_missing_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
