@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.analysis.compare import Row, compare
 from results.analysis.cost import Price as Price
 from results.analysis.cost import UnknownMachine as UnknownMachine
 from results.analysis.over_runs.changes import LIMITS as LIMITS
 from results.analysis.over_runs.changes import Change as Change
 from results.analysis.over_runs.changes import Figure as Figure
-from results.analysis.over_runs.changes import changes
+from results.analysis.over_runs.changes import changes, subject_key
 from results.analysis.over_runs.changes import saved_changes as saved_changes
 from results.analysis.proof import origin, pair_title
 from results.report.comparison import broken_text as broken_text
@@ -134,9 +135,18 @@ def render(
 
 def changes_of(before: Sequence[Path], after: Sequence[Path]) -> list[Change]:
     """What changed between two sets of runs, each merged by machine."""
-    return changes(
-        *(View.merged_by_machine(read_runs(side), {}).comparisons for side in (before, after))
-    )
+    return changes(*(_compared(read_runs(side)) for side in (before, after)))
+
+
+def _compared(runs: Sequence[Run]) -> list[list[Row]]:
+    """The comparisons that are merged by machine, and those of named changes, each from the newest run
+    that has it."""
+    started_at = {run.name: run.origin.started_at for run in runs}
+    entries = [one for run in runs for one in run.entries if one.measurement.job.change]
+    named = compare(entries)
+    named.sort(key=lambda rows: started_at[rows[0].comparison.run])
+    newest = {subject_key(rows[0]): rows for rows in named}
+    return [*View.merged_by_machine(runs, {}).comparisons, *newest.values()]
 
 
 def as_markdown(folders: Sequence[Path], titles: Mapping[str, str] | None = None) -> str:

@@ -61,7 +61,7 @@ def changes(before: Sequence[Sequence[Row]], after: Sequence[Sequence[Row]]) -> 
     """Of the comparisons and backends that both sides have."""
     found: list[Change] = []
     for rows in before:
-        same = next((r for r in after if _key(r[0]) == _key(rows[0])), [])
+        same = next((r for r in after if subject_key(r[0]) == subject_key(rows[0])), [])
         for old in rows:
             new = next((row for row in same if row.backend == old.backend), None)
             if new:
@@ -90,7 +90,8 @@ def _benchmarks(saved: Mapping[str, Any]) -> dict[str, list[float]]:
     }
 
 
-def _key(row: Row) -> tuple[Any, ...]:
+def subject_key(row: Row) -> tuple[Any, ...]:
+    """What two runs must have in common for their figures to be compared, besides the backend."""
     comparison = row.comparison
     return (
         comparison.task,

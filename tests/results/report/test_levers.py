@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from results.analysis.levers import studies
-from results.report import as_markdown
+from results.report import as_markdown, changes_of
 from results.report import table as terminal_table
 from results.report.format import GIB
 from results.report.sections.levers import sentence
@@ -111,6 +111,16 @@ def test_each_lever_is_compared_with_the_plain_recipe_of_its_backend(
     text = sentence(torch)
     assert text.startswith("checkpointing saves most: 0.75 of 2.00 GiB (37.5 %), and trains ")
     assert text.endswith("% slower.")
+
+
+def test_two_runs_of_a_study_are_compared_change_by_change(make_run: MakeRun) -> None:
+    folder = make_run(study("hf_torch"))
+    found = {(change.subject, change.figure) for change in changes_of([folder], [folder])}
+    assert found == {
+        (f"mnli, {name.replace('_', ' ')}", figure)
+        for name in LEVERS
+        for figure in ("speed", "memory")
+    }
 
 
 def with_speeds(measurements: list[Measurement], *rates: float) -> list[Measurement]:
