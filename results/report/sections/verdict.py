@@ -24,7 +24,7 @@ def sentence(view: View, rows: Sequence[Row]) -> str:
     if not found:
         return "no job gave figures."
     first, *others = found
-    words = [*_accuracies(view, first), _race(view, first)]
+    words = [_race(view, first), *_accuracies(view, first)]
     for race in others:
         words += [
             f"With another model ({millions(race[0].model_size)} parameters against "
@@ -56,7 +56,10 @@ def _race(view: View, rows: Sequence[Row]) -> str:
     """What the race says, with the figures of its winner, or of all where there is none."""
     timed = {r.backend: r for r in rows if r.speed}
     if not timed:
-        return " ".join(f"{view.title(r.backend)} {_achieved(view, [r])}" for r in rows)
+        return " ".join(
+            f"{listed([view.title(r.backend) for r in same])} {_achieved(view, same)}"
+            for same in _with_the_same_figures(rows)
+        )
     verdict = judge([r.speed for r in timed.values() if r.speed])
     ranked = [timed[name] for name in verdict.order]
     if len(ranked) == 1:
@@ -68,6 +71,15 @@ def _race(view: View, rows: Sequence[Row]) -> str:
         return f"{verdict.sentence(view.titles)}; it trained at {_speed(ranked[0])}{_also(view, ranked)}"
     speeds = listed([f"{view.title(r.backend)} trained at {_speed(r)}" for r in ranked])
     return f"{verdict.sentence(view.titles)}. {speeds}{_also(view, ranked)}"
+
+
+def _with_the_same_figures(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows that one sentence can hold."""
+    found: dict[tuple[bool, tuple[str, ...]], list[Row]] = {}
+    for row in rows:
+        figures = (row.memory is not None, tuple(sorted(s.evaluation_set for s in row.scores)))
+        found.setdefault(figures, []).append(row)
+    return list(found.values())
 
 
 def _also(view: View, winners: Sequence[Row]) -> str:
