@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from results.schema import Accuracy, CurvePoint, EvaluationPoint, Gap, Memory, Status, Trace
+from results.schema import Accuracy, CurvePoint, EvaluationPoint, Gap, Memory, Phase, Status, Trace
 
 # What a parent sends to a worker that waits: build the model, or take a window; leave the training
 # loop, so that the next windows are of evaluation; take no more windows and give the result.
@@ -88,10 +88,11 @@ class WindowEnded(_Event):
 
     event: Literal["window_ended"] = "window_ended"
     worker_seconds: float
-    steps: int
+    steps: int  # of training, or batches of evaluation
     examples: int
     tokens: int  # without padding
     padded_tokens: int  # with padding
+    phase: Phase = "training"
 
 
 class TrainingEnded(_Event):

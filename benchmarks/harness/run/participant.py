@@ -118,7 +118,7 @@ class Participant:
             seconds=seconds,
             launch=self.launch,
             round=self.round,
-            **ended.model_dump(exclude={"event"}),
+            **ended.model_dump(exclude={"event", "phase"}),
         )
 
     def finish(self) -> LaunchResult:

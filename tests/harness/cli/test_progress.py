@@ -61,6 +61,13 @@ def test_a_terminal_gets_a_live_display() -> None:
     assert "2.04 steps/s  loss 0.5000" in shown(terminal=True)
 
 
+def test_a_window_of_evaluation_counts_batches() -> None:
+    output = io.StringIO()
+    with Display(1, Console(file=output, width=150)) as display:
+        display.watch(KEY, WINDOW.model_copy(update={"phase": "evaluation"}))
+    assert "evaluation 2.00 batches/s" in output.getvalue()
+
+
 def test_markup_in_names_is_shown_as_it_is() -> None:
     output = io.StringIO()
     with Display(1, Console(file=output, width=150)) as display:

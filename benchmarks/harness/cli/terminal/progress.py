@@ -80,7 +80,9 @@ class Display:
         elif isinstance(event, EvaluationBegan):
             self.say(f"{key.id}: evaluating {event.evaluation_set} ({event.examples:,} examples)")
         elif isinstance(event, WindowEnded):
-            self._window(key.id, f"{event.steps / event.worker_seconds:.2f} steps/s")
+            rate = f"{event.steps / event.worker_seconds:.2f}"
+            evaluates = event.phase == "evaluation"
+            self._window(key.id, f"evaluation {rate} batches/s" if evaluates else f"{rate} steps/s")
         elif isinstance(event, WorkerFailed):
             self._end(key.id, f"{event.status}: {event.reason}")
         elif isinstance(event, ThroughputResult):

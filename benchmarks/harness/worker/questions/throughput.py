@@ -111,7 +111,8 @@ def evaluation_window(
     began = time.perf_counter()
     session.predict(examples, batch_size=session.spec.recipe.batch_size)
     session.device.synchronize()
-    return window(time.perf_counter() - began, batches, counted)
+    found = window(time.perf_counter() - began, batches, counted)
+    return found.model_copy(update={"phase": "evaluation"})
 
 
 def matmul_rate(session: Session) -> tuple[float | None, dict[str, Gap]]:
