@@ -98,10 +98,11 @@ def sentence(study: Study) -> str:
     plain = study.peak(study.plain)
     if saved <= 0 or not plain:
         return ""
+    tried = len(study.levers) - 1
+    cost = _cost(study.speed(lever), tried) if lever.speed and study.plain.speed else ""
     return (
-        f"{_named(lever)} saves most: {gibibytes(saved)} of {gibibytes(plain)} GiB "
-        f"({percent(saved / plain)} %)"
-        f"{_cost(study.speed(lever), len(study.levers) - 1) if lever.speed and study.plain.speed else ''}."
+        f"{_named(lever)} {'saves most:' if tried > 1 else 'saves'} {gibibytes(saved)} of "
+        f"{gibibytes(plain)} GiB ({percent(saved / plain)} %){cost}."
     )
 
 
@@ -141,9 +142,15 @@ def _cost(speed: Ratio | None, tried: int) -> str:
         return "; its speed is not compared: not raced together"
     outcome = _outcome(speed, tried)
     if outcome == "different":
+        ends = (
+            [abs(end - 1) for end in (speed.interval.low, speed.interval.high)]
+            if speed.interval
+            else []
+        )
+        span = f" ({' to '.join(percent(end) for end in sorted(ends))} %)" if ends else ""
         return (
             f", and trains {percent(abs(speed.value - 1))} % "
-            f"{'faster' if speed.value > 1 else 'slower'}"
+            f"{'faster' if speed.value > 1 else 'slower'}{span}"
         )
     if outcome == "equal":
         return ", at the same speed to within 5 %"

@@ -18,9 +18,11 @@ from results.analysis.cost import Price, UnknownMachine, cost
 from results.analysis.reference import published_speeds
 from results.report import write_site
 from results.report.charts import Bar, bars, draw
+from results.report.document import Figures, Table
 from results.report.load import read_runs
+from results.report.sections.accuracy.targets import target_blocks
 from results.report.view import View
-from results.schema import Measurement
+from results.schema import Measurement, RunInfo
 from tests.results import sample_limits, samples
 from tests.results.analysis.test_scores import trained
 from tests.results.many import many_runs
@@ -35,7 +37,7 @@ def of(question: str, task: str = "imdb") -> list[Measurement]:
     return [m for m in samples.sample_measurements((task,)) if m.job.question == question]
 
 
-def info(run: str, day: int) -> object:
+def info(run: str, day: int) -> RunInfo:
     return samples.run_info(run).model_copy(
         update={"started_at": f"2026-11-{day:02}T10:00:00+00:00"}
     )
@@ -121,16 +123,27 @@ def test_equal_accuracy_is_on_the_home_and_cards_with_a_speed_come_first(
     scored = [e.measurement for e in kept]
     scored = [m.model_copy(update={"recipe": m.recipe | {"length": 64}}) for m in scored]
     timed = make_run([*of("throughput"), *of("throughput", "mnli")], info("speed", 20))
-    run = make_run(scored, info("accuracy", 21))
+    # A merged run keeps its own margin.
+    about = info("accuracy", 21).model_copy(update={"accuracy_margin": 0.02})
+    run = make_run(scored, about)
     for predictions in tmp_path.glob("*.npz"):
         predictions.rename(run / predictions.name)
     home, *_ = write_site([run, timed], tmp_path / "out", TITLES)
     text = home.read_text("utf-8")
-    assert "equally accurate to within 1 point<" in text
+    assert "equally accurate to within 2 points<" in text
     assert "TensorFlow minus PyTorch: +0.0 points" in text
     view = merged(run, timed)
     made = [(view.head(rows[0].comparison), bool(rows[0].speed)) for rows in view.comparisons]
     assert made == [("imdb, length 256", True), ("imdb, length 64", False), ("mnli", True)]
+
+
+def test_a_merged_run_keeps_its_target(make_run: MakeRun) -> None:
+    about = samples.run_info("aimed").model_copy(update={"target_accuracies": {"imdb": 0.85}})
+    view = merged(make_run(of("accuracy"), about))
+    figures, _, table = target_blocks(view, view.comparisons)
+    assert isinstance(figures, Figures) and isinstance(table, Table)
+    assert [figure.title for figure in figures.items] == ["Training until 85.0 % on test: imdb"]
+    assert {row[1].text: row[4].text for row in table.rows}["PyTorch"] == "1 of 1"
 
 
 def test_conclusions_that_people_wrote_are_on_the_home_and_in_the_readme(

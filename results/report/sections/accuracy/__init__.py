@@ -24,8 +24,8 @@ from results.report.sections.accuracy.tables import (
     confusion_tables,
     interval_text,
     score_table,
-    target_blocks,
 )
+from results.report.sections.accuracy.targets import target_blocks
 from results.report.sections.overview import accuracy_places
 from results.report.view import View
 from results.schema import Measurement

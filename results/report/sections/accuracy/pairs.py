@@ -28,7 +28,8 @@ def sentences(view: View, rows: Sequence[Row]) -> list[str]:
 
 def verdicts(view: View, rows: Sequence[Row]) -> list[VerdictRow]:
     compared = [g for r in rows for g in r.groups.get("accuracy", [])]
-    info = view.info(rows[0].comparison.run)
+    # Of the run itself: a comparison that was merged by machine goes by the machine's name.
+    info = view.info(compared[0].entries[0].run) if compared else None
     return verdict_rows(compared, info.accuracy_margin if info else DEFAULT_MARGIN)
 
 

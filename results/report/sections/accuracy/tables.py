@@ -1,10 +1,10 @@
-"""Scores of every backend, when it reached a target, and which labels it takes for which."""
+"""Scores of every backend, and which labels it takes for which."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.analysis.accuracy.scores import ScoreRow, TargetRow, target_rows
+from results.analysis.accuracy.scores import ScoreRow
 from results.analysis.compare import Row
 from results.analysis.statistics import Estimate, Interval
 from results.report.columns import key_cells, key_columns
@@ -86,51 +86,6 @@ def _metric(value: Estimate | None) -> Cell:
         return gap("not_asked")
     over = value.interval
     return Cell(f"{value.value:.4f}", f"{over.low:.4f} to {over.high:.4f}" if over else "")
-
-
-def target_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
-    found = [
-        t
-        for rows in scored
-        for r in rows
-        for g in r.groups.get("accuracy", [])
-        if (info := view.info(r.comparison.run))
-        and (target := info.target_accuracies.get(r.comparison.task))
-        for t in target_rows(g, target)
-    ]
-    if not found:
-        return []
-    columns = [
-        Column("task", numeric=False, group=True),
-        Column("backend", numeric=False),
-        Column("evaluation set", numeric=False),
-        Column("target", "%"),
-        Column("reached", "seeds"),
-        Column("training until then", "mean, 95 %"),
-        Column("of it the first step"),
-    ]
-    cells = [
-        [
-            Cell(view.head(t.group.comparison)),
-            Cell(view.title(t.group.backend)),
-            Cell(t.evaluation_set),
-            Cell(percent(t.target)),
-            Cell(f"{sum(s is not None for s in t.seconds.values())} of {len(t.seconds)}"),
-            _seconds_to_target(t),
-            Cell(duration(t.first_step_seconds)),
-        ]
-        for t in found
-    ]
-    return [Table(columns, cells, "Time to the target accuracy, without evaluation")]
-
-
-def _seconds_to_target(row: TargetRow) -> Cell:
-    mean = row.over_seeds
-    if mean is None:
-        return Cell("not reached by all", tone="gap")
-    interval = mean.interval
-    spread = f"{duration(max(0.0, interval.low))} to {duration(interval.high)}" if interval else ""
-    return Cell(duration(mean.value), spread)
 
 
 def confusion_tables(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
