@@ -24,7 +24,7 @@ def sentence(view: View, rows: Sequence[Row]) -> str:
     if not found:
         return "no job gave figures."
     first, *others = found
-    words = [_race(view, first), *_accuracies(view, first)]
+    words = [*_accuracies(view, first), _race(view, first)]
     for race in others:
         words += [
             f"With another model ({millions(race[0].model_size)} parameters against "

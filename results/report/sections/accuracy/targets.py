@@ -14,12 +14,15 @@ from results.report.view import View
 
 
 def target_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
-    """Empty where no task has a target."""
+    """Empty where no task has a target. Of runs that are merged by machine every one that had a target,
+    also where another run's accuracies stand."""
+    scored = [rows for one in view.merged for rows in one.history] or scored
     found = [one for rows in scored for one in _of_a_comparison(view, rows)]
     if not found:
         return []
+    figures = [figure for rows in scored for figure in _figures(view, rows)]
     return [
-        Figures([figure for rows in scored for figure in _figures(view, rows)]),
+        *([Figures(figures)] if figures else []),
         Paragraph(
             "Until the first evaluation at or above the target; evaluations are left out, the first step "
             "is included. Trainings of different backends did not take turns, so what the machine did in "
@@ -42,13 +45,14 @@ def _of_a_comparison(view: View, rows: Sequence[Row]) -> list[TargetRow]:
 
 
 def _figures(view: View, rows: Sequence[Row]) -> list[Figure]:
-    """Per evaluation set, those backends of which every seed reached the target."""
+    """Per evaluation set, where every seed of every backend reached the target: of the others there is
+    no mean, and a chart without them would flatter the rest."""
     targets = _of_a_comparison(view, rows)
     figures = []
     for name in dict.fromkeys(t.evaluation_set for t in targets):
         same = [t for t in targets if t.evaluation_set == name]
         items = [bar for t in same if (bar := _bar(view, t))]
-        if items:
+        if len(items) == len(same):
             figures.append(
                 Figure(
                     f"Training until {percent(same[0].target)} % on {name}: "
@@ -108,5 +112,6 @@ def _table(view: View, found: Sequence[TargetRow]) -> Table:
 def _seconds(target: TargetRow) -> Cell:
     mean = target.over_seeds
     if mean is None:
-        return Cell("not reached by all", tone="gap")
+        reached = [duration(s) for s in target.seconds.values() if s is not None]
+        return Cell("not reached by all", ", ".join(reached), "gap")
     return Cell(duration(mean.value), _span(mean.interval))
