@@ -80,9 +80,10 @@ class Display:
         elif isinstance(event, EvaluationBegan):
             self.say(f"{key.id}: evaluating {event.evaluation_set} ({event.examples:,} examples)")
         elif isinstance(event, WindowEnded):
-            rate = f"{event.steps / event.worker_seconds:.2f}"
+            rate = event.steps / event.worker_seconds
             evaluates = event.phase == "evaluation"
-            self._window(key.id, f"evaluation {rate} batches/s" if evaluates else f"{rate} steps/s")
+            note = f"evaluation {rate:.2f} batches/s" if evaluates else f"{rate:.2f} steps/s"
+            self._window(key.id, note)
         elif isinstance(event, WorkerFailed):
             self._end(key.id, f"{event.status}: {event.reason}")
         elif isinstance(event, ThroughputResult):
