@@ -19,6 +19,7 @@ from results.report.sections.accuracy.pairs import verdicts
 from results.report.sections.limits.fits import fits_tables
 from results.report.sections.overview import memory_figure
 from results.report.sections.verdict import race_verdicts, sentence
+from results.report.site import notes
 from results.report.view import View
 from results.schema import Certificate
 
@@ -278,6 +279,16 @@ def _covered(view: View) -> list[Block]:
 
 def largest_batch(view: View) -> list[Block]:
     return [*limits.first_lines(view), *fits_tables(view)]
+
+
+def studies(view: View) -> list[Block]:
+    """What people concluded from the studies, each in the paragraph that is named after its run."""
+    names = {
+        f"{run.folder.name} ({run.folder.parent.name})"
+        for run in view.runs
+        if run.folder and any(m.job.change and m.accuracy for m in run.measurements)
+    }
+    return [paragraph for paragraph in notes.conclusions(view) if paragraph.head in names]
 
 
 def nothing(view: View) -> list[Block]:

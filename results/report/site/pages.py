@@ -107,7 +107,7 @@ QUESTIONS: tuple[tuple[str, str, str, answers.Answer, tuple[Make, ...]], ...] = 
         "studies.html",
         "Studies",
         "What does each change do to the accuracy?",
-        answers.nothing,
+        answers.studies,
         (studies.section,),
     ),
     (

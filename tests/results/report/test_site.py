@@ -18,9 +18,10 @@ from results.analysis.cost import Price, UnknownMachine, cost
 from results.analysis.reference import published_speeds
 from results.report import write_site
 from results.report.charts import Bar, bars, draw
-from results.report.document import Figures, Table
+from results.report.document import Figures, Paragraph, Table
 from results.report.load import read_runs
 from results.report.sections.accuracy.targets import target_blocks
+from results.report.site import answers
 from results.report.view import View
 from results.schema import Measurement, RunInfo
 from tests.results import sample_limits, samples
@@ -167,6 +168,17 @@ def test_conclusions_that_people_wrote_are_on_the_home_and_in_the_readme(
     assert f"**batch ({machine})**: a larger batch is \\*steadier\\*." in readme
     assert f"**{machine}**: No subject here." in readme
     assert "a larger batch is *steadier*." in home and "not a conclusion" not in home + readme
+
+
+def test_the_page_of_studies_begins_with_what_was_concluded(make_run: MakeRun) -> None:
+    m = of("accuracy")[0]
+    changed = m.model_copy(update={"job": m.job.model_copy(update={"change": "half"})})
+    run = make_run([changed], samples.run_info("batch"))
+    (run.parent / "NOTES.md").write_text(
+        "## Conclusions\n\n**batch**: it is steadier.\n\n**other**: of no study.\n"
+    )
+    (found,) = answers.studies(merged(run))
+    assert isinstance(found, Paragraph) and found.text == "it is steadier."
 
 
 def test_a_run_in_which_everything_failed_has_a_site(make_run: MakeRun, tmp_path: Path) -> None:

@@ -41,11 +41,14 @@ def section(view: View) -> Section | None:
     found = accuracy_studies(view.entries)
     if not found:
         return None
-    blocks: list[Block] = [
-        Paragraph(text, head=head(view, study))
+    said = [
+        (study, [s for s in (sentence(study), jitter_sentence(study), curve_sentence(study)) if s])
         for study in found
-        for text in (sentence(study), jitter_sentence(study), curve_sentence(study))
-        if text
+    ]
+    blocks: list[Block] = [
+        Paragraph(" ".join(sentences), head=head(view, study))
+        for study, sentences in said
+        if sentences
     ]
     blocks += [Paragraph(text, "small") for text in proof_sentences(view, found)]
     blocks += random_note(m for study in found for c in study.changes for m in c.group.ok)
@@ -133,7 +136,7 @@ def jitter_sentence(study: AccuracyStudy) -> str:
     return (
         f"The evaluation loss on {on} jumps about {number(split.total)} times as much with batch "
         f"{small.recipe['batch_size']} seen every {RARE * every} steps as with batch "
-        f"{large.recipe['batch_size']} seen every {every} steps: a factor of {number(split.batch)} comes "
+        f"{large.recipe['batch_size']} seen every {f'{every} steps' if every > 1 else 'step'}: a factor of {number(split.batch)} comes "
         f"from the batch, a factor of {number(split.looks)} from looking rarely."
     )
 
