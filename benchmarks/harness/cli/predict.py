@@ -21,7 +21,7 @@ from benchmarks.harness.plan.profile import load_profile
 from benchmarks.harness.plan.validation import explain, parse_overrides
 from benchmarks.harness.predict import predictions, text
 from benchmarks.harness.predict.workload import Workload
-from benchmarks.harness.run.folder import run_folder
+from benchmarks.harness.run.folder import check_writable, run_folder
 from benchmarks.studies import prediction_check
 from frameworks import contract
 from frameworks.contract import Device, Recipe
@@ -39,6 +39,7 @@ def predict(options: argparse.Namespace, command: list[str]) -> Path:
     for name in options.gpu:
         gpu_types.gpu_type(name)
     device = choose_device("auto")
+    check_writable(Path(options.results))
     found = predictions.predict(
         workloads(options),
         label_names,

@@ -244,7 +244,9 @@ def _readable(folder: Path) -> Path:
 
 
 def check_writable(root: Path) -> None:
-    """Before the data is read, which can take minutes. Errors: UserError."""
+    """Called before the work, which can take minutes.
+
+    Errors: UserError where no folder can be made at `root`."""
     nearest = next(
         path for path in (root.absolute(), *root.absolute().parents) if os.path.exists(path)
     )

@@ -142,12 +142,9 @@ def _cost(speed: Ratio | None, tried: int) -> str:
         return "; its speed is not compared: not raced together"
     outcome = _outcome(speed, tried)
     if outcome == "different":
-        ends = (
-            [abs(end - 1) for end in (speed.interval.low, speed.interval.high)]
-            if speed.interval
-            else []
-        )
-        span = f" ({' to '.join(percent(end) for end in sorted(ends))} %)" if ends else ""
+        ends = (speed.interval.low, speed.interval.high) if speed.interval else ()
+        amounts = [percent(amount) for amount in sorted(abs(end - 1) for end in ends)]
+        span = f" ({' to '.join(amounts)} %)" if amounts else ""
         return (
             f", and trains {percent(abs(speed.value - 1))} % "
             f"{'faster' if speed.value > 1 else 'slower'}{span}"

@@ -37,12 +37,25 @@ def in_short(view: View) -> list[Block]:
         for rows in view.comparisons
         for verdict in _verdicts(rows)[:1]
     ]
+    accuracies = _accuracy_in_short(view, _judged(view))
     if len(rows) < 2:
-        return _accuracy_in_short(view)
-    return [Table(columns, rows, "Training speed, in short"), _terms(), *_accuracy_in_short(view)]
+        return accuracies
+    return [Table(columns, rows, "Training speed, in short"), _terms(), *accuracies]
 
 
-def _accuracy_in_short(view: View) -> list[Block]:
+def _judged(view: View) -> list[tuple[Sequence[Row], VerdictRow]]:
+    """Every verdict on two models of the same size, with its comparison. It reads predictions."""
+    return [
+        (rows, verdict)
+        for rows in view.comparisons
+        for race in races(rows)
+        for verdict in verdicts(view, race)
+    ]
+
+
+def _accuracy_in_short(
+    view: View, judged: Sequence[tuple[Sequence[Row], VerdictRow]]
+) -> list[Block]:
     """Whether backends that were trained with the same seeds are equally accurate; empty where no two
     were, and where one card says it all."""
     columns = [
@@ -52,7 +65,7 @@ def _accuracy_in_short(view: View) -> list[Block]:
         Column("seeds"),
         Column("same work", numeric=False),
     ]
-    rows = [
+    cells = [
         [
             _subject(view, rows),
             Cell(row.evaluation_set),
@@ -60,13 +73,11 @@ def _accuracy_in_short(view: View) -> list[Block]:
             _seeds(row.accuracy),
             _work(view, rows),
         ]
-        for rows in view.comparisons
-        for race in races(rows)
-        for row in verdicts(view, race)
+        for rows, row in judged
         if row.accuracy
     ]
     return (
-        [Table(columns, rows, "Accuracy, in short")] if len(view.comparisons) > 1 and rows else []
+        [Table(columns, cells, "Accuracy, in short")] if len(view.comparisons) > 1 and cells else []
     )
 
 
@@ -194,11 +205,12 @@ def accuracy(view: View) -> list[Block]:
             Paragraph(sentence(view, rows), "lead", view.head(rows[0].comparison))
             for rows in scored
         ]
-    return [Paragraph(_how_often(view, scored), "lead"), *_accuracy_in_short(view)]
+    judged = _judged(view)
+    found = [verdict for _, verdict in judged]
+    return [Paragraph(_how_often(found), "lead"), *_accuracy_in_short(view, judged)]
 
 
-def _how_often(view: View, scored: Sequence[Sequence[Row]]) -> str:
-    found = [v for rows in scored for race in races(rows) for v in verdicts(view, race)]
+def _how_often(found: Sequence[VerdictRow]) -> str:
     of_seeds = [v.accuracy for v in found if v.accuracy]
     text = "No two backends were trained with the same seeds."
     if of_seeds:
@@ -208,11 +220,11 @@ def _how_often(view: View, scored: Sequence[Sequence[Row]]) -> str:
         )
         open_ones = len(of_seeds) - equal - different
         text = (
-            f"Of {len(of_seeds)} comparisons with the same seeds, {equal} show equal accuracy and "
-            f"{different} a difference; {open_ones} cannot tell."
+            f"Of {len(of_seeds)} comparisons with the same seeds, equal accuracy is shown by {equal} and a "
+            f"difference by {different}; {open_ones} cannot tell."
         )
     single = len(found) - len(of_seeds)
-    return f"{text} With one seed, nothing can be told (comparisons: {single})." if single else text
+    return f"{text} Comparisons with one seed, which cannot tell: {single}." if single else text
 
 
 def equal_work(view: View) -> list[Block]:

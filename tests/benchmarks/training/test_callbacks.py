@@ -88,7 +88,7 @@ def test_they_see_steps_epochs_and_losses_and_one_that_raises_fails_its_job(
     module = tmp_path / f"of_{backends[0]}.py"
     broken = module.read_text().replace("self.seen.append", "self.unseen.append")
     module.write_text(broken.replace("self.seen +=", "self.unseen +="))
-    # Beside it one small backend, which goes on.
+    # The second backend of this run must still finish.
     file = profile([backends[0], logistic], questions=("accuracy",), recipe="epochs = 2\n")
     code, output, errors = command(tmp_path, with_callbacks(file, names[:1]))
     assert code == 1, output + errors

@@ -124,14 +124,15 @@ def test_values_that_cannot_be_meant_are_one_line(
     assert part in refused(capsys, "run", *arguments)
 
 
-def test_results_that_cannot_be_written_are_said_before_the_data_is_read(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize(
+    "command", [("run", "--backend", "hf_torch", "--data", "dir:missing"), ("predict",)]
+)
+def test_results_that_cannot_be_written_are_said_before_the_work(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     (tmp_path / "file").touch()
     root = tmp_path / "file" / "results"
-    said = refused(
-        capsys, "run", "--backend", "hf_torch", "--data", "dir:nowhere", "--results", str(root)
-    )
+    said = refused(capsys, *command, "--results", str(root))
     assert f"--results {root}: {tmp_path / 'file'} is not a folder" in said
 
 

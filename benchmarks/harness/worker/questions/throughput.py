@@ -28,7 +28,7 @@ from benchmarks.harness.jobs.pipe import Pipe
 from benchmarks.harness.worker import flops, training
 from benchmarks.harness.worker.tokens import StepCounts, count_evaluation, count_steps
 from frameworks.contract import USERS_MODELS, Examples, Feed, Recipe, Session, backends
-from results.schema import Gap
+from results.schema import Gap, Phase
 
 
 class WindowWatch(training.JobWatch):
@@ -67,8 +67,11 @@ class WindowWatch(training.JobWatch):
         return ends
 
 
-def window(seconds: float, steps: int, counted: StepCounts) -> WindowEnded:
-    return WindowEnded(worker_seconds=seconds, steps=steps, **dataclasses.asdict(counted))
+def window(
+    seconds: float, steps: int, counted: StepCounts, phase: Phase = "training"
+) -> WindowEnded:
+    counts = dataclasses.asdict(counted)
+    return WindowEnded(worker_seconds=seconds, steps=steps, phase=phase, **counts)
 
 
 def measure(job: Job, built: Built, pipe: Pipe) -> ThroughputResult:
@@ -111,8 +114,7 @@ def evaluation_window(
     began = time.perf_counter()
     session.predict(examples, batch_size=session.spec.recipe.batch_size)
     session.device.synchronize()
-    found = window(time.perf_counter() - began, batches, counted)
-    return found.model_copy(update={"phase": "evaluation"})
+    return window(time.perf_counter() - began, batches, counted, "evaluation")
 
 
 def matmul_rate(session: Session) -> tuple[float | None, dict[str, Gap]]:

@@ -17,10 +17,10 @@ def target_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
     """Empty where no task has a target. Of runs that are merged by machine every one that had a target,
     also where another run's accuracies stand."""
     scored = [rows for one in view.merged for rows in one.history] or scored
-    found = [one for rows in scored for one in _of_a_comparison(view, rows)]
+    found = [targets for rows in scored if (targets := _of_a_comparison(view, rows))]
     if not found:
         return []
-    figures = [figure for rows in scored for figure in _figures(view, rows)]
+    figures = [figure for targets in found for figure in _figures(view, targets)]
     return [
         *([Figures(figures)] if figures else []),
         Paragraph(
@@ -29,7 +29,7 @@ def target_blocks(view: View, scored: Sequence[Sequence[Row]]) -> list[Block]:
             "between is in these seconds.",
             "small",
         ),
-        _table(view, found),
+        _table(view, [target for targets in found for target in targets]),
     ]
 
 
@@ -44,10 +44,9 @@ def _of_a_comparison(view: View, rows: Sequence[Row]) -> list[TargetRow]:
     ]
 
 
-def _figures(view: View, rows: Sequence[Row]) -> list[Figure]:
+def _figures(view: View, targets: Sequence[TargetRow]) -> list[Figure]:
     """Per evaluation set, where every seed of every backend reached the target: of the others there is
     no mean, and a chart without them would flatter the rest."""
-    targets = _of_a_comparison(view, rows)
     figures = []
     for name in dict.fromkeys(t.evaluation_set for t in targets):
         same = [t for t in targets if t.evaluation_set == name]
@@ -56,7 +55,7 @@ def _figures(view: View, rows: Sequence[Row]) -> list[Figure]:
             figures.append(
                 Figure(
                     f"Training until {percent(same[0].target)} % on {name}: "
-                    f"{view.head(rows[0].comparison)}",
+                    f"{view.head(same[0].group.comparison)}",
                     bars(items, "training, seconds; one mark per seed"),
                     "; ".join(f"{item.label} {item.text}" for item in items),
                 )

@@ -41,14 +41,8 @@ def section(view: View) -> Section | None:
     found = accuracy_studies(view.entries)
     if not found:
         return None
-    said = [
-        (study, [s for s in (sentence(study), jitter_sentence(study), curve_sentence(study)) if s])
-        for study in found
-    ]
     blocks: list[Block] = [
-        Paragraph(" ".join(sentences), head=head(view, study))
-        for study, sentences in said
-        if sentences
+        Paragraph(text, head=head(view, study)) for study in found if (text := _shown_by(study))
     ]
     blocks += [Paragraph(text, "small") for text in proof_sentences(view, found)]
     blocks += random_note(m for study in found for c in study.changes for m in c.group.ok)
@@ -66,6 +60,11 @@ def section(view: View) -> Section | None:
     blocks.append(Details("Gradient norms and jitter", [course_table(view, found)]))
     title = "What does each change do to the accuracy?"
     return Section(title, "studies", [*blocks, *labels(view, "accuracy", compares=False)])
+
+
+def _shown_by(study: AccuracyStudy) -> str:
+    """All that can be said of a study, or empty."""
+    return " ".join(filter(None, (sentence(study), jitter_sentence(study), curve_sentence(study))))
 
 
 def sentence(study: AccuracyStudy) -> str:
@@ -133,10 +132,11 @@ def jitter_sentence(study: AccuracyStudy) -> str:
     split = split_jitter(*known) if len(known) == len(figures) else None
     if split is None:
         return ""
+    often = "step" if every == 1 else f"{every} steps"
     return (
         f"The evaluation loss on {on} jumps about {number(split.total)} times as much with batch "
         f"{small.recipe['batch_size']} seen every {RARE * every} steps as with batch "
-        f"{large.recipe['batch_size']} seen every {f'{every} steps' if every > 1 else 'step'}: a factor of {number(split.batch)} comes "
+        f"{large.recipe['batch_size']} seen every {often}: a factor of {number(split.batch)} comes "
         f"from the batch, a factor of {number(split.looks)} from looking rarely."
     )
 
@@ -168,10 +168,9 @@ def change_table(view: View, found: Sequence[AccuracyStudy]) -> Table:
         Column("training"),
     ]
     rows = [
-        [*_key_cells(view, study, change, what), *cells]
+        [*_key_cells(view, study, change, _what(study, change)), *cells]
         for study in found
         for change in study.changes
-        for what in [_what(study, change)]
         for cells in _change_rows(study, change)
     ]
     return Table(columns, rows)
